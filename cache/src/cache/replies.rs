@@ -1,0 +1,112 @@
+//! Units in, their replies out: known, claimed, waited for, kept; as far as the mode lets it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Cache;
+use crate::digest::Digest;
+use crate::error::CacheError;
+use crate::folder::now;
+use crate::memo::claims::{self, Claim};
+use crate::memo::{Table, value};
+use crate::mode::Mode;
+
+/// How long a waiter sleeps before it looks again, at first and at most.
+const SHORT_SLEEP: Duration = Duration::from_millis(5);
+const LONG_SLEEP: Duration = Duration::from_millis(100);
+
+/// Replies to units: taken and kept as the mode says.
+impl Cache {
+    /// Returns the reply to a unit.
+    pub fn reply(&self, unit: &Digest) -> Result<Option<Vec<u8>>, CacheError> {
+        Ok(self.replies(std::slice::from_ref(unit))?.pop().flatten())
+    }
+
+    /// Returns the replies to units, in their order, as they stood at one moment.
+    pub fn replies(&self, units: &[Digest]) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
+        if !self.mode.reads() {
+            return Ok(vec![None; units.len()]);
+        }
+        let entries = self.store.memo.get_all(Table::Replies, units)?;
+        let decode = |(unit, entry): (&Digest, Option<Vec<u8>>)| match entry {
+            Some(entry) => value::decode(Table::Replies, unit, &entry, &self.store.blobs),
+            None => Ok(None),
+        };
+        units.iter().zip(entries).map(decode).collect()
+    }
+
+    /// Claims units: each is known, ours to get, or being got by another process, whose claim ends when it dies.
+    ///
+    /// A unit that this process claimed before is `Ours` again: who gets it inside a process is the caller's affair.
+    pub async fn claim(&self, units: Vec<Digest>) -> Result<Vec<Claim>, CacheError> {
+        if self.mode == Mode::ReadWrite {
+            return self.store.writer.claim(units).await;
+        }
+        let replies = self.replies(&units)?;
+        Ok(replies
+            .into_iter()
+            .map(|reply| reply.map_or(Claim::Ours, Claim::Known))
+            .collect())
+    }
+
+    /// Waits while another process holds a unit: `Known` when its reply came, `Ours` when it was given back or its process died.
+    pub async fn wait(&self, unit: Digest) -> Result<Claim, CacheError> {
+        let mut sleep = SHORT_SLEEP;
+        loop {
+            // Looking is cheap and claiming takes the write lock of all processes, so look first.
+            if let Some(reply) = self.reply(&unit)? {
+                return Ok(Claim::Known(reply));
+            }
+            let holder = self
+                .store
+                .memo
+                .with(|opened| Ok(claims::holder(opened, &*opened.env.read_txn()?, &unit)?))?;
+            if !holder.is_some_and(|owner| owner.is_alive(&self.store.blobs.folder)) {
+                match self.claim(vec![unit]).await?.pop() {
+                    Some(Claim::Theirs(_)) | None => {}
+                    Some(claim) => return Ok(claim),
+                }
+            }
+            tokio::time::sleep(sleep).await;
+            sleep = (sleep * 2).min(LONG_SLEEP);
+        }
+    }
+
+    /// Stores the reply to a unit and ends the claim on it. When it returns, the reply survives whatever happens to the process.
+    pub async fn keep(&self, unit: Digest, reply: Vec<u8>) -> Result<(), CacheError> {
+        if !self.mode.writes() {
+            return Ok(());
+        }
+        let entry = if value::may_be_large(&reply) {
+            // It may be written to a file, which takes too long for a thread that others wait for.
+            let blobs = Arc::clone(&self.store.blobs);
+            let encode = move || value::encode(Table::Replies, &unit, &reply, now(), &blobs);
+            tokio::task::spawn_blocking(encode)
+                .await
+                .map_err(|_| CacheError::Closed)??
+        } else {
+            value::encode(Table::Replies, &unit, &reply, now(), &self.store.blobs)?
+        };
+        self.store.writer.keep(unit, entry).await
+    }
+
+    /// Gives units back that were claimed and have no reply: their call failed.
+    pub async fn release(&self, units: Vec<Digest>) -> Result<(), CacheError> {
+        if self.mode != Mode::ReadWrite {
+            return Ok(());
+        }
+        self.store
+            .writer
+            .release(units)
+            .await
+            .map_err(|_| CacheError::Closed)?
+            .map(|_| ())
+    }
+
+    /// Gives units back without waiting until that is done, as a `Drop` must.
+    pub fn abandon(&self, units: Vec<Digest>) {
+        if self.mode == Mode::ReadWrite {
+            drop(self.store.writer.release(units));
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What was found damaged, kept until somebody asks.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use crate::digest::Digest;
+
+/// Something in the cache that is not what was put there. It is not served; what needs it computes it again.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Damage {
+    /// A blob that does not match its digest, set aside.
+    Blob {
+        /// Digest that it should have had.
+        digest: Digest,
+        /// Where it lies now.
+        aside: PathBuf,
+    },
+    /// An entry of the memo whose checksum is wrong.
+    Entry {
+        /// Table it stands in: `results`, `replies`, and so on.
+        table: &'static str,
+        /// The entry's name.
+        key: Digest,
+    },
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blob { digest, aside } => {
+                write!(
+                    f,
+                    "blob `{}` does not match its digest and was set aside as `{}`",
+                    digest.short(),
+                    aside.display()
+                )
+            }
+            Self::Entry { table, key } => write!(
+                f,
+                "entry `{}` of `{table}` is damaged and is not used",
+                key.short()
+            ),
+        }
+    }
+}
+
+/// Collects damage where it is found, each once.
+#[derive(Debug, Default)]
+pub(crate) struct DamageList(Mutex<Vec<Damage>>);
+
+impl DamageList {
+    pub(crate) fn add(&self, damage: Damage) {
+        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !list.contains(&damage) {
+            list.push(damage);
+        }
+    }
+
+    pub(crate) fn take(&self) -> Vec<Damage> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

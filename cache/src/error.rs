@@ -1,0 +1,184 @@
+//! What can go wrong in the cache, and who is to blame for it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::digest::Digest;
+
+/// An error of the cache; cloneable, because one failed commit answers many waiting callers.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CacheError {
+    /// A blob is not there.
+    #[error("blob `{digest}` is not in the cache `{folder}`; run the stage that makes it again")]
+    Missing {
+        /// Digest asked for.
+        digest: Digest,
+        /// The cache's folder.
+        folder: PathBuf,
+    },
+    /// A blob did not match its digest and was set aside.
+    #[error(
+        "blob `{digest}` does not match its digest and was set aside as `{aside}`; run again to make it anew"
+    )]
+    Damaged {
+        /// Digest that the bytes should have had.
+        digest: Digest,
+        /// Where the bytes lie now.
+        aside: PathBuf,
+    },
+    /// A blob that should be a tree is none.
+    #[error("blob `{digest}` is not a tree of files: {reason}")]
+    NotATree {
+        /// Digest of the blob.
+        digest: Digest,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The operating system refused something.
+    #[error("cannot {action} `{path}`: {source}{}", hint(.source))]
+    Io {
+        /// A verb: `read`, `write`, `create`.
+        action: &'static str,
+        /// File or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: Arc<io::Error>,
+    },
+    /// The database refused something.
+    #[error("cannot use the memo `{path}`: {source}{}", memo_hint(.source))]
+    Memo {
+        /// The database's folder.
+        path: PathBuf,
+        /// The database's reason.
+        source: Arc<heed::Error>,
+    },
+    /// The folder holds something else.
+    #[error("`{path}` is not empty and is not a cache; name another folder with `--cache`")]
+    NotACache {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder was written by another version of the program.
+    #[error(
+        "the cache `{path}` has format `{found}`, and this program reads format `{known}`; name another folder with `--cache`, \
+         or remove this one, and its results will be computed again"
+    )]
+    Format {
+        /// The folder.
+        path: PathBuf,
+        /// What its `format` file says.
+        found: String,
+        /// What this program writes.
+        known: &'static str,
+    },
+    /// The folder is on a file system that a memory-mapped database cannot live on.
+    #[error(
+        "the cache `{path}` is on `{mount}`, a network file system (`{kind}`) on which its database would break; \
+         name a folder on a local disk with `--cache`"
+    )]
+    Network {
+        /// The folder.
+        path: PathBuf,
+        /// Where the file system is mounted.
+        mount: PathBuf,
+        /// Its type, as the kernel names it.
+        kind: String,
+    },
+    /// What was written at open could not be read back.
+    #[error(
+        "the cache `{path}` (mounted at `{mount}`) does not hold what is written to it: {reason}; \
+         name a folder on a local disk with `--cache`"
+    )]
+    Probe {
+        /// The folder.
+        path: PathBuf,
+        /// Where its file system is mounted.
+        mount: PathBuf,
+        /// What failed.
+        reason: String,
+    },
+    /// A value has no digest.
+    #[error("a value has no digest: {reason}")]
+    Value {
+        /// What in it cannot be digested.
+        reason: String,
+    },
+    /// A text is not a digest.
+    #[error("`{text}` is not a digest; it has 64 lower-case hexadecimal digits")]
+    NotADigest {
+        /// The text.
+        text: String,
+    },
+    /// The thread that commits replies is gone.
+    #[error("the cache was closed while a reply waited to be stored; run again")]
+    Closed,
+}
+
+/// Who is to blame for an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The machine: disk, permissions, file system.
+    Environment,
+    /// The cache's content: something is gone or damaged, and running again makes it anew.
+    Content,
+    /// The caller, with a value that cannot be stored or a text that is no digest.
+    Caller,
+}
+
+impl CacheError {
+    /// Returns who is to blame.
+    #[must_use]
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Missing { .. } | Self::Damaged { .. } | Self::NotATree { .. } => Blame::Content,
+            Self::Value { .. } | Self::NotADigest { .. } => Blame::Caller,
+            Self::Io { .. }
+            | Self::Memo { .. }
+            | Self::NotACache { .. }
+            | Self::Format { .. }
+            | Self::Network { .. }
+            | Self::Probe { .. }
+            | Self::Closed => Blame::Environment,
+        }
+    }
+
+    /// Finds the cache's own error inside an [`io::Error`], as a [`crate::BlobReader`] returns it.
+    #[must_use]
+    pub fn inside(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        match Self::inside(&source) {
+            Some(own) => own.clone(),
+            None => Self::Io {
+                action,
+                path: path.to_path_buf(),
+                source: Arc::new(source),
+            },
+        }
+    }
+}
+
+fn hint(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "; free some space, or name a folder on another disk with `--cache`; nothing stored before is lost"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; name a folder that can be written with `--cache`"
+        }
+        _ => "",
+    }
+}
+
+fn memo_hint(source: &heed::Error) -> &'static str {
+    match source {
+        heed::Error::Io(source) => hint(source),
+        heed::Error::Mdb(
+            heed::MdbError::Corrupted | heed::MdbError::PageNotFound | heed::MdbError::Invalid,
+        ) => "; its file is damaged: remove the cache's folder, or name another one with `--cache`",
+        _ => "",
+    }
+}

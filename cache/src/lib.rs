@@ -1,0 +1,61 @@
+//! Content-addressed storage and the memo of results: what was computed or paid for once is found again, by what it was made from.
+//!
+//! ```text
+//! DIR/                        its owner's alone; any number of processes on one machine use it at once
+//! ├── CACHEDIR.TAG .gitignore backup programs and git pass it by
+//! ├── format                  version of all this; another one is refused
+//! ├── blobs/ab/cdef…          bytes, named by the BLAKE3 of them; `.zst` where packing helps      blobs
+//! ├── memo/                   one LMDB environment                                               memo
+//! │   ├── results             key of a stage → its outputs, each the digest of a blob or a tree of blobs
+//! │   ├── preimages           key of a stage → what it is the digest of
+//! │   ├── uses                key of a stage → when its result was used last
+//! │   ├── history             manifest and stage → the key it had last
+//! │   ├── partials            key of a stage → its latest checkpoint
+//! │   ├── replies             digest of a unit → the reply to it
+//! │   └── claims              digest of a unit → the process that is getting its reply
+//! ├── locks/KEY               locked while the stage of that key runs                            lock
+//! ├── owners/HOST-PID-START   locked while that process has the cache open
+//! ├── tmp/HOST-PID-START/     its files that are not whole yet
+//! └── damaged/                what was not what its name said
+//! ```
+//!
+//! Read [`Digest`] and [`Preimage`] for names, [`Cache`] for all that can be done, `blobs` and `memo` for how.
+//!
+//! What is absent:
+//! - No stage, no manifest, no run: names of them are texts here.
+//! - No digest of serialised text: a key is the digest of a walk over values, which no cargo feature and no map order changes.
+//! - No blob that was changed: it is written under another name, synced and renamed, and what does not match its digest is not served.
+//! - No acknowledged reply that is lost: [`Cache::keep`] returns after a durable commit, which it shares with all that wait.
+//! - No lock that outlives its process: the kernel frees them, and a claim counts for as long as its process holds its file in `owners/`.
+//! - No transaction across an `await`, and none that leaves `memo`.
+//! - No `unsafe` but the one call that opens LMDB.
+
+mod blobs;
+mod cache;
+mod canonical;
+mod collect;
+mod damage;
+mod digest;
+mod error;
+mod folder;
+mod lock;
+mod memo;
+mod mode;
+mod mount;
+mod output;
+mod preimage;
+mod store;
+mod verify;
+
+pub use blobs::{BlobReader, BlobWriter};
+pub use cache::Cache;
+pub use collect::{Collect, Collected};
+pub use damage::Damage;
+pub use digest::{Digest, Hasher};
+pub use error::{Blame, CacheError};
+pub use lock::{Owner, StageLock};
+pub use memo::claims::Claim;
+pub use mode::{Mode, UnknownMode};
+pub use output::{Output, Partial, StageResult, Tree, TreeEntry};
+pub use preimage::{Key, Preimage};
+pub use verify::Stats;

@@ -1,0 +1,44 @@
+//! The names of what the memo holds.
+
+/// What the memo holds, one LMDB database each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Table {
+    /// Key of a stage → its result.
+    Results,
+    /// Key of a stage → its preimage.
+    Preimages,
+    /// Key of a stage → nothing; the entry's time is the last use.
+    Uses,
+    /// Manifest and stage → the key it had last.
+    History,
+    /// Key of a stage → its latest checkpoint.
+    Partials,
+    /// Unit → reply.
+    Replies,
+    /// Unit → the process that is getting its reply.
+    Claims,
+}
+
+impl Table {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Results,
+        Self::Preimages,
+        Self::Uses,
+        Self::History,
+        Self::Partials,
+        Self::Replies,
+        Self::Claims,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Results => "results",
+            Self::Preimages => "preimages",
+            Self::Uses => "uses",
+            Self::History => "history",
+            Self::Partials => "partials",
+            Self::Replies => "replies",
+            Self::Claims => "claims",
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Replies and claims in, one durable commit out for all that wait: a commit takes two milliseconds however much is in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+
+use tokio::sync::oneshot;
+
+use crate::blobs::Blobs;
+use crate::digest::Digest;
+use crate::error::CacheError;
+use crate::memo::claims::{self, Claim};
+use crate::memo::{Memo, Table};
+
+/// Jobs in one commit at most, so that the first does not wait for ever for the last.
+const LARGEST_BATCH: usize = 4096;
+
+/// One thread that writes what is queued, all of it in one transaction.
+pub(crate) struct Writer {
+    queue: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+enum Work {
+    /// Units to get a reply for.
+    Claim(Vec<Digest>),
+    /// A unit and its reply's entry.
+    Keep(Digest, Vec<u8>),
+    /// Units given back.
+    Release(Vec<Digest>),
+}
+
+type Answer = Result<Vec<Claim>, CacheError>;
+
+struct Job {
+    work: Work,
+    done: oneshot::Sender<Answer>,
+}
+
+impl Writer {
+    pub(crate) fn start(memo: Arc<Memo>, blobs: Arc<Blobs>) -> Result<Self, CacheError> {
+        let (queue, jobs) = mpsc::channel();
+        let folder = blobs.folder.root.clone();
+        let thread = thread::Builder::new()
+            .name("cache writer".to_owned())
+            .spawn(move || write(&memo, &blobs, &jobs))
+            .map_err(|error| CacheError::io("start the writer of", &folder, error))?;
+        Ok(Self {
+            queue: Some(queue),
+            thread: Some(thread),
+        })
+    }
+
+    pub(crate) async fn claim(&self, units: Vec<Digest>) -> Answer {
+        self.send(Work::Claim(units))
+            .await
+            .map_err(|_| CacheError::Closed)?
+    }
+
+    pub(crate) async fn keep(&self, unit: Digest, entry: Vec<u8>) -> Result<(), CacheError> {
+        self.send(Work::Keep(unit, entry))
+            .await
+            .map_err(|_| CacheError::Closed)?
+            .map(|_| ())
+    }
+
+    /// Queues at once; what it returns need not be awaited.
+    pub(crate) fn release(&self, units: Vec<Digest>) -> oneshot::Receiver<Answer> {
+        self.send(Work::Release(units))
+    }
+
+    fn send(&self, work: Work) -> oneshot::Receiver<Answer> {
+        let (done, answer) = oneshot::channel();
+        if let Some(queue) = &self.queue {
+            // A writer that is gone drops the job, and with it the answer's sender, which the receiver sees.
+            drop(queue.send(Job { work, done }));
+        }
+        answer
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // The queue closes, the thread writes what is left in it and ends.
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+fn write(memo: &Memo, blobs: &Arc<Blobs>, jobs: &Receiver<Job>) {
+    let mut held = BTreeSet::new();
+    while let Ok(first) = jobs.recv() {
+        let mut batch = vec![first];
+        batch.extend(jobs.try_iter().take(LARGEST_BATCH - 1));
+        match commit(memo, blobs, &batch) {
+            Ok(answers) => {
+                for (job, answer) in batch.into_iter().zip(answers) {
+                    note(&mut held, &job.work, &answer);
+                    // Who no longer waits needs no answer; the work is done all the same.
+                    drop(job.done.send(Ok(answer)));
+                }
+            }
+            Err(error) => {
+                for job in batch {
+                    drop(job.done.send(Err(error.clone())));
+                }
+            }
+        }
+    }
+    // What this process claimed and will not get any more, others may.
+    let left: Vec<Digest> = held.into_iter().collect();
+    if !left.is_empty() {
+        let (done, _) = oneshot::channel();
+        // If it fails, the claims end with the process.
+        let release = Job {
+            work: Work::Release(left),
+            done,
+        };
+        drop(commit(memo, blobs, &[release]));
+    }
+}
+
+/// Does a batch of jobs in one durable transaction. Each job gets its answer, or all get the error and nothing was done.
+fn commit(memo: &Memo, blobs: &Arc<Blobs>, batch: &[Job]) -> Result<Vec<Vec<Claim>>, CacheError> {
+    memo.with(|opened| {
+        let mut txn = opened.env.write_txn()?;
+        let mut alive = BTreeMap::new();
+        let mut answers = Vec::with_capacity(batch.len());
+        for job in batch {
+            let mut answer = Vec::new();
+            match &job.work {
+                Work::Claim(units) => {
+                    for unit in units {
+                        answer.push(claims::claim(opened, &mut txn, blobs, &mut alive, unit)?);
+                    }
+                }
+                Work::Keep(unit, entry) => {
+                    opened.put(&mut txn, Table::Replies, unit, entry)?;
+                    opened.delete(&mut txn, Table::Claims, unit)?;
+                }
+                Work::Release(units) => {
+                    for unit in units {
+                        claims::release(opened, &mut txn, &blobs.presence.owner, unit)?;
+                    }
+                }
+            }
+            answers.push(answer);
+        }
+        txn.commit()?;
+        Ok(answers)
+    })
+}
+
+/// Keeps the list of what this process has claimed.
+fn note(held: &mut BTreeSet<Digest>, work: &Work, answer: &[Claim]) {
+    match work {
+        Work::Claim(units) => {
+            held.extend(
+                units
+                    .iter()
+                    .zip(answer)
+                    .filter(|(_, claim)| **claim == Claim::Ours)
+                    .map(|(unit, _)| *unit),
+            );
+        }
+        Work::Keep(unit, _) => {
+            held.remove(unit);
+        }
+        Work::Release(units) => units.iter().for_each(|unit| {
+            held.remove(unit);
+        }),
+    }
+}

@@ -1,0 +1,104 @@
+//! What went wrong → the exit code and the words for it.
+
+use std::{fmt::Display, process::ExitCode};
+
+use crate::{diagnostic::Mistake, error::StageError};
+
+/// The exit codes, each with its meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Exit {
+    /// Done; for `plan --exit-code`: nothing would run.
+    Done = 0,
+    /// A stage failed.
+    StageFailed = 1,
+    /// The command line or the manifest is wrong.
+    Usage = 2,
+    /// Something would run (`plan --exit-code`, `run --frozen`), or has not run yet (`show`, `export`).
+    Stale = 3,
+    /// Disk, network, a missing key.
+    Environment = 4,
+    /// Over the budget.
+    OverBudget = 5,
+    /// A bug in the program.
+    Bug = 70,
+    /// Stopped by Ctrl-C.
+    Interrupted = 130,
+}
+
+/// The table at the end of `--help`.
+pub(super) const TABLE: &str = "\
+Exit codes:
+    0  done; `plan --exit-code`: nothing would run
+    1  a stage failed
+    2  the command line or the manifest is wrong
+    3  something would run (`plan --exit-code`, `run --frozen`) or has not run yet (`show`, `export`)
+    4  the environment: disk, network, a missing key
+    5  over the budget
+   70  a bug in fingerpost
+  130  stopped by Ctrl-C";
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command ends early.
+pub(super) enum Failure {
+    /// The manifest is wrong.
+    Mistakes(Vec<Mistake>),
+    /// Anything else.
+    Other { exit: Exit, message: String, help: Option<String> },
+    /// All is told already.
+    Silent(Exit),
+}
+
+impl Failure {
+    pub(super) fn new(exit: Exit, message: impl Display) -> Self {
+        Self::Other {
+            exit,
+            message: message.to_string(),
+            help: None,
+        }
+    }
+
+    pub(super) fn help(self, text: impl Into<String>) -> Self {
+        match self {
+            Self::Other { exit, message, .. } => Self::Other {
+                exit,
+                message,
+                help: Some(text.into()),
+            },
+            other => other,
+        }
+    }
+}
+
+impl From<StageError> for Failure {
+    fn from(error: StageError) -> Self {
+        let failure = Self::new(Exit::of(&error), &error);
+        match error {
+            StageError::Failed { help: Some(help), .. } => failure.help(help),
+            _ => failure,
+        }
+    }
+}
+
+impl From<::cache::CacheError> for Failure {
+    fn from(error: ::cache::CacheError) -> Self {
+        Self::new(Exit::Environment, error)
+    }
+}
+
+impl Exit {
+    /// The code that says who is to blame for `error`.
+    pub(super) fn of(error: &StageError) -> Self {
+        match error {
+            StageError::Failed { .. } => Self::StageFailed,
+            StageError::Environment(_) | StageError::Transient(_) => Self::Environment,
+            StageError::OverBudget(_) => Self::OverBudget,
+            StageError::Cancelled => Self::Interrupted,
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! `kinds`: what a stage can use.
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Common, Format, data, exit::{Exit, Failure}};
+use crate::{registry::{Kind, Registry}, stage::Port};
+
+/// List the kinds of stage, their ports and their params
+#[derive(Args)]
+pub(super) struct Kinds {
+    /// One kind, in full
+    kind: Option<String>,
+}
+
+impl Kinds {
+    pub(super) fn run(&self, common: &Common, registry: &Registry) -> Result<Exit, Failure> {
+        let kinds: Vec<_> = match &self.kind {
+            None => registry.kinds().collect(),
+            Some(name) => vec![registry.find(name).ok_or_else(|| {
+                Failure::new(Exit::Usage, format!("there is no kind `{name}`")).help("`fingerpost kinds` lists them")
+            })?],
+        };
+        match common.format {
+            Format::Json => {
+                let kinds: Vec<_> = kinds
+                    .iter()
+                    .map(|kind| {
+                        json!({
+                            "kind": kind.name(),
+                            "version": kind.version(),
+                            "summary": kind.summary(),
+                            "inputs": kind.inputs().iter().map(port).collect::<Vec<_>>(),
+                            "outputs": kind.outputs().iter().map(port).collect::<Vec<_>>(),
+                            "params": kind.schema(),
+                        })
+                    })
+                    .collect();
+                data(&format!("{:#}\n", json!({ "version": 1, "kinds": kinds })))?;
+            }
+            Format::Text => {
+                let text: Vec<_> = kinds.iter().map(|kind| text(kind.as_ref(), self.kind.is_some())).collect();
+                data(&text.concat())?;
+            }
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn text(kind: &dyn Kind, whole: bool) -> String {
+    let ports = |ports: Vec<Port>| {
+        let names: Vec<_> = ports.iter().map(|port| format!("{}{}", port.name, if port.optional { "?" } else { "" })).collect();
+        if names.is_empty() { "-".to_owned() } else { names.join(", ") }
+    };
+    let mut text = format!(
+        "{:10} {}\n           {} -> {}\n",
+        kind.name(),
+        kind.summary(),
+        ports(kind.inputs()),
+        ports(kind.outputs())
+    );
+    if whole {
+        text += &format!("{:#}\n", kind.schema());
+    }
+    text
+}
+
+fn port(port: &Port) -> serde_json::Value {
+    json!({ "name": port.name, "artifact": port.artifact.name, "optional": port.optional })
+}

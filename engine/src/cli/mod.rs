@@ -1,0 +1,225 @@
+//! Command line → exit code. One file a command; nothing outside this folder prints.
+
+mod cache;
+mod check;
+mod exit;
+mod export;
+mod init;
+mod kinds;
+mod plan;
+mod run;
+mod schema;
+mod select;
+mod show;
+mod style;
+mod terminal;
+mod why;
+
+use std::{
+    io::{IsTerminal, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use ::cache::{Cache, Mode};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use self::exit::{Exit, Failure};
+use crate::{
+    diagnostic::{self, Mistake},
+    manifest::{self, Set},
+    registry::Registry,
+    resolve::{Pipeline, resolve},
+    source::Source,
+};
+
+/// Workflows from YAML manifests, with everything known already left out.
+#[derive(Parser)]
+#[command(name = "fingerpost", version, after_help = exit::TABLE)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// What every command takes.
+#[derive(Args)]
+struct Common {
+    /// Where results and replies are kept [default: the nearest `.fingerpost/cache` upward, else here]
+    #[arg(long, global = true, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// Where runs are recorded
+    #[arg(long, global = true, value_name = "DIR", default_value = "runs")]
+    runs: PathBuf,
+    /// Whether known results are used and new ones kept: off, read, write, read-write
+    #[arg(long, global = true, value_name = "MODE", default_value = "read-write")]
+    cache_mode: Mode,
+    /// What comes out
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+    /// When to colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: When,
+    /// Only failures
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Init(init::Init),
+    Check(check::Check),
+    Plan(plan::Plan),
+    Run(run::Run),
+    Why(why::Why),
+    Show(show::Show),
+    Export(export::Export),
+    Kinds(kinds::Kinds),
+    Schema(schema::Schema),
+    Cache(cache::CacheCommand),
+}
+
+/// A manifest and what is changed in it for once.
+#[derive(Args)]
+struct ManifestArguments {
+    /// The manifest
+    #[arg(value_name = "MANIFEST")]
+    manifest: PathBuf,
+    /// Takes another value for once: `params.answers=PATH`, `stages.dpo.with.beta=0.2`
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    sets: Vec<Set>,
+}
+
+/// Reads the command line, does what it says, and returns the exit code.
+pub fn main(registry: Registry) -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let code = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            // Where even that cannot be written, the code still tells.
+            let _unwritten = error.print();
+            return code.into();
+        }
+    };
+    let common = &arguments.common;
+    let done = match &arguments.command {
+        Command::Init(command) => command.run(&registry),
+        Command::Check(command) => command.run(common, &registry),
+        Command::Plan(command) => command.run(common, &registry),
+        Command::Run(command) => command.run(common, &registry),
+        Command::Why(command) => command.run(common, &registry),
+        Command::Show(command) => command.run(common, &registry),
+        Command::Export(command) => command.run(common, &registry),
+        Command::Kinds(command) => command.run(common, &registry),
+        Command::Schema(command) => command.run(&registry),
+        Command::Cache(command) => command.run(common),
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        Err(failure) => common.tell(&failure).into(),
+    }
+}
+
+impl Common {
+    /// Whether standard error takes colour.
+    fn color(&self) -> bool {
+        match self.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => style::wanted(std::io::stderr().is_terminal()),
+        }
+    }
+
+    fn open_cache(&self) -> Result<Arc<Cache>, Failure> {
+        let folder = match &self.cache {
+            Some(folder) => folder.clone(),
+            None => nearest_cache()?,
+        };
+        Cache::open(&folder, self.cache_mode).map_err(|error| Failure::new(Exit::Environment, error))
+    }
+
+    fn pipeline(&self, arguments: &ManifestArguments, registry: &Registry) -> Result<Arc<Pipeline>, Failure> {
+        let source = Source::read(&arguments.manifest).map_err(Failure::Mistakes)?;
+        let folder = arguments.manifest.parent().unwrap_or(Path::new("")).to_owned();
+        let manifest = manifest::parse(source, folder, &arguments.sets).map_err(Failure::Mistakes)?;
+        if !self.quiet && !manifest.warnings.is_empty() {
+            self.mistakes(&manifest.warnings);
+        }
+        Ok(Arc::new(resolve(manifest, registry).map_err(Failure::Mistakes)?))
+    }
+
+    fn tell(&self, failure: &Failure) -> Exit {
+        match failure {
+            Failure::Mistakes(mistakes) => {
+                self.mistakes(mistakes);
+                Exit::Usage
+            }
+            Failure::Other { exit, message, help } => {
+                let mut text = format!("{} {message}\n", style::error("error:", self.color()));
+                if let Some(help) = help {
+                    text += &format!(" {} {help}\n", style::hint("help:", self.color()));
+                }
+                talk(&text);
+                *exit
+            }
+            Failure::Silent(exit) => *exit,
+        }
+    }
+
+    fn mistakes(&self, mistakes: &[Mistake]) {
+        if std::env::var_os("GITHUB_ACTIONS").is_some() {
+            talk(&diagnostic::render(mistakes, diagnostic::Format::Github));
+        }
+        match self.format {
+            Format::Json => {
+                // A reader that went away does not change what is wrong.
+                let _closed = data(&diagnostic::render(mistakes, diagnostic::Format::Json));
+            }
+            Format::Text => talk(&diagnostic::render(
+                mistakes,
+                diagnostic::Format::Text {
+                    color: self.color(),
+                    width: style::width(),
+                    unicode: true,
+                },
+            )),
+        }
+    }
+}
+
+fn nearest_cache() -> Result<PathBuf, Failure> {
+    let here = std::env::current_dir().map_err(|error| Failure::new(Exit::Environment, error))?;
+    let found = here.ancestors().map(|folder| folder.join(".fingerpost")).find(|folder| folder.is_dir());
+    Ok(found.unwrap_or_else(|| here.join(".fingerpost")).join("cache"))
+}
+
+/// Writes data to standard output. A reader that has seen enough is no failure.
+fn data(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Failure::Silent(Exit::Done)),
+        Err(error) => Err(Failure::new(Exit::Environment, format!("standard output cannot be written: {error}"))),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Writes talk to standard error.
+fn talk(text: &str) {
+    // There is nobody left to tell when standard error is closed.
+    let _closed = std::io::stderr().lock().write_all(text.as_bytes());
+}

@@ -1,0 +1,149 @@
+//! `plan`: what is known, what would run and why. Runs nothing.
+
+use std::fmt;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{
+    Common, Format, ManifestArguments, data,
+    exit::{Exit, Failure},
+    select::Selection,
+    style::{counted, duration},
+};
+use crate::{
+    plan::{self, Decision, Reason},
+    registry::Registry,
+    resolve::Pipeline,
+};
+
+/// Show what is known, what would run and why
+#[derive(Args)]
+pub(super) struct Plan {
+    #[command(flatten)]
+    manifest: ManifestArguments,
+    #[command(flatten)]
+    selection: Selection,
+    /// Exits with 0 where nothing would run and with 3 where something would
+    #[arg(long)]
+    exit_code: bool,
+}
+
+impl Plan {
+    pub(super) fn run(&self, common: &Common, registry: &Registry) -> Result<Exit, Failure> {
+        let pipeline = common.pipeline(&self.manifest, registry)?;
+        let cache = common.open_cache()?;
+        let plan = plan::plan(&pipeline, &cache, &self.selection.request(&pipeline)?)?;
+        match common.format {
+            Format::Json => data(&format!("{:#}\n", document(&pipeline, &plan)))?,
+            Format::Text => data(&text(&pipeline, &plan))?,
+        }
+        Ok(if self.exit_code && !plan.is_fresh() { Exit::Stale } else { Exit::Done })
+    }
+}
+
+/// The plan for people.
+pub(super) fn text(pipeline: &Pipeline, plan: &plan::Plan) -> String {
+    let names = plan.stages.iter().map(|planned| pipeline.stages[planned.stage].name.len());
+    let kinds = plan.stages.iter().map(|planned| pipeline.stages[planned.stage].kind.name().len());
+    let (name_width, kind_width) = (names.max().unwrap_or(0), kinds.max().unwrap_or(0));
+    let mut text = String::new();
+    let (mut cached, mut run, mut later) = (0_u64, 0_u64, 0_u64);
+    for planned in &plan.stages {
+        let stage = &pipeline.stages[planned.stage];
+        let (symbol, words, details) = match &planned.decision {
+            Decision::Hit { result, .. } => {
+                cached += 1;
+                let rows = result.outputs.values().find_map(|output| output.rows);
+                let rows = rows.map_or_else(String::new, |rows| format!("   {}", counted(rows, "row")));
+                ("=", format!("cached{rows}"), Vec::new())
+            }
+            Decision::Run { why, .. } => {
+                run += 1;
+                let symbol = match why.as_slice() {
+                    [Reason::Forced] => "!",
+                    [Reason::NeverRun] => "+",
+                    _ => "~",
+                };
+                match why.as_slice() {
+                    [only @ (Reason::NeverRun | Reason::Forced | Reason::Evicted)] => (symbol, format!("to run: {only}"), Vec::new()),
+                    reasons => (symbol, "to run".to_owned(), reasons.iter().map(ToString::to_string).collect()),
+                }
+            }
+            Decision::Later { on } => {
+                later += 1;
+                let verb = if on.len() == 1 { "is" } else { "are" };
+                ("?", format!("decided when {} {verb} known", on.join(", ")), Vec::new())
+            }
+        };
+        text += &format!("  {symbol} {:name_width$}   {:kind_width$}   {words}\n", stage.name, stage.kind.name());
+        for detail in details {
+            text += &format!("    {:name_width$}     {detail}\n", "");
+        }
+    }
+    text += &format!("\n  {cached} cached, {run} to run, {later} decided later\n");
+    text
+}
+
+/// The plan for programs.
+pub(super) fn document(pipeline: &Pipeline, plan: &plan::Plan) -> Value {
+    let stages: Vec<_> = plan
+        .stages
+        .iter()
+        .map(|planned| {
+            let stage = &pipeline.stages[planned.stage];
+            let mut entry = match &planned.decision {
+                Decision::Hit { key, result } => json!({ "decision": "hit", "key": key.to_string(), "outputs": result.outputs }),
+                Decision::Run { key, why, preimage } => {
+                    json!({ "decision": "run", "key": key.to_string(), "why": why, "preimage": preimage })
+                }
+                Decision::Later { on } => json!({ "decision": "later", "on": on }),
+            };
+            entry["stage"] = json!(stage.name);
+            entry["kind"] = json!(stage.kind.name());
+            entry
+        })
+        .collect();
+    json!({ "version": 1, "manifest": pipeline.manifest.name, "fresh": plan.is_fresh(), "stages": stages })
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NeverRun => write!(out, "never run"),
+            Self::Evicted => write!(out, "its result is no longer in the cache"),
+            Self::Forced => write!(out, "asked for"),
+            Self::Kind { was, now } => write!(out, "uses: was {was}, now {now}"),
+            Self::Version { was, now } => write!(out, "version: was {was}, now {now}"),
+            Self::Part { name, was, now } => {
+                let version = |version: &Option<u32>| version.map_or_else(|| "none".to_owned(), |version| version.to_string());
+                write!(out, "version of {name}: was {}, now {}", version(was), version(now))
+            }
+            Self::Param { path, was: Value::Null, now } => write!(out, "{path}: added {}", short(now)),
+            Self::Param { path, was, now: Value::Null } => write!(out, "{path}: was {}, now left out", short(was)),
+            Self::Param { path, was, now } => write!(out, "{path}: was {}, now {}", short(was), short(now)),
+            Self::Input { port, from, was: None, .. } => write!(out, "in.{port}: added {from}"),
+            Self::Input { port, now: None, .. } => write!(out, "in.{port}: left out"),
+            Self::Input { port, from, .. } => write!(out, "in.{port}: {from} came out different"),
+        }
+    }
+}
+
+fn short(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    if text.chars().count() > 60 {
+        let mut cut: String = text.chars().take(57).collect();
+        cut.push_str("...");
+        cut
+    } else {
+        text
+    }
+}
+
+/// The time that hits save, for the last line of a run.
+pub(super) fn saved(seconds: f64) -> String {
+    if seconds < 0.1 { String::new() } else { format!(" (saved {})", duration(seconds)) }
+}

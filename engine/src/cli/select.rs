@@ -1,0 +1,55 @@
+//! Names of stages on the command line → positions in the pipeline.
+
+use std::collections::BTreeSet;
+
+use clap::Args;
+
+use super::exit::{Exit, Failure};
+use crate::{diagnostic::did_you_mean, plan::Request, resolve::Pipeline};
+
+/// Which stages a run is about.
+#[derive(Args)]
+pub(super) struct Selection {
+    /// The stages that are wanted, with all that they need [default: all]
+    #[arg(value_name = "STAGE")]
+    stages: Vec<String>,
+    /// Runs this stage and all below it again, with known replies
+    #[arg(long, value_name = "STAGE")]
+    from: Vec<String>,
+    /// Runs this stage again, with known replies
+    #[arg(long, value_name = "STAGE")]
+    force: Vec<String>,
+    /// Runs this stage again and buys its replies again
+    #[arg(long, value_name = "STAGE")]
+    rebuy: Vec<String>,
+}
+
+impl Selection {
+    pub(super) fn request(&self, pipeline: &Pipeline) -> Result<Request, Failure> {
+        let wanted = positions(pipeline, &self.stages)?;
+        let rebought = positions(pipeline, &self.rebuy)?;
+        let mut forced = positions(pipeline, &self.force)?;
+        forced.extend(&rebought);
+        forced.extend(pipeline.with_consumers(positions(pipeline, &self.from)?));
+        Ok(Request {
+            wanted: (!wanted.is_empty()).then(|| pipeline.with_producers(wanted)),
+            forced,
+            rebought,
+        })
+    }
+}
+
+fn positions(pipeline: &Pipeline, names: &[String]) -> Result<BTreeSet<usize>, Failure> {
+    names.iter().map(|name| position(pipeline, name)).collect()
+}
+
+/// Finds a stage, or says which ones there are.
+pub(super) fn position(pipeline: &Pipeline, name: &str) -> Result<usize, Failure> {
+    pipeline.position(name).ok_or_else(|| {
+        let names = || pipeline.stages.iter().map(|stage| stage.name.as_str());
+        Failure::new(Exit::Usage, format!("there is no stage `{name}` in `{}`", pipeline.manifest.source.name)).help(
+            did_you_mean(name, names())
+                .unwrap_or_else(|| format!("its stages are {}", names().collect::<Vec<_>>().join(", "))),
+        )
+    })
+}

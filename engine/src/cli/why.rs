@@ -1,0 +1,75 @@
+//! `why`: what changed since a stage's last result.
+
+use clap::Args;
+
+use super::{
+    Common, Format, ManifestArguments, data,
+    exit::{Exit, Failure},
+    plan::document,
+    select::position,
+};
+use crate::{
+    plan::{self, Decision, Request},
+    registry::Registry,
+    resolve::{Pipeline, Wire},
+};
+
+/// Say why a stage would run
+#[derive(Args)]
+pub(super) struct Why {
+    #[command(flatten)]
+    manifest: ManifestArguments,
+    /// The stage
+    stage: String,
+}
+
+impl Why {
+    pub(super) fn run(&self, common: &Common, registry: &Registry) -> Result<Exit, Failure> {
+        let pipeline = common.pipeline(&self.manifest, registry)?;
+        let stage = position(&pipeline, &self.stage)?;
+        let request = Request {
+            wanted: Some(pipeline.with_producers([stage])),
+            ..Request::default()
+        };
+        let cache = common.open_cache()?;
+        let plan = plan::plan(&pipeline, &cache, &request)?;
+        match common.format {
+            Format::Json => data(&format!("{:#}\n", document(&pipeline, &plan)))?,
+            Format::Text => data(&text(&pipeline, &plan, stage))?,
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn text(pipeline: &Pipeline, plan: &plan::Plan, stage: usize) -> String {
+    let name = &pipeline.stages[stage].name;
+    let Some(planned) = plan.stages.iter().find(|planned| planned.stage == stage) else { return String::new() };
+    match &planned.decision {
+        Decision::Hit { result, .. } => format!("{name} does not run: its result is known from run {}\n", result.run),
+        Decision::Run { why, preimage, .. } => {
+            let mut text = format!("{name} runs because\n");
+            for reason in why {
+                text += &format!("  ~ {reason}\n");
+            }
+            let changed = |port: &String| why.iter().any(|reason| matches!(reason, plan::Reason::Input { port: other, .. } if other == port));
+            for (port, digest) in preimage.inputs.iter().filter(|(port, _)| !changed(port)) {
+                let from = match &pipeline.stages[stage].wires[port] {
+                    Wire::Stage { stage, .. } => &pipeline.stages[*stage].name,
+                    Wire::File { file, .. } => file.name(),
+                };
+                text += &format!("  = in.{port}: {from}, {}\n", digest.short());
+            }
+            text
+        }
+        Decision::Later { on } => {
+            let mut text = format!("{name} is decided when {} ran:\n", on.join(", "));
+            for above in &plan.stages {
+                if let Decision::Run { why, .. } = &above.decision {
+                    let reasons: Vec<_> = why.iter().map(ToString::to_string).collect();
+                    text += &format!("  {} runs: {}\n", pipeline.stages[above.stage].name, reasons.join("; "));
+                }
+            }
+            text
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What a running stage may reach: progress, cancellation, scratch space, services. Never the store's content by digest.
+
+use std::{
+    any::{Any, TypeId},
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    artifact::Store,
+    budget::Budget,
+    error::StageError,
+    event::{Event, Events},
+    replies::Replies,
+};
+
+/// Handles that change no result (a pool of connections, a device), by type.
+#[derive(Clone, Default)]
+pub struct Services(BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>);
+
+impl Services {
+    /// Adds a service; the later of two of one type stays.
+    #[must_use]
+    pub fn with<S: Any + Send + Sync>(mut self, service: S) -> Self {
+        self.0.insert(TypeId::of::<S>(), Arc::new(service));
+        self
+    }
+}
+
+/// What all stages of a run share.
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) events: Events,
+    pub(crate) services: Services,
+    pub(crate) replies: Replies,
+    pub(crate) budget: Budget,
+    pub(crate) cancellation: CancellationToken,
+}
+
+/// One stage's view of the run.
+#[derive(Clone)]
+pub struct Context(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    stage: String,
+    rebuy: bool,
+    scratch: tempfile::TempDir,
+    done: AtomicU64,
+    total: AtomicU64,
+    calls: AtomicU64,
+    reused: AtomicU64,
+    told: Mutex<Option<Instant>>,
+}
+
+/// Between two progress events of a stage.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+impl Context {
+    pub(crate) fn new(shared: Arc<Shared>, stage: &str, rebuy: bool) -> Result<Self, StageError> {
+        let scratch = tempfile::Builder::new().prefix("fingerpost-").tempdir()?;
+        Ok(Self(Arc::new(Inner {
+            shared,
+            stage: stage.to_owned(),
+            rebuy,
+            scratch,
+            done: AtomicU64::new(0),
+            total: AtomicU64::new(0),
+            calls: AtomicU64::new(0),
+            reused: AtomicU64::new(0),
+            told: Mutex::new(None),
+        })))
+    }
+
+    /// Returns the service of this type, where the program has one.
+    pub fn service<S: Any + Send + Sync>(&self) -> Option<&S> {
+        self.0.shared.services.0.get(&TypeId::of::<S>()).and_then(|service| service.downcast_ref())
+    }
+
+    /// Says how much there is to do.
+    pub fn total(&self, total: usize) {
+        self.0.total.store(total as u64, Ordering::Relaxed);
+    }
+
+    /// Says that one more piece is done; `note` stands beside the bar.
+    pub fn tick(&self, note: impl FnOnce() -> String) {
+        let done = self.0.done.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|at| at.elapsed() >= PROGRESS_EVERY) {
+            *told = Some(Instant::now());
+            self.send(&Event::Progress {
+                stage: self.0.stage.clone(),
+                done,
+                total: self.0.total.load(Ordering::Relaxed),
+                note: note(),
+            });
+        }
+    }
+
+    /// Reports figures on the way, such as a training step's.
+    pub fn figures(&self, figures: &impl Serialize) {
+        // Figures are talk: what cannot be written as JSON is left out.
+        if let Ok(figures) = serde_json::to_value(figures) {
+            self.send(&Event::Figures {
+                stage: self.0.stage.clone(),
+                figures,
+            });
+        }
+    }
+
+    /// Says in a sentence what came out.
+    pub fn say(&self, message: impl Into<String>) {
+        self.send(&Event::Note {
+            stage: self.0.stage.clone(),
+            message: message.into(),
+        });
+    }
+
+    /// Says something that a person should know.
+    pub fn warn(&self, message: impl Into<String>) {
+        self.send(&Event::Warning {
+            stage: Some(self.0.stage.clone()),
+            message: message.into(),
+        });
+    }
+
+    /// Returns `Err(Cancelled)` once the run is to stop; to be called at safe points.
+    pub fn check(&self) -> Result<(), StageError> {
+        if self.0.shared.cancellation.is_cancelled() {
+            Err(StageError::Cancelled)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The token that tells of the run's end.
+    pub fn cancellation(&self) -> &CancellationToken {
+        &self.0.shared.cancellation
+    }
+
+    /// An empty folder that goes with the stage.
+    pub fn scratch(&self) -> &Path {
+        self.0.scratch.path()
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.shared.store
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0.shared
+    }
+
+    pub(crate) fn rebuys(&self) -> bool {
+        self.0.rebuy
+    }
+
+    pub(crate) fn count(&self, called: bool) {
+        let counter = if called { &self.0.calls } else { &self.0.reused };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Calls made and replies reused so far.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.0.calls.load(Ordering::Relaxed), self.0.reused.load(Ordering::Relaxed))
+    }
+
+    fn send(&self, event: &Event) {
+        self.0.shared.events.send(event);
+    }
+}

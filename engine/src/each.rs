@@ -1,0 +1,173 @@
+//! Row by row: pure, then effects, then pure. A row → the units to ask for, round by round → its rows.
+//!
+//! The effect sees nothing but its unit, and the unit's digest is the reply's key: what is not in the unit cannot leak into
+//! a reply, and a change of the pure parts buys no reply again.
+
+use std::{collections::BTreeMap, future::Future, pin::Pin};
+
+use futures_util::{StreamExt, stream::FuturesOrdered};
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    artifact::{Dataset, DatasetWriter, Row},
+    budget::Price,
+    context::Context,
+    error::StageError,
+    replies,
+    section::Sections,
+    stage::{ParamMistake, Ports, Stage},
+};
+
+/// Something done for a unit whose result is kept: a call to a model.
+pub trait Effect: Send + Sync + 'static {
+    /// The effect's name; kinds that share an effect share its replies.
+    const NAME: &'static str;
+    /// Raised when `call` changes its meaning; until then nothing paid for is lost.
+    const VERSION: u32;
+    /// All that `call` can see.
+    type Unit: Serialize + Send + Sync;
+    /// What is kept.
+    type Reply: Serialize + DeserializeOwned + Clone + Send + Sync;
+
+    /// The worst case of the call, known before it starts.
+    fn price(ctx: &Context, unit: &Self::Unit) -> Price;
+
+    /// Makes the call.
+    fn call(ctx: &Context, unit: &Self::Unit) -> impl Future<Output = Result<Self::Reply, StageError>> + Send;
+}
+
+/// What a row asks for next.
+pub enum Ask<E: Effect> {
+    /// A reply, kept or bought.
+    Call(E::Unit),
+    /// A reply that is known without a call; the memo has no part in it.
+    Known(E::Reply),
+}
+
+/// A stage that works row by row. The value holds what `open` read once.
+pub trait EachRow: Sized + Send + Sync + 'static {
+    /// The word after `uses:`.
+    const KIND: &'static str;
+    /// Raised when `units` or `rows` changes; replies are kept.
+    const VERSION: u32;
+    /// One sentence for `fingerpost kinds`.
+    const SUMMARY: &'static str;
+    /// What stands under `with:`.
+    type Params: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
+    /// What stands under `in:`.
+    type Inputs: Ports;
+    /// What the stage gives: a struct with the one dataset of `Out`.
+    type Outputs: Ports;
+    /// The rows of the driving dataset.
+    type In: Row;
+    /// The rows that come out, in the driving dataset's order.
+    type Out: Row;
+    /// The effect that its units ask for.
+    type Effect: Effect;
+
+    /// See [`Stage::settle`].
+    fn settle(params: Self::Params, sections: &Sections) -> Result<Self::Params, Vec<ParamMistake>> {
+        let _ = sections;
+        Ok(params)
+    }
+
+    /// See [`Stage::parts`].
+    fn parts(params: &Self::Params) -> BTreeMap<String, u32> {
+        let _ = params;
+        BTreeMap::new()
+    }
+
+    /// Reads side inputs once; returns the stage and the dataset whose rows drive it.
+    fn open(ctx: &Context, params: &Self::Params, inputs: Self::Inputs) -> Result<(Self, Dataset<Self::In>), StageError>;
+
+    /// What to ask next, given the replies so far; nothing when the row is done.
+    fn units(&self, row: &Self::In, replies: &[Reply<Self>]) -> Result<Vec<Ask<Self::Effect>>, StageError>;
+
+    /// The rows that a row becomes.
+    fn rows(&self, row: Self::In, replies: Vec<Reply<Self>>) -> Result<Vec<Self::Out>, StageError>;
+
+    /// Names the output port.
+    fn outputs(rows: Dataset<Self::Out>) -> Self::Outputs;
+}
+
+/// What the effect of `S` replies.
+pub type Reply<S> = <<S as EachRow>::Effect as Effect>::Reply;
+
+/// Makes a stage of an [`EachRow`].
+pub struct Each<S>(std::marker::PhantomData<fn() -> S>);
+
+/// Rows under way at once. A provider's own limits decide how many of their calls are.
+const ROWS_IN_FLIGHT: usize = 256;
+
+impl<S: EachRow> Stage for Each<S> {
+    const KIND: &'static str = S::KIND;
+    const VERSION: u32 = S::VERSION;
+    const SUMMARY: &'static str = S::SUMMARY;
+    type Params = S::Params;
+    type Inputs = S::Inputs;
+    type Outputs = S::Outputs;
+
+    fn settle(params: S::Params, sections: &Sections) -> Result<S::Params, Vec<ParamMistake>> {
+        S::settle(params, sections)
+    }
+
+    fn parts(params: &S::Params) -> BTreeMap<String, u32> {
+        let mut parts = S::parts(params);
+        parts.insert(S::Effect::NAME.to_owned(), S::Effect::VERSION);
+        parts
+    }
+
+    async fn run(ctx: &Context, params: &S::Params, inputs: S::Inputs) -> Result<S::Outputs, StageError> {
+        let (stage, driving) = S::open(ctx, params, inputs)?;
+        ctx.total(driving.len());
+        let mut rows = driving.rows()?;
+        let mut writer = DatasetWriter::new(ctx)?;
+        let mut in_flight = FuturesOrdered::new();
+        let mut failure = None;
+        loop {
+            while failure.is_none() && in_flight.len() < ROWS_IN_FLIGHT {
+                let Some(row) = rows.next() else { break };
+                match ctx.check().and(row) {
+                    Ok(row) => in_flight.push_back(boxed(one(ctx, &stage, row))),
+                    Err(error) => failure = Some(error),
+                }
+            }
+            // After a failure the rows under way end first, so that what they buy is kept.
+            match in_flight.next().await {
+                None => break,
+                Some(Err(error)) => failure = failure.or(Some(error)),
+                Some(Ok(_)) if failure.is_some() => {}
+                Some(Ok(rows)) => {
+                    rows.iter().try_for_each(|row| writer.push(row))?;
+                    ctx.tick(String::new);
+                }
+            }
+        }
+        match failure {
+            Some(error) => Err(error),
+            None => Ok(S::outputs(writer.finish()?)),
+        }
+    }
+}
+
+// A named function: a closure over borrowed rows would not be general enough to be `Send`.
+fn boxed<'a, T>(future: impl Future<Output = T> + Send + 'a) -> Pin<Box<dyn Future<Output = T> + Send + 'a>> {
+    Box::pin(future)
+}
+
+async fn one<S: EachRow>(ctx: &Context, stage: &S, row: S::In) -> Result<Vec<S::Out>, StageError> {
+    let mut known = Vec::new();
+    loop {
+        let asked = stage.units(&row, &known)?;
+        if asked.is_empty() {
+            return stage.rows(row, known);
+        }
+        for ask in asked {
+            known.push(match ask {
+                Ask::Known(reply) => reply,
+                Ask::Call(unit) => replies::reply::<S::Effect>(ctx, &unit).await?,
+            });
+        }
+    }
+}

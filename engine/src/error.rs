@@ -1,0 +1,62 @@
+//! What goes wrong while a stage runs, and who is to blame for it.
+
+use std::fmt::Display;
+
+/// Why a stage did not give its outputs.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// Something handed to the stage is wrong: a malformed row, a missing id, a program that failed.
+    #[error("{message}")]
+    Failed {
+        /// What is wrong and where.
+        message: String,
+        /// What to do about it.
+        help: Option<String>,
+    },
+    /// The machine or the network is to blame: a full disk, a folder that cannot be written.
+    #[error("{0}")]
+    Environment(String),
+    /// The run may not pay for the next call.
+    #[error("{0}")]
+    OverBudget(String),
+    /// A signal or another stage's failure ended the stage.
+    #[error("cancelled")]
+    Cancelled,
+    /// The call failed in a way that says nothing about its unit; it is never stored.
+    #[error("{0}")]
+    Transient(String),
+}
+
+impl StageError {
+    /// Returns a failure of what was handed in.
+    pub fn failed(message: impl Display) -> Self {
+        Self::Failed {
+            message: message.to_string(),
+            help: None,
+        }
+    }
+
+    /// Adds what to do about the failure.
+    #[must_use]
+    pub fn help(self, text: impl Into<String>) -> Self {
+        match self {
+            Self::Failed { message, .. } => Self::Failed {
+                message,
+                help: Some(text.into()),
+            },
+            other => other,
+        }
+    }
+}
+
+impl From<cache::CacheError> for StageError {
+    fn from(error: cache::CacheError) -> Self {
+        Self::Environment(error.to_string())
+    }
+}
+
+impl From<std::io::Error> for StageError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Environment(error.to_string())
+    }
+}

@@ -1,0 +1,58 @@
+//! Everything that happens during a run, as data. Terminal, JSON lines and the record are subscribers.
+
+use std::sync::{Arc, Mutex};
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// Something that happened.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A run begins.
+    RunStarted { run: String, manifest: String, stages: usize },
+    /// A stage has its result already.
+    StageCached { stage: String, kind: String, key: String, rows: Option<u64>, seconds: f64, calls: u64 },
+    /// A stage begins to run, and why.
+    StageStarted { stage: String, kind: String, key: String, why: Vec<String> },
+    /// A stage got on: `done` of `total` (0 where unknown).
+    Progress { stage: String, done: u64, total: u64, note: String },
+    /// Figures of a stage on its way, such as a training step's.
+    Figures { stage: String, figures: Value },
+    /// A stage gave its outputs.
+    StageFinished { stage: String, kind: String, key: String, rows: Option<u64>, seconds: f64, calls: u64, reused: u64, unchanged: bool },
+    /// A stage failed.
+    StageFailed { stage: String, kind: String, message: String, help: Option<String> },
+    /// A stage did not run because one above it failed.
+    StageSkipped { stage: String, after: String },
+    /// A stage's result in a sentence.
+    Note { stage: String, message: String },
+    /// Something that a person should know.
+    Warning { stage: Option<String>, message: String },
+    /// The run is over.
+    RunFinished { run: String, manifest: String, exit: u8, ran: usize, cached: usize, failed: usize, calls: u64, seconds: f64, saved_seconds: f64 },
+}
+
+/// One who is told of every event, in order.
+pub trait Subscriber: Send {
+    /// Takes note of an event.
+    fn on(&mut self, event: &Event);
+}
+
+/// Hands events to the subscribers, one at a time.
+#[derive(Clone, Default)]
+pub struct Events(Arc<Mutex<Vec<Box<dyn Subscriber>>>>);
+
+impl Events {
+    /// Starts with these subscribers.
+    pub fn new(subscribers: Vec<Box<dyn Subscriber>>) -> Self {
+        Self(Arc::new(Mutex::new(subscribers)))
+    }
+
+    pub(crate) fn send(&self, event: &Event) {
+        let mut subscribers = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for subscriber in subscribers.iter_mut() {
+            subscriber.on(event);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! A path written in a manifest → a [`File`]: known by the digest of its content, so that editing the file changes the key.
+//!
+//! Params are read by serde, which has no room for the manifest's folder; [`reading`] lends [`Folders`] to [`File`]'s
+//! deserializer for the time of one read.
+
+use std::{
+    borrow::Cow,
+    cell::RefCell,
+    collections::BTreeSet,
+    io::BufRead,
+    path::{Path, PathBuf},
+};
+
+use cache::Digest;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use crate::{artifact::Store, context::Context, error::StageError};
+
+/// A file that a manifest names. In a key it counts by its content alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    written: String,
+    path: PathBuf,
+    digest: Digest,
+}
+
+impl File {
+    /// Finds and digests the file that a manifest calls `written`.
+    ///
+    /// Errors: a sentence for people when it cannot be read or is no file.
+    pub(crate) fn find(written: &str, folders: &Folders) -> Result<Self, String> {
+        let path = folders.path(written);
+        if path.is_dir() {
+            return Err(format!("`{written}` is a folder, and a file is needed"));
+        }
+        let digest = digest(&path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => format!("there is no file `{written}` (looked for `{}`)", path.display()),
+            _ => format!("`{written}` cannot be read: {error}"),
+        })?;
+        Ok(Self {
+            written: written.to_owned(),
+            path,
+            digest,
+        })
+    }
+
+    /// The path as it was written, for messages.
+    pub fn name(&self) -> &str {
+        &self.written
+    }
+
+    /// The end of the file's name after the last dot, in lower case.
+    pub fn extension(&self) -> String {
+        self.path
+            .extension()
+            .map(|extension| extension.to_string_lossy().to_lowercase())
+            .unwrap_or_default()
+    }
+
+    /// Opens the content that the key speaks of, whatever happened to the path since.
+    pub fn open(&self, ctx: &Context) -> Result<impl BufRead + Send + use<>, StageError> {
+        let store = ctx.store();
+        if !store.cache().contains(&self.digest) {
+            self.keep(store)?;
+        }
+        store.buffered(&self.digest)
+    }
+
+    pub(crate) fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts the content into the store, and refuses one that changed after the key was made.
+    pub(crate) fn keep(&self, store: &Store) -> Result<u64, StageError> {
+        let (digest, bytes) = store.put_file(&self.path)?;
+        if digest == self.digest {
+            Ok(bytes)
+        } else {
+            Err(StageError::failed(format!("`{}` changed while the run was going on", self.written)).help("run again"))
+        }
+    }
+}
+
+fn digest(path: &Path) -> std::io::Result<Digest> {
+    let mut hasher = cache::Hasher::new();
+    let mut file = std::fs::File::open(path)?;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match std::io::Read::read(&mut file, &mut buffer)? {
+            0 => return Ok(hasher.finish()),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}
+
+impl Serialize for File {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("blake3:{}", self.digest))
+    }
+}
+
+impl JsonSchema for File {
+    fn schema_name() -> Cow<'static, str> {
+        "File".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "description": "Path of a file, relative to the manifest." })
+    }
+}
+
+/// What relative paths are relative to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Folders {
+    /// The manifest's own folder.
+    pub(crate) manifest: PathBuf,
+    /// Values from the command line, which are relative to the current folder.
+    pub(crate) from_command_line: BTreeSet<String>,
+}
+
+impl Folders {
+    pub(crate) fn path(&self, written: &str) -> PathBuf {
+        if self.from_command_line.contains(written) {
+            PathBuf::from(written)
+        } else {
+            self.manifest.join(written)
+        }
+    }
+}
+
+thread_local! {
+    static FOLDERS: RefCell<Option<Folders>> = const { RefCell::new(None) };
+}
+
+/// Runs `read` with paths relative to `folders`.
+pub(crate) fn reading<T>(folders: &Folders, read: impl FnOnce() -> T) -> T {
+    let before = FOLDERS.replace(Some(folders.clone()));
+    let result = read();
+    FOLDERS.set(before);
+    result
+}
+
+impl<'de> Deserialize<'de> for File {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = String::deserialize(deserializer)?;
+        FOLDERS.with_borrow(|folders| {
+            let folders = folders
+                .as_ref()
+                .ok_or_else(|| D::Error::custom("a file can be named in a manifest only"))?;
+            Self::find(&written, folders).map_err(D::Error::custom)
+        })
+    }
+}

@@ -1,0 +1,64 @@
+//! A manifest → a run, with everything known already left out.
+//!
+//! ```text
+//! source → manifest → resolve → plan → execute → record
+//!  text     stages     pipeline  hit|run   results   runs/<name>/
+//! ```
+//!
+//! Each step is a module with one function and one type that the next step takes; `check` stops after `resolve`, `plan` after
+//! `plan`, `run` goes to the end. A **manifest** names **stages**; a stage `uses` a **kind**, takes params under `with:` and is
+//! wired by typed **ports** under `in:`. A stage's **key** is the digest of its kept **preimage**: kind, version, versions of
+//! the parts that the params name, params with defaults filled in, and the digests of what flows in. A key with a recorded
+//! result is a **hit**. Where a rerun gives the same bytes as before, all below is a hit too.
+//!
+//! Inside a stage, rows are the unit of work: an [`EachRow`] asks for replies to **units**, each kept under its own digest and
+//! durable before it counts, so that a changed row buys its own calls and no other.
+//!
+//! A program is this crate plus a list of kinds: `engine::cli::main(Registry::new().kind::<…>())`.
+//!
+//! # Invariants
+//!
+//! - No stage, model, provider or benchmark is named here; there is no HTTP client and no tensor library.
+//! - No clock, path, secret, thread count, stage name or serialised text is part of a key.
+//! - No stage can reach the store: it holds artifacts, and its context keeps the rest private.
+//! - No reply counts before it is durable; no transient failure is ever kept.
+//! - No manifest mistake hides another one; nothing runs before all are gone.
+//! - Nothing outside `cli` prints.
+
+mod artifact;
+mod budget;
+mod canonical;
+pub mod cli;
+mod context;
+mod diagnostic;
+mod each;
+mod error;
+mod event;
+mod execute;
+mod file;
+mod manifest;
+mod plan;
+mod record;
+mod registry;
+mod replies;
+mod resolve;
+mod schema;
+mod section;
+mod source;
+mod stage;
+
+pub use artifact::{Anything, Artifact, Checkpoint, Dataset, DatasetWriter, Metrics, Row, Store, Type};
+pub use budget::Price;
+pub use cache::Output;
+pub use context::{Context, Services};
+pub use each::{Ask, Each, EachRow, Effect, Reply};
+pub use error::StageError;
+pub use file::File;
+pub use registry::{Registry, Template};
+pub use section::{Section, Sections};
+pub use stage::{ParamMistake, Port, PortField, Ports, Stage};
+
+/// The digest of a text as lower-case hex: for splits and samples that must not hang on order.
+pub fn fingerprint(text: &str) -> String {
+    cache::Digest::of(text.as_bytes()).to_string()
+}

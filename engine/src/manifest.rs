@@ -1,0 +1,163 @@
+//! A source comes in; a manifest goes out, with `--set` and params applied and the place of every value kept.
+
+mod fields;
+mod params;
+mod places;
+mod set;
+mod shape;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_yaml::Value;
+
+use crate::diagnostic::{Label, Mistake};
+use crate::source::{Path, Source};
+use places::Places;
+
+pub use places::Base;
+pub use set::{NoSet, Set};
+
+/// A manifest as written, before its names are looked up.
+#[derive(Debug)]
+pub struct Manifest {
+    pub source: Arc<Source>,
+    /// `name:`, else the file's stem; history is kept under it.
+    pub name: String,
+    /// The base of relative paths.
+    pub folder: PathBuf,
+    /// The stages in order of the file.
+    pub stages: Vec<Declaration>,
+    pub params: BTreeMap<String, Value>,
+    /// Every other key at the top, such as `providers` or `prices`.
+    pub sections: BTreeMap<String, Value>,
+    pub sets: Vec<Set>,
+    pub warnings: Vec<Mistake>,
+    places: Places,
+}
+
+/// One stage as declared.
+#[derive(Debug, Clone)]
+pub struct Declaration {
+    pub name: String,
+    /// The kind.
+    pub uses: String,
+    /// Input port to what is to flow in: a stage, `stage.port` or a file.
+    pub inputs: BTreeMap<String, String>,
+    /// A mapping, empty where `with:` is left out.
+    pub with: Value,
+}
+
+impl Declaration {
+    /// The stage's place in the manifest.
+    pub fn path(&self) -> Path {
+        Path::of(&["stages", &self.name])
+    }
+
+    /// The place of the kind.
+    pub fn uses_path(&self) -> Path {
+        self.path().key("uses")
+    }
+
+    /// The place of one input.
+    pub fn input_path(&self, port: &str) -> Path {
+        self.path().key("in").key(port)
+    }
+
+    /// The place of the params.
+    pub fn with_path(&self) -> Path {
+        self.path().key("with")
+    }
+}
+
+/// Reads a manifest. Every mistake of its shape is reported in one go; only an unknown version hides the others.
+pub fn parse(
+    source: Arc<Source>,
+    folder: impl Into<PathBuf>,
+    sets: &[Set],
+) -> Result<Manifest, Vec<Mistake>> {
+    let mut data = source.data().clone();
+    let mut places = Places::new(source.clone());
+    let mut mistakes = Vec::new();
+    if !data.is_mapping() {
+        let mistake = places.mistake_at_value(
+            &Path::root(),
+            "wrong-type",
+            "a manifest is a mapping with `version` and `stages`",
+        );
+        return Err(vec![mistake.help("start with `version: 1`")]);
+    }
+    set::apply(&mut data, sets, &mut places, &mut mistakes);
+    if let Some(unknown) = shape::version(&data, &places, &mut mistakes) {
+        return Err(vec![unknown]);
+    }
+    let (params, warnings) = params::apply(&mut data, &mut places, &mut mistakes);
+    let name = shape::name(&data, &places, &mut mistakes);
+    let stages = shape::stages(&data, &places, &mut mistakes);
+    let sections = shape::sections(&data);
+    if !mistakes.is_empty() {
+        return Err(mistakes);
+    }
+    let (folder, sets) = (folder.into(), sets.to_vec());
+    Ok(Manifest {
+        source,
+        name,
+        folder,
+        stages,
+        params,
+        sections,
+        sets,
+        warnings,
+        places,
+    })
+}
+
+impl Manifest {
+    /// Names a mistake at a value; it shows every place that had a part in it.
+    pub fn mistake_at_value(
+        &self,
+        path: &Path,
+        code: &'static str,
+        message: impl Into<String>,
+    ) -> Mistake {
+        self.places.mistake_at_value(path, code, message)
+    }
+
+    /// Names a mistake at a key, or at the nearest place above it.
+    pub fn mistake_at_key(
+        &self,
+        path: &Path,
+        code: &'static str,
+        message: impl Into<String>,
+    ) -> Mistake {
+        self.places.mistake_at_key(path, code, message)
+    }
+
+    /// Labels a value: where it is used, and where a param, an alias or `--set` takes it from.
+    pub fn value_labels(&self, path: &Path) -> Vec<Label> {
+        self.places.value_labels(path)
+    }
+
+    /// Labels a key, or the nearest place above it.
+    pub fn key_label(&self, path: &Path) -> Label {
+        self.places.key_label(path)
+    }
+
+    /// Says what a relative path written at `path` is relative to.
+    pub fn base_of(&self, path: &Path) -> Base {
+        self.places.base_of(path)
+    }
+
+    /// Turns the error of reading the value at `at` into a type into a mistake at the field it speaks of.
+    pub fn field_mistake(
+        &self,
+        at: &Path,
+        error: &serde_path_to_error::Error<serde_yaml::Error>,
+    ) -> Mistake {
+        fields::mistake(&self.places, at, error)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! A path in a manifest's data comes in; the labels of all places that had a part in its value go out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::diagnostic::{self, Label, Mistake};
+use crate::source::{Path, Source};
+
+/// What a relative path is relative to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Base {
+    /// The manifest's folder: the path is written in it.
+    Manifest,
+    /// The current folder: the path is given by `--set`.
+    CurrentFolder,
+}
+
+/// Where a value comes from that the file does not have at its place.
+#[derive(Debug, Clone)]
+pub(super) enum Origin {
+    /// The `--set` that gives it, as written.
+    Set(String),
+    /// The name of the param that stands for it.
+    Param(String),
+}
+
+/// The source's places, and the values that come from elsewhere.
+#[derive(Debug)]
+pub(super) struct Places {
+    source: Arc<Source>,
+    origins: BTreeMap<Path, Origin>,
+}
+
+impl Places {
+    pub(super) fn new(source: Arc<Source>) -> Self {
+        Self {
+            source,
+            origins: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
+    /// Notes that the value at `path` and all below it come from elsewhere.
+    pub(super) fn note(&mut self, path: &Path, origin: Origin) {
+        self.origins.retain(|other, _| other.below(path).is_none());
+        self.origins.insert(path.clone(), origin);
+    }
+
+    fn origin(&self, path: &Path) -> Option<(Path, &Origin)> {
+        std::iter::successors(Some(path.clone()), Path::parent).find_map(|above| {
+            let origin = self.origins.get(&above)?;
+            Some((above, origin))
+        })
+    }
+
+    pub(super) fn value_labels(&self, path: &Path) -> Vec<Label> {
+        match self.origin(path) {
+            None => diagnostic::value_labels(&self.source, path),
+            Some((_, Origin::Set(set))) => self.set_labels(path, set),
+            Some((above, Origin::Param(name))) => {
+                let rest = path.below(&above).unwrap_or_default();
+                let definition =
+                    self.value_labels(&param(name).join(&rest))
+                        .into_iter()
+                        .map(|label| {
+                            let text = if label.text.is_empty() {
+                                format!("`params.{name}` is defined here")
+                            } else {
+                                label.text
+                            };
+                            Label {
+                                text,
+                                primary: false,
+                                ..label
+                            }
+                        });
+                let used = diagnostic::value_labels(&self.source, &above).into_iter();
+                let primary = used
+                    .map(|label| Label {
+                        primary: true,
+                        ..label
+                    })
+                    .take(1);
+                primary.chain(definition).collect()
+            }
+        }
+    }
+
+    fn set_labels(&self, path: &Path, set: &str) -> Vec<Label> {
+        let labels = diagnostic::value_labels(&self.source, path)
+            .into_iter()
+            .take(1);
+        labels
+            .map(|label| Label {
+                text: format!("`--set {set}` gives this value"),
+                ..label
+            })
+            .collect()
+    }
+
+    pub(super) fn key_label(&self, path: &Path) -> Label {
+        let label = diagnostic::key_label(&self.source, path);
+        match self.origin(path) {
+            Some((_, Origin::Set(set))) => Label {
+                text: format!("from `--set {set}`"),
+                ..label
+            },
+            // The key stands where the param is defined, if anywhere in the file.
+            Some((above, Origin::Param(name))) if above != *path => {
+                self.key_label(&param(name).join(&path.below(&above).unwrap_or_default()))
+            }
+            _ => label,
+        }
+    }
+
+    pub(super) fn base_of(&self, path: &Path) -> Base {
+        match self.origin(path) {
+            None => Base::Manifest,
+            Some((_, Origin::Set(_))) => Base::CurrentFolder,
+            Some((above, Origin::Param(name))) => {
+                self.base_of(&param(name).join(&path.below(&above).unwrap_or_default()))
+            }
+        }
+    }
+
+    pub(super) fn mistake_at_value(
+        &self,
+        path: &Path,
+        code: &'static str,
+        message: impl Into<String>,
+    ) -> Mistake {
+        Mistake {
+            source: Some(self.source.clone()),
+            labels: self.value_labels(path),
+            ..Mistake::new(code, message)
+        }
+    }
+
+    pub(super) fn mistake_at_key(
+        &self,
+        path: &Path,
+        code: &'static str,
+        message: impl Into<String>,
+    ) -> Mistake {
+        Mistake {
+            source: Some(self.source.clone()),
+            labels: vec![self.key_label(path)],
+            ..Mistake::new(code, message)
+        }
+    }
+}
+
+fn param(name: &str) -> Path {
+    Path::of(&["params", name])
+}

@@ -1,0 +1,280 @@
+//! Manifests come in; what is read of them, and where their mistakes point, is compared with what is written here.
+
+use serde::Deserialize;
+
+use super::{Base, Manifest, Set, parse};
+use crate::diagnostic::{Format, Mistake, render};
+use crate::source::{Path, Source};
+
+const RECORDED: &str = "\
+version: 1
+params: { answers: data/answers.jsonl, limit: 10 }
+providers: { replay: { file: \"${params.answers}\" } }
+stages:
+  questions:
+    uses: benchmark
+    in: { raw: \"${params.answers}\" }
+    with: { limit: \"${params.limit}\", path: other.jsonl }
+  answers: { uses: answer }
+";
+
+fn read(text: &str, sets: &[&str]) -> Result<Manifest, Vec<Mistake>> {
+    let sets: Vec<Set> = sets.iter().map(|set| set.parse().expect("a set")).collect();
+    parse(Source::parse("x/recorded.yaml", text)?, "x", &sets)
+}
+
+#[track_caller]
+fn manifest(text: &str, sets: &[&str]) -> Manifest {
+    read(text, sets).unwrap_or_else(|mistakes| panic!("{}", rendered(&mistakes)))
+}
+
+fn rendered(mistakes: &[Mistake]) -> String {
+    render(
+        mistakes,
+        Format::Text {
+            color: false,
+            width: 100,
+            unicode: false,
+        },
+    )
+}
+
+/// Compares mistakes as `code @ text under the primary label: message | help | other labels`.
+#[track_caller]
+fn check(mistakes: &[Mistake], expect: &[&str]) {
+    let line = |mistake: &Mistake| {
+        let source = mistake.source.as_ref().expect("a source");
+        let label = |label: &crate::diagnostic::Label| {
+            let text = &source.text[label.span.start..label.span.end];
+            if label.text.is_empty() {
+                text.to_owned()
+            } else {
+                format!("{text} ({})", label.text)
+            }
+        };
+        let labels: Vec<String> = mistake.labels.iter().map(label).collect();
+        format!(
+            "{} @ {}: {} | {}",
+            mistake.code,
+            labels.join(" + "),
+            mistake.message,
+            mistake.help.as_deref().unwrap_or("-")
+        )
+    };
+    let found: Vec<String> = mistakes.iter().map(line).collect();
+    assert_eq!(found, expect, "{}", rendered(mistakes));
+}
+
+#[test]
+fn params_keep_their_type_and_the_name_is_the_stem() {
+    let manifest = manifest(RECORDED, &[]);
+    assert_eq!(manifest.name, "recorded");
+    let names: Vec<&str> = manifest
+        .stages
+        .iter()
+        .map(|stage| stage.name.as_str())
+        .collect();
+    assert_eq!(names, ["questions", "answers"]);
+    assert_eq!(
+        manifest.stages[0].with["limit"],
+        serde_yaml::Value::from(10)
+    );
+    assert_eq!(manifest.stages[0].inputs["raw"], "data/answers.jsonl");
+    assert_eq!(
+        manifest.sections["providers"]["replay"]["file"],
+        serde_yaml::Value::from("data/answers.jsonl")
+    );
+    assert_eq!(manifest.sections.len(), 1);
+    assert!(manifest.stages[1].with.is_mapping() && manifest.warnings.is_empty());
+}
+
+#[test]
+fn set_values_are_typed_and_relative_to_the_current_folder() {
+    let sets = [
+        "params.answers=here.jsonl",
+        "stages.answers.with.models={ medium: a/b }",
+        "stages.answers.with.models.large=c/d",
+        "stages.questions.with.limit=3",
+    ];
+    let manifest = manifest(RECORDED, &sets);
+    assert_eq!(
+        manifest.stages[1].with["models"]["large"],
+        serde_yaml::Value::from("c/d")
+    );
+    assert_eq!(manifest.stages[0].with["limit"], serde_yaml::Value::from(3));
+    let base = |path: &str| manifest.base_of(&path.parse().expect("a path"));
+    assert_eq!(base("providers.replay.file"), Base::CurrentFolder);
+    assert_eq!(base("stages.questions.in.raw"), Base::CurrentFolder);
+    assert_eq!(base("stages.questions.with.path"), Base::Manifest);
+    // `--set` came first, so no param stands here any more.
+    check(
+        &manifest.warnings,
+        &[
+            "unused-param @ limit: nothing uses `params.limit` | write `${params.limit}` where its value belongs, or remove it",
+        ],
+    );
+    let missing = manifest.mistake_at_value(
+        &Path::of(&["providers", "replay", "file"]),
+        "missing-file",
+        "gone",
+    );
+    check(
+        &[missing],
+        &[
+            "missing-file @ \"${params.answers}\" + data/answers.jsonl (`--set params.answers=here.jsonl` gives this value): gone | -",
+        ],
+    );
+}
+
+#[test]
+fn sets_name_only_what_exists() {
+    let sets = [
+        "stages.anwers.with.x=1",
+        "params.answer=x",
+        "stages.answers.use=x",
+        "providers.replay[0]=1",
+        "a..b=1",
+        "name=",
+        "stages.answers.with.a=[1",
+    ];
+    check(
+        &read(RECORDED, &sets).expect_err("mistakes"),
+        &[
+            "unknown-path @ stages: `--set stages.anwers.with.x=1` names no place: there is no `anwers` in `stages` | did you mean `answers`?",
+            "unknown-path @ params: `--set params.answer=x` names no place: there is no `answer` in `params` | did you mean `answers`?",
+            "unknown-path @ answers: `--set stages.answers.use=x` names no place: there is no `use` in `stages.answers` | did you mean `uses`?",
+            "unknown-path @ replay: `--set providers.replay[0]=1` names no place: the value is no list in `providers.replay` | -",
+            "unknown-path @ : `--set a..b=1`: `a..b` is no path: write `a.b[0]`, or `a[\"b.c\"]` for a key with a dot | -",
+            "unknown-path @ version: 1: `--set name=` names no place: there is no `name` | there are `version`, `params`, `providers` and `stages`",
+            "syntax @ 1 + [ (opened here): this `[ … ]` is not closed, or a comma is missing | separate items by commas and end with `]`",
+        ],
+    );
+    let version = read(RECORDED, &["version=2"]).expect_err("a version");
+    check(
+        &version,
+        &[
+            "unknown-version @ 1 (`--set version=2` gives this value): version 2 of the manifest's form is not known | this program reads version 1; a newer program may read this file",
+        ],
+    );
+}
+
+#[test]
+fn a_missing_stages_finds_its_misspelling() {
+    check(
+        &read("version: 1\nstagse: {}\n", &[]).expect_err("mistakes"),
+        &["missing-field @ stagse: the manifest has no `stages` | did you mean `stages`?"],
+    );
+    check(
+        &read("- 1\n", &[]).expect_err("a list"),
+        &[
+            "wrong-type @ 1: a manifest is a mapping with `version` and `stages` | start with `version: 1`",
+        ],
+    );
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only how it is refused matters")]
+struct Params {
+    models: Vec<String>,
+    #[serde(default)]
+    limit: Option<u32>,
+    #[serde(default)]
+    judge: Option<Judge>,
+    #[serde(default)]
+    deep: Option<Deep>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only how it is refused matters")]
+struct Deep {
+    rate: f64,
+    on: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Judge {
+    Exact,
+    Numeric,
+}
+
+#[track_caller]
+fn check_fields(with: &str, sets: &[&str], expect: &str) {
+    let text = format!(
+        "version: 1\nparams: {{ many: lots }}\nshared: &shared {{ limit: -1, note: \"${{params.many}}\" }}\nstages:\n  s:\n    uses: t\n    with: {with}\n"
+    );
+    let manifest = manifest(&text, sets);
+    let stage = &manifest.stages[0];
+    let error =
+        serde_path_to_error::deserialize::<_, Params>(stage.with.clone()).expect_err("a mistake");
+    check(
+        &[manifest.field_mistake(&stage.with_path(), &error)],
+        &[expect],
+    );
+}
+
+#[test]
+fn typed_errors_point_at_their_field() {
+    check_fields(
+        "{ models: [], limt: 3 }",
+        &[],
+        "unknown-field @ limt: there is no field `limt` here | did you mean `limit`?",
+    );
+    check_fields(
+        "{ limit: 3 }",
+        &[],
+        "missing-field @ s: the field `models` is missing in `stages.s.with` | add `models: …` below `stages.s.with`",
+    );
+    check_fields(
+        "{ models: [], deep: { on: true } }",
+        &[],
+        "missing-field @ deep: the field `rate` is missing in `stages.s.with.deep` | add `rate: …` below `stages.s.with.deep`",
+    );
+    check_fields(
+        "{ models: [a, [b]] }",
+        &[],
+        "wrong-type @ [b]: item 1 must be text, not a list | -",
+    );
+    check_fields(
+        "{ models: [], limit: many }",
+        &[],
+        "wrong-type @ many: `limit` must be a whole number of 0 or more, not the text `many` | -",
+    );
+    check_fields(
+        "{ models: [], deep: { rate: fast, on: true } }",
+        &[],
+        "wrong-type @ fast: `rate` must be a number, not the text `fast` | -",
+    );
+    check_fields(
+        "{ models: [], deep: { rate: 1, on: } }",
+        &[],
+        "wrong-type @ on: `on` must be `true` or `false`, not nothing | -",
+    );
+    check_fields(
+        "{ models: [], judge: numerc }",
+        &[],
+        "unknown-value @ numerc: `judge` cannot be `numerc` | did you mean `numeric`?",
+    );
+    check_fields(
+        "{ models: [], limit: \"${params.many}\" }",
+        &[],
+        "wrong-type @ \"${params.many}\" + lots (`params.many` is defined here): `limit` must be a whole number of 0 or more, not the text `lots` | -",
+    );
+    check_fields(
+        "{ <<: *shared, models: [] }",
+        &[],
+        "wrong-type @ -1 + *shared (used here): `limit` must be a whole number of 0 or more, not `-1` | -",
+    );
+    check_fields(
+        "{ models: [] }",
+        &["stages.s.with.limt=3"],
+        "unknown-field @ with (from `--set stages.s.with.limt=3`): there is no field `limt` here | did you mean `limit`?",
+    );
+    check_fields(
+        "{ models: [], limit: 2 }",
+        &["stages.s.with.limit=x"],
+        "wrong-type @ 2 (`--set stages.s.with.limit=x` gives this value): `limit` must be a whole number of 0 or more, not the text `x` | -",
+    );
+}

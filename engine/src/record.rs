@@ -1,0 +1,100 @@
+//! A run's events → the folder `runs/<name>/`: the manifest as run, the plan, one JSON line an event.
+
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::event::{Event, Subscriber};
+
+/// Writes events as JSON lines, to the record's file or to standard output.
+pub(crate) struct JsonLines<W: Write + Send> {
+    out: W,
+    timed: bool,
+}
+
+impl<W: Write + Send> JsonLines<W> {
+    pub(crate) fn new(out: W, timed: bool) -> Self {
+        Self { out, timed }
+    }
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<String>,
+    #[serde(flatten)]
+    event: &'a Event,
+}
+
+impl<W: Write + Send> Subscriber for JsonLines<W> {
+    fn on(&mut self, event: &Event) {
+        // Progress is for eyes; in a record it would drown the rest.
+        if self.timed && matches!(event, Event::Progress { .. }) {
+            return;
+        }
+        let line = Line {
+            version: 1,
+            time: self.timed.then(|| jiff::Timestamp::now().to_string()),
+            event,
+        };
+        // A record that cannot be written any more must not end the run that pays.
+        let _unwritten = serde_json::to_string(&line).is_ok_and(|line| writeln!(self.out, "{line}").and_then(|()| self.out.flush()).is_ok());
+    }
+}
+
+/// The folder of one run.
+pub(crate) struct Record {
+    pub(crate) name: String,
+    pub(crate) folder: PathBuf,
+}
+
+impl Record {
+    /// Makes the folder under a name that is free.
+    pub(crate) fn start(runs: &Path, manifest: &str, plan: &Value, sets: &[String]) -> std::io::Result<Self> {
+        std::fs::create_dir_all(runs)?;
+        let (name, folder) = free(runs)?;
+        std::fs::write(folder.join("manifest.yaml"), manifest)?;
+        let plan = json!({ "version": 1, "set": sets, "plan": plan });
+        std::fs::write(folder.join("plan.json"), format!("{plan:#}\n"))?;
+        Ok(Self { name, folder })
+    }
+
+    /// The subscriber that writes `events.jsonl`.
+    pub(crate) fn subscriber(&self) -> std::io::Result<JsonLines<BufWriter<File>>> {
+        let file = File::create(self.folder.join("events.jsonl"))?;
+        Ok(JsonLines::new(BufWriter::new(file), true))
+    }
+}
+
+const ADJECTIVES: [&str; 16] = [
+    "amber", "brisk", "calm", "clear", "early", "fair", "fleet", "green", "keen", "light", "plain", "quiet", "steady", "swift",
+    "warm", "wide",
+];
+const NOUNS: [&str; 16] = [
+    "badger", "brook", "cedar", "crane", "field", "finch", "fox", "hare", "heron", "hill", "lark", "meadow", "otter", "path",
+    "stile", "wren",
+];
+
+fn free(runs: &Path) -> std::io::Result<(String, PathBuf)> {
+    let now = jiff::Timestamp::now();
+    let seed = now.as_nanosecond().unsigned_abs() / 1000;
+    let word = |words: &[&str; 16], of: u128| words[usize::try_from(of % 16).unwrap_or(0)].to_owned();
+    let date = now.strftime("%Y%m%d-%H%M%S");
+    let name = format!("{}-{}-{date}", word(&ADJECTIVES, seed), word(&NOUNS, seed / 16));
+    for attempt in 1_u32.. {
+        let name = if attempt == 1 { name.clone() } else { format!("{name}-{attempt}") };
+        let folder = runs.join(&name);
+        match std::fs::create_dir(&folder) {
+            Ok(()) => return Ok((name, folder)),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(std::io::Error::other("no free name"))
+}

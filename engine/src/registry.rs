@@ -1,0 +1,216 @@
+//! The kinds, sections, rows and templates that a program links in, with their types erased once.
+
+use std::{any::Any, collections::BTreeMap, marker::PhantomData, pin::Pin, sync::Arc};
+
+use cache::Output;
+use serde_json::Value;
+
+use crate::{
+    artifact::{Row, Type},
+    context::{Context, Services},
+    error::StageError,
+    file::{self, Folders},
+    schema,
+    section::{Section, SectionKind, Sections},
+    stage::{ParamMistake, Port, Ports, Stage},
+};
+
+type RunFuture<'a> = Pin<Box<dyn Future<Output = Result<BTreeMap<String, Output>, StageError>> + Send + 'a>>;
+
+/// A kind of stage with its types erased.
+pub(crate) trait Kind: Send + Sync {
+    fn name(&self) -> &'static str;
+    fn version(&self) -> u32;
+    fn summary(&self) -> &'static str;
+    fn schema(&self) -> Value;
+    fn inputs(&self) -> Vec<Port>;
+    fn outputs(&self) -> Vec<Port>;
+    /// Reads `with:` relative to `folders`, and takes from the sections.
+    fn settle(
+        &self,
+        with: serde_yaml::Value,
+        folders: &Folders,
+        sections: &Sections,
+        wired: &[String],
+    ) -> Result<Settled, SettleError>;
+    fn run<'a>(&'a self, ctx: &'a Context, settled: &'a Settled, inputs: BTreeMap<String, Output>) -> RunFuture<'a>;
+}
+
+/// What a stage's params came to.
+#[derive(Clone)]
+pub(crate) struct Settled {
+    /// Written back out, defaults filled in: as they stand in the preimage.
+    pub(crate) params: Value,
+    pub(crate) parts: BTreeMap<String, u32>,
+    pub(crate) inputs: Vec<Port>,
+    pub(crate) outputs: Vec<Port>,
+    typed: Arc<dyn Any + Send + Sync>,
+}
+
+/// Why params could not be settled.
+pub(crate) enum SettleError {
+    /// A field has the wrong type or name.
+    Field(serde_path_to_error::Error<serde_yaml::Error>),
+    /// The stage itself found mistakes.
+    Mistakes(Vec<ParamMistake>),
+}
+
+struct Erased<S>(PhantomData<fn() -> S>);
+
+impl<S: Stage> Kind for Erased<S> {
+    fn name(&self) -> &'static str {
+        S::KIND
+    }
+
+    fn version(&self) -> u32 {
+        S::VERSION
+    }
+
+    fn summary(&self) -> &'static str {
+        S::SUMMARY
+    }
+
+    fn schema(&self) -> Value {
+        schema::of::<S::Params>()
+    }
+
+    fn inputs(&self) -> Vec<Port> {
+        S::Inputs::declared()
+    }
+
+    fn outputs(&self) -> Vec<Port> {
+        S::Outputs::declared()
+    }
+
+    fn settle(
+        &self,
+        with: serde_yaml::Value,
+        folders: &Folders,
+        sections: &Sections,
+        wired: &[String],
+    ) -> Result<Settled, SettleError> {
+        let params = file::reading(folders, || serde_path_to_error::deserialize::<_, S::Params>(with));
+        let params = S::settle(params.map_err(SettleError::Field)?, sections).map_err(SettleError::Mistakes)?;
+        let (inputs, outputs) = S::ports(&params, wired);
+        Ok(Settled {
+            params: serde_json::to_value(&params).map_err(|error| {
+                SettleError::Mistakes(vec![ParamMistake {
+                    field: Vec::new(),
+                    message: format!("the params cannot be written back out: {error}"),
+                    help: "use names and values that JSON can hold".to_owned(),
+                }])
+            })?,
+            parts: S::parts(&params),
+            inputs,
+            outputs,
+            typed: Arc::new(params),
+        })
+    }
+
+    fn run<'a>(&'a self, ctx: &'a Context, settled: &'a Settled, inputs: BTreeMap<String, Output>) -> RunFuture<'a> {
+        Box::pin(async move {
+            let params = settled
+                .typed
+                .downcast_ref::<S::Params>()
+                .expect("params are settled by the kind that runs them");
+            let inputs = S::Inputs::open(ctx.store(), inputs)?;
+            Ok(S::run(ctx, params, inputs).await?.seal())
+        })
+    }
+}
+
+/// A manifest that comes with the program, and the files it needs beside it.
+#[derive(Clone, Copy)]
+pub struct Template {
+    /// What `init --template` takes.
+    pub name: &'static str,
+    /// File names and texts; the first is the manifest.
+    pub files: &'static [(&'static str, &'static str)],
+}
+
+/// A public type of rows.
+pub(crate) struct RowKind {
+    pub(crate) artifact: Type,
+    pub(crate) name: &'static str,
+    pub(crate) schema: fn() -> Value,
+}
+
+/// All that a program can run.
+#[derive(Default)]
+pub struct Registry {
+    kinds: Vec<Arc<dyn Kind>>,
+    sections: Vec<SectionKind>,
+    rows: Vec<RowKind>,
+    templates: Vec<Template>,
+    services: Services,
+}
+
+impl Registry {
+    /// Starts empty.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a kind of stage.
+    #[must_use]
+    pub fn kind<S: Stage>(mut self) -> Self {
+        self.kinds.push(Arc::new(Erased::<S>(PhantomData)));
+        self
+    }
+
+    /// Adds a section.
+    #[must_use]
+    pub fn section<S: Section>(mut self) -> Self {
+        self.sections.push(SectionKind::of::<S>());
+        self
+    }
+
+    /// Adds a public type of rows.
+    #[must_use]
+    pub fn row<R: Row>(mut self) -> Self {
+        self.rows.push(RowKind {
+            artifact: Type::dataset::<R>(),
+            name: R::NAME,
+            schema: schema::of::<R>,
+        });
+        self
+    }
+
+    /// Adds a template; the first is the default of `init`.
+    #[must_use]
+    pub fn template(mut self, template: Template) -> Self {
+        self.templates.push(template);
+        self
+    }
+
+    /// Hands services to all stages.
+    #[must_use]
+    pub fn services(mut self, services: Services) -> Self {
+        self.services = services;
+        self
+    }
+
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = &Arc<dyn Kind>> {
+        self.kinds.iter()
+    }
+
+    pub(crate) fn find(&self, kind: &str) -> Option<&Arc<dyn Kind>> {
+        self.kinds.iter().find(|known| known.name() == kind)
+    }
+
+    pub(crate) fn sections(&self) -> &[SectionKind] {
+        &self.sections
+    }
+
+    pub(crate) fn rows(&self) -> &[RowKind] {
+        &self.rows
+    }
+
+    pub(crate) fn templates(&self) -> &[Template] {
+        &self.templates
+    }
+
+    pub(crate) fn shared_services(&self) -> Services {
+        self.services.clone()
+    }
+}

@@ -1,0 +1,94 @@
+//! A unit → its reply: from the memo, from whoever is calling for it right now, or by one call that is durable before it counts.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use cache::{Claim, Digest};
+use tokio::sync::OnceCell;
+
+use crate::{context::Context, each::Effect, error::StageError};
+
+type Flight = Arc<OnceCell<Arc<[u8]>>>;
+
+/// The calls that are under way in this process.
+#[derive(Default)]
+pub(crate) struct Replies(Mutex<HashMap<Digest, Flight>>);
+
+impl Replies {
+    fn flight(&self, unit: Digest) -> Flight {
+        let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(flights.entry(unit).or_default())
+    }
+
+    fn land(&self, unit: &Digest) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(unit);
+    }
+}
+
+/// Returns the reply to `unit`; equal units are called once, in this process and beside others.
+pub(crate) async fn reply<E: Effect>(ctx: &Context, unit: &E::Unit) -> Result<E::Reply, StageError> {
+    let digest = Digest::of_value(&(E::NAME, E::VERSION, unit))?;
+    let replies = &ctx.shared().replies;
+    let flight = replies.flight(digest);
+    let mut called = false;
+    let bytes = flight.get_or_try_init(|| fetch::<E>(ctx, unit, digest, &mut called)).await?;
+    // Where the memo can answer from now on, the flight's copy is not needed.
+    if !ctx.rebuys() && ctx.store().cache().mode().reads() && ctx.store().cache().mode().writes() {
+        replies.land(&digest);
+    }
+    ctx.count(called);
+    serde_json::from_slice(bytes).map_err(|error| {
+        StageError::failed(format!("the kept reply to unit {digest} cannot be read: {error}"))
+            .help(format!("buy it again with `--rebuy`, or raise the version of `{}`", E::NAME))
+    })
+}
+
+async fn fetch<E: Effect>(
+    ctx: &Context,
+    unit: &E::Unit,
+    digest: Digest,
+    called: &mut bool,
+) -> Result<Arc<[u8]>, StageError> {
+    let cache = ctx.store().cache();
+    if !ctx.rebuys() {
+        if let Some(bytes) = cache.reply(&digest)? {
+            return Ok(bytes.into());
+        }
+        let claim = match cache.claim(vec![digest]).await?.pop() {
+            Some(Claim::Theirs(_)) => theirs(ctx, digest).await?,
+            claim => claim,
+        };
+        if let Some(Claim::Known(bytes)) = claim {
+            return Ok(bytes.into());
+        }
+    }
+    let reply = bought::<E>(ctx, unit).await;
+    match reply {
+        Ok(bytes) => {
+            *called = true;
+            cache.keep(digest, bytes.clone()).await?;
+            Ok(bytes.into())
+        }
+        Err(error) => {
+            cache.release(vec![digest]).await?;
+            Err(error)
+        }
+    }
+}
+
+/// Waits until the process that holds the unit has its reply, or is gone.
+async fn theirs(ctx: &Context, digest: Digest) -> Result<Option<Claim>, StageError> {
+    tokio::select! {
+        claim = ctx.store().cache().wait(digest) => Ok(Some(claim?)),
+        () = ctx.cancellation().cancelled() => Err(StageError::Cancelled),
+    }
+}
+
+async fn bought<E: Effect>(ctx: &Context, unit: &E::Unit) -> Result<Vec<u8>, StageError> {
+    ctx.check()?;
+    ctx.shared().budget.reserve(E::price(ctx, unit))?;
+    let reply = E::call(ctx, unit).await?;
+    serde_json::to_vec(&reply).map_err(StageError::failed)
+}

@@ -1,0 +1,267 @@
+//! The text of a YAML file comes in; its data goes out, with the place of every key and value in the text.
+//!
+//! The data is read by `serde_yaml`, the places by a second parser. What the data parser would accept and lose in
+//! silence (duplicate keys, tags, keys that are no text) is refused here, all of it in one go.
+
+mod path;
+mod spans;
+mod syntax;
+
+use std::sync::Arc;
+
+use serde_yaml::{Mapping, Value};
+
+use crate::diagnostic::Mistake;
+use spans::Tree;
+
+pub use path::{Path, Segment};
+
+/// The largest file that is read, in bytes.
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// A range of bytes in a text, always on character boundaries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    pub start: usize,
+    pub end: usize,
+}
+
+/// Where a value stands: where it is written and, through an alias or a merge, where it is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub written: Span,
+    /// The alias that brings the value to the path asked for, the outermost one.
+    pub used: Option<Span>,
+}
+
+/// A line and a column, both from 1, the column in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    pub line: usize,
+    pub column: usize,
+}
+
+/// A text with its name, its data, and a place for every path of the data.
+#[derive(Debug)]
+pub struct Source {
+    /// The name as shown to people.
+    pub name: String,
+    /// The text without a byte order mark.
+    pub text: Arc<str>,
+    data: Value,
+    tree: Tree,
+}
+
+impl Source {
+    /// Reads a YAML file. Every mistake of the text is reported, each with its place.
+    pub fn read(path: &std::path::Path) -> Result<Arc<Self>, Vec<Mistake>> {
+        let name = path.display().to_string();
+        let refuse = |code, message: String, help: &str| {
+            let empty = Self::plain(&name, "");
+            vec![Mistake {
+                source: Some(empty),
+                ..Mistake::new(code, message).help(help)
+            }]
+        };
+        if path.is_dir() {
+            return Err(refuse(
+                "not-a-file",
+                format!("`{name}` is a folder, not a file"),
+                "name a YAML file",
+            ));
+        }
+        let bytes = std::fs::read(path).map_err(|error| {
+            let reason = match error.kind() {
+                std::io::ErrorKind::NotFound => "does not exist".to_owned(),
+                _ => format!("cannot be read: {error}"),
+            };
+            refuse(
+                "missing-file",
+                format!("`{name}` {reason}"),
+                "check the path, which is relative to the current folder",
+            )
+        })?;
+        if bytes.len() > MAX_BYTES {
+            let message = format!(
+                "`{name}` has {} bytes, more than the {MAX_BYTES} that are read",
+                bytes.len()
+            );
+            return Err(refuse(
+                "too-large",
+                message,
+                "keep data in files of its own and name them here",
+            ));
+        }
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Self::parse(&name, text),
+            Err(error) => {
+                let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+                let byte = bytes[error.valid_up_to()];
+                Err(vec![binary(
+                    &name,
+                    &valid,
+                    &format!("the byte 0x{byte:02x} that is no UTF-8"),
+                )])
+            }
+        }
+    }
+
+    /// Reads YAML from a text. Every mistake of the text is reported, each with its place.
+    pub fn parse(name: &str, text: &str) -> Result<Arc<Self>, Vec<Mistake>> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let plain = Self::plain(name, text);
+        if text.len() > MAX_BYTES {
+            let message = format!(
+                "`{name}` has {} bytes, more than the {MAX_BYTES} that are read",
+                text.len()
+            );
+            return Err(vec![Mistake {
+                source: Some(plain),
+                ..Mistake::new("too-large", message)
+            }]);
+        }
+        let control = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');
+        if let Some((at, c)) = text.char_indices().find(|&(_, c)| control(c)) {
+            let what = format!("the control character U+{:04X}", u32::from(c));
+            return Err(vec![binary(name, &text[..at], &what)]);
+        }
+        // YAML 1.1 breaks lines at these, YAML 1.2 does not: the two parsers would read two different files.
+        if let Some(start) = text.find(['\u{2028}', '\u{2029}']) {
+            let mistake = Mistake::at(
+                &plain,
+                Span {
+                    start,
+                    end: start + 3,
+                },
+                "syntax",
+                "a Unicode line separator stands here",
+            );
+            return Err(vec![
+                mistake.help("write `\\u2028` in double quotes, or a line break"),
+            ]);
+        }
+        let (tree, mut mistakes) = spans::read(&plain);
+        if mistakes.is_empty() && tree.is_empty() {
+            let message = format!("`{name}` is empty");
+            mistakes.push(Mistake {
+                source: Some(plain.clone()),
+                ..Mistake::new("empty", message)
+            });
+        }
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        let data =
+            serde_yaml::from_str::<Value>(text).map_err(|error| vec![refused(&plain, &error)])?;
+        Ok(Arc::new(Self {
+            name: name.to_owned(),
+            text: plain.text.clone(),
+            data: merged(data),
+            tree,
+        }))
+    }
+
+    /// Wraps any text, without reading it, so that a mistake can show a place in it.
+    pub fn plain(name: &str, text: &str) -> Arc<Self> {
+        Arc::new(Self {
+            name: name.to_owned(),
+            text: text.into(),
+            data: Value::Null,
+            tree: Tree::default(),
+        })
+    }
+
+    /// Returns the data, merges applied.
+    pub fn data(&self) -> &Value {
+        &self.data
+    }
+
+    /// Finds the key at a path; an item of a list has none.
+    pub fn key(&self, path: &Path) -> Option<Span> {
+        self.tree.key(path)
+    }
+
+    /// Finds the value at a path, through aliases and merges. A value left out has an empty span.
+    pub fn value(&self, path: &Path) -> Option<Place> {
+        self.tree.value(path)
+    }
+
+    /// Converts an offset in bytes to a line and a column.
+    pub fn position(&self, offset: usize) -> Position {
+        position(&self.text, offset)
+    }
+}
+
+fn position(text: &str, offset: usize) -> Position {
+    let before = &text[..text.floor_char_boundary(offset)];
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    Position {
+        line: before.matches('\n').count() + 1,
+        column: before[start..].chars().count() + 1,
+    }
+}
+
+/// A file that is no text is never shown: its bytes could drive the terminal.
+fn binary(name: &str, before: &str, what: &str) -> Mistake {
+    let Position { line, column } = position(before, before.len());
+    let message = format!("`{name}` is not a text file: line {line}, column {column} has {what}");
+    Mistake {
+        source: Some(Source::plain(name, "")),
+        ..Mistake::new("binary", message)
+    }
+    .help("save the file as UTF-8 text")
+}
+
+/// What only the data parser refuses: rare forms that are valid YAML all the same.
+fn refused(source: &Arc<Source>, error: &serde_yaml::Error) -> Mistake {
+    let offset = error.location().map_or(0, |location| {
+        let line = source
+            .text
+            .split_inclusive('\n')
+            .take(location.line().saturating_sub(1))
+            .map(str::len)
+            .sum::<usize>();
+        let rest = source.text.get(line..).unwrap_or_default();
+        let column = rest
+            .char_indices()
+            .nth(location.column().saturating_sub(1))
+            .map_or(rest.len(), |(at, _)| at);
+        line + column
+    });
+    let message = error.to_string();
+    let message = message
+        .split(" at line ")
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    syntax::syntax(source, offset, &message)
+}
+
+/// Applies merges from the inside out; what a mapping says itself wins, then the first of the merged ones.
+fn merged(value: Value) -> Value {
+    match value {
+        Value::Sequence(items) => Value::Sequence(items.into_iter().map(merged).collect()),
+        Value::Mapping(entries) => {
+            let (mut own, mut merges) = (Mapping::new(), Vec::new());
+            for (key, value) in entries {
+                match (key.as_str(), merged(value)) {
+                    (Some("<<"), Value::Sequence(several)) => merges = several,
+                    (Some("<<"), one) => merges.push(one),
+                    (_, value) => drop(own.insert(key, value)),
+                }
+            }
+            for merge in merges {
+                if let Value::Mapping(entries) = merge {
+                    for (key, value) in entries {
+                        own.entry(key).or_insert(value);
+                    }
+                }
+            }
+            Value::Mapping(own)
+        }
+        plain => plain,
+    }
+}
+
+#[cfg(test)]
+mod tests;

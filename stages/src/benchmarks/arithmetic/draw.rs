@@ -1,0 +1,50 @@
+//! Chance: a seeded generator goes in, numbers and choices come out, the same on every machine.
+
+use bigdecimal::BigDecimal;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// The generator of question `index`: a stream of its own, so that no question depends on another.
+pub(super) fn generator(seed: u64, index: usize) -> ChaCha8Rng {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    random.set_stream(index as u64);
+    random
+}
+
+/// A number from 0 up to and without `end`.
+pub(super) fn below(random: &mut ChaCha8Rng, end: u64) -> u64 {
+    random.random_range(0..end)
+}
+
+/// A number from `low` to `high`, both included.
+pub(super) fn between(random: &mut ChaCha8Rng, low: u64, high: u64) -> u64 {
+    random.random_range(low..=high)
+}
+
+/// A whole number of `digits` digits.
+pub(super) fn whole(random: &mut ChaCha8Rng, digits: u32) -> BigDecimal {
+    let low = 10_u64.pow(digits - 1);
+    BigDecimal::from(between(random, low, low * 10 - 1))
+}
+
+/// One of `choices`.
+pub(super) fn pick<T: Copy>(random: &mut ChaCha8Rng, choices: &[T]) -> T {
+    choices[below(random, choices.len() as u64) as usize]
+}
+
+/// `items` in a random order.
+pub(super) fn shuffle<T>(random: &mut ChaCha8Rng, items: &mut [T]) {
+    for last in (1..items.len()).rev() {
+        items.swap(last, below(random, last as u64 + 1) as usize);
+    }
+}
+
+/// Draws until a draft suits. Each kind's conditions hold for at least one draft in some hundreds.
+pub(super) fn until<T>(random: &mut ChaCha8Rng, draft: impl Fn(&mut ChaCha8Rng) -> T, suits: impl Fn(&T) -> bool) -> T {
+    loop {
+        let drawn = draft(random);
+        if suits(&drawn) {
+            return drawn;
+        }
+    }
+}

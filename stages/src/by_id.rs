@@ -1,0 +1,38 @@
+//! A dataset → its rows by id, for joins. A missing or double id is an error that names it.
+
+use std::collections::BTreeMap;
+
+use engine::{Dataset, Row, StageError};
+
+/// Rows by id.
+pub struct ById<T> {
+    noun: &'static str,
+    rows: BTreeMap<String, T>,
+}
+
+impl<T: Row> ById<T> {
+    /// Reads a dataset whose ids are all different.
+    pub fn read(dataset: &Dataset<T>, noun: &'static str, id: impl Fn(&T) -> &String) -> Result<Self, StageError> {
+        let mut rows = BTreeMap::new();
+        for row in dataset.rows()? {
+            let row = row?;
+            let id = id(&row).clone();
+            if rows.insert(id.clone(), row).is_some() {
+                return Err(StageError::failed(format!("two {noun}s have the id `{id}`")).help("give each row an id of its own"));
+            }
+        }
+        Ok(Self { noun, rows })
+    }
+
+    /// Returns the row of this id.
+    pub fn get(&self, id: &str) -> Result<&T, StageError> {
+        self.rows.get(id).ok_or_else(|| {
+            StageError::failed(format!("there is no {} with the id `{id}`", self.noun)).help("wire datasets that come from the same questions")
+        })
+    }
+
+    /// Returns the row of this id, if there is one.
+    pub fn find(&self, id: &str) -> Option<&T> {
+        self.rows.get(id)
+    }
+}

@@ -1,0 +1,219 @@
+//! `uses: evaluate`: the router's decisions on held-out questions, beside everything that they have to be measured against.
+//! A checkpoint, questions, answers, verdicts and labels → metrics and predictions.
+
+use std::collections::BTreeMap;
+
+use engine::{Checkpoint, Context, Dataset, Metrics, ParamMistake, Sections, StageError, ports};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    by_id::ById,
+    measures::{self, Case, Decision},
+    models,
+    prompt::{self, Form},
+    router::Router,
+    rows::{Answer, Grade, Label, Message, Prediction, Question, Split, Usage, Verdict},
+    score,
+    sections::{Policies, Prices},
+};
+
+/// What stands under `with:`.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// The policies in order of cost [default: the manifest's `policies`].
+    #[serde(default)]
+    policies: Policies,
+    /// What tokens cost [default: the manifest's `prices`].
+    #[serde(default)]
+    prices: Prices,
+    /// What is measured on.
+    #[serde(default = "test")]
+    split: Split,
+    /// What the bootstrap intervals are drawn by.
+    #[serde(default)]
+    seed: u64,
+}
+
+fn test() -> Split {
+    Split::Test
+}
+
+ports! {
+    pub struct Inputs {
+        checkpoint: Checkpoint,
+        questions: Dataset<Question>,
+        answers: Dataset<Answer>,
+        verdicts: Dataset<Verdict>,
+        labels: Dataset<Label>,
+    }
+}
+ports! { pub struct Outputs { metrics: Metrics, predictions: Dataset<Prediction> } }
+
+/// The name under which `prices` has the router's own tokens.
+const OWN: &str = "local/router";
+
+/// The stage.
+pub struct Stage;
+
+impl engine::Stage for Stage {
+    const KIND: &'static str = "evaluate";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "measures the router on held-out questions, beside single models, mixes, the oracle and cheap routers";
+    type Params = Params;
+    type Inputs = Inputs;
+    type Outputs = Outputs;
+
+    fn settle(params: Params, sections: &Sections) -> Result<Params, Vec<ParamMistake>> {
+        let prices = if params.prices.0.is_empty() { (*sections.get::<Prices>()).clone() } else { params.prices };
+        Ok(Params {
+            policies: params.policies.or_section(sections)?,
+            prices,
+            ..params
+        })
+    }
+
+    async fn run(ctx: &Context, params: &Params, inputs: Inputs) -> Result<Outputs, StageError> {
+        let cases = Cases::read(params, &inputs)?;
+        let folder = ctx.scratch();
+        inputs.checkpoint.copy_to(folder)?;
+        let trained_on = Router::load(folder)?.policies();
+        let names = |policies: &Policies| policies.0.iter().map(|policy| policy.name.clone()).collect::<Vec<_>>();
+        if names(&trained_on) != names(&params.policies) {
+            return Err(StageError::failed(format!(
+                "the checkpoint chooses between {}, and the labels between {}",
+                names(&trained_on).join(", "),
+                names(&params.policies).join(", ")
+            ))
+            .help("train it on these labels"));
+        }
+        let checkpoint = models::Checkpoint::load(folder).map_err(StageError::failed)?;
+        ctx.check()?;
+
+        let prompts: Vec<_> = cases.test.iter().map(|case| prompt::prompt(&trained_on, &case.text, Form::Direct)).collect();
+        let candidates: Vec<_> = trained_on.0.iter().map(|policy| prompt::completion(None, &policy.name)).collect();
+        let scores = score::score(&checkpoint, &prompts, &candidates).map_err(StageError::failed)?;
+        let decisions: Vec<_> = scores.iter().map(|scores| Decision { probabilities: softmax(scores) }).collect();
+        let usages = usages(&checkpoint, &prompts, &candidates)?;
+        let own_cost = params.prices.0.get(OWN).map(|price| usages.iter().map(|usage| price.cost(usage)).sum());
+        ctx.check()?;
+
+        let policies = params.policies.0.iter().map(|policy| measures::Policy {
+            name: policy.name.clone(),
+            model: policy.model.clone(),
+        });
+        let policies: Vec<_> = policies.collect();
+        let metrics = measures::evaluate(&policies, &params.policies.roles(), &cases.train, &cases.test, &decisions, own_cost, params.seed)
+            .map_err(StageError::failed)?;
+        ctx.say(headline(&metrics, &params.policies.roles()));
+        for note in &metrics.notes {
+            ctx.warn(note.as_str());
+        }
+        let predictions = cases.test.iter().zip(&decisions).zip(usages).map(|((case, decision), usage)| {
+            let policy = &params.policies.0[highest(&decision.probabilities)];
+            let scores = params.policies.0.iter().zip(&decision.probabilities);
+            Prediction {
+                id: case.id.clone(),
+                policy: policy.name.clone(),
+                scores: scores.map(|(policy, probability)| (policy.name.clone(), *probability)).collect(),
+                model: policy.model.clone(),
+                verdict: cases.verdicts.get(&(case.id.clone(), policy.model.clone())).copied(),
+                usage,
+            }
+        });
+        Ok(Outputs {
+            metrics: Metrics::write(ctx, &metrics)?,
+            predictions: Dataset::write(ctx, predictions)?,
+        })
+    }
+}
+
+/// The labelled questions with what each model made of them.
+struct Cases {
+    train: Vec<Case>,
+    test: Vec<Case>,
+    verdicts: BTreeMap<(String, String), Grade>,
+}
+
+impl Cases {
+    fn read(params: &Params, inputs: &Inputs) -> Result<Self, StageError> {
+        let questions = ById::read(&inputs.questions, "question", |question| &question.id)?;
+        let mut costs: BTreeMap<String, BTreeMap<String, Option<f64>>> = BTreeMap::new();
+        for answer in inputs.answers.rows()? {
+            let answer = answer?;
+            let cost = params.prices.0.get(&answer.asked).map(|price| price.cost(&answer.usage));
+            costs.entry(answer.id).or_default().insert(answer.model, cost);
+        }
+        let mut verdicts = BTreeMap::new();
+        for verdict in inputs.verdicts.rows()? {
+            let verdict = verdict?;
+            verdicts.insert((verdict.id, verdict.model), verdict.verdict);
+        }
+        let mut cases = Self {
+            train: Vec::new(),
+            test: Vec::new(),
+            verdicts,
+        };
+        for label in inputs.labels.rows()? {
+            let label = label?;
+            let case = Case {
+                text: questions.get(&label.id)?.question.clone(),
+                cost: costs.remove(&label.id).unwrap_or_default(),
+                id: label.id,
+                policy: label.policy,
+                outcomes: label.verdicts,
+            };
+            if label.split == params.split {
+                cases.test.push(case);
+            } else if label.split == Split::Train {
+                cases.train.push(case);
+            }
+        }
+        Ok(cases)
+    }
+}
+
+fn softmax(scores: &[f64]) -> Vec<f64> {
+    let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let weights: Vec<_> = scores.iter().map(|score| (score - highest).exp()).collect();
+    let sum: f64 = weights.iter().sum();
+    weights.into_iter().map(|weight| weight / sum).collect()
+}
+
+/// The place of the highest value; the first of equal ones.
+fn highest(values: &[f64]) -> usize {
+    (0..values.len()).reduce(|best, place| if values[place] > values[best] { place } else { best }).unwrap_or(0)
+}
+
+fn usages(checkpoint: &models::Checkpoint, prompts: &[Vec<Message>], candidates: &[String]) -> Result<Vec<Usage>, StageError> {
+    let mut output = 0;
+    for candidate in candidates {
+        let turn = [Message::new("assistant", candidate.as_str())];
+        output += checkpoint.tokenizer.render_completion(&turn).map_err(StageError::failed)?.len() as u64;
+    }
+    prompts
+        .iter()
+        .map(|prompt| {
+            Ok(Usage {
+                input: checkpoint.tokenizer.render_prompt(prompt).map_err(StageError::failed)?.len() as u64,
+                output,
+                ..Usage::default()
+            })
+        })
+        .collect()
+}
+
+fn headline(metrics: &measures::Metrics, roles: &[String]) -> String {
+    let dearest = roles.last().and_then(|role| metrics.baselines.get(role));
+    let against = dearest.and_then(|baseline| baseline.accuracy).map_or_else(String::new, |accuracy| {
+        format!(" (always {}: {:.1} %)", roles.last().map_or("", String::as_str), 100.0 * accuracy)
+    });
+    let share = metrics.cost_share.map_or_else(String::new, |share| format!(", at {:.0} % of its cost", 100.0 * share));
+    format!(
+        "right policy {:.1} %, accuracy {:.1} %{against}{share}, on {} questions",
+        100.0 * metrics.policy_accuracy,
+        100.0 * metrics.accuracy,
+        metrics.rows
+    )
+}

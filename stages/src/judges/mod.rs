@@ -1,0 +1,68 @@
+//! A question and an answer → a grade with its reason. One file a judge.
+
+mod exact;
+mod numeric;
+mod recorded;
+
+use engine::{Context, File, StageError};
+
+use crate::rows::{Answer, Grade, Question};
+
+/// A judge that needs no call.
+pub trait Judge: Send + Sync {
+    /// Grades an answer whose outcome is `ok`.
+    fn grade(&self, question: &Question, answer: &Answer) -> Result<(Grade, String), StageError>;
+}
+
+/// What a judge is opened with.
+pub struct Settings<'a> {
+    /// The verdicts that `recorded` takes.
+    pub file: Option<&'a File>,
+    /// How far `numeric` lets a number be from the gold.
+    pub tolerance: f64,
+    /// What an answer says that does not know.
+    pub idk: &'a [String],
+}
+
+/// A kind of judge: the word after `judge:`.
+pub struct JudgeKind {
+    /// The word.
+    pub name: &'static str,
+    /// Raised when it grades anything differently.
+    pub version: u32,
+    /// Whether it reads a file.
+    pub reads_file: bool,
+    /// Opens the judge.
+    pub open: fn(ctx: &Context, settings: &Settings<'_>) -> Result<Box<dyn Judge>, StageError>,
+}
+
+/// All judges.
+pub const ALL: [&JudgeKind; 3] = [&exact::KIND, &numeric::KIND, &recorded::KIND];
+
+/// What an answer says that does not know, where the manifest says nothing.
+pub const IDK: [&str; 9] = [
+    "error", "i don't know", "i do not know", "idk", "i'm not sure", "i am not sure", "cannot answer", "can't answer", "unable to answer",
+];
+
+/// Whether a text says that it does not know: it is one of the patterns, or begins with one, or has a longer one inside.
+fn does_not_know(text: &str, idk: &[String]) -> bool {
+    let text = text.trim().to_lowercase().replace('’', "'");
+    let text = text.trim_end_matches(['.', '!']);
+    text.is_empty() || idk.iter().any(|pattern| text == pattern || pattern.contains(' ') && text.contains(pattern.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{IDK, does_not_know};
+
+    #[test]
+    fn an_answer_that_does_not_know_says_so() {
+        let idk = IDK.map(str::to_owned);
+        for text in ["Error", "I don’t know powers.", "", "Sorry, I am not sure about that"] {
+            assert!(does_not_know(text, &idk), "{text}");
+        }
+        for text in ["42", "The error was 3", "Terror"] {
+            assert!(!does_not_know(text, &idk), "{text}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The kinds of stage that make a router, and the program that runs them.
+//!
+//! ```text
+//! questions → answers → verdicts → labels ─┐
+//!     └──────→ analyses ──────────────────→ examples → sft → dpo → evaluation
+//! ```
+//!
+//! A kind is one file and one word in the list below. What varies inside a kind is one file and one word too: `benchmarks/`,
+//! `providers/`, `judges/`, `models/`, `baselines/`. Rows are a public format, in [`rows`]. `train/` trains, `score` asks a trained
+//! model for its decision, `measures/` says how good it is.
+//!
+//! # Invariants
+//!
+//! - No stage knows a digest, a key or the store.
+//! - No unit has a role in it: what is asked of a model does not hang on the part that it plays.
+//! - No row has money, time or latency in it: prices come in where they are needed, and equal work gives equal bytes.
+//! - No analysis sees a gold answer, an answer, a verdict or a label.
+//! - No training result hangs on the number of cores, on load or on the clock.
+//! - No data of others is in here: benchmarks and recordings are read by path.
+
+mod analyse;
+mod answer;
+pub mod baselines;
+mod benchmark;
+mod benchmarks;
+mod by_id;
+mod command;
+mod completion;
+mod dpo;
+mod evaluate;
+mod judge;
+mod judges;
+mod label;
+mod matrix;
+pub mod measures;
+pub mod models;
+mod prepare;
+mod prompt;
+mod providers;
+mod random;
+mod recording;
+mod router;
+pub mod rows;
+mod rules;
+pub mod score;
+mod sections;
+mod sft;
+mod training;
+pub mod tokenizer;
+pub mod train;
+
+use engine::{Each, Registry, Template};
+
+/// All that the program can run.
+pub fn registry() -> Registry {
+    let registry = Registry::new()
+        .kind::<benchmark::Stage>()
+        .kind::<Each<answer::Stage>>()
+        .kind::<Each<judge::Stage>>()
+        .kind::<Each<analyse::Stage>>()
+        .kind::<label::Stage>()
+        .kind::<prepare::Stage>()
+        .kind::<sft::Stage>()
+        .kind::<dpo::Stage>()
+        .kind::<evaluate::Stage>()
+        .kind::<command::Stage>();
+    TEMPLATES.into_iter().fold(sections::register(rows::register(registry)), Registry::template)
+}
+
+const PRICES: (&str, &str) = ("prices.yaml", include_str!("../../pipelines/prices.yaml"));
+
+const TEMPLATES: [Template; 2] = [
+    Template {
+        name: "quickstart",
+        files: &[("quickstart.yaml", include_str!("../../pipelines/quickstart.yaml")), PRICES],
+    },
+    Template {
+        name: "recorded",
+        files: &[("recorded.yaml", include_str!("../../pipelines/recorded.yaml")), PRICES],
+    },
+];

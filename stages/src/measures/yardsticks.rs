@@ -1,0 +1,144 @@
+//! The test rows come in; what single models, a random mix, the oracle and the best function of the text reach on them goes out.
+
+use super::board::{Board, mean};
+use super::curve;
+use super::routed::Routed;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// One line of the table beside the router's.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Baseline {
+    /// The share of questions answered correctly.
+    pub accuracy: Option<f64>,
+    /// Dollars over all test rows; None where a price is unknown.
+    pub cost: Option<f64>,
+    /// The cost as a share of the dearest model's alone.
+    pub cost_share: Option<f64>,
+    /// The share of right policies, for what picks policies.
+    pub policy_accuracy: Option<f64>,
+    /// The average performance gap recovered, for what ranks questions.
+    pub apgr: Option<f64>,
+}
+
+/// What one choice of a role per row reaches.
+fn chosen(
+    board: &Board<'_>,
+    chosen: &[usize],
+    policy_accuracy: Option<f64>,
+    apgr: Option<f64>,
+) -> Baseline {
+    let cost = board.cost(chosen);
+    Baseline {
+        accuracy: Some(mean(&board.hits(chosen))),
+        cost,
+        cost_share: board.cost_share(cost),
+        policy_accuracy,
+        apgr,
+    }
+}
+
+/// The line of a router that costs nothing itself.
+pub(super) fn router(board: &Board<'_>, routed: &Routed) -> Baseline {
+    let right = routed.right(board).iter().filter(|right| **right).count();
+    let policy_accuracy = right as f64 / board.test.len() as f64;
+    chosen(
+        board,
+        &routed.chosen,
+        Some(policy_accuracy),
+        routed.apgr(board),
+    )
+}
+
+/// The line of one model for every question. It ranks nothing, so it has no APGR.
+pub(super) fn single(board: &Board<'_>, role: usize) -> Baseline {
+    chosen(board, &vec![role; board.test.len()], None, None)
+}
+
+/// The line of sending questions to the dearest or the cheapest model by chance, in the shares that cost what the router costs.
+///
+/// It is the expectation, not a draw. Without known, rising prices there is no such mix, but its APGR is 0.5 all the same.
+pub(super) fn random_mix(board: &Board<'_>, cost: Option<f64>) -> Baseline {
+    let (cheap, dear) = (single(board, 0), single(board, board.dearest()));
+    let share = cheap
+        .cost
+        .zip(dear.cost)
+        .zip(cost)
+        .and_then(|((low, high), cost)| {
+            let rises = high > low;
+            rises.then(|| ((cost - low) / (high - low)).clamp(0.0, 1.0))
+        });
+    let between = |low: Option<f64>, high: Option<f64>| Some(low? + share? * (high? - low?));
+    let cost = between(cheap.cost, dear.cost);
+    let (weak, strong) = board.ends();
+    let gap = curve::pgr(mean(strong), mean(weak), mean(strong));
+    Baseline {
+        accuracy: between(cheap.accuracy, dear.accuracy),
+        cost,
+        cost_share: board.cost_share(cost),
+        policy_accuracy: None,
+        apgr: gap.map(|gap| gap / 2.0),
+    }
+}
+
+/// The line of the cheapest correct model for each question, the cheapest of all where none is correct.
+pub(super) fn oracle(board: &Board<'_>) -> Baseline {
+    let cheapest = |row: usize| {
+        board
+            .quality
+            .iter()
+            .position(|quality| quality[row] > 0.0)
+            .unwrap_or(0)
+    };
+    let choice: Vec<usize> = (0..board.test.len()).map(cheapest).collect();
+    let (weak, strong) = board.ends();
+    chosen(board, &choice, None, curve::oracle_apgr(weak, strong))
+}
+
+/// The line of the best function of the question's text: equal texts get the same decision, each group its best one.
+///
+/// The policy is the group's most frequent one, the model the one that answers most of the group (the cheaper of equals).
+pub(super) fn duplicates(board: &Board<'_>) -> Baseline {
+    let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (row, case) in board.test.iter().enumerate() {
+        groups.entry(&case.text).or_default().push(row);
+    }
+    let mut choice = vec![0; board.test.len()];
+    let mut weak = vec![0.0; choice.len()];
+    let mut strong = weak.clone();
+    let mut right = 0;
+    for rows in groups.values() {
+        let count = |policy: usize| {
+            rows.iter()
+                .filter(|row| board.gold[**row] == policy)
+                .count()
+        };
+        right += (0..board.policies.len()).map(count).max().unwrap_or(0);
+        let answered = |role: usize| {
+            rows.iter()
+                .map(|row| board.quality[role][*row])
+                .sum::<f64>()
+        };
+        let mut best = 0;
+        for role in 1..board.roles.len() {
+            best = if answered(role) > answered(best) {
+                role
+            } else {
+                best
+            };
+        }
+        for &row in rows {
+            choice[row] = best;
+            // Rows of a group cannot be told apart, so each counts as their mean.
+            weak[row] = answered(0) / rows.len() as f64;
+            strong[row] = answered(board.dearest()) / rows.len() as f64;
+        }
+    }
+    let policy_accuracy = right as f64 / choice.len() as f64;
+    chosen(
+        board,
+        &choice,
+        Some(policy_accuracy),
+        curve::oracle_apgr(&weak, &strong),
+    )
+}

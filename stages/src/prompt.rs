@@ -1,0 +1,74 @@
+//! Policies and a question → what a router is asked and what it is to say. One version of the words, `router@1`, for training,
+//! evaluation and serving alike; a released version is never edited.
+
+use crate::{
+    rows::Message,
+    sections::Policies,
+};
+
+/// The version that checkpoints name.
+pub const VERSION: &str = "router@1";
+
+/// Which form of answer is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The policy alone: what scoring uses.
+    Direct,
+    /// A reasoning chain, then the policy.
+    Reasoned,
+}
+
+/// The conversation up to the router's turn: the routes in XML, then the question.
+pub fn prompt(policies: &Policies, question: &str, form: Form) -> Vec<Message> {
+    let ask = match form {
+        Form::Direct => "Answer with the policy only.",
+        Form::Reasoned => "Think, then answer with the policy.",
+    };
+    vec![
+        Message::new("system", format!("{}\n{ask}", routes(policies))),
+        Message::new("user", question),
+    ]
+}
+
+/// The router's turn.
+pub fn completion(reasoning: Option<&str>, policy: &str) -> String {
+    match reasoning {
+        Some(reasoning) => format!("{reasoning}\nPolicy: {policy}"),
+        None => format!("Policy: {policy}"),
+    }
+}
+
+fn routes(policies: &Policies) -> String {
+    let routes: Vec<_> = policies
+        .0
+        .iter()
+        .map(|policy| format!("<route name=\"{}\">{}</route>", policy.name, escaped(&policy.description)))
+        .collect();
+    format!("<routes>{}</routes>", routes.concat())
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sections::Policy;
+
+    #[test]
+    fn the_words_of_this_version_do_not_change() {
+        let policies = Policies(vec![Policy {
+            name: "Standard_Query".to_owned(),
+            model: "medium".to_owned(),
+            description: "sums < 8 digits & no brackets".to_owned(),
+        }]);
+        let messages = prompt(&policies, "What is 1 + 1?", Form::Direct);
+        assert_eq!(
+            messages[0].content,
+            "<routes><route name=\"Standard_Query\">sums &lt; 8 digits &amp; no brackets</route></routes>\nAnswer with the policy only.",
+            "a released prompt is never edited: add `router@2`"
+        );
+        assert_eq!(completion(Some("two numbers"), "X"), "two numbers\nPolicy: X");
+    }
+}

@@ -1,0 +1,77 @@
+//! Recorded answers: JSON lines with `answers: { NAME: { text, … } }` → replies by question id.
+
+use std::collections::BTreeMap;
+
+use engine::{Ask, Context, StageError};
+
+use super::{Provider, ProviderKind};
+use crate::{
+    completion::{Completion, Reply},
+    recording,
+    rows::{Outcome, Question, Usage},
+    sections::providers::ProviderSetting,
+};
+
+pub(super) const KIND: ProviderKind = ProviderKind {
+    name: "replay",
+    version: 1,
+    check,
+    open,
+};
+
+struct Replay {
+    model: String,
+    file: String,
+    replies: BTreeMap<String, Reply>,
+}
+
+fn check(_: &str, setting: &ProviderSetting) -> Result<(), String> {
+    match setting.file {
+        Some(_) => Ok(()),
+        None => Err("a `replay` provider needs the file of recorded answers: `providers: { replay: { kind: replay, file: PATH } }`".to_owned()),
+    }
+}
+
+fn open(ctx: &Context, model: &str, setting: &ProviderSetting) -> Result<Box<dyn Provider>, StageError> {
+    let file = setting.file.as_ref().ok_or_else(|| StageError::failed("a `replay` provider needs a file"))?;
+    let mut replies = BTreeMap::new();
+    for row in recording::read(ctx, file)? {
+        let row = row?;
+        if let Some(recorded) = row.answers.get(model) {
+            replies.insert(row.id, reply(model, recorded));
+        }
+    }
+    Ok(Box::new(Replay {
+        model: model.to_owned(),
+        file: file.name().to_owned(),
+        replies,
+    }))
+}
+
+fn reply(model: &str, recorded: &recording::Recorded) -> Reply {
+    let text = recorded.text.clone().filter(|text| !text.trim().is_empty());
+    // A verdict says that somebody has read an answer, even where its text was not published.
+    let answered = text.is_some() || recorded.verdict.is_some();
+    Reply {
+        text,
+        outcome: if answered { Outcome::Ok } else { Outcome::Empty },
+        served: model.to_owned(),
+        usage: Usage {
+            input: recorded.input.or(recorded.est_in).unwrap_or(0),
+            output: recorded.output.or(recorded.est_out).unwrap_or(0),
+            thinking: recorded.thinking.unwrap_or(0),
+            cached: recorded.cached.unwrap_or(0),
+            estimated: recorded.input.is_none() && recorded.output.is_none(),
+        },
+    }
+}
+
+impl Provider for Replay {
+    fn ask(&self, question: &Question) -> Result<Ask<Completion>, StageError> {
+        let reply = self.replies.get(&question.id).cloned().ok_or_else(|| {
+            StageError::failed(format!("`{}` has no answer of `{}` to question `{}`", self.file, self.model, question.id))
+                .help("take the questions from the same file, or name a model that is in it")
+        })?;
+        Ok(Ask::Known(reply))
+    }
+}

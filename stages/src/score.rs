@@ -1,0 +1,169 @@
+//! Log-probabilities of candidate answers: prompts and candidates in, one sum for each candidate of each prompt out.
+
+use std::thread;
+
+use burn::tensor::{Int, Tensor, TensorData};
+
+use crate::models::{Batch, Checkpoint, Llama, Row};
+use crate::tokenizer::{Message, TokenizerError};
+
+/// Tokens of one forward pass: small enough that its tensors stay in the processor's cache.
+const TOKENS: usize = 1024;
+
+/// Passes that run at the same time; the result does not depend on it.
+const THREADS: usize = 2;
+
+/// Says why prompts could not be scored.
+#[derive(Debug, thiserror::Error)]
+pub enum ScoreError {
+    /// A prompt cannot be rendered.
+    #[error("prompt {prompt}: {source}")]
+    Prompt {
+        /// Index of the prompt, from 0.
+        prompt: usize,
+        /// What is wrong with it.
+        source: TokenizerError,
+    },
+    /// A candidate cannot be rendered.
+    #[error("candidate `{candidate}`: {source}")]
+    Candidate {
+        /// The candidate.
+        candidate: String,
+        /// What is wrong with it.
+        source: TokenizerError,
+    },
+    /// A prompt and its longest candidate do not fit the model.
+    #[error("prompt {prompt} has {tokens} tokens with its candidate, and the model takes {most}")]
+    TooLong {
+        /// Index of the prompt, from 0.
+        prompt: usize,
+        /// Its length.
+        tokens: usize,
+        /// The model's `max_position_embeddings`.
+        most: usize,
+    },
+}
+
+/// Returns for each prompt the log-probability of each candidate as the assistant's whole turn (natural logarithm, end token included).
+///
+/// # Errors
+/// A prompt or candidate that cannot be rendered or is too long.
+pub fn score(checkpoint: &Checkpoint, prompts: &[Vec<Message>], candidates: &[String]) -> Result<Vec<Vec<f64>>, ScoreError> {
+    let Checkpoint { model, tokenizer } = checkpoint;
+    let mut continuations = Vec::with_capacity(candidates.len());
+    for candidate in candidates {
+        let tokens = tokenizer.render_completion(&[Message::new("assistant", candidate.as_str())]);
+        continuations.push(tokens.map_err(|source| ScoreError::Candidate { candidate: candidate.clone(), source })?);
+    }
+    let longest = continuations.iter().map(Vec::len).max().unwrap_or(0);
+    let most = model.config().max_position_embeddings;
+    let mut rows = Vec::with_capacity(prompts.len());
+    for (prompt, messages) in prompts.iter().enumerate() {
+        let ids = tokenizer.render_prompt(messages).map_err(|source| ScoreError::Prompt { prompt, source })?;
+        if ids.len() + longest > most {
+            return Err(ScoreError::TooLong { prompt, tokens: ids.len() + longest, most });
+        }
+        rows.push(Row::new(ids, continuations.clone()));
+    }
+    Ok(log_probabilities(model, &rows))
+}
+
+/// Returns for each row the sum of log-probabilities of each of its continuations, without gradients.
+pub(crate) fn log_probabilities(model: &Llama, rows: &[Row]) -> Vec<Vec<f64>> {
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by_key(|&row| rows[row].width());
+    let passes = passes(rows, &order);
+    // Each thread takes every second pass: neighbours are of one width, so both have the same work.
+    let results: Vec<Vec<(usize, Vec<f64>)>> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|offset| {
+                let passes = &passes;
+                scope.spawn(move || passes.iter().skip(offset).step_by(THREADS).flat_map(|pass| run(model, rows, pass)).collect())
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().expect("a pass does not panic")).collect()
+    });
+    let mut sums = vec![Vec::new(); rows.len()];
+    for (row, found) in results.into_iter().flatten() {
+        sums[row] = found;
+    }
+    sums
+}
+
+/// Cuts rows, sorted by width, into passes of about [`TOKENS`] tokens.
+fn passes<'a>(rows: &[Row], order: &'a [usize]) -> Vec<&'a [usize]> {
+    let mut passes = Vec::new();
+    let mut rest = order;
+    while let Some(&first) = rest.first() {
+        let count = (TOKENS / rows[first].width().max(1)).clamp(1, rest.len());
+        let (pass, after) = rest.split_at(count);
+        passes.push(pass);
+        rest = after;
+    }
+    passes
+}
+
+fn run(model: &Llama, rows: &[Row], pass: &[usize]) -> Vec<(usize, Vec<f64>)> {
+    let batch = Batch::new(&pass.iter().map(|&row| &rows[row]).collect::<Vec<_>>());
+    let mut sums = sequence_sums(&target_log_probabilities(model, &batch), &batch).into_iter();
+    pass.iter().map(|&row| (row, sums.by_ref().take(rows[row].sequences()).collect())).collect()
+}
+
+fn target_log_probabilities(model: &Llama, batch: &Batch) -> Vec<f32> {
+    if batch.targets.is_empty() {
+        return Vec::new();
+    }
+    let logits = model.logits(batch);
+    let tokens: Vec<i32> = batch.targets.iter().map(|target| target.token.cast_signed()).collect();
+    let tokens = Tensor::<2, Int>::from_data(TensorData::new(tokens, [batch.targets.len(), 1]), &logits.device());
+    // Only the wanted entry of each row is needed, so the whole table of log-probabilities is never made.
+    let largest = logits.clone().max_dim(1);
+    let total = (logits.clone() - largest.clone()).exp().sum_dim(1).log() + largest;
+    (logits.gather(1, tokens) - total).into_data().try_into_vec().expect("log-probabilities are f32")
+}
+
+/// Adds up the log-probabilities of each sequence of a batch.
+pub(crate) fn sequence_sums(log_probabilities: &[f32], batch: &Batch) -> Vec<f64> {
+    let sum = |targets: &Vec<usize>| targets.iter().map(|&target| f64::from(log_probabilities[target])).sum();
+    batch.sequences.iter().map(sum).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::activation;
+
+    use super::*;
+    use crate::models::llama::tests::tiny;
+
+    fn prompts() -> Vec<Vec<Message>> {
+        let texts = ["what is 3", "3 plus 4 plus 37 is", "", "one two three four five six"];
+        texts.iter().map(|text| vec![Message::new("user", *text)]).collect()
+    }
+
+    #[test]
+    fn a_score_is_the_sum_over_a_full_forward_pass_with_the_end_token() {
+        let checkpoint = tiny(5);
+        let candidates = ["Policy: One".to_owned(), "Policy: Two".to_owned(), "terms".to_owned()];
+        let scores = score(&checkpoint, &prompts(), &candidates).unwrap();
+        let tokenizer = &checkpoint.tokenizer;
+        for (prompt, scores) in prompts().iter().zip(&scores) {
+            for (candidate, score) in candidates.iter().zip(scores) {
+                let ids = tokenizer.render_prompt(prompt).unwrap();
+                let mut tokens = tokenizer.encode(candidate).unwrap();
+                tokens.push(tokenizer.end());
+                let batch = Batch::new(&[&Row::new(ids, vec![tokens.clone()])]);
+                let table = activation::log_softmax(checkpoint.model.logits(&batch), 1).into_data().try_to_vec::<f32>().unwrap();
+                let size = tokenizer.size();
+                let expected: f64 = tokens.iter().enumerate().map(|(at, &token)| f64::from(table[at * size + token as usize])).sum();
+                assert!((score - expected).abs() < 1e-4, "{score} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_prompt_that_does_not_fit_is_refused() {
+        let long = vec![Message::new("user", "plus ".repeat(300))];
+        let error = score(&tiny(5), &[long], &["terms".to_owned()]).unwrap_err();
+        assert!(matches!(error, ScoreError::TooLong { prompt: 0, most: 256, .. }), "{error}");
+    }
+}

@@ -1,0 +1,94 @@
+//! `prices:` → what a model's tokens cost, in dollars per million, with a source and a date.
+
+use std::collections::BTreeMap;
+
+use engine::{ParamMistake, Section};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::rows::Usage;
+
+/// Prices by `provider/name`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Prices(pub BTreeMap<String, TokenPrice>);
+
+/// Dollars per million tokens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenPrice {
+    /// Of the prompt.
+    pub input: f64,
+    /// Of the answer.
+    pub output: f64,
+    /// Of hidden reasoning; as the answer's where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<f64>,
+    /// Of a prompt that the provider had cached; as the prompt's where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached: Option<f64>,
+    /// Where the price is from.
+    pub source: String,
+    /// When it was read there.
+    pub date: String,
+}
+
+const MILLION: f64 = 1e6;
+
+impl TokenPrice {
+    /// Dollars for this usage.
+    #[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^52")]
+    pub fn cost(&self, usage: &Usage) -> f64 {
+        let fresh = usage.input.saturating_sub(usage.cached) as f64;
+        let dollars = fresh * self.input
+            + usage.cached as f64 * self.cached.unwrap_or(self.input)
+            + usage.output as f64 * self.output
+            + usage.thinking as f64 * self.thinking.unwrap_or(self.output);
+        dollars / MILLION
+    }
+}
+
+impl Section for Prices {
+    const NAME: &'static str = "prices";
+
+    fn mistakes(&self) -> Vec<ParamMistake> {
+        let wrong = |price: &TokenPrice| {
+            let amounts = [Some(price.input), Some(price.output), price.thinking, price.cached];
+            amounts.into_iter().flatten().any(|amount| amount < 0.0)
+        };
+        self.0
+            .iter()
+            .filter(|(_, price)| wrong(price))
+            .map(|(name, _)| ParamMistake {
+                field: vec![name.clone()],
+                message: format!("a price of `{name}` is below nothing"),
+                help: "give dollars per million tokens".to_owned(),
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cached_tokens_are_part_of_the_input_and_thinking_counts_as_output() {
+        let price = TokenPrice {
+            input: 2.0,
+            output: 10.0,
+            thinking: None,
+            cached: Some(0.5),
+            source: String::new(),
+            date: String::new(),
+        };
+        let usage = Usage {
+            input: 1_000_000,
+            cached: 400_000,
+            output: 100_000,
+            thinking: 100_000,
+            estimated: false,
+        };
+        assert!((price.cost(&usage) - (1.2 + 0.2 + 1.0 + 1.0)).abs() < 1e-12);
+    }
+}

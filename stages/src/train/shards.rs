@@ -1,0 +1,48 @@
+//! One micro-batch over threads: rows in, the sum of the shards' gradients out, added in shard order.
+
+use std::thread;
+
+use burn::module::Module as _;
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+
+use super::optimizer;
+use crate::models::Llama;
+
+/// Gradients of all weights, and what each shard reports, in shard order.
+pub(super) struct Gathered<T> {
+    pub(super) gradients: Vec<Vec<f32>>,
+    pub(super) reports: Vec<T>,
+}
+
+/// Computes each shard on a thread and a graph of its own.
+///
+/// The number of shards is a setting and never the number of cores: sums are then taken in the same order on every machine.
+pub(super) fn gather<S: Sync, T: Send>(
+    model: &Llama,
+    shards: &[S],
+    compute: &(dyn Fn(&Llama, &S) -> (Tensor<1>, T) + Sync),
+) -> Gathered<T> {
+    let one = |shard: &S| {
+        // Fresh leaves: threads that shared them would join their graphs, and wait for each other.
+        let model = model.clone().train();
+        let (loss, report) = compute(&model, shard);
+        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        (optimizer::flatten(&model, gradients), report)
+    };
+    let one = &one;
+    let results: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = shards.iter().map(|shard| scope.spawn(move || one(shard))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a shard's thread does not panic")).collect()
+    });
+    let mut gathered = Gathered { gradients: Vec::new(), reports: Vec::new() };
+    for (gradients, report) in results {
+        if gathered.gradients.is_empty() {
+            gathered.gradients = gradients;
+        } else {
+            optimizer::add(&mut gathered.gradients, &gradients);
+        }
+        gathered.reports.push(report);
+    }
+    gathered
+}
