@@ -345,12 +345,24 @@ fn collecting_drops_what_nobody_used_and_keeps_what_something_needs() {
     assert!(!cache.contains(&Digest::of(b"kept")));
 
     age(&cache);
-    let collected = cache
+    let unused = Collect {
+        older_than: Duration::ZERO,
+        ..Collect::default()
+    };
+    let would = cache
         .collect(Collect {
-            older_than: Duration::ZERO,
-            ..Collect::default()
+            dry: true,
+            ..unused
         })
         .unwrap();
+    assert!(
+        cache.result(&preimage(2).key()).unwrap().is_some(),
+        "a dry collection removes nothing"
+    );
+
+    age(&cache);
+    let collected = cache.collect(unused).unwrap();
+    assert_eq!(collected, would);
     assert_eq!(
         (collected.results, collected.preimages, collected.blobs),
         (1, 1, 2)
