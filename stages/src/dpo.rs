@@ -34,7 +34,7 @@ impl engine::Stage for Stage {
         inputs.checkpoint.copy_to(&folder)?;
         let router = Router::load(&folder)?;
         let start = models::Checkpoint::load(&folder).map_err(StageError::failed)?;
-        let rows = inputs.examples.rows()?.map(|row| row.map(|row| train::DpoRow { prompt: row.prompt, chosen: row.chosen, rejected: row.rejected })).collect::<Result<Vec<_>, _>>()?;
+        let rows = inputs.examples.rows()?.collect::<Result<Vec<_>, _>>()?;
         let trained = train::dpo(start, &rows, settings, &mut observe(ctx)).map_err(crate::training::failed)?;
         finish(ctx, &trained, &router).map(|(checkpoint, metrics)| Outputs { checkpoint, metrics })
     }

@@ -5,7 +5,8 @@ use std::thread;
 use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::models::{Batch, Checkpoint, Llama, Row};
-use crate::tokenizer::{Message, TokenizerError};
+use crate::rows::Message;
+use crate::tokenizer::TokenizerError;
 
 /// Tokens of one forward pass: small enough that its tensors stay in the processor's cache.
 const TOKENS: usize = 1024;

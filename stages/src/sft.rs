@@ -11,10 +11,6 @@ use crate::{
     training::{finish, observe},
 };
 
-#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema, Default)]
-#[serde(default, deny_unknown_fields)]
-pub struct Params { new: crate::models::LlamaSettings, policies: crate::sections::Policies, settings: SftSettings }
-
 ports! { pub struct Inputs { examples: Dataset<SftExample> } }
 ports! { pub struct Outputs { checkpoint: Checkpoint, metrics: Metrics } }
 
@@ -25,24 +21,23 @@ impl engine::Stage for Stage {
     const KIND: &'static str = "sft";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "trains a router by supervised fine-tuning";
-    type Params = Params;
+    type Params = SftSettings;
     type Inputs = Inputs;
     type Outputs = Outputs;
 
-    fn settle(params: Params, sections: &Sections) -> Result<Params, Vec<ParamMistake>> {
-        let settings = Params {
+    fn settle(params: SftSettings, sections: &Sections) -> Result<SftSettings, Vec<ParamMistake>> {
+        Ok(SftSettings {
             policies: params.policies.or_section(sections)?,
             ..params
-        };
-        Ok(settings)
+        })
     }
 
-    async fn run(ctx: &Context, settings: &Params, inputs: Inputs) -> Result<Outputs, StageError> {
-        let rows = inputs.examples.rows()?.map(|row| row.map(|row| train::SftRow { prompt: row.prompt, completion: row.completion })).collect::<Result<Vec<_>, _>>()?;
+    async fn run(ctx: &Context, settings: &SftSettings, inputs: Inputs) -> Result<Outputs, StageError> {
+        let rows = inputs.examples.rows()?.collect::<Result<Vec<_>, _>>()?;
         let texts: Vec<_> = rows.iter().flat_map(|row| row.prompt.iter().chain(&row.completion)).map(|Message { content, .. }| content.clone()).collect();
         let tokenizer = Tokenizer::train(texts.into_iter(), settings.new.vocab_size).map_err(StageError::failed)?;
-        let start = models::Checkpoint::new(&settings.new, tokenizer, settings.settings.seed).map_err(StageError::failed)?;
-        let trained = train::sft(start, &rows, &settings.settings, &mut observe(ctx)).map_err(crate::training::failed)?;
+        let start = models::Checkpoint::new(&settings.new, tokenizer, settings.seed).map_err(StageError::failed)?;
+        let trained = train::sft(start, &rows, settings, &mut observe(ctx)).map_err(crate::training::failed)?;
         finish(ctx, &trained, &Router::new(&settings.policies)).map(|(checkpoint, metrics)| Outputs { checkpoint, metrics })
     }
 }

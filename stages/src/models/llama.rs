@@ -14,10 +14,20 @@ pub(super) const EMBEDDING: &str = "model.embed_tokens.weight";
 /// Name of the last norm in a weights file.
 pub(super) const NORM: &str = "model.norm.weight";
 
+/// What a decoder is built like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Architecture {
+    /// RMSNorm, rotary positions, grouped queries, SwiGLU.
+    Llama,
+}
+
 /// Sizes of a decoder that is made from scratch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LlamaSettings {
+    /// The only one there is.
+    pub architecture: Architecture,
     /// Width of the residual stream.
     pub hidden_size: usize,
     /// Width inside the feed-forward block.
@@ -41,6 +51,7 @@ pub struct LlamaSettings {
 impl Default for LlamaSettings {
     fn default() -> Self {
         Self {
+            architecture: Architecture::Llama,
             hidden_size: 128,
             intermediate_size: 344,
             num_hidden_layers: 3,

@@ -8,19 +8,10 @@ use super::schedule::Scheduler;
 use super::trainer::Plan;
 use super::{Observe, Summary, TrainError, Trained};
 use crate::models::{Checkpoint, Row};
+use crate::rows::DpoExample;
 use crate::score;
-use crate::tokenizer::{Message, Tokenizer};
-
-/// One preference.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct DpoRow {
-    /// What the model is given.
-    pub prompt: Vec<Message>,
-    /// What it should rather say.
-    pub chosen: Vec<Message>,
-    /// What it should rather not say.
-    pub rejected: Vec<Message>,
-}
+use crate::rows::Message;
+use crate::tokenizer::Tokenizer;
 
 /// Settings of DPO, under TRL's names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -96,7 +87,7 @@ impl DpoSettings {
 ///
 /// # Errors
 /// Settings out of range, a row that cannot be rendered, no row left, a loss that is not a number, or the observer's stop.
-pub fn dpo(start: Checkpoint, rows: &[DpoRow], settings: &DpoSettings, observe: Observe<'_>) -> Result<Trained, TrainError> {
+pub fn dpo(start: Checkpoint, rows: &[DpoExample], settings: &DpoSettings, observe: Observe<'_>) -> Result<Trained, TrainError> {
     let plan = settings.plan();
     plan.check()?;
     let beta = settings.beta;
@@ -146,7 +137,7 @@ fn shares(sums: &[f64], reference: &[f64], beta: f64, step_pairs: f64) -> Vec<(&
     shares
 }
 
-fn prepare(tokenizer: &Tokenizer, rows: &[DpoRow], max_length: usize) -> Result<(Vec<Row>, Summary), TrainError> {
+fn prepare(tokenizer: &Tokenizer, rows: &[DpoExample], max_length: usize) -> Result<(Vec<Row>, Summary), TrainError> {
     let mut summary = Summary::default();
     let mut kept = Vec::new();
     for (index, row) in rows.iter().enumerate() {

@@ -10,10 +10,10 @@ mod trainer;
 
 use std::collections::BTreeMap;
 
-pub use dpo::{DpoRow, DpoSettings, dpo};
+pub use dpo::{DpoSettings, dpo};
 pub use schedule::Scheduler;
 use serde::Serialize;
-pub use sft::{SftRow, SftSettings, sft};
+pub use sft::{SftSettings, sft};
 
 use crate::models::Checkpoint;
 use crate::tokenizer::TokenizerError;

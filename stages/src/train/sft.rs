@@ -7,22 +7,20 @@ use super::loss;
 use super::schedule::Scheduler;
 use super::trainer::Plan;
 use super::{Observe, Summary, TrainError, Trained};
-use crate::models::{Checkpoint, Row};
-use crate::tokenizer::{Message, Tokenizer};
-
-/// One example to imitate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct SftRow {
-    /// What the model is given.
-    pub prompt: Vec<Message>,
-    /// What it is to say.
-    pub completion: Vec<Message>,
-}
+use crate::models::{Checkpoint, LlamaSettings, Row};
+use crate::rows::SftExample;
+use crate::sections::Policies;
+use crate::rows::Message;
+use crate::tokenizer::Tokenizer;
 
 /// Settings of SFT, under TRL's names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SftSettings {
+    /// The decoder to make and train.
+    pub new: LlamaSettings,
+    /// What the checkpoint's `router.json` says of the routes [default: the manifest's `policies`]; no part in training.
+    pub policies: Policies,
     /// How often each row is seen.
     pub epochs: usize,
     /// Rows of one optimiser step.
@@ -52,6 +50,8 @@ pub struct SftSettings {
 impl Default for SftSettings {
     fn default() -> Self {
         Self {
+            new: LlamaSettings::default(),
+            policies: Policies::default(),
             epochs: 3,
             batch_size: 16,
             learning_rate: 3e-3,
@@ -90,7 +90,7 @@ impl SftSettings {
 ///
 /// # Errors
 /// Settings out of range, a row that cannot be rendered, no row left, a loss that is not a number, or the observer's stop.
-pub fn sft(start: Checkpoint, rows: &[SftRow], settings: &SftSettings, observe: Observe<'_>) -> Result<Trained, TrainError> {
+pub fn sft(start: Checkpoint, rows: &[SftExample], settings: &SftSettings, observe: Observe<'_>) -> Result<Trained, TrainError> {
     let plan = settings.plan();
     plan.check()?;
     let Checkpoint { model, tokenizer } = start;
@@ -116,7 +116,7 @@ pub fn sft(start: Checkpoint, rows: &[SftRow], settings: &SftSettings, observe: 
     Ok(Trained { checkpoint: Checkpoint { model, tokenizer }, summary })
 }
 
-fn prepare(tokenizer: &Tokenizer, rows: &[SftRow], max_length: usize) -> Result<(Vec<Row>, Summary), TrainError> {
+fn prepare(tokenizer: &Tokenizer, rows: &[SftExample], max_length: usize) -> Result<(Vec<Row>, Summary), TrainError> {
     let mut summary = Summary::default();
     let mut kept = Vec::new();
     for (index, row) in rows.iter().enumerate() {
