@@ -5,6 +5,7 @@ mod params;
 mod places;
 mod set;
 mod shape;
+mod stages;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -94,7 +95,7 @@ pub fn parse(
     }
     let (params, warnings) = params::apply(&mut data, &mut places, &mut mistakes);
     let name = shape::name(&data, &places, &mut mistakes);
-    let stages = shape::stages(&data, &places, &mut mistakes);
+    let stages = stages::read(&data, &places, &mut mistakes);
     let sections = shape::sections(&data);
     if !mistakes.is_empty() {
         return Err(mistakes);

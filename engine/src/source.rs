@@ -3,16 +3,18 @@
 //! The data is read by `serde_yaml`, the places by a second parser. What the data parser would accept and lose in
 //! silence (duplicate keys, tags, keys that are no text) is refused here, all of it in one go.
 
+mod frames;
 mod path;
 mod spans;
 mod syntax;
+mod tree;
 
 use std::sync::Arc;
 
 use serde_yaml::{Mapping, Value};
 
 use crate::diagnostic::Mistake;
-use spans::Tree;
+use tree::Tree;
 
 pub use path::{Path, Segment};
 

@@ -18,19 +18,24 @@ pub struct Params {
     /// The policies that the prompt describes [default: the manifest's `policies`].
     #[serde(default)]
     policies: Policies,
-    /// Share of the SFT examples in direct form, the policy without reasoning: the form that scoring asks for.
-    #[serde(default = "half")]
+    /// Share of the training questions with a second SFT example in direct form, the policy without reasoning: the form that
+    /// scoring asks for.
+    #[serde(default = "all")]
     direct: f64,
-    /// Share of the training questions that become DPO examples.
-    #[serde(default = "half")]
+    /// Share of the training questions that become DPO examples, half of them in direct form.
+    #[serde(default = "quarter")]
     dpo: f64,
     /// What the shares and the rejected policies are drawn by.
     #[serde(default)]
     seed: u64,
 }
 
-fn half() -> f64 {
-    0.5
+fn all() -> f64 {
+    1.0
+}
+
+fn quarter() -> f64 {
+    0.25
 }
 
 ports! { pub struct Inputs { questions: Dataset<Question>, labels: Dataset<Label>, analyses: Dataset<Analysis> } }
@@ -79,7 +84,10 @@ impl engine::Stage for Stage {
                 analysis: analyses.get(&label.id)?,
                 label: &label,
             };
-            sft.push(case.sft());
+            sft.push(case.sft(Form::Reasoned));
+            if case.drawn("direct") < params.direct {
+                sft.push(case.sft(Form::Direct));
+            }
             dpo.extend(case.dpo());
         }
         if sft.is_empty() {
@@ -100,8 +108,7 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    fn sft(&self) -> SftExample {
-        let form = self.form();
+    fn sft(&self, form: Form) -> SftExample {
         SftExample {
             id: self.label.id.clone(),
             prompt: prompt::prompt(&self.params.policies, &self.question.question, form),
@@ -122,17 +129,13 @@ impl Case<'_> {
             reason = "a number in [0, 1) times a handful"
         )]
         let rejected = others.get((self.drawn("rejected") * others.len() as f64) as usize)?;
-        let form = self.form();
+        let form = if self.drawn("form") < 0.5 { Form::Direct } else { Form::Reasoned };
         Some(DpoExample {
             id: self.label.id.clone(),
             prompt: prompt::prompt(&self.params.policies, &self.question.question, form),
             chosen: self.says(form, &self.label.policy),
             rejected: self.says(form, &rejected.name),
         })
-    }
-
-    fn form(&self) -> Form {
-        if self.drawn("direct") < self.params.direct { Form::Direct } else { Form::Reasoned }
     }
 
     fn says(&self, form: Form, policy: &str) -> Vec<Message> {

@@ -9,22 +9,26 @@ pub const VERSION: u32 = 1;
 
 /// Words for the signs that order the steps of a calculation.
 const SIGNS: [(&str, &[&str]); 4] = [
-    ("+", &["+", "plus", "add", "added", "sum", "more"]),
-    ("-", &["-", "−", "–", "minus", "less", "subtract", "take"]),
-    ("*", &["×", "*", "x", "times", "multiplied", "multiply", "product", "each"]),
-    ("/", &["÷", "/", "divided", "divide", "over", "half"]),
+    ("+", &["+", "plus", "and", "more", "gets"]),
+    ("-", &["-", "−", "–", "minus", "less", "loses"]),
+    ("*", &["×", "*", "x", "times", "of", "boxes", "bags", "packs"]),
+    ("/", &["÷", "/", "divided", "over"]),
 ];
 
-/// What a question can ask for, by words that show it; the first that fits is taken.
-const ASKS: [(&str, &[&str]); 8] = [
-    ("root", &["root", "√"]),
-    ("power", &["power", "squared", "cubed", "^", "raised", "²", "³"]),
-    ("percentage", &["%", "percent", "percentage"]),
-    ("date", &["date", "day", "days", "weeks", "january", "february", "march", "april", "june", "july", "august", "september", "october", "november", "december", "year", "when"]),
-    ("unit", &["km", "metres", "meters", "miles", "kg", "grams", "kilograms", "pounds", "litres", "liters", "inches", "feet", "hours", "minutes", "seconds", "centimetres", "kilometres"]),
-    ("person", &["who", "whom", "whose"]),
-    ("place", &["where", "country", "city"]),
-    ("thing", &["which", "what", "how"]),
+/// What a question is about, by words that show it; the first that fits is taken.
+const TOPICS: [(&str, &[&str]); 12] = [
+    ("roots", &["root", "√"]),
+    ("powers", &["power", "squared", "cubed", "^", "raised", "²", "³"]),
+    ("percentages", &["%", "percent", "percentage"]),
+    ("units", &["convert", "km", "metres", "miles", "kg", "grams", "pounds", "litres", "inches", "feet", "hours", "minutes", "seconds"]),
+    ("dates", &["date", "days", "weeks", "monday", "january", "february", "march", "april", "june", "july", "august", "september", "october", "november", "december"]),
+    ("comparisons", &["than"]),
+    ("shares", &["each"]),
+    ("parts", &["half", "twice", "double", "third", "quarter"]),
+    ("persons", &["who", "whom", "whose"]),
+    ("places", &["where", "country", "city"]),
+    ("times", &["when", "year"]),
+    ("things", &["which", "what", "how"]),
 ];
 
 /// Reads the facts off a question.
@@ -32,28 +36,42 @@ pub fn analyse(question: &str) -> (BTreeMap<String, Value>, String) {
     let lower = question.to_lowercase();
     let words = words(&lower);
     let numbers: Vec<_> = words.iter().filter(|word| word.starts_with(|first: char| first.is_ascii_digit())).collect();
-    let longest = numbers.iter().map(|number| number.chars().filter(char::is_ascii_digit).count()).max().unwrap_or(0);
-    let decimal = numbers.iter().any(|number| number.contains('.'));
-    let signs: String = words.iter().filter_map(|word| sign(word)).collect();
-    let asks = ASKS
+    let digits: usize = numbers.iter().map(|number| number.chars().filter(char::is_ascii_digit).count()).sum();
+    let decimals = numbers.iter().any(|number| number.contains('.'));
+    let signs: Vec<_> = words.iter().filter_map(|word| sign(word)).collect();
+    let binds = |sign: &&str| "*/".contains(*sign);
+    let late = signs.iter().skip_while(|sign| binds(sign)).any(|sign| binds(&sign));
+    let order = match (signs.iter().any(|sign| binds(&sign)), late) {
+        (false, _) => None,
+        (true, true) => Some("times after plus"),
+        (true, false) => Some("in order"),
+    };
+    let topic = TOPICS
         .iter()
         .find(|(_, shows)| words.iter().any(|word| shows.contains(&word.as_str())))
-        .map_or("statement", |(asks, _)| asks);
-    let reasoning = if numbers.is_empty() {
-        format!("a {asks}, {} words", words.len())
+        .map(|(topic, _)| *topic);
+    let mut facts = Vec::new();
+    if numbers.is_empty() {
+        facts.push(format!("{} words", words.len()));
     } else {
-        let point = if decimal { " with point" } else { "" };
-        format!("a {asks}, {longest} digits{point}, {}", if signs.is_empty() { "no signs" } else { &signs })
-    };
+        facts.push(format!("terms {}", numbers.len()));
+        facts.extend(order.map(str::to_owned));
+        facts.extend(decimals.then(|| "decimals".to_owned()));
+    }
+    facts.extend(topic.map(str::to_owned));
+    if digits > 0 {
+        facts.push(format!("digits {digits}"));
+    }
     let features = BTreeMap::from([
-        ("asks".to_owned(), json!(asks)),
+        ("topic".to_owned(), json!(topic)),
         ("words".to_owned(), json!(words.len())),
-        ("numbers".to_owned(), json!(numbers.len())),
-        ("longest_number".to_owned(), json!(longest)),
-        ("decimal".to_owned(), json!(decimal)),
-        ("signs".to_owned(), json!(signs)),
+        ("terms".to_owned(), json!(numbers.len())),
+        ("digits".to_owned(), json!(digits)),
+        ("decimals".to_owned(), json!(decimals)),
+        ("signs".to_owned(), json!(signs.concat())),
+        ("order".to_owned(), json!(order)),
     ]);
-    (features, reasoning)
+    (features, facts.join("; "))
 }
 
 fn sign(word: &str) -> Option<&'static str> {
@@ -92,10 +110,15 @@ mod tests {
     use super::analyse;
 
     #[test]
-    fn the_order_of_signs_is_kept() {
-        assert_eq!(analyse("What is 3 + 41 × 5?").1, "a thing, 2 digits, +*");
-        assert_eq!(analyse("What is 4 times 5 plus 1.25?").1, "a thing, 3 digits with point, *+");
-        assert_eq!(analyse("Who received the award in 2010?").1, "a person, 4 digits, no signs");
-        assert_eq!(analyse("Where is it?").1, "a place, 4 words");
+    fn the_order_of_signs_is_seen() {
+        assert_eq!(analyse("What is 3 + 41 × 5?").1, "terms 3; times after plus; things; digits 4");
+        assert_eq!(analyse("What is 4 times 5 plus 1.25?").1, "terms 3; in order; decimals; things; digits 5");
+        assert_eq!(analyse("How much is 3 plus 4?").1, "terms 2; things; digits 2");
+    }
+
+    #[test]
+    fn a_question_without_numbers_has_a_topic() {
+        assert_eq!(analyse("Where is it?").1, "3 words; places");
+        assert_eq!(analyse("Who received the award in 2010?").1, "terms 1; persons; digits 4");
     }
 }

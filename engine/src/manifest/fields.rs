@@ -145,7 +145,7 @@ fn found_value(found: &str) -> String {
             let number = ["integer ", "floating point ", "boolean "]
                 .iter()
                 .find_map(|kind| found.strip_prefix(kind));
-            number.map_or_else(|| found.to_owned(), |number| number.to_owned())
+            number.map_or_else(|| found.to_owned(), ToOwned::to_owned)
         }
     }
 }

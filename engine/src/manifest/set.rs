@@ -51,7 +51,7 @@ pub(super) fn apply(
         let path = match set.path.parse::<Path>() {
             Ok(path) => path,
             Err(error) => {
-                mistakes.push(unplaced(set, places, error.to_string()));
+                mistakes.push(unplaced(set, places, &error.to_string()));
                 continue;
             }
         };
@@ -155,7 +155,7 @@ fn refused(set: &Set, path: &Path, refusal: &Refusal, places: &Places) -> Mistak
         .help_if(near.or(all))
 }
 
-fn unplaced(set: &Set, places: &Places, message: String) -> Mistake {
+fn unplaced(set: &Set, places: &Places, message: &str) -> Mistake {
     let mistake = Mistake::new("unknown-path", format!("`--set {set}`: {message}"));
     Mistake {
         source: Some(places.source().clone()),

@@ -96,7 +96,7 @@ impl fmt::Display for Path {
             match segment {
                 Segment::Index(index) => write!(out, "[{index}]")?,
                 Segment::Key(key) if key.is_empty() || key.contains(['.', '[', ']', '"', '=']) => {
-                    write!(out, "[{key:?}]")?
+                    write!(out, "[{key:?}]")?;
                 }
                 Segment::Key(key) if place == 0 => out.write_str(key)?,
                 Segment::Key(key) => write!(out, ".{key}")?,

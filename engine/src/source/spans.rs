@@ -6,125 +6,14 @@ use std::sync::Arc;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span as Marks};
 use serde_yaml::Value;
 
+use super::frames::Frame;
 use super::syntax::syntax;
-use super::{Path, Place, Segment, Source, Span};
+use super::tree::{Node, Shape, Tree};
+use super::{Source, Span};
 use crate::diagnostic::Mistake;
 
 /// The deepest nesting, counted through aliases.
 const MAX_DEPTH: usize = 64;
-/// The most values after aliases are written out; a few lines can otherwise stand for billions.
-const MAX_VALUES: usize = 1_000_000;
-
-/// The places of all values, in order of appearance.
-#[derive(Debug, Default)]
-pub(super) struct Tree {
-    nodes: Vec<Node>,
-    root: Option<usize>,
-}
-
-#[derive(Debug)]
-struct Node {
-    span: Span,
-    shape: Shape,
-    /// How many values this one holds, itself included, with aliases written out.
-    values: usize,
-    /// How many levels this one holds, with aliases written out.
-    levels: usize,
-}
-
-#[derive(Debug)]
-enum Shape {
-    /// A collection before its end.
-    Open,
-    Scalar,
-    Sequence(Vec<usize>),
-    Mapping(Vec<Entry>),
-    Alias(usize),
-}
-
-#[derive(Debug, Clone)]
-struct Entry {
-    name: String,
-    key: Span,
-    value: usize,
-}
-
-impl Tree {
-    pub(super) fn is_empty(&self) -> bool {
-        self.root
-            .is_none_or(|root| self.nodes[root].span.start == self.nodes[root].span.end)
-    }
-
-    pub(super) fn key(&self, path: &Path) -> Option<Span> {
-        self.find(path).and_then(|(key, ..)| key)
-    }
-
-    pub(super) fn value(&self, path: &Path) -> Option<Place> {
-        let (_, node, used) = self.find(path)?;
-        let (target, alias) = self.target(node);
-        Some(Place {
-            written: self.nodes[target].span,
-            used: used.or(alias),
-        })
-    }
-
-    /// Walks down a path: the last key, the value's node, and the first alias on the way.
-    fn find(&self, path: &Path) -> Option<(Option<Span>, usize, Option<Span>)> {
-        let (mut key, mut node, mut used) = (None, self.root?, None);
-        for segment in path.segments() {
-            let (target, alias) = self.target(node);
-            used = used.or(alias);
-            match (&self.nodes[target].shape, segment) {
-                (Shape::Sequence(items), Segment::Index(index)) => {
-                    (key, node) = (None, *items.get(*index)?)
-                }
-                (Shape::Mapping(entries), Segment::Key(name)) => {
-                    let (entry, merge) = self.entry(entries, name)?;
-                    (key, node, used) = (Some(entry.key), entry.value, used.or(merge));
-                }
-                _ => return None,
-            }
-        }
-        Some((key, node, used))
-    }
-
-    /// Finds an entry by name: its own ones win, then the first of the merged ones.
-    fn entry<'a>(&'a self, entries: &'a [Entry], name: &str) -> Option<(&'a Entry, Option<Span>)> {
-        if let Some(own) = entries.iter().find(|entry| entry.name == name) {
-            return Some((own, None));
-        }
-        let merge = entries.iter().find(|entry| entry.name == "<<")?;
-        let (target, alias) = self.target(merge.value);
-        let merged = match &self.nodes[target].shape {
-            Shape::Sequence(items) => items.clone(),
-            _ => vec![merge.value],
-        };
-        merged.into_iter().find_map(|node| {
-            let (target, own_alias) = self.target(node);
-            let Shape::Mapping(entries) = &self.nodes[target].shape else {
-                return None;
-            };
-            let (entry, deeper) = self.entry(entries, name)?;
-            Some((entry, alias.or(own_alias).or(deeper)))
-        })
-    }
-
-    fn target(&self, node: usize) -> (usize, Option<Span>) {
-        match self.nodes[node].shape {
-            Shape::Alias(target) => (target, Some(self.nodes[node].span)),
-            _ => (node, None),
-        }
-    }
-
-    /// Returns whether a value can be merged: a mapping, or a list of mappings where `list` says so.
-    fn merges(&self, node: usize, list: bool) -> bool {
-        match &self.nodes[self.target(node).0].shape {
-            Shape::Mapping(_) => true,
-            Shape::Sequence(items) => list && items.iter().all(|&item| self.merges(item, false)),
-            _ => false,
-        }
-    }
-}
 
 /// Reads the places of a text, and every mistake in it up to the first one that hides what follows.
 pub(super) fn read(source: &Arc<Source>) -> (Tree, Vec<Mistake>) {
@@ -185,31 +74,18 @@ pub(super) fn read(source: &Arc<Source>) -> (Tree, Vec<Mistake>) {
     }
     (builder.tree, builder.mistakes)
 }
-
-/// A collection whose end has not come yet.
-struct Frame {
-    node: usize,
-    mapping: bool,
-    /// Where a flow collection starts; a block collection starts with its first key or item.
-    flow: Option<usize>,
-    items: Vec<usize>,
-    entries: Vec<Entry>,
-    pending: Option<(String, Span)>,
-    seen: BTreeMap<String, Span>,
-}
-
-struct Builder<'a> {
-    source: &'a Arc<Source>,
+pub(super) struct Builder<'a> {
+    pub(super) source: &'a Arc<Source>,
     /// The byte at which each character starts: the parser counts characters.
     starts: Vec<usize>,
-    tree: Tree,
-    frames: Vec<Frame>,
+    pub(super) tree: Tree,
+    pub(super) frames: Vec<Frame>,
     anchors: BTreeMap<usize, usize>,
-    mistakes: Vec<Mistake>,
+    pub(super) mistakes: Vec<Mistake>,
 }
 
 impl Builder<'_> {
-    fn byte(&self, character: usize) -> usize {
+    pub(super) fn byte(&self, character: usize) -> usize {
         self.starts
             .get(character)
             .copied()
@@ -232,7 +108,13 @@ impl Builder<'_> {
         }
     }
 
-    fn mistake(&mut self, span: Span, code: &'static str, message: impl Into<String>, help: &str) {
+    pub(super) fn mistake(
+        &mut self,
+        span: Span,
+        code: &'static str,
+        message: impl Into<String>,
+        help: &str,
+    ) {
         self.mistakes
             .push(Mistake::at(self.source, span, code, message).help(help));
     }
@@ -341,61 +223,6 @@ impl Builder<'_> {
         None
     }
 
-    fn close(&mut self, marks: Marks) -> Option<()> {
-        let frame = self.frames.pop()?;
-        let children: Vec<usize> = frame
-            .items
-            .iter()
-            .copied()
-            .chain(frame.entries.iter().map(|entry| entry.value))
-            .collect();
-        let first = frame
-            .entries
-            .first()
-            .map(|entry| entry.key)
-            .or(children.first().map(|&child| self.tree.nodes[child].span));
-        let last = children.last().map(|&child| self.tree.nodes[child].span);
-        let start = self.tree.nodes[frame.node].span.start;
-        let span = match (frame.flow, first, last) {
-            (Some(start), ..) => Span {
-                start,
-                end: self.byte(marks.end.index()).max(start),
-            },
-            (None, Some(first), Some(last)) => {
-                let last_key = frame.entries.last().map_or(0, |entry| entry.key.end);
-                Span {
-                    start: first.start,
-                    end: last.end.max(last_key).max(first.start),
-                }
-            }
-            _ => Span { start, end: start },
-        };
-        let end = span.start + self.source.text[span.start..span.end].trim_end().len();
-        let values = children.iter().fold(1, |sum: usize, &child| {
-            sum.saturating_add(self.tree.nodes[child].values)
-        });
-        let levels = 1 + children
-            .iter()
-            .map(|&child| self.tree.nodes[child].levels)
-            .max()
-            .unwrap_or(0);
-        let shape = if frame.mapping {
-            Shape::Mapping(frame.entries)
-        } else {
-            Shape::Sequence(frame.items)
-        };
-        self.tree.nodes[frame.node] = Node {
-            span: Span {
-                start: span.start,
-                end,
-            },
-            shape,
-            values,
-            levels,
-        };
-        self.attach(frame.node, None)
-    }
-
     fn alias(&mut self, anchor: usize, marks: Marks) -> Option<()> {
         let span = self.span(marks);
         let target = *self.anchors.get(&anchor)?;
@@ -425,74 +252,6 @@ impl Builder<'_> {
             levels,
         });
         self.attach(node, None)
-    }
-
-    /// Gives a finished value to the collection around it, as a key where one is due; `key` is its text, if it has one.
-    fn attach(&mut self, node: usize, key: Option<String>) -> Option<()> {
-        let Node { span, values, .. } = self.tree.nodes[node];
-        if values > MAX_VALUES {
-            let message = format!("its aliases stand for more than {MAX_VALUES} values");
-            self.mistake(
-                span,
-                "too-large",
-                message,
-                "write less, or keep data in files of its own",
-            );
-            return None;
-        }
-        let Some(frame) = self.frames.last_mut() else {
-            self.tree.root = Some(node);
-            return Some(());
-        };
-        if !frame.mapping {
-            frame.items.push(node);
-        } else if let Some((name, key)) = frame.pending.take() {
-            frame.entries.push(Entry {
-                name: name.clone(),
-                key,
-                value: node,
-            });
-            if name == "<<" && !self.tree.merges(node, true) {
-                let message = "`<<` merges a mapping or a list of mappings";
-                self.mistake(
-                    span,
-                    "merge",
-                    message,
-                    "write `<<: *anchor` or `<<: [*first, *second]`",
-                );
-            }
-        } else if let Some(name) = key {
-            let first = *frame.seen.entry(name.clone()).or_insert(span);
-            frame.pending = Some((name.clone(), span));
-            if first != span {
-                let mistake = Mistake::at(
-                    self.source,
-                    span,
-                    "duplicate-key",
-                    format!("`{name}` is set twice"),
-                );
-                self.mistakes.push(
-                    mistake
-                        .label("set again here")
-                        .also_here(first, "first set here")
-                        .help("keep one of them"),
-                );
-            }
-        } else {
-            frame.pending = Some((String::new(), span));
-            let message = match &self.source.text[span.start..span.end] {
-                "" => "a key is missing".to_owned(),
-                text if text.contains('\n') || text.len() > 40 => "this key is no text".to_owned(),
-                text => format!("the key `{text}` is no text"),
-            };
-            self.mistake(
-                span,
-                "key-not-text",
-                message,
-                "write keys as plain words, or in quotes",
-            );
-        }
-        Some(())
     }
 }
 

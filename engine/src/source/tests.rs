@@ -13,7 +13,7 @@ const SAMPLES: [&str; 5] = [
      a:\n    uses: benchmark\n    with: &w\n      limit: ${params.limit}\n      note: |\n        žluťoučký kůň\n          pěl\n\n      \
      fold: >-\n        one\n        two\n  b: { uses: benchmark, with: { <<: *w, limit: 3 } }\n",
     "version: 1\nx: &x { a: 1, b: [1, 2.5, ~, true], 日本: 'ú''x' }\ny: &y\n  <<: *x\n  c: &c\n  - 1\n  - d: \"q\\n\\u0041\"\nz:\n  <<: [*y, {e: 1e3}]\n  \
-     a: *c\nempty:\nplain: several\n  lines\n\nstages: { s: { uses: t } }\n",
+     a: *c\nempty:\nplain: several\n  lines\n\nstages: { s: { uses: t } }\nv: &v { k: *c, n: &n 5 }\nu: *v\n",
     "{version: 1, \"stages\": {'s': {uses: command, with: {run: 'sort \"$raw\" > \"$sorted\"', out: {}, env: []}}}}\n",
     "version: 1\r\nstages:\r\n  s:\r\n    uses: á\r\n    with:\r\n      text: |+\r\n        a\r\n        b\r\n\r\n      n: 0x1F\r\n",
 ];
@@ -115,6 +115,9 @@ fn places_go_through_aliases_and_merges() {
     check("z.a[0]", "1", Some("*c"));
     check("z.e", "1e3", None);
     check("y.日本", "'ú''x'", Some("*x"));
+    check("u.k[0]", "1", Some("*v"));
+    check("v.k[0]", "1", Some("*c"));
+    check("u.n", "5", Some("*v"));
     check("x.日本", "'ú''x'", None);
     check("plain", "several\n  lines", None);
     check("y.c", "1\n  - d: \"q\\n\\u0041\"", None);
