@@ -22,11 +22,7 @@ impl Path {
 
     /// Builds a path from keys.
     pub fn of(keys: &[&str]) -> Self {
-        Self(
-            keys.iter()
-                .map(|&key| Segment::Key(key.to_owned()))
-                .collect(),
-        )
+        Self(keys.iter().map(|&key| Segment::Key(key.to_owned())).collect())
     }
 
     /// Steps into a mapping.
@@ -71,9 +67,7 @@ impl Path {
 
     /// Returns the way from `above` to here, or nothing where `above` is not above.
     pub fn below(&self, above: &Self) -> Option<Self> {
-        self.0
-            .strip_prefix(above.0.as_slice())
-            .map(|rest| Self(rest.to_vec()))
+        self.0.strip_prefix(above.0.as_slice()).map(|rest| Self(rest.to_vec()))
     }
 }
 
@@ -117,16 +111,11 @@ impl FromStr for Path {
     fn from_str(text: &str) -> Result<Self, NoPath> {
         let (mut segments, mut rest) = (Vec::new(), text);
         while !rest.is_empty() {
-            let (segment, after) =
-                step(rest, segments.is_empty()).ok_or_else(|| NoPath(text.to_owned()))?;
+            let (segment, after) = step(rest, segments.is_empty()).ok_or_else(|| NoPath(text.to_owned()))?;
             segments.push(segment);
             rest = after;
         }
-        if segments.is_empty() {
-            Err(NoPath(text.to_owned()))
-        } else {
-            Ok(Self(segments))
-        }
+        if segments.is_empty() { Err(NoPath(text.to_owned())) } else { Ok(Self(segments)) }
     }
 }
 
@@ -153,13 +142,7 @@ mod tests {
 
     #[test]
     fn what_prints_reads_back() {
-        for text in [
-            "stages.answers.with.models[0]",
-            "prices[\"gemini/2.5-flash\"].input",
-            "a",
-            "a[1][2].b",
-            "[\"\"].x",
-        ] {
+        for text in ["stages.answers.with.models[0]", "prices[\"gemini/2.5-flash\"].input", "a", "a[1][2].b", "[\"\"].x"] {
             assert_eq!(text.parse::<Path>().expect(text).to_string(), text);
         }
         for text in ["", ".", "a..b", "a.", "a[", "a[x]", "a]", "a[\"x]", "a[1"] {

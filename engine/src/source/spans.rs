@@ -18,14 +18,8 @@ const MAX_DEPTH: usize = 64;
 /// Reads the places of a text, and every mistake in it up to the first one that hides what follows.
 pub(super) fn read(source: &Arc<Source>) -> (Tree, Vec<Mistake>) {
     let starts = source.text.char_indices().map(|(at, _)| at).collect();
-    let mut builder = Builder {
-        source,
-        starts,
-        tree: Tree::default(),
-        frames: Vec::new(),
-        anchors: BTreeMap::new(),
-        mistakes: Vec::new(),
-    };
+    let mut builder =
+        Builder { source, starts, tree: Tree::default(), frames: Vec::new(), anchors: BTreeMap::new(), mistakes: Vec::new() };
     let mut documents = 0;
     for event in Parser::new_from_str(&source.text) {
         let (event, marks) = match event {
@@ -33,19 +27,9 @@ pub(super) fn read(source: &Arc<Source>) -> (Tree, Vec<Mistake>) {
             Err(error) => {
                 let at = builder.byte(error.marker().index());
                 let mistake = syntax(source, at, error.info());
-                let opened = builder
-                    .frames
-                    .last()
-                    .and_then(|frame| frame.flow)
-                    .filter(|_| mistake.code == "syntax");
+                let opened = builder.frames.last().and_then(|frame| frame.flow).filter(|_| mistake.code == "syntax");
                 builder.mistakes.push(match opened {
-                    Some(start) => mistake.also_here(
-                        Span {
-                            start,
-                            end: start + 1,
-                        },
-                        "opened here",
-                    ),
+                    Some(start) => mistake.also_here(Span { start, end: start + 1 }, "opened here"),
                     None => mistake,
                 });
                 break;
@@ -54,17 +38,8 @@ pub(super) fn read(source: &Arc<Source>) -> (Tree, Vec<Mistake>) {
         if matches!(event, Event::DocumentStart(_)) {
             documents += 1;
             if documents > 1 {
-                let mistake = Mistake::at(
-                    source,
-                    builder.span(marks),
-                    "several-documents",
-                    "a file holds one document",
-                );
-                builder.mistakes.push(
-                    mistake
-                        .label("a second one starts here")
-                        .help("put it into a file of its own"),
-                );
+                let mistake = Mistake::at(source, builder.span(marks), "several-documents", "a file holds one document");
+                builder.mistakes.push(mistake.label("a second one starts here").help("put it into a file of its own"));
                 break;
             }
         }
@@ -86,10 +61,7 @@ pub(super) struct Builder<'a> {
 
 impl Builder<'_> {
     pub(super) fn byte(&self, character: usize) -> usize {
-        self.starts
-            .get(character)
-            .copied()
-            .unwrap_or(self.source.text.len())
+        self.starts.get(character).copied().unwrap_or(self.source.text.len())
     }
 
     /// Converts the parser's marks, without the anchor and tag before a value and the blanks behind it.
@@ -98,25 +70,13 @@ impl Builder<'_> {
         let end = self.byte(marks.end.index()).max(start);
         let mut rest = &self.source.text[start..end];
         while rest.starts_with(['&', '!']) {
-            rest = rest
-                .find(char::is_whitespace)
-                .map_or("", |blank| rest[blank..].trim_start());
+            rest = rest.find(char::is_whitespace).map_or("", |blank| rest[blank..].trim_start());
         }
-        Span {
-            start: end - rest.len(),
-            end: end - rest.len() + rest.trim_end().len(),
-        }
+        Span { start: end - rest.len(), end: end - rest.len() + rest.trim_end().len() }
     }
 
-    pub(super) fn mistake(
-        &mut self,
-        span: Span,
-        code: &'static str,
-        message: impl Into<String>,
-        help: &str,
-    ) {
-        self.mistakes
-            .push(Mistake::at(self.source, span, code, message).help(help));
+    pub(super) fn mistake(&mut self, span: Span, code: &'static str, message: impl Into<String>, help: &str) {
+        self.mistakes.push(Mistake::at(self.source, span, code, message).help(help));
     }
 
     /// Takes one event; nothing comes back where reading on makes no sense.
@@ -127,19 +87,9 @@ impl Builder<'_> {
                 let span = self.span(marks);
                 let data = plain(&text, style);
                 if data.as_f64().is_some_and(|number| !number.is_finite()) {
-                    self.mistake(
-                        span,
-                        "non-finite",
-                        format!("`{text}` is no number that can be used"),
-                        "write a finite number",
-                    );
+                    self.mistake(span, "non-finite", format!("`{text}` is no number that can be used"), "write a finite number");
                 }
-                let node = self.add(Node {
-                    span,
-                    shape: Shape::Scalar,
-                    values: 1,
-                    levels: 0,
-                });
+                let node = self.add(Node { span, shape: Shape::Scalar, values: 1, levels: 0 });
                 self.anchors.insert(anchor, node);
                 let key = matches!(data, Value::String(_)).then(|| text.into_owned());
                 self.attach(node, key)
@@ -163,20 +113,10 @@ impl Builder<'_> {
             let start = self.byte(marks.start.index());
             let rest = &self.source.text[start..];
             let from = rest.find('!').unwrap_or(0);
-            let length = rest[from..]
-                .find(|c: char| c.is_whitespace() || c == ',')
-                .unwrap_or(rest.len() - from);
-            let span = Span {
-                start: start + from,
-                end: start + from + length,
-            };
+            let length = rest[from..].find(|c: char| c.is_whitespace() || c == ',').unwrap_or(rest.len() - from);
+            let span = Span { start: start + from, end: start + from + length };
             let tag = self.source.text[span.start..span.end].to_owned();
-            self.mistake(
-                span,
-                "tag",
-                format!("the tag `{tag}` has no meaning here"),
-                "remove it; text goes in quotes",
-            );
+            self.mistake(span, "tag", format!("the tag `{tag}` has no meaning here"), "remove it; text goes in quotes");
         }
     }
 
@@ -187,70 +127,35 @@ impl Builder<'_> {
 
     fn open(&mut self, anchor: usize, marks: Marks, mapping: bool) -> Option<()> {
         let span = self.span(marks);
-        let flow = self.source.text[span.start..span.end]
-            .starts_with(['{', '['])
-            .then_some(span.start);
-        let node = self.add(Node {
-            span,
-            shape: Shape::Open,
-            values: 1,
-            levels: 1,
-        });
+        let flow = self.source.text[span.start..span.end].starts_with(['{', '[']).then_some(span.start);
+        let node = self.add(Node { span, shape: Shape::Open, values: 1, levels: 1 });
         self.anchors.insert(anchor, node);
         if self.frames.len() >= MAX_DEPTH {
             return self.too_deep(span);
         }
         let (items, entries) = (Vec::new(), Vec::new());
-        self.frames.push(Frame {
-            node,
-            mapping,
-            flow,
-            items,
-            entries,
-            pending: None,
-            seen: BTreeMap::new(),
-        });
+        self.frames.push(Frame { node, mapping, flow, items, entries, pending: None, seen: BTreeMap::new() });
         Some(())
     }
 
     fn too_deep(&mut self, span: Span) -> Option<()> {
-        self.mistake(
-            span,
-            "too-deep",
-            format!("nested deeper than {MAX_DEPTH} levels"),
-            "flatten it",
-        );
+        self.mistake(span, "too-deep", format!("nested deeper than {MAX_DEPTH} levels"), "flatten it");
         None
     }
 
     fn alias(&mut self, anchor: usize, marks: Marks) -> Option<()> {
         let span = self.span(marks);
         let target = *self.anchors.get(&anchor)?;
-        let Node {
-            shape,
-            values,
-            levels,
-            ..
-        } = &self.tree.nodes[target];
+        let Node { shape, values, levels, .. } = &self.tree.nodes[target];
         let (values, levels) = (*values, *levels);
         if matches!(shape, Shape::Open) {
-            self.mistake(
-                span,
-                "recursive-alias",
-                "this alias stands inside of what it names",
-                "remove it",
-            );
+            self.mistake(span, "recursive-alias", "this alias stands inside of what it names", "remove it");
             return None;
         }
         if self.frames.len() + levels > MAX_DEPTH {
             return self.too_deep(span);
         }
-        let node = self.add(Node {
-            span,
-            shape: Shape::Alias(target),
-            values,
-            levels,
-        });
+        let node = self.add(Node { span, shape: Shape::Alias(target), values, levels });
         self.attach(node, None)
     }
 }
@@ -258,8 +163,7 @@ impl Builder<'_> {
 /// Reads a scalar as data, by the data parser's own rules for plain ones.
 fn plain(text: &str, style: ScalarStyle) -> Value {
     // Only these can start anything but text; the blank keeps `---` from starting a document.
-    let maybe = text.is_empty()
-        || text.starts_with(|c: char| c.is_ascii_digit() || "+-.~nNtTfF".contains(c));
+    let maybe = text.is_empty() || text.starts_with(|c: char| c.is_ascii_digit() || "+-.~nNtTfF".contains(c));
     if style != ScalarStyle::Plain || !maybe {
         return Value::String(String::new());
     }

@@ -38,8 +38,7 @@ pub(super) struct Entry {
 
 impl Tree {
     pub(super) fn is_empty(&self) -> bool {
-        self.root
-            .is_none_or(|root| self.nodes[root].span.start == self.nodes[root].span.end)
+        self.root.is_none_or(|root| self.nodes[root].span.start == self.nodes[root].span.end)
     }
 
     pub(super) fn key(&self, path: &Path) -> Option<Span> {
@@ -49,10 +48,7 @@ impl Tree {
     pub(super) fn value(&self, path: &Path) -> Option<Place> {
         let (_, node, used) = self.find(path)?;
         let (target, alias) = self.target(node);
-        Some(Place {
-            written: self.nodes[target].span,
-            used: used.or(alias),
-        })
+        Some(Place { written: self.nodes[target].span, used: used.or(alias) })
     }
 
     /// Walks down a path: the last key, the value's node, and the first alias on the way.
@@ -63,7 +59,7 @@ impl Tree {
             used = used.or(alias);
             match (&self.nodes[target].shape, segment) {
                 (Shape::Sequence(items), Segment::Index(index)) => {
-                    (key, node) = (None, *items.get(*index)?)
+                    (key, node) = (None, *items.get(*index)?);
                 }
                 (Shape::Mapping(entries), Segment::Key(name)) => {
                     let (entry, merge) = self.entry(entries, name)?;
