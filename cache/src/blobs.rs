@@ -38,9 +38,7 @@ pub(crate) struct Stored {
 impl Blobs {
     pub(crate) fn put(self: &Arc<Self>, bytes: &[u8]) -> Result<Digest, CacheError> {
         let mut writer = BlobWriter::new(Arc::clone(self))?;
-        writer
-            .write_all(bytes)
-            .map_err(|error| CacheError::io("write", &self.presence.temporary, error))?;
+        writer.write_all(bytes).map_err(|error| CacheError::io("write", &self.presence.temporary, error))?;
         writer.finish().map(|(digest, _)| digest)
     }
 
@@ -58,49 +56,34 @@ impl Blobs {
     pub(crate) fn read(self: &Arc<Self>, digest: &Digest) -> Result<Vec<u8>, CacheError> {
         let mut bytes = Vec::new();
         let mut reader = self.reader(digest)?;
-        reader
-            .read_to_end(&mut bytes)
-            .map_err(|error| CacheError::io("read", &reader.path, error))?;
+        reader.read_to_end(&mut bytes).map_err(|error| CacheError::io("read", &reader.path, error))?;
         Ok(bytes)
     }
 
     pub(crate) fn tree(self: &Arc<Self>, digest: &Digest) -> Result<Tree, CacheError> {
         let json = self.read(digest)?;
-        Tree::from_json(&json).map_err(|reason| CacheError::NotATree {
-            digest: *digest,
-            reason,
-        })
+        Tree::from_json(&json).map_err(|reason| CacheError::NotATree { digest: *digest, reason })
     }
 
     /// Finds the blob's file; `None` where there is none.
     pub(crate) fn find(&self, digest: &Digest) -> Option<Stored> {
         let (plain, packed) = self.folder.blob(digest);
-        [(plain, false), (packed, true)]
-            .into_iter()
-            .find_map(|(path, packed)| {
-                let metadata = fs::metadata(&path).ok()?;
-                metadata.is_file().then_some(Stored {
-                    path,
-                    packed,
-                    bytes: metadata.len(),
-                })
-            })
+        [(plain, false), (packed, true)].into_iter().find_map(|(path, packed)| {
+            let metadata = fs::metadata(&path).ok()?;
+            metadata.is_file().then_some(Stored { path, packed, bytes: metadata.len() })
+        })
     }
 
     /// Reads a blob to its end; `false` where it is missing or damaged.
     pub(crate) fn check(self: &Arc<Self>, digest: &Digest) -> Result<bool, CacheError> {
         let checked = self.reader(digest).and_then(|mut reader| {
-            io::copy(&mut reader, &mut io::sink())
-                .map_err(|error| CacheError::io("read", &reader.path, error))
+            io::copy(&mut reader, &mut io::sink()).map_err(|error| CacheError::io("read", &reader.path, error))
         });
         found(checked).map(|found| found.is_some())
     }
 
     /// Lists the blobs that an output needs, its own first; `None` where its tree is missing or damaged.
-    pub(crate) fn needed(
-        self: &Arc<Self>,
-        output: &Output,
-    ) -> Result<Option<Vec<Digest>>, CacheError> {
+    pub(crate) fn needed(self: &Arc<Self>, output: &Output) -> Result<Option<Vec<Digest>>, CacheError> {
         let mut digests = vec![output.digest];
         if output.tree {
             match found(self.tree(&output.digest))? {
@@ -117,25 +100,18 @@ impl Blobs {
         drop(File::open(&stored.path).and_then(|file| file.set_modified(SystemTime::now())));
     }
 
-    pub(crate) fn copy_to(
-        self: &Arc<Self>,
-        digest: &Digest,
-        path: &Path,
-    ) -> Result<(), CacheError> {
+    pub(crate) fn copy_to(self: &Arc<Self>, digest: &Digest, path: &Path) -> Result<(), CacheError> {
         let stored = self.find(digest).ok_or_else(|| self.missing(digest))?;
         let folder = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let mut copy =
-            visible_file(folder).map_err(|error| CacheError::io("write", path, error))?;
+        let mut copy = visible_file(folder).map_err(|error| CacheError::io("write", path, error))?;
         if stored.packed {
-            io::copy(&mut self.reader(digest)?, copy.as_file_mut())
-                .map_err(|error| CacheError::io("write", path, error))?;
+            io::copy(&mut self.reader(digest)?, copy.as_file_mut()).map_err(|error| CacheError::io("write", path, error))?;
         } else {
             // From file to file the system copies, and shares the bytes where its file system can; so what is checked is the copy.
-            let mut plain = File::open(&stored.path)
-                .map_err(|error| CacheError::io("read", &stored.path, error))?;
+            let mut plain = File::open(&stored.path).map_err(|error| CacheError::io("read", &stored.path, error))?;
             let mut hash = |copy: &mut File| -> io::Result<Digest> {
                 io::copy(&mut plain, copy)?;
                 copy.rewind()?;
@@ -143,45 +119,27 @@ impl Blobs {
                 io::copy(copy, &mut hasher)?;
                 Ok(hasher.finish())
             };
-            if hash(copy.as_file_mut()).map_err(|error| CacheError::io("write", path, error))?
-                != *digest
-            {
+            if hash(copy.as_file_mut()).map_err(|error| CacheError::io("write", path, error))? != *digest {
                 return Err(self.set_aside(digest, &stored.path));
             }
         }
-        copy.as_file()
-            .sync_all()
-            .map_err(|error| CacheError::io("write", path, error))?;
-        copy.persist(path)
-            .map_err(|error| CacheError::io("write", path, error.error))?;
+        copy.as_file().sync_all().map_err(|error| CacheError::io("write", path, error))?;
+        copy.persist(path).map_err(|error| CacheError::io("write", path, error.error))?;
         Ok(())
     }
 
     /// Moves a damaged blob out of the way, notes it, and returns the error that says so.
     pub(crate) fn set_aside(&self, digest: &Digest, path: &Path) -> CacheError {
-        let name = if path.extension().is_some() {
-            format!("{digest}.zst")
-        } else {
-            digest.to_string()
-        };
+        let name = if path.extension().is_some() { format!("{digest}.zst") } else { digest.to_string() };
         let aside = self.folder.damaged().join(name);
         // Where it cannot be moved (another process was first, or nothing can be written), it is not served all the same.
         drop(fs::rename(path, &aside));
-        self.damage.add(Damage::Blob {
-            digest: *digest,
-            aside: aside.clone(),
-        });
-        CacheError::Damaged {
-            digest: *digest,
-            aside,
-        }
+        self.damage.add(Damage::Blob { digest: *digest, aside: aside.clone() });
+        CacheError::Damaged { digest: *digest, aside }
     }
 
     pub(crate) fn missing(&self, digest: &Digest) -> CacheError {
-        CacheError::Missing {
-            digest: *digest,
-            folder: self.folder.root.clone(),
-        }
+        CacheError::Missing { digest: *digest, folder: self.folder.root.clone() }
     }
 
     /// Visits every blob on disk, in the order of their names, with its file's time of change.
@@ -198,19 +156,9 @@ impl Blobs {
                 let (Ok(digest), Ok(metadata)) = (name.parse(), fs::metadata(&path)) else {
                     continue;
                 };
-                let changed = metadata
-                    .modified()
-                    .map_err(|error| CacheError::io("read", &path, error))?;
+                let changed = metadata.modified().map_err(|error| CacheError::io("read", &path, error))?;
                 let packed = path.extension().is_some();
-                visit(
-                    digest,
-                    Stored {
-                        packed,
-                        bytes: metadata.len(),
-                        path,
-                    },
-                    changed,
-                )?;
+                visit(digest, Stored { packed, bytes: metadata.len(), path }, changed)?;
             }
         }
         Ok(())
@@ -221,19 +169,13 @@ impl Blobs {
 pub(crate) fn found<T>(result: Result<T, CacheError>) -> Result<Option<T>, CacheError> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(
-            CacheError::Missing { .. } | CacheError::Damaged { .. } | CacheError::NotATree { .. },
-        ) => Ok(None),
+        Err(CacheError::Missing { .. } | CacheError::Damaged { .. } | CacheError::NotATree { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, CacheError> {
-    let list = || -> io::Result<Vec<PathBuf>> {
-        fs::read_dir(folder)?
-            .map(|entry| entry.map(|entry| entry.path()))
-            .collect()
-    };
+    let list = || -> io::Result<Vec<PathBuf>> { fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect() };
     let mut paths = list().map_err(|error| CacheError::io("read", folder, error))?;
     paths.sort();
     Ok(paths)

@@ -29,10 +29,7 @@ pub struct Cache {
 impl Cache {
     /// Opens the cache in a folder and makes it where it is not there. The folder is tried by a durable write and a read.
     pub fn open(folder: &Path, mode: Mode) -> Result<Arc<Self>, CacheError> {
-        Ok(Arc::new(Self {
-            store: Store::open(folder)?,
-            mode,
-        }))
+        Ok(Arc::new(Self { store: Store::open(folder)?, mode }))
     }
 
     /// Returns the cache's folder, without links.

@@ -18,9 +18,7 @@ use walk::Walk;
 const CONTEXT: &str = "fingerpost cache 2026 canonical value 1";
 
 pub(crate) fn digest(value: &(impl Serialize + ?Sized)) -> Result<Digest, CacheError> {
-    let part = value
-        .serialize(Walk)
-        .map_err(|refusal| CacheError::Value { reason: refusal.0 })?;
+    let part = value.serialize(Walk).map_err(|refusal| CacheError::Value { reason: refusal.0 })?;
     let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
     part.hash(&mut hasher);
     Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
@@ -99,25 +97,12 @@ mod tests {
         assert_ne!(of(&["a", "bc"]), of(&["ab", "c"]));
         assert_ne!(of(&[vec!["a"], vec!["b"]]), of(&[vec!["a", "b"], vec![]]));
         assert_ne!(of(&json!({"a": "b"})), of(&json!(["a", "b"])));
-        assert_ne!(
-            of(&json!({"a": {"b": 1}, "c": 2})),
-            of(&json!({"a": {"b": 1, "c": 2}}))
-        );
+        assert_ne!(of(&json!({"a": {"b": 1}, "c": 2})), of(&json!({"a": {"b": 1, "c": 2}})));
     }
 
     #[test]
     fn types_are_tagged() {
-        let values = [
-            json!(null),
-            json!(false),
-            json!(0),
-            json!(0.0),
-            json!(""),
-            json!([]),
-            json!({}),
-            json!("0"),
-            json!([0]),
-        ];
+        let values = [json!(null), json!(false), json!(0), json!(0.0), json!(""), json!([]), json!({}), json!("0"), json!([0])];
         let digests: std::collections::BTreeSet<Digest> = values.iter().map(of).collect();
         assert_eq!(digests.len(), values.len());
     }
@@ -141,12 +126,7 @@ mod tests {
             numbered: BTreeMap<u16, bool>,
         }
         let value = All {
-            shapes: vec![
-                Shape::Point,
-                Shape::Circle(0.1),
-                Shape::Line(1, -1),
-                Shape::Square { side: 'x' },
-            ],
+            shapes: vec![Shape::Point, Shape::Circle(0.1), Shape::Line(1, -1), Shape::Square { side: 'x' }],
             none: None,
             some: Some("s"),
             unit: (),
@@ -160,10 +140,7 @@ mod tests {
     fn numbers_that_are_none_are_refused() {
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             let message = digest(&[value]).unwrap_err().to_string();
-            assert_eq!(
-                message,
-                format!("a value has no digest: {value} is not a finite number")
-            );
+            assert_eq!(message, format!("a value has no digest: {value} is not a finite number"));
         }
     }
 }

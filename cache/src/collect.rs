@@ -53,64 +53,32 @@ pub(crate) fn collect(store: &Store, what: Collect) -> Result<Collected, CacheEr
     let mut deletes = Vec::new();
     let mut collected = Collected::default();
 
-    let last_use: BTreeMap<Digest, u64> = store
-        .memo
-        .all(Table::Uses, |key, entry| Some((key, value::time(entry))))?
-        .into_iter()
-        .collect();
+    let last_use: BTreeMap<Digest, u64> =
+        store.memo.all(Table::Uses, |key, entry| Some((key, value::time(entry))))?.into_iter().collect();
     let mut kept = BTreeSet::new();
-    for (key, entry) in store
-        .memo
-        .all(Table::Results, |key, entry| Some((key, entry.to_vec())))?
-    {
-        let used = last_use
-            .get(&key)
-            .copied()
-            .unwrap_or_else(|| value::time(&entry));
+    for (key, entry) in store.memo.all(Table::Results, |key, entry| Some((key, entry.to_vec())))? {
+        let used = last_use.get(&key).copied().unwrap_or_else(|| value::time(&entry));
         if old(used) {
             collected.results += 1;
             deletes.extend([(Table::Results, key), (Table::Uses, key)]);
             continue;
         }
         kept.insert(key);
-        keep(
-            store,
-            Table::Results,
-            &key,
-            &entry,
-            &mut needed,
-            |result: StageResult| result.outputs.into_values().collect(),
-        )?;
+        keep(store, Table::Results, &key, &entry, &mut needed, |result: StageResult| result.outputs.into_values().collect())?;
     }
-    for (key, entry) in store
-        .memo
-        .all(Table::Partials, |key, entry| Some((key, entry.to_vec())))?
-    {
+    for (key, entry) in store.memo.all(Table::Partials, |key, entry| Some((key, entry.to_vec())))? {
         if old(value::time(&entry)) {
             collected.partials += 1;
             deletes.push((Table::Partials, key));
         } else {
-            keep(
-                store,
-                Table::Partials,
-                &key,
-                &entry,
-                &mut needed,
-                |partial: Partial| vec![partial.output],
-            )?;
+            keep(store, Table::Partials, &key, &entry, &mut needed, |partial: Partial| vec![partial.output])?;
         }
     }
     // The last key of a stage says what changed since, with its preimage, though its result is gone.
-    for (name, entry) in store
-        .memo
-        .all(Table::History, |name, entry| Some((name, entry.to_vec())))?
-    {
+    for (name, entry) in store.memo.all(Table::History, |name, entry| Some((name, entry.to_vec())))? {
         kept.extend(crate::cache::last_key(store, &name, &entry)?.map(|key| *key.digest()));
     }
-    for (key, entry) in store
-        .memo
-        .all(Table::Preimages, |key, entry| Some((key, entry.to_vec())))?
-    {
+    for (key, entry) in store.memo.all(Table::Preimages, |key, entry| Some((key, entry.to_vec())))? {
         if kept.contains(&key) {
             needed.extend(blob_of(Table::Preimages, &key, &entry));
         } else if old(value::time(&entry)) {
@@ -118,13 +86,9 @@ pub(crate) fn collect(store: &Store, what: Collect) -> Result<Collected, CacheEr
             deletes.push((Table::Preimages, key));
         }
     }
-    for (unit, time, blob) in store.memo.all(Table::Replies, |unit, entry| {
-        Some((
-            unit,
-            value::time(entry),
-            blob_of(Table::Replies, &unit, entry),
-        ))
-    })? {
+    for (unit, time, blob) in
+        store.memo.all(Table::Replies, |unit, entry| Some((unit, value::time(entry), blob_of(Table::Replies, &unit, entry))))?
+    {
         if what.replies && old(time) {
             collected.replies += 1;
             deletes.push((Table::Replies, unit));
@@ -148,9 +112,7 @@ pub(crate) fn collect(store: &Store, what: Collect) -> Result<Collected, CacheEr
             return Ok(());
         }
         match fs::remove_file(&stored.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(CacheError::io("remove", &stored.path, error))
-            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CacheError::io("remove", &stored.path, error)),
             _ => Ok(()),
         }
     })?;

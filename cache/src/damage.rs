@@ -29,18 +29,9 @@ impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Blob { digest, aside } => {
-                write!(
-                    f,
-                    "blob `{}` does not match its digest and was set aside as `{}`",
-                    digest.short(),
-                    aside.display()
-                )
+                write!(f, "blob `{}` does not match its digest and was set aside as `{}`", digest.short(), aside.display())
             }
-            Self::Entry { table, key } => write!(
-                f,
-                "entry `{}` of `{table}` is damaged and is not used",
-                key.short()
-            ),
+            Self::Entry { table, key } => write!(f, "entry `{}` of `{table}` is damaged and is not used", key.short()),
         }
     }
 }

@@ -66,9 +66,7 @@ impl FromStr for Digest {
     type Err = CacheError;
 
     fn from_str(text: &str) -> Result<Self, CacheError> {
-        let refusal = || CacheError::NotADigest {
-            text: text.to_owned(),
-        };
+        let refusal = || CacheError::NotADigest { text: text.to_owned() };
         // One spelling only, so that a digest's text can be compared and used as a file name.
         if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return Err(refusal());
@@ -86,9 +84,7 @@ impl Serialize for Digest {
 
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
@@ -159,10 +155,7 @@ mod tests {
     fn json_holds_a_digest_as_text() {
         let json = serde_json::to_string(&Digest::of(b"")).unwrap();
         assert_eq!(json, format!("\"{}\"", Digest::of(b"")));
-        assert_eq!(
-            serde_json::from_str::<Digest>(&json).unwrap(),
-            Digest::of(b"")
-        );
+        assert_eq!(serde_json::from_str::<Digest>(&json).unwrap(), Digest::of(b""));
         assert!(serde_json::from_str::<Digest>("\"af\"").is_err());
     }
 }

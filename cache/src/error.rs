@@ -18,9 +18,7 @@ pub enum CacheError {
         folder: PathBuf,
     },
     /// A blob did not match its digest and was set aside.
-    #[error(
-        "blob `{digest}` does not match its digest and was set aside as `{aside}`; run again to make it anew"
-    )]
+    #[error("blob `{digest}` does not match its digest and was set aside as `{aside}`; run again to make it anew")]
     Damaged {
         /// Digest that the bytes should have had.
         digest: Digest,
@@ -152,11 +150,7 @@ impl CacheError {
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         match Self::inside(&source) {
             Some(own) => own.clone(),
-            None => Self::Io {
-                action,
-                path: path.to_path_buf(),
-                source: Arc::new(source),
-            },
+            None => Self::Io { action, path: path.to_path_buf(), source: Arc::new(source) },
         }
     }
 }
@@ -176,9 +170,9 @@ fn hint(source: &io::Error) -> &'static str {
 fn memo_hint(source: &heed::Error) -> &'static str {
     match source {
         heed::Error::Io(source) => hint(source),
-        heed::Error::Mdb(
-            heed::MdbError::Corrupted | heed::MdbError::PageNotFound | heed::MdbError::Invalid,
-        ) => "; its file is damaged: remove the cache's folder, or name another one with `--cache`",
+        heed::Error::Mdb(heed::MdbError::Corrupted | heed::MdbError::PageNotFound | heed::MdbError::Invalid) => {
+            "; its file is damaged: remove the cache's folder, or name another one with `--cache`"
+        }
         _ => "",
     }
 }

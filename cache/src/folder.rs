@@ -29,27 +29,17 @@ impl Folder {
     /// Makes the folder, or checks that it is a cache of this format, on a file system that can hold one.
     pub(crate) fn open(path: &Path) -> Result<Self, CacheError> {
         make(path)?;
-        let root = path
-            .canonicalize()
-            .map_err(|error| CacheError::io("open", path, error))?;
+        let root = path.canonicalize().map_err(|error| CacheError::io("open", path, error))?;
         if let Some(mount) = mount::of(&root)
             && mount.is_network()
         {
-            return Err(CacheError::Network {
-                path: root,
-                mount: mount.point,
-                kind: mount.kind,
-            });
+            return Err(CacheError::Network { path: root, mount: mount.point, kind: mount.kind });
         }
         let format = root.join(FORMAT_FILE);
         match fs::read_to_string(&format) {
             Ok(found) if found.trim() == FORMAT => {}
             Ok(found) => {
-                return Err(CacheError::Format {
-                    path: root,
-                    found: found.trim().to_owned(),
-                    known: FORMAT,
-                });
+                return Err(CacheError::Format { path: root, found: found.trim().to_owned(), known: FORMAT });
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 refuse_other_content(&root)?;
@@ -69,10 +59,7 @@ impl Folder {
     pub(crate) fn blob(&self, digest: &Digest) -> (PathBuf, PathBuf) {
         let text = digest.to_string();
         let fan = self.blobs().join(&text[..2]);
-        (
-            fan.join(&text[2..]),
-            fan.join(format!("{}.zst", &text[2..])),
-        )
+        (fan.join(&text[2..]), fan.join(format!("{}.zst", &text[2..])))
     }
 
     pub(crate) fn blobs(&self) -> PathBuf {
@@ -106,9 +93,7 @@ impl Folder {
 
 /// Returns the seconds since 1970.
 pub(crate) fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| time.as_secs())
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
 /// Makes a folder that its owner alone can read: replies may hold what people wrote.
@@ -117,17 +102,13 @@ pub(crate) fn make(path: &Path) -> Result<(), CacheError> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(path)
-        .map_err(|error| CacheError::io("create the folder", path, error))
+    builder.create(path).map_err(|error| CacheError::io("create the folder", path, error))
 }
 
 /// Syncs a folder, so that a rename in it survives a power cut.
 pub(crate) fn sync(path: &Path) -> Result<(), CacheError> {
     if cfg!(unix) {
-        fs::File::open(path)
-            .and_then(|folder| folder.sync_all())
-            .map_err(|error| CacheError::io("sync", path, error))?;
+        fs::File::open(path).and_then(|folder| folder.sync_all()).map_err(|error| CacheError::io("sync", path, error))?;
     }
     Ok(())
 }
@@ -136,27 +117,18 @@ pub(crate) fn sync(path: &Path) -> Result<(), CacheError> {
 fn refuse_other_content(root: &Path) -> Result<(), CacheError> {
     let entries = fs::read_dir(root).map_err(|error| CacheError::io("read", root, error))?;
     for entry in entries {
-        let name = entry
-            .map_err(|error| CacheError::io("read", root, error))?
-            .file_name();
-        let known = [TAG_FILE, IGNORE_FILE, FORMAT_FILE]
-            .iter()
-            .chain(&FOLDERS)
-            .any(|known| name == *known);
+        let name = entry.map_err(|error| CacheError::io("read", root, error))?.file_name();
+        let known = [TAG_FILE, IGNORE_FILE, FORMAT_FILE].iter().chain(&FOLDERS).any(|known| name == *known);
         // Another process may be making the cache right now, file by file.
         if !known && !name.to_string_lossy().starts_with(".tmp") {
-            return Err(CacheError::NotACache {
-                path: root.to_path_buf(),
-            });
+            return Err(CacheError::NotACache { path: root.to_path_buf() });
         }
     }
     Ok(())
 }
 
 fn write_whole(path: &Path, content: &[u8]) -> Result<(), CacheError> {
-    let folder = path
-        .parent()
-        .expect("a file of the cache lies in its folder");
+    let folder = path.parent().expect("a file of the cache lies in its folder");
     let write = || -> io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(content)?;
@@ -177,17 +149,11 @@ mod tests {
         let folder = Folder::open(&scratch.path().join("a/b")).unwrap();
         let tag = fs::read_to_string(folder.root.join("CACHEDIR.TAG")).unwrap();
         assert!(tag.starts_with("Signature: 8a477f597d28d172789f06886806bc55\n"));
-        assert_eq!(
-            fs::read_to_string(folder.root.join("format")).unwrap(),
-            "1\n"
-        );
+        assert_eq!(fs::read_to_string(folder.root.join("format")).unwrap(), "1\n");
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            assert_eq!(
-                fs::metadata(&folder.root).unwrap().permissions().mode() & 0o777,
-                0o700
-            );
+            assert_eq!(fs::metadata(&folder.root).unwrap().permissions().mode() & 0o777, 0o700);
         }
         Folder::open(&folder.root).unwrap();
     }
@@ -198,8 +164,7 @@ mod tests {
         fs::write(scratch.path().join("format"), "9\n").unwrap();
         let message = Folder::open(scratch.path()).unwrap_err().to_string();
         assert!(
-            message.contains("has format `9`, and this program reads format `1`")
-                && message.contains("--cache"),
+            message.contains("has format `9`, and this program reads format `1`") && message.contains("--cache"),
             "{message}"
         );
         assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 1);
@@ -220,9 +185,6 @@ mod tests {
         let file = scratch.path().join("file");
         fs::write(&file, "").unwrap();
         let message = Folder::open(&file).unwrap_err().to_string();
-        assert!(
-            message.starts_with("cannot create the folder `"),
-            "{message}"
-        );
+        assert!(message.starts_with("cannot create the folder `"), "{message}");
     }
 }

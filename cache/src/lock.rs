@@ -37,13 +37,9 @@ impl LockedFile {
     pub(crate) fn wait(path: &Path) -> Result<Self, CacheError> {
         loop {
             let file = open(path)?;
-            file.lock()
-                .map_err(|error| CacheError::io("lock", path, error))?;
+            file.lock().map_err(|error| CacheError::io("lock", path, error))?;
             if still_there(&file, path) {
-                return Ok(Self {
-                    path: path.to_path_buf(),
-                    _file: file,
-                });
+                return Ok(Self { path: path.to_path_buf(), _file: file });
             }
         }
     }
@@ -53,10 +49,7 @@ impl LockedFile {
             let file = open(path)?;
             match file.try_lock() {
                 Ok(()) if still_there(&file, path) => {
-                    return Ok(Some(Self {
-                        path: path.to_path_buf(),
-                        _file: file,
-                    }));
+                    return Ok(Some(Self { path: path.to_path_buf(), _file: file }));
                 }
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Ok(None),
@@ -135,23 +128,14 @@ pub(crate) struct Presence {
 
 impl Presence {
     pub(crate) fn announce(folder: &Folder) -> Result<Self, CacheError> {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let mut owner = Owner {
-            host: host(),
-            pid: std::process::id(),
-            started: u64::try_from(since.as_millis()).unwrap_or_default(),
-        };
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mut owner =
+            Owner { host: host(), pid: std::process::id(), started: u64::try_from(since.as_millis()).unwrap_or_default() };
         loop {
             if let Some(file) = LockedFile::attempt(&folder.owner(&owner.name()))? {
                 let temporary = folder.temporary(&owner.name());
                 folder::make(&temporary)?;
-                return Ok(Self {
-                    owner,
-                    temporary,
-                    _file: file,
-                });
+                return Ok(Self { owner, temporary, _file: file });
             }
             owner.started += 1;
         }
@@ -172,8 +156,7 @@ pub(crate) fn sweep(folder: &Folder, dry: bool) -> Result<u64, CacheError> {
     for entry in fs::read_dir(&path).map_err(|error| CacheError::io("read", &path, error))? {
         let entry = entry.map_err(|error| CacheError::io("read", &path, error))?;
         // Holding the lock of a dead process keeps others from sweeping the same folder; letting it go removes its file.
-        let Some(_dead) = LockedFile::attempt(&folder.owner(&entry.file_name().to_string_lossy()))?
-        else {
+        let Some(_dead) = LockedFile::attempt(&folder.owner(&entry.file_name().to_string_lossy()))? else {
             continue;
         };
         freed += size(&entry.path());
@@ -191,10 +174,7 @@ pub(crate) fn sweep(folder: &Folder, dry: bool) -> Result<u64, CacheError> {
 
 fn size(folder: &Path) -> u64 {
     let files = fs::read_dir(folder).into_iter().flatten().flatten();
-    files
-        .filter_map(|file| file.metadata().ok())
-        .map(|file| file.len())
-        .sum()
+    files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
 }
 
 fn host() -> String {
@@ -202,11 +182,7 @@ fn host() -> String {
         .or_else(|_| std::env::var("HOSTNAME").or_else(|_| std::env::var("COMPUTERNAME")))
         .unwrap_or_else(|_| "localhost".to_owned());
     // It becomes part of a file name.
-    name.trim()
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-        .take(64)
-        .collect()
+    name.trim().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(64).collect()
 }
 
 #[cfg(test)]
@@ -225,11 +201,7 @@ mod tests {
                 scope.spawn(|| {
                     for _ in 0..200 {
                         let lock = StageLock::wait(&path).unwrap();
-                        assert_eq!(
-                            inside.fetch_add(1, Ordering::SeqCst),
-                            0,
-                            "two hold the lock"
-                        );
+                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two hold the lock");
                         std::thread::yield_now();
                         inside.fetch_sub(1, Ordering::SeqCst);
                         entries.fetch_add(1, Ordering::SeqCst);
@@ -258,11 +230,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let folder = Folder::open(scratch.path()).unwrap();
         let living = Presence::announce(&folder).unwrap();
-        let dead = Owner {
-            host: "here".into(),
-            pid: 1,
-            started: 1,
-        };
+        let dead = Owner { host: "here".into(), pid: 1, started: 1 };
         fs::write(folder.owner(&dead.name()), "").unwrap();
         fs::create_dir(folder.temporary(&dead.name())).unwrap();
         fs::write(folder.temporary(&dead.name()).join("half"), "12345").unwrap();

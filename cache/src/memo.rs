@@ -53,17 +53,11 @@ impl Memo {
     }
 
     pub(crate) fn open_with(path: &Path, map_size: usize) -> Result<Self, CacheError> {
-        let memo = Self {
-            path: path.to_path_buf(),
-            opened: RwLock::new(None),
-        };
+        let memo = Self { path: path.to_path_buf(), opened: RwLock::new(None) };
         let opened = open(path, map_size).map_err(|error| memo.refusal(error))?;
         probe(&opened).map_err(|error| memo.refusal(memo.explain(error)))?;
         // A reader that died keeps old pages from being used again.
-        opened
-            .env
-            .clear_stale_readers()
-            .map_err(|error| memo.refusal(error))?;
+        opened.env.clear_stale_readers().map_err(|error| memo.refusal(error))?;
         *memo.opened.write().unwrap_or_else(PoisonError::into_inner) = Some(opened);
         Ok(memo)
     }
@@ -71,10 +65,7 @@ impl Memo {
     /// Runs one transaction, which may run again: after the environment was grown, in this process or another one.
     ///
     /// `work` must not come back to the memo, and no transaction leaves it.
-    pub(crate) fn with<T>(
-        &self,
-        work: impl Fn(&Opened) -> Result<T, Fault>,
-    ) -> Result<T, CacheError> {
+    pub(crate) fn with<T>(&self, work: impl Fn(&Opened) -> Result<T, Fault>) -> Result<T, CacheError> {
         loop {
             let guard = self.guard()?;
             let opened = guard.as_ref().expect("the guard is of an open environment");
@@ -104,26 +95,15 @@ impl Memo {
     }
 
     /// Returns the entries of many keys, as they stood at one moment.
-    pub(crate) fn get_all(
-        &self,
-        table: Table,
-        keys: &[Digest],
-    ) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
+    pub(crate) fn get_all(&self, table: Table, keys: &[Digest]) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
         self.with(|opened| {
             let txn = opened.env.read_txn()?;
-            Ok(keys
-                .iter()
-                .map(|key| opened.get(&txn, table, key))
-                .collect::<Result<_, _>>()?)
+            Ok(keys.iter().map(|key| opened.get(&txn, table, key)).collect::<Result<_, _>>()?)
         })
     }
 
     /// Writes and removes entries in one durable transaction.
-    pub(crate) fn change(
-        &self,
-        puts: &[(Table, Digest, Vec<u8>)],
-        deletes: &[(Table, Digest)],
-    ) -> Result<(), CacheError> {
+    pub(crate) fn change(&self, puts: &[(Table, Digest, Vec<u8>)], deletes: &[(Table, Digest)]) -> Result<(), CacheError> {
         self.with(|opened| {
             let mut txn = opened.env.write_txn()?;
             for (table, key, entry) in puts {
@@ -137,11 +117,7 @@ impl Memo {
     }
 
     /// Returns all entries of a table, in the order of their keys, as they stood at one moment, each passed through `pick`.
-    pub(crate) fn all<T>(
-        &self,
-        table: Table,
-        pick: impl Fn(Digest, &[u8]) -> Option<T>,
-    ) -> Result<Vec<T>, CacheError> {
+    pub(crate) fn all<T>(&self, table: Table, pick: impl Fn(Digest, &[u8]) -> Option<T>) -> Result<Vec<T>, CacheError> {
         self.with(|opened| {
             let txn = opened.env.read_txn()?;
             let mut picked = Vec::new();
@@ -178,10 +154,7 @@ impl Memo {
     /// Closes the environment and opens it larger, unless another thread did so since its size was `seen`.
     fn reopen(&self, seen: usize, map_size: usize) -> Result<(), CacheError> {
         let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
-        if opened
-            .as_ref()
-            .is_some_and(|opened| opened.map_size != seen)
-        {
+        if opened.as_ref().is_some_and(|opened| opened.map_size != seen) {
             return Ok(());
         }
         // LMDB forbids a second environment on the same file, so the first is closed before.
@@ -200,8 +173,7 @@ impl Memo {
     fn explain(&self, error: heed::Error) -> heed::Error {
         match &error {
             heed::Error::Io(reason) if reason.raw_os_error() == Some(EIO) => {
-                let written = tempfile::tempfile_in(&self.path)
-                    .and_then(|mut file| file.write_all(&[0; 4096]));
+                let written = tempfile::tempfile_in(&self.path).and_then(|mut file| file.write_all(&[0; 4096]));
                 written.err().map_or(error, heed::Error::Io)
             }
             _ => error,
@@ -209,23 +181,15 @@ impl Memo {
     }
 
     fn error(&self, error: heed::Error) -> CacheError {
-        CacheError::Memo {
-            path: self.path.clone(),
-            source: Arc::new(error),
-        }
+        CacheError::Memo { path: self.path.clone(), source: Arc::new(error) }
     }
 
     /// A failure at open: the disk's where it says so, the file's where LMDB says so, else the file system's.
     fn refusal(&self, error: heed::Error) -> CacheError {
-        use std::io::ErrorKind::{
-            PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
-        };
+        use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
         let blamed = match &error {
             heed::Error::Io(error) => {
-                matches!(
-                    error.kind(),
-                    StorageFull | QuotaExceeded | PermissionDenied | ReadOnlyFilesystem
-                )
+                matches!(error.kind(), StorageFull | QuotaExceeded | PermissionDenied | ReadOnlyFilesystem)
             }
             heed::Error::Mdb(_) => true,
             _ => false,
@@ -234,11 +198,7 @@ impl Memo {
             return self.error(error);
         }
         let mount = mount::of(&self.path).map_or_else(|| self.path.clone(), |mount| mount.point);
-        CacheError::Probe {
-            path: self.path.clone(),
-            mount,
-            reason: error.to_string(),
-        }
+        CacheError::Probe { path: self.path.clone(), mount, reason: error.to_string() }
     }
 }
 

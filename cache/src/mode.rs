@@ -68,9 +68,6 @@ mod tests {
             assert_eq!(mode.to_string().parse(), Ok(mode));
         }
         let refusal = "on".parse::<Mode>().unwrap_err().to_string();
-        assert_eq!(
-            refusal,
-            "`on` is no cache mode; one of `off`, `read`, `write`, `read-write`"
-        );
+        assert_eq!(refusal, "`on` is no cache mode; one of `off`, `read`, `write`, `read-write`");
     }
 }

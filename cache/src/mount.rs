@@ -56,16 +56,9 @@ fn find(table: &str, path: &Path) -> Option<Mount> {
 
 /// The kernel writes blanks in a path as `\040`, and so on.
 fn unescape(text: &str) -> String {
-    [
-        ("\\040", " "),
-        ("\\011", "\t"),
-        ("\\012", "\n"),
-        ("\\134", "\\"),
-    ]
-    .iter()
-    .fold(text.to_owned(), |text, (code, character)| {
-        text.replace(code, character)
-    })
+    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
+        .iter()
+        .fold(text.to_owned(), |text, (code, character)| text.replace(code, character))
 }
 
 #[cfg(test)]
@@ -85,20 +78,11 @@ mod tests {
             ("/work", "/", "ext4", false),
             ("/home/ann", "/home", "nfs4", true),
             ("/homes", "/", "ext4", false),
-            (
-                "/home/ann/fast disk/cache",
-                "/home/ann/fast disk",
-                "xfs",
-                false,
-            ),
+            ("/home/ann/fast disk/cache", "/home/ann/fast disk", "xfs", false),
             ("/tmp/x", "/tmp", "tmpfs", false),
         ] {
             let mount = find(TABLE, Path::new(path)).unwrap();
-            assert_eq!(
-                (mount.point.as_path(), mount.kind.as_str()),
-                (Path::new(point), kind),
-                "{path}"
-            );
+            assert_eq!((mount.point.as_path(), mount.kind.as_str()), (Path::new(point), kind), "{path}");
             assert_eq!(mount.is_network(), network, "{path}");
         }
     }

@@ -83,8 +83,7 @@ impl Tree {
 }
 
 fn stays_inside(name: &str) -> bool {
-    !name.contains(['\\', ':', '\0'])
-        && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
+    !name.contains(['\\', ':', '\0']) && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
 #[cfg(test)]
@@ -93,10 +92,7 @@ mod tests {
 
     #[test]
     fn a_tree_reads_back_and_never_leads_out_of_its_folder() {
-        let entry = TreeEntry {
-            digest: Digest::of(b"x"),
-            bytes: 1,
-        };
+        let entry = TreeEntry { digest: Digest::of(b"x"), bytes: 1 };
         for (name, fine) in [
             ("weights.safetensors", true),
             ("a/b.json", true),
@@ -106,9 +102,7 @@ mod tests {
             ("c:\\x", false),
             ("", false),
         ] {
-            let tree = Tree {
-                files: BTreeMap::from([(name.to_owned(), entry)]),
-            };
+            let tree = Tree { files: BTreeMap::from([(name.to_owned(), entry)]) };
             assert_eq!(Tree::from_json(&tree.to_json()).is_ok(), fine, "{name}");
         }
     }

@@ -80,10 +80,7 @@ mod tests {
             version: 3,
             parts: BTreeMap::from([("numeric".into(), 2)]),
             params: json!({"judge": "numeric", "tolerance": 0.5, "votes": 1, "idk": ["Error", ""]}),
-            inputs: BTreeMap::from([
-                ("answers".into(), Digest::of(b"answers")),
-                ("questions".into(), Digest::of(b"questions")),
-            ]),
+            inputs: BTreeMap::from([("answers".into(), Digest::of(b"answers")), ("questions".into(), Digest::of(b"questions"))]),
         }
     }
 
@@ -99,10 +96,7 @@ mod tests {
     #[test]
     fn the_key_does_not_depend_on_the_order_of_params() {
         let other = Preimage {
-            params: serde_json::from_str(
-                r#"{"votes": 1, "tolerance": 5e-1, "idk": ["Error", ""], "judge": "numeric"}"#,
-            )
-            .unwrap(),
+            params: serde_json::from_str(r#"{"votes": 1, "tolerance": 5e-1, "idk": ["Error", ""], "judge": "numeric"}"#).unwrap(),
             ..preimage()
         };
         assert_eq!(other.key(), preimage().key());

@@ -34,17 +34,9 @@ impl Store {
         lock::sweep(&folder, false)?;
         let memo = Arc::new(Memo::open(&folder.memo())?);
         let root = folder.root.clone();
-        let blobs = Arc::new(Blobs {
-            folder,
-            presence,
-            damage: DamageList::default(),
-        });
+        let blobs = Arc::new(Blobs { folder, presence, damage: DamageList::default() });
         let writer = Writer::start(Arc::clone(&memo), Arc::clone(&blobs))?;
-        let store = Arc::new(Self {
-            writer,
-            memo,
-            blobs,
-        });
+        let store = Arc::new(Self { writer, memo, blobs });
         open.retain(|_, store| store.strong_count() > 0);
         open.insert(root, Arc::downgrade(&store));
         Ok(store)

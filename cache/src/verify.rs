@@ -48,8 +48,7 @@ pub(crate) fn stats(store: &Store) -> Result<Stats, CacheError> {
         Ok(())
     })?;
     let damaged = store.blobs.folder.damaged();
-    let entries =
-        std::fs::read_dir(&damaged).map_err(|error| CacheError::io("read", &damaged, error))?;
+    let entries = std::fs::read_dir(&damaged).map_err(|error| CacheError::io("read", &damaged, error))?;
     stats.damaged = entries.count() as u64;
     Ok(stats)
 }
@@ -67,21 +66,11 @@ pub(crate) fn verify(store: &Store) -> Result<Vec<Damage>, CacheError> {
     let mut found = store.blobs.damage.take();
     for table in Table::ALL {
         let intact = |key: &Digest, entry: &[u8]| value::open(table, key, entry).is_some();
-        let damaged = store.memo.all(table, |key, entry| {
-            (!intact(&key, entry)).then(|| (key, entry.to_vec()))
-        })?;
+        let damaged = store.memo.all(table, |key, entry| (!intact(&key, entry)).then(|| (key, entry.to_vec())))?;
         for (key, entry) in &damaged {
-            let aside = store
-                .blobs
-                .folder
-                .damaged()
-                .join(format!("{}-{key}", table.name()));
-            std::fs::write(&aside, entry)
-                .map_err(|error| CacheError::io("write", &aside, error))?;
-            found.push(Damage::Entry {
-                table: table.name(),
-                key: *key,
-            });
+            let aside = store.blobs.folder.damaged().join(format!("{}-{key}", table.name()));
+            std::fs::write(&aside, entry).map_err(|error| CacheError::io("write", &aside, error))?;
+            found.push(Damage::Entry { table: table.name(), key: *key });
         }
         let deletes: Vec<_> = damaged.into_iter().map(|(key, _)| (table, key)).collect();
         if !deletes.is_empty() {

@@ -23,10 +23,7 @@ impl Disk {
         if !mounted {
             eprintln!("skipped: a file system can be mounted by root alone");
         }
-        mounted.then_some(Self {
-            point,
-            _scratch: scratch,
-        })
+        mounted.then_some(Self { point, _scratch: scratch })
     }
 }
 
@@ -37,26 +34,17 @@ impl Drop for Disk {
 }
 
 fn run(program: &str, arguments: &[&str], path: &Path) -> bool {
-    Command::new(program)
-        .args(arguments)
-        .arg(path)
-        .output()
-        .is_ok_and(|output| output.status.success())
+    Command::new(program).args(arguments).arg(path).output().is_ok_and(|output| output.status.success())
 }
 
 /// Bytes that do not pack.
 fn noise(seed: u32, length: usize) -> Vec<u8> {
-    (0_u32..)
-        .flat_map(|i| *Digest::of(&[seed.to_le_bytes(), i.to_le_bytes()].concat()).as_bytes())
-        .take(length)
-        .collect()
+    (0_u32..).flat_map(|i| *Digest::of(&[seed.to_le_bytes(), i.to_le_bytes()].concat()).as_bytes()).take(length).collect()
 }
 
 fn is_about_space(error: &CacheError) -> bool {
     let message = error.to_string();
-    error.blame() == Blame::Environment
-        && message.contains("No space left on device")
-        && message.contains("--cache")
+    error.blame() == Blame::Environment && message.contains("No space left on device") && message.contains("--cache")
 }
 
 #[tokio::test]
@@ -68,10 +56,7 @@ async fn a_full_disk_is_an_error_and_nothing_kept_is_lost() {
     let blob = cache.put(b"stored before").unwrap();
     let mut kept = 0;
     let error = loop {
-        match cache
-            .keep(Digest::of(&noise(kept, 8)), noise(kept, 8000))
-            .await
-        {
+        match cache.keep(Digest::of(&noise(kept, 8)), noise(kept, 8000)).await {
             Ok(()) => kept += 1,
             Err(error) => break error,
         }
@@ -84,19 +69,13 @@ async fn a_full_disk_is_an_error_and_nothing_kept_is_lost() {
 
     let all_there = |cache: &Cache| {
         for number in 0..kept {
-            assert_eq!(
-                cache.reply(&Digest::of(&noise(number, 8))).unwrap(),
-                Some(noise(number, 8000))
-            );
+            assert_eq!(cache.reply(&Digest::of(&noise(number, 8))).unwrap(), Some(noise(number, 8000)));
         }
         assert_eq!(cache.read(&blob).unwrap(), b"stored before");
     };
     all_there(&cache);
     std::fs::remove_file(filler).unwrap();
-    cache
-        .keep(Digest::of(b"later"), b"reply".to_vec())
-        .await
-        .unwrap();
+    cache.keep(Digest::of(b"later"), b"reply".to_vec()).await.unwrap();
     drop(cache);
     let cache = Cache::open(&disk.point.join("cache"), Mode::ReadWrite).unwrap();
     all_there(&cache);
@@ -111,9 +90,6 @@ fn a_disk_that_is_read_only_is_refused_with_a_way_out() {
     assert!(run("mount", &["-o", "remount,ro"], &disk.point));
     let error = Cache::open(&folder, Mode::ReadWrite).err().unwrap();
     let message = error.to_string();
-    assert!(
-        message.contains("Read-only file system") && message.contains("--cache"),
-        "{message}"
-    );
+    assert!(message.contains("Read-only file system") && message.contains("--cache"), "{message}");
     assert_eq!(error.blame(), Blame::Environment);
 }

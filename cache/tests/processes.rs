@@ -22,14 +22,7 @@ fn reply(number: u32) -> Vec<u8> {
 
 fn key() -> Key {
     let none = BTreeMap::new();
-    Preimage {
-        kind: "sft".into(),
-        version: 1,
-        parts: none,
-        params: serde_json::Value::Null,
-        inputs: BTreeMap::new(),
-    }
-    .key()
+    Preimage { kind: "sft".into(), version: 1, parts: none, params: serde_json::Value::Null, inputs: BTreeMap::new() }.key()
 }
 
 /// Another process, killed when dropped: a test that fails leaves none behind.
@@ -47,20 +40,9 @@ fn start(role: &str, folder: &Path) -> (Other, impl Iterator<Item = String> + us
     start_in(Command::new(std::env::current_exe().unwrap()), role, folder)
 }
 
-fn start_in(
-    mut command: Command,
-    role: &str,
-    folder: &Path,
-) -> (Other, impl Iterator<Item = String> + use<>) {
+fn start_in(mut command: Command, role: &str, folder: &Path) -> (Other, impl Iterator<Item = String> + use<>) {
     let mut child = command
-        .args([
-            "--exact",
-            "other_process",
-            "--ignored",
-            "--nocapture",
-            "--test-threads",
-            "1",
-        ])
+        .args(["--exact", "other_process", "--ignored", "--nocapture", "--test-threads", "1"])
         .env(ROLE, role)
         .env(FOLDER, folder)
         .stdout(Stdio::piped())
@@ -72,17 +54,12 @@ fn start_in(
 
 /// What the role said, without what the test harness says around it.
 fn said(output: ChildStdout) -> impl Iterator<Item = String> {
-    BufReader::new(output)
-        .lines()
-        .map_while(Result::ok)
-        .filter_map(|line| line.strip_prefix("> ").map(str::to_owned))
+    BufReader::new(output).lines().map_while(Result::ok).filter_map(|line| line.strip_prefix("> ").map(str::to_owned))
 }
 
 fn say(text: &str) {
     // One write for one line: a kill must not cut it in two.
-    std::io::stdout()
-        .write_all(format!("\n> {text}\n").as_bytes())
-        .unwrap();
+    std::io::stdout().write_all(format!("\n> {text}\n").as_bytes()).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -111,10 +88,7 @@ async fn other_process() {
             blob.write_all(&vec![7; 500_000]).unwrap();
             let _lock = cache.lock(&key()).unwrap();
             let claims = cache.claim((0..10).map(unit).collect()).await.unwrap();
-            say(&format!(
-                "{}",
-                claims.iter().filter(|claim| **claim == Claim::Ours).count()
-            ));
+            say(&format!("{}", claims.iter().filter(|claim| **claim == Claim::Ours).count()));
             std::future::pending::<()>().await;
         }
         "keep slowly" => {
@@ -132,16 +106,9 @@ async fn other_process() {
             }
             for chunk in 0..40 {
                 let units: Vec<u32> = (chunk * 25..chunk * 25 + 25).collect();
-                let claims = cache
-                    .claim(units.iter().copied().map(unit).collect())
-                    .await
-                    .unwrap();
+                let claims = cache.claim(units.iter().copied().map(unit).collect()).await.unwrap();
                 for (number, claim) in units.into_iter().zip(claims) {
-                    let claim = if matches!(claim, Claim::Theirs(_)) {
-                        cache.wait(unit(number)).await.unwrap()
-                    } else {
-                        claim
-                    };
+                    let claim = if matches!(claim, Claim::Theirs(_)) { cache.wait(unit(number)).await.unwrap() } else { claim };
                     match claim {
                         Claim::Known(known) => assert_eq!(known, reply(number)),
                         Claim::Ours => {
@@ -171,14 +138,8 @@ fn kill_9_loses_no_acknowledged_reply() {
 
         let cache = Cache::open(&folder, Mode::ReadWrite).unwrap();
         for line in &acknowledged {
-            let Ok(number) = line.parse() else {
-                panic!("`{line}` is no number")
-            };
-            assert_eq!(
-                cache.reply(&unit(number)).unwrap(),
-                Some(reply(number)),
-                "reply {number} of round {round}"
-            );
+            let Ok(number) = line.parse() else { panic!("`{line}` is no number") };
+            assert_eq!(cache.reply(&unit(number)).unwrap(), Some(reply(number)), "reply {number} of round {round}");
         }
         assert_eq!(cache.verify().unwrap(), []);
         total += acknowledged.len();
@@ -196,31 +157,17 @@ async fn what_a_killed_process_held_is_free() {
     assert_eq!(lines.next().unwrap(), "10");
     assert!(cache.try_lock(&key()).unwrap().is_none());
     let claims = cache.claim(vec![unit(0), unit(10)]).await.unwrap();
-    assert!(
-        matches!(&claims[0], Claim::Theirs(owner) if owner.pid == child.0.id()),
-        "{claims:?}"
-    );
+    assert!(matches!(&claims[0], Claim::Theirs(owner) if owner.pid == child.0.id()), "{claims:?}");
     assert_eq!(claims[1], Claim::Ours);
     assert_eq!(std::fs::read_dir(folder.join("tmp")).unwrap().count(), 2);
 
     drop(child);
-    assert_eq!(
-        cache.claim((0..11).map(unit).collect()).await.unwrap(),
-        vec![Claim::Ours; 11]
-    );
+    assert_eq!(cache.claim((0..11).map(unit).collect()).await.unwrap(), vec![Claim::Ours; 11]);
     assert!(cache.try_lock(&key()).unwrap().is_some());
     drop(cache);
     let cache = Cache::open(&folder, Mode::ReadWrite).unwrap();
-    assert_eq!(
-        std::fs::read_dir(folder.join("tmp")).unwrap().count(),
-        1,
-        "its half-written file is gone"
-    );
-    assert_eq!(
-        cache.stats().unwrap().claims,
-        0,
-        "what was claimed and not kept is free when the cache is closed"
-    );
+    assert_eq!(std::fs::read_dir(folder.join("tmp")).unwrap().count(), 1, "its half-written file is gone");
+    assert_eq!(cache.stats().unwrap().claims, 0, "what was claimed and not kept is free when the cache is closed");
 }
 
 #[tokio::test]
@@ -230,15 +177,9 @@ async fn a_waiter_takes_the_reply_when_it_comes_and_the_unit_when_it_is_given_ba
     let (child, mut lines) = start("keep slowly", scratch.path());
     assert_eq!(lines.next().unwrap(), "claimed");
     let claims = cache.claim(vec![unit(1), unit(2)]).await.unwrap();
-    assert!(
-        claims.iter().all(|claim| matches!(claim, Claim::Theirs(_))),
-        "{claims:?}"
-    );
+    assert!(claims.iter().all(|claim| matches!(claim, Claim::Theirs(_))), "{claims:?}");
     let (first, second) = tokio::join!(cache.wait(unit(1)), cache.wait(unit(2)));
-    assert_eq!(
-        (first.unwrap(), second.unwrap()),
-        (Claim::Known(reply(1)), Claim::Ours)
-    );
+    assert_eq!((first.unwrap(), second.unwrap()), (Claim::Known(reply(1)), Claim::Ours));
     drop(child);
 }
 
@@ -272,9 +213,7 @@ fn a_process_with_little_address_space_opens_the_cache() {
     let scratch = tempfile::tempdir().unwrap();
     let mut shell = Command::new("sh");
     // In KiB: far below the 64 GiB that are asked for first.
-    shell
-        .args(["-c", "ulimit -v 3000000 && exec \"$@\"", "sh"])
-        .arg(std::env::current_exe().unwrap());
+    shell.args(["-c", "ulimit -v 3000000 && exec \"$@\"", "sh"]).arg(std::env::current_exe().unwrap());
     let (mut child, mut lines) = start_in(shell, "open", scratch.path());
     assert_eq!(lines.next().unwrap(), "open");
     assert!(child.0.wait().unwrap().success());

@@ -65,18 +65,12 @@ pub struct Type {
 impl Type {
     /// The type of datasets of `T`.
     pub fn dataset<T: Row>() -> Self {
-        Self {
-            name: format!("dataset<{}>", T::NAME),
-            row: Some(|line| serde_json::from_str::<T>(line).map(drop)),
-        }
+        Self { name: format!("dataset<{}>", T::NAME), row: Some(|line| serde_json::from_str::<T>(line).map(drop)) }
     }
 
     /// The type called `name`, which has no rows.
     pub fn plain(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            row: None,
-        }
+        Self { name: name.to_owned(), row: None }
     }
 
     /// Whether a port of this type takes what `other` names.
@@ -99,10 +93,7 @@ impl<T: Row> Dataset<T> {
     }
 
     /// Writes rows in their order, or stops at the first error and keeps nothing.
-    pub fn try_write(
-        ctx: &Context,
-        rows: impl IntoIterator<Item = Result<T, StageError>>,
-    ) -> Result<Self, StageError> {
+    pub fn try_write(ctx: &Context, rows: impl IntoIterator<Item = Result<T, StageError>>) -> Result<Self, StageError> {
         let mut writer = DatasetWriter::new(ctx)?;
         for row in rows {
             writer.push(&row?)?;
@@ -114,9 +105,8 @@ impl<T: Row> Dataset<T> {
     pub fn rows(&self) -> Result<impl Iterator<Item = Result<T, StageError>> + use<T>, StageError> {
         let lines = self.store.buffered(&self.output.digest)?.lines();
         Ok(lines.enumerate().map(|(index, line)| {
-            serde_json::from_str(&line?).map_err(|error| {
-                StageError::failed(format!("row {} is no {}: {error}", index + 1, T::NAME))
-            })
+            serde_json::from_str(&line?)
+                .map_err(|error| StageError::failed(format!("row {} is no {}: {error}", index + 1, T::NAME)))
         }))
     }
 
@@ -137,11 +127,7 @@ impl<T: Row> Artifact for Dataset<T> {
     }
 
     fn open(store: &Store, output: Output) -> Self {
-        Self {
-            store: store.clone(),
-            output,
-            row: PhantomData,
-        }
+        Self { store: store.clone(), output, row: PhantomData }
     }
 
     fn seal(self) -> Output {
@@ -160,12 +146,7 @@ pub struct DatasetWriter<T> {
 impl<T: Row> DatasetWriter<T> {
     /// Starts an empty dataset.
     pub fn new(ctx: &Context) -> Result<Self, StageError> {
-        Ok(Self {
-            store: ctx.store().clone(),
-            blob: ctx.store().0.writer()?,
-            rows: 0,
-            row: PhantomData,
-        })
+        Ok(Self { store: ctx.store().clone(), blob: ctx.store().0.writer()?, rows: 0, row: PhantomData })
     }
 
     /// Adds a row.
@@ -179,18 +160,8 @@ impl<T: Row> DatasetWriter<T> {
     /// Seals the dataset.
     pub fn finish(self) -> Result<Dataset<T>, StageError> {
         let (digest, bytes) = self.blob.finish()?;
-        let output = Output {
-            digest,
-            artifact: Type::dataset::<T>().name,
-            rows: Some(self.rows),
-            bytes,
-            tree: false,
-        };
-        Ok(Dataset {
-            store: self.store,
-            output,
-            row: PhantomData,
-        })
+        let output = Output { digest, artifact: Type::dataset::<T>().name, rows: Some(self.rows), bytes, tree: false };
+        Ok(Dataset { store: self.store, output, row: PhantomData })
     }
 }
 
@@ -229,7 +200,8 @@ impl Checkpoint {
 }
 
 pub(crate) fn tree(store: &Store, digest: &Digest) -> Result<Tree, StageError> {
-    serde_json::from_slice(&store.0.read(digest)?).map_err(|error| StageError::failed(format!("a folder's listing is damaged: {error}")))
+    serde_json::from_slice(&store.0.read(digest)?)
+        .map_err(|error| StageError::failed(format!("a folder's listing is damaged: {error}")))
 }
 
 pub(crate) fn copy_tree(store: &Store, digest: &Digest, folder: &Path) -> Result<(), StageError> {
@@ -245,10 +217,7 @@ impl Artifact for Checkpoint {
     }
 
     fn open(store: &Store, output: Output) -> Self {
-        Self {
-            store: store.clone(),
-            output,
-        }
+        Self { store: store.clone(), output }
     }
 
     fn seal(self) -> Output {
@@ -273,10 +242,7 @@ impl Metrics {
             bytes: text.len() as u64,
             tree: false,
         };
-        Ok(Self {
-            store: ctx.store().clone(),
-            output,
-        })
+        Ok(Self { store: ctx.store().clone(), output })
     }
 
     /// Reads the object.
@@ -291,10 +257,7 @@ impl Artifact for Metrics {
     }
 
     fn open(store: &Store, output: Output) -> Self {
-        Self {
-            store: store.clone(),
-            output,
-        }
+        Self { store: store.clone(), output }
     }
 
     fn seal(self) -> Output {
@@ -312,35 +275,19 @@ impl Anything {
     /// Takes a file as it is.
     pub fn keep(ctx: &Context, path: &Path) -> Result<Self, StageError> {
         let (digest, bytes) = ctx.store().put_file(path)?;
-        let output = Output {
-            digest,
-            artifact: "file".to_owned(),
-            rows: None,
-            bytes,
-            tree: false,
-        };
-        Ok(Self {
-            store: ctx.store().clone(),
-            output,
-        })
+        let output = Output { digest, artifact: "file".to_owned(), rows: None, bytes, tree: false };
+        Ok(Self { store: ctx.store().clone(), output })
     }
 
     /// Takes a file of rows, each checked and written in canonical form; the error names line and column.
     pub fn keep_rows(ctx: &Context, path: &Path, kind: &Type) -> Result<Self, StageError> {
-        let check = kind
-            .row
-            .ok_or_else(|| StageError::failed(format!("`{}` has no rows", kind.name)))?;
+        let check = kind.row.ok_or_else(|| StageError::failed(format!("`{}` has no rows", kind.name)))?;
         let mut blob = ctx.store().0.writer()?;
         let mut rows = 0;
         for (index, line) in BufReader::new(std::fs::File::open(path)?).lines().enumerate() {
             let line = line?;
             let wrong = |error: serde_json::Error| {
-                StageError::failed(format!(
-                    "line {}, column {} is no row of `{}`: {error}",
-                    index + 1,
-                    error.column(),
-                    kind.name
-                ))
+                StageError::failed(format!("line {}, column {} is no row of `{}`: {error}", index + 1, error.column(), kind.name))
             };
             check(&line).map_err(wrong)?;
             let value: Value = serde_json::from_str(&line).map_err(wrong)?;
@@ -348,17 +295,8 @@ impl Anything {
             rows += 1;
         }
         let (digest, bytes) = blob.finish()?;
-        let output = Output {
-            digest,
-            artifact: kind.name.clone(),
-            rows: Some(rows),
-            bytes,
-            tree: false,
-        };
-        Ok(Self {
-            store: ctx.store().clone(),
-            output,
-        })
+        let output = Output { digest, artifact: kind.name.clone(), rows: Some(rows), bytes, tree: false };
+        Ok(Self { store: ctx.store().clone(), output })
     }
 
     /// Writes the content to `path`: a file, or a folder for a checkpoint.
@@ -383,10 +321,7 @@ impl Artifact for Anything {
     }
 
     fn open(store: &Store, output: Output) -> Self {
-        Self {
-            store: store.clone(),
-            output,
-        }
+        Self { store: store.clone(), output }
     }
 
     fn seal(self) -> Output {

@@ -59,10 +59,7 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub(crate) fn new(limit: Limit) -> Self {
-        Self {
-            limit,
-            spent: AtomicU64::new(0),
-        }
+        Self { limit, spent: AtomicU64::new(0) }
     }
 
     /// Counts a call's worst case before it starts, or refuses it.
@@ -83,9 +80,7 @@ impl Budget {
         };
         let Limit::AtMost(limit) = self.limit else { return Ok(()) };
         self.spent
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |spent| {
-                spent.checked_add(cost).filter(|sum| *sum <= limit)
-            })
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |spent| spent.checked_add(cost).filter(|sum| *sum <= limit))
             .map(drop)
             .map_err(|spent| {
                 #[expect(clippy::cast_precision_loss, reason = "for people")]

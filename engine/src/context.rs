@@ -109,36 +109,23 @@ impl Context {
     pub fn figures(&self, figures: &impl Serialize) {
         // Figures are talk: what cannot be written as JSON is left out.
         if let Ok(figures) = serde_json::to_value(figures) {
-            self.send(&Event::Figures {
-                stage: self.0.stage.clone(),
-                figures,
-            });
+            self.send(&Event::Figures { stage: self.0.stage.clone(), figures });
         }
     }
 
     /// Says in a sentence what came out.
     pub fn say(&self, message: impl Into<String>) {
-        self.send(&Event::Note {
-            stage: self.0.stage.clone(),
-            message: message.into(),
-        });
+        self.send(&Event::Note { stage: self.0.stage.clone(), message: message.into() });
     }
 
     /// Says something that a person should know.
     pub fn warn(&self, message: impl Into<String>) {
-        self.send(&Event::Warning {
-            stage: Some(self.0.stage.clone()),
-            message: message.into(),
-        });
+        self.send(&Event::Warning { stage: Some(self.0.stage.clone()), message: message.into() });
     }
 
     /// Returns `Err(Cancelled)` once the run is to stop; to be called at safe points.
     pub fn check(&self) -> Result<(), StageError> {
-        if self.0.shared.cancellation.is_cancelled() {
-            Err(StageError::Cancelled)
-        } else {
-            Ok(())
-        }
+        if self.0.shared.cancellation.is_cancelled() { Err(StageError::Cancelled) } else { Ok(()) }
     }
 
     /// The token that tells of the run's end.

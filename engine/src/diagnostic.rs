@@ -40,61 +40,23 @@ pub struct Mistake {
 impl Mistake {
     /// Names a mistake that has no place.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            source: None,
-            code,
-            severity: Severity::Error,
-            message: message.into(),
-            labels: Vec::new(),
-            help: None,
-        }
+        Self { source: None, code, severity: Severity::Error, message: message.into(), labels: Vec::new(), help: None }
     }
 
     /// Names a mistake at a range of bytes.
-    pub fn at(
-        source: &Arc<Source>,
-        span: Span,
-        code: &'static str,
-        message: impl Into<String>,
-    ) -> Self {
-        let labels = vec![Label {
-            span,
-            text: String::new(),
-            primary: true,
-        }];
-        Self {
-            source: Some(source.clone()),
-            labels,
-            ..Self::new(code, message)
-        }
+    pub fn at(source: &Arc<Source>, span: Span, code: &'static str, message: impl Into<String>) -> Self {
+        let labels = vec![Label { span, text: String::new(), primary: true }];
+        Self { source: Some(source.clone()), labels, ..Self::new(code, message) }
     }
 
     /// Names a mistake at the value of a path, or at the nearest place above it.
-    pub fn at_value(
-        source: &Arc<Source>,
-        path: &Path,
-        code: &'static str,
-        message: impl Into<String>,
-    ) -> Self {
-        Self {
-            source: Some(source.clone()),
-            labels: value_labels(source, path),
-            ..Self::new(code, message)
-        }
+    pub fn at_value(source: &Arc<Source>, path: &Path, code: &'static str, message: impl Into<String>) -> Self {
+        Self { source: Some(source.clone()), labels: value_labels(source, path), ..Self::new(code, message) }
     }
 
     /// Names a mistake at the key of a path, or at the nearest place above it.
-    pub fn at_key(
-        source: &Arc<Source>,
-        path: &Path,
-        code: &'static str,
-        message: impl Into<String>,
-    ) -> Self {
-        Self {
-            source: Some(source.clone()),
-            labels: vec![key_label(source, path)],
-            ..Self::new(code, message)
-        }
+    pub fn at_key(source: &Arc<Source>, path: &Path, code: &'static str, message: impl Into<String>) -> Self {
+        Self { source: Some(source.clone()), labels: vec![key_label(source, path)], ..Self::new(code, message) }
     }
 
     /// Sets what is said at the place to mend.
@@ -109,11 +71,7 @@ impl Mistake {
     /// Adds a second place.
     #[must_use]
     pub fn also_here(mut self, span: Span, text: impl Into<String>) -> Self {
-        self.labels.push(Label {
-            span,
-            text: text.into(),
-            primary: false,
-        });
+        self.labels.push(Label { span, text: text.into(), primary: false });
         self
     }
 
@@ -138,11 +96,7 @@ impl Mistake {
     }
 
     fn place(&self) -> Option<Span> {
-        self.labels
-            .iter()
-            .find(|label| label.primary)
-            .or(self.labels.first())
-            .map(|label| label.span)
+        self.labels.iter().find(|label| label.primary).or(self.labels.first()).map(|label| label.span)
     }
 
     fn file(&self) -> Option<&str> {
@@ -161,57 +115,28 @@ pub(crate) fn value_labels(source: &Source, path: &Path) -> Vec<Label> {
         return vec![key_label(source, path)];
     }
     let end = place.written.start + text.lines().next().unwrap_or_default().trim_end().len();
-    let written = Span {
-        start: place.written.start,
-        end,
-    };
-    let used = place.used.map(|span| Label {
-        span,
-        text: "used here".to_owned(),
-        primary: false,
-    });
-    [Label {
-        span: written,
-        text: String::new(),
-        primary: true,
-    }]
-    .into_iter()
-    .chain(used)
-    .collect()
+    let written = Span { start: place.written.start, end };
+    let used = place.used.map(|span| Label { span, text: "used here".to_owned(), primary: false });
+    [Label { span: written, text: String::new(), primary: true }].into_iter().chain(used).collect()
 }
 
 /// Labels the key of a path, or the nearest place above it.
 pub(crate) fn key_label(source: &Source, path: &Path) -> Label {
     let up = std::iter::successors(Some(path.clone()), Path::parent);
-    let span = up.into_iter().find_map(|path| {
-        source
-            .key(&path)
-            .or_else(|| first_line(source, source.value(&path)?.written))
-    });
-    Label {
-        span: span.unwrap_or_default(),
-        text: String::new(),
-        primary: true,
-    }
+    let span = up.into_iter().find_map(|path| source.key(&path).or_else(|| first_line(source, source.value(&path)?.written)));
+    Label { span: span.unwrap_or_default(), text: String::new(), primary: true }
 }
 
 fn first_line(source: &Source, span: Span) -> Option<Span> {
     let line = source.text[span.start..span.end].lines().next()?.trim_end();
-    (!line.is_empty()).then_some(Span {
-        start: span.start,
-        end: span.start + line.len(),
-    })
+    (!line.is_empty()).then_some(Span { start: span.start, end: span.start + line.len() })
 }
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// For people: underlined places, then one line that counts.
-    Text {
-        color: bool,
-        width: usize,
-        unicode: bool,
-    },
+    Text { color: bool, width: usize, unicode: bool },
     /// One document, version 1, with lines, columns and offsets.
     Json,
     /// Annotations of a GitHub workflow, a line each.
@@ -221,29 +146,10 @@ pub enum Format {
 /// Writes all mistakes in order of their places, each place and message once.
 pub fn render(mistakes: &[Mistake], format: Format) -> String {
     let mut sorted: Vec<&Mistake> = mistakes.iter().collect();
-    sorted.sort_by_key(|mistake| {
-        (
-            mistake.file(),
-            mistake.place(),
-            mistake.severity,
-            mistake.code,
-            &mistake.message,
-        )
-    });
-    sorted.dedup_by_key(|mistake| {
-        (
-            mistake.file(),
-            mistake.place(),
-            mistake.code,
-            &mistake.message,
-        )
-    });
+    sorted.sort_by_key(|mistake| (mistake.file(), mistake.place(), mistake.severity, mistake.code, &mistake.message));
+    sorted.dedup_by_key(|mistake| (mistake.file(), mistake.place(), mistake.code, &mistake.message));
     match format {
-        Format::Text {
-            color,
-            width,
-            unicode,
-        } => text::render(&sorted, color, width, unicode),
+        Format::Text { color, width, unicode } => text::render(&sorted, color, width, unicode),
         Format::Json => json::render(&sorted),
         Format::Github => github::render(&sorted),
     }
@@ -252,16 +158,11 @@ pub fn render(mistakes: &[Mistake], format: Format) -> String {
 /// Finds the name that was probably meant.
 pub fn suggest<'a>(name: &str, among: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let name = name.to_lowercase();
-    let scored = among
-        .into_iter()
-        .map(|other| (strsim::jaro_winkler(&name, &other.to_lowercase()), other));
-    let best =
-        scored
-            .filter(|(score, _)| *score > 0.75)
-            .fold(None, |best: Option<(f64, &str)>, next| match best {
-                Some(best) if best.0 >= next.0 => Some(best),
-                _ => Some(next),
-            });
+    let scored = among.into_iter().map(|other| (strsim::jaro_winkler(&name, &other.to_lowercase()), other));
+    let best = scored.filter(|(score, _)| *score > 0.75).fold(None, |best: Option<(f64, &str)>, next| match best {
+        Some(best) if best.0 >= next.0 => Some(best),
+        _ => Some(next),
+    });
     best.map(|(_, other)| other.to_owned())
 }
 
@@ -272,10 +173,7 @@ pub fn did_you_mean<'a>(name: &str, among: impl IntoIterator<Item = &'a str>) ->
 
 /// Joins names for a message: `a`, `b` and `c`.
 pub(crate) fn listed<S: AsRef<str>>(names: &[S]) -> String {
-    let quoted: Vec<String> = names
-        .iter()
-        .map(|name| format!("`{}`", name.as_ref()))
-        .collect();
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{}`", name.as_ref())).collect();
     match quoted.split_last() {
         Some((last, [])) => last.clone(),
         Some((last, before)) => format!("{} and {last}", before.join(", ")),

@@ -30,20 +30,14 @@ pub enum StageError {
 impl StageError {
     /// Returns a failure of what was handed in.
     pub fn failed(message: impl Display) -> Self {
-        Self::Failed {
-            message: message.to_string(),
-            help: None,
-        }
+        Self::Failed { message: message.to_string(), help: None }
     }
 
     /// Adds what to do about the failure.
     #[must_use]
     pub fn help(self, text: impl Into<String>) -> Self {
         match self {
-            Self::Failed { message, .. } => Self::Failed {
-                message,
-                help: Some(text.into()),
-            },
+            Self::Failed { message, .. } => Self::Failed { message, help: Some(text.into()) },
             other => other,
         }
     }

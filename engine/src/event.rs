@@ -20,7 +20,16 @@ pub enum Event {
     /// Figures of a stage on its way, such as a training step's.
     Figures { stage: String, figures: Value },
     /// A stage gave its outputs.
-    StageFinished { stage: String, kind: String, key: String, rows: Option<u64>, seconds: f64, calls: u64, reused: u64, unchanged: bool },
+    StageFinished {
+        stage: String,
+        kind: String,
+        key: String,
+        rows: Option<u64>,
+        seconds: f64,
+        calls: u64,
+        reused: u64,
+        unchanged: bool,
+    },
     /// A stage failed.
     StageFailed { stage: String, kind: String, message: String, help: Option<String> },
     /// A stage did not run because one above it failed.
@@ -30,7 +39,17 @@ pub enum Event {
     /// Something that a person should know.
     Warning { stage: Option<String>, message: String },
     /// The run is over.
-    RunFinished { run: String, manifest: String, exit: u8, ran: usize, cached: usize, failed: usize, calls: u64, seconds: f64, saved_seconds: f64 },
+    RunFinished {
+        run: String,
+        manifest: String,
+        exit: u8,
+        ran: usize,
+        cached: usize,
+        failed: usize,
+        calls: u64,
+        seconds: f64,
+        saved_seconds: f64,
+    },
 }
 
 /// One who is told of every event, in order.

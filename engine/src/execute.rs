@@ -62,7 +62,11 @@ struct Finished {
 }
 
 enum End {
-    Ran { result: StageResult, reused: u64, unchanged: bool },
+    Ran {
+        result: StageResult,
+        reused: u64,
+        unchanged: bool,
+    },
     /// Another process had it by the time it was this one's turn.
     Found(StageResult),
 }
@@ -83,13 +87,7 @@ pub(crate) async fn execute(
         hits: Vec::new(),
         again: BTreeSet::new(),
         tasks: JoinSet::new(),
-        outcome: Outcome {
-            ran: 0,
-            cached: 0,
-            calls: 0,
-            saved_seconds: 0.0,
-            failures: Vec::new(),
-        },
+        outcome: Outcome { ran: 0, cached: 0, calls: 0, saved_seconds: 0.0, failures: Vec::new() },
     };
     loop {
         scheduler.start()?;
@@ -97,7 +95,8 @@ pub(crate) async fn execute(
         let finished = finished.map_err(|error| StageError::failed(format!("a stage's task was lost: {error}")))?;
         scheduler.end(finished)?;
     }
-    let hits: Vec<_> = scheduler.hits.iter().map(|(key, stage)| (*key, pipeline.manifest.name.as_str(), stage.as_str())).collect();
+    let hits: Vec<_> =
+        scheduler.hits.iter().map(|(key, stage)| (*key, pipeline.manifest.name.as_str(), stage.as_str())).collect();
     shared.store.cache().used(&hits)?;
     Ok(scheduler.outcome)
 }
@@ -127,10 +126,7 @@ impl Scheduler<'_> {
                 let producers: Vec<_> = self.pipeline.stages[stage].producers().collect();
                 if let Some(&failed) = producers.iter().find(|producer| matches!(self.states[**producer], State::Failed)) {
                     self.states[stage] = State::Failed;
-                    self.shared.events.send(&Event::StageSkipped {
-                        stage: self.name(stage),
-                        after: self.name(failed),
-                    });
+                    self.shared.events.send(&Event::StageSkipped { stage: self.name(stage), after: self.name(failed) });
                     changed = true;
                 } else if producers.iter().all(|producer| matches!(self.states[*producer], State::Done(_))) {
                     changed |= self.decide(stage)?;
@@ -187,11 +183,9 @@ impl Scheduler<'_> {
             if self.shared.store.cache().check_output(output)? {
                 continue;
             }
-            let message = format!("the result of `{}` was damaged in the cache: it is set aside and made again", self.name(*producer));
-            self.shared.events.send(&Event::Warning {
-                stage: Some(self.name(*producer)),
-                message,
-            });
+            let message =
+                format!("the result of `{}` was damaged in the cache: it is set aside and made again", self.name(*producer));
+            self.shared.events.send(&Event::Warning { stage: Some(self.name(*producer)), message });
             if matches!(self.states[*producer], State::Done(_)) {
                 self.states[*producer] = State::Waiting;
                 self.again.insert(*producer);
@@ -274,12 +268,7 @@ impl Scheduler<'_> {
                     Failure::Stage(StageError::Failed { help, .. }) => help.clone(),
                     _ => None,
                 };
-                self.shared.events.send(&Event::StageFailed {
-                    stage: name.clone(),
-                    kind,
-                    message: failure.to_string(),
-                    help,
-                });
+                self.shared.events.send(&Event::StageFailed { stage: name.clone(), kind, message: failure.to_string(), help });
                 self.outcome.failures.push((name, failure));
                 self.states[stage] = State::Failed;
             }
@@ -324,7 +313,9 @@ impl Task {
         let cache = self.context.store().cache();
         loop {
             let lock = cache.try_lock(key)?;
-            if !self.fresh && let Some(result) = cache.result(key)? {
+            if !self.fresh
+                && let Some(result) = cache.result(key)?
+            {
                 return Ok(Turn::Found(result));
             }
             match lock {
@@ -343,12 +334,7 @@ impl Task {
         }
         let outputs = stage.kind.run(&self.context, &stage.settled, self.inputs).await?;
         let (calls, reused) = self.context.counts();
-        let result = StageResult {
-            outputs,
-            seconds: started.elapsed().as_secs_f64(),
-            calls,
-            run: self.run,
-        };
+        let result = StageResult { outputs, seconds: started.elapsed().as_secs_f64(), calls, run: self.run };
         let cache = self.context.store().cache();
         let manifest = &self.pipeline.manifest.name;
         let before = match cache.last(manifest, &stage.name)? {

@@ -38,11 +38,7 @@ impl File {
             std::io::ErrorKind::NotFound => format!("there is no file `{written}` (looked for `{}`)", path.display()),
             _ => format!("`{written}` cannot be read: {error}"),
         })?;
-        Ok(Self {
-            written: written.to_owned(),
-            path,
-            digest,
-        })
+        Ok(Self { written: written.to_owned(), path, digest })
     }
 
     /// The path as it was written, for messages.
@@ -52,10 +48,7 @@ impl File {
 
     /// The end of the file's name after the last dot, in lower case.
     pub fn extension(&self) -> String {
-        self.path
-            .extension()
-            .map(|extension| extension.to_string_lossy().to_lowercase())
-            .unwrap_or_default()
+        self.path.extension().map(|extension| extension.to_string_lossy().to_lowercase()).unwrap_or_default()
     }
 
     /// Opens the content that the key speaks of, whatever happened to the path since.
@@ -125,11 +118,7 @@ pub(crate) struct Folders {
 
 impl Folders {
     pub(crate) fn path(&self, written: &str) -> PathBuf {
-        if self.from_command_line.contains(written) {
-            PathBuf::from(written)
-        } else {
-            self.manifest.join(written)
-        }
+        if self.from_command_line.contains(written) { PathBuf::from(written) } else { self.manifest.join(written) }
     }
 }
 
@@ -149,9 +138,7 @@ impl<'de> Deserialize<'de> for File {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let written = String::deserialize(deserializer)?;
         FOLDERS.with_borrow(|folders| {
-            let folders = folders
-                .as_ref()
-                .ok_or_else(|| D::Error::custom("a file can be named in a manifest only"))?;
+            let folders = folders.as_ref().ok_or_else(|| D::Error::custom("a file can be named in a manifest only"))?;
             Self::find(&written, folders).map_err(D::Error::custom)
         })
     }

@@ -73,20 +73,12 @@ impl Declaration {
 }
 
 /// Reads a manifest. Every mistake of its shape is reported in one go; only an unknown version hides the others.
-pub fn parse(
-    source: Arc<Source>,
-    folder: impl Into<PathBuf>,
-    sets: &[Set],
-) -> Result<Manifest, Vec<Mistake>> {
+pub fn parse(source: Arc<Source>, folder: impl Into<PathBuf>, sets: &[Set]) -> Result<Manifest, Vec<Mistake>> {
     let mut data = source.data().clone();
     let mut places = Places::new(source.clone());
     let mut mistakes = Vec::new();
     if !data.is_mapping() {
-        let mistake = places.mistake_at_value(
-            &Path::root(),
-            "wrong-type",
-            "a manifest is a mapping with `version` and `stages`",
-        );
+        let mistake = places.mistake_at_value(&Path::root(), "wrong-type", "a manifest is a mapping with `version` and `stages`");
         return Err(vec![mistake.help("start with `version: 1`")]);
     }
     set::apply(&mut data, sets, &mut places, &mut mistakes);
@@ -101,37 +93,17 @@ pub fn parse(
         return Err(mistakes);
     }
     let (folder, sets) = (folder.into(), sets.to_vec());
-    Ok(Manifest {
-        source,
-        name,
-        folder,
-        stages,
-        params,
-        sections,
-        sets,
-        warnings,
-        places,
-    })
+    Ok(Manifest { source, name, folder, stages, params, sections, sets, warnings, places })
 }
 
 impl Manifest {
     /// Names a mistake at a value; it shows every place that had a part in it.
-    pub fn mistake_at_value(
-        &self,
-        path: &Path,
-        code: &'static str,
-        message: impl Into<String>,
-    ) -> Mistake {
+    pub fn mistake_at_value(&self, path: &Path, code: &'static str, message: impl Into<String>) -> Mistake {
         self.places.mistake_at_value(path, code, message)
     }
 
     /// Names a mistake at a key, or at the nearest place above it.
-    pub fn mistake_at_key(
-        &self,
-        path: &Path,
-        code: &'static str,
-        message: impl Into<String>,
-    ) -> Mistake {
+    pub fn mistake_at_key(&self, path: &Path, code: &'static str, message: impl Into<String>) -> Mistake {
         self.places.mistake_at_key(path, code, message)
     }
 
@@ -151,11 +123,7 @@ impl Manifest {
     }
 
     /// Turns the error of reading the value at `at` into a type into a mistake at the field it speaks of.
-    pub fn field_mistake(
-        &self,
-        at: &Path,
-        error: &serde_path_to_error::Error<serde_yaml::Error>,
-    ) -> Mistake {
+    pub fn field_mistake(&self, at: &Path, error: &serde_path_to_error::Error<serde_yaml::Error>) -> Mistake {
         fields::mistake(&self.places, at, error)
     }
 }

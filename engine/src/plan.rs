@@ -90,9 +90,7 @@ pub(crate) fn plan(pipeline: &Pipeline, cache: &Cache, request: &Request) -> Res
             let inputs = inputs(resolved, |producer| results.get(&producer))?;
             decide(pipeline, stage, &inputs, cache, request)?
         } else {
-            Decision::Later {
-                on: open.into_iter().map(|producer| pipeline.stages[producer].name.clone()).collect(),
-            }
+            Decision::Later { on: open.into_iter().map(|producer| pipeline.stages[producer].name.clone()).collect() }
         };
         if let Decision::Hit { result, .. } = &decision {
             results.insert(stage, result.clone());
@@ -113,13 +111,9 @@ pub(crate) fn inputs<'a>(
         .iter()
         .map(|(name, wire)| {
             let output = match wire {
-                Wire::File { file, artifact } => Output {
-                    digest: file.digest(),
-                    artifact: artifact.name.clone(),
-                    rows: None,
-                    bytes: 0,
-                    tree: false,
-                },
+                Wire::File { file, artifact } => {
+                    Output { digest: file.digest(), artifact: artifact.name.clone(), rows: None, bytes: 0, tree: false }
+                }
                 Wire::Stage { stage, port } => result(*stage)
                     .and_then(|result| result.outputs.get(port))
                     .cloned()
@@ -148,11 +142,7 @@ pub(crate) fn decide(
     };
     let key = preimage.key();
     if request.forced.contains(&stage) {
-        return Ok(Decision::Run {
-            key,
-            preimage,
-            why: vec![Reason::Forced],
-        });
+        return Ok(Decision::Run { key, preimage, why: vec![Reason::Forced] });
     }
     if let Some(result) = cache.result(&key)? {
         return Ok(Decision::Hit { key, result });
@@ -172,25 +162,15 @@ pub(crate) fn decide(
 fn reasons(was: &Preimage, now: &Preimage, resolved: &ResolvedStage, pipeline: &Pipeline) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if was.kind != now.kind {
-        return vec![Reason::Kind {
-            was: was.kind.clone(),
-            now: now.kind.clone(),
-        }];
+        return vec![Reason::Kind { was: was.kind.clone(), now: now.kind.clone() }];
     }
     if was.version != now.version {
-        reasons.push(Reason::Version {
-            was: was.version,
-            now: now.version,
-        });
+        reasons.push(Reason::Version { was: was.version, now: now.version });
     }
     for name in was.parts.keys().chain(now.parts.keys()).collect::<BTreeSet<_>>() {
         let (was, now) = (was.parts.get(name).copied(), now.parts.get(name).copied());
         if was != now {
-            reasons.push(Reason::Part {
-                name: name.clone(),
-                was,
-                now,
-            });
+            reasons.push(Reason::Part { name: name.clone(), was, now });
         }
     }
     params(&mut reasons, "with", &was.params, &now.params);
@@ -202,12 +182,7 @@ fn reasons(was: &Preimage, now: &Preimage, resolved: &ResolvedStage, pipeline: &
                 Some(Wire::File { file, .. }) => file.name().to_owned(),
                 None => String::new(),
             };
-            reasons.push(Reason::Input {
-                port: port.clone(),
-                from,
-                was,
-                now,
-            });
+            reasons.push(Reason::Input { port: port.clone(), from, was, now });
         }
     }
     if reasons.is_empty() {
@@ -224,11 +199,7 @@ fn params(reasons: &mut Vec<Reason>, path: &str, was: &Value, now: &Value) {
                 params(reasons, &format!("{path}.{name}"), &value(before), &value(after));
             }
         }
-        _ if was != now => reasons.push(Reason::Param {
-            path: path.to_owned(),
-            was: was.clone(),
-            now: now.clone(),
-        }),
+        _ if was != now => reasons.push(Reason::Param { path: path.to_owned(), was: was.clone(), now: now.clone() }),
         _ => {}
     }
 }

@@ -38,13 +38,10 @@ impl<W: Write + Send> Subscriber for JsonLines<W> {
         if self.timed && matches!(event, Event::Progress { .. }) {
             return;
         }
-        let line = Line {
-            version: 1,
-            time: self.timed.then(|| jiff::Timestamp::now().to_string()),
-            event,
-        };
+        let line = Line { version: 1, time: self.timed.then(|| jiff::Timestamp::now().to_string()), event };
         // A record that cannot be written any more must not end the run that pays.
-        let _unwritten = serde_json::to_string(&line).is_ok_and(|line| writeln!(self.out, "{line}").and_then(|()| self.out.flush()).is_ok());
+        let _unwritten =
+            serde_json::to_string(&line).is_ok_and(|line| writeln!(self.out, "{line}").and_then(|()| self.out.flush()).is_ok());
     }
 }
 

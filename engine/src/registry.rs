@@ -109,10 +109,7 @@ impl<S: Stage> Kind for Erased<S> {
 
     fn run<'a>(&'a self, ctx: &'a Context, settled: &'a Settled, inputs: BTreeMap<String, Output>) -> RunFuture<'a> {
         Box::pin(async move {
-            let params = settled
-                .typed
-                .downcast_ref::<S::Params>()
-                .expect("params are settled by the kind that runs them");
+            let params = settled.typed.downcast_ref::<S::Params>().expect("params are settled by the kind that runs them");
             let inputs = S::Inputs::open(ctx.store(), inputs)?;
             Ok(S::run(ctx, params, inputs).await?.seal())
         })
@@ -168,11 +165,7 @@ impl Registry {
     /// Adds a public type of rows.
     #[must_use]
     pub fn row<R: Row>(mut self) -> Self {
-        self.rows.push(RowKind {
-            artifact: Type::dataset::<R>(),
-            name: R::NAME,
-            schema: schema::of::<R>,
-        });
+        self.rows.push(RowKind { artifact: Type::dataset::<R>(), name: R::NAME, schema: schema::of::<R> });
         self
     }
 

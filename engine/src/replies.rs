@@ -45,12 +45,7 @@ pub(crate) async fn reply<E: Effect>(ctx: &Context, unit: &E::Unit) -> Result<E:
     })
 }
 
-async fn fetch<E: Effect>(
-    ctx: &Context,
-    unit: &E::Unit,
-    digest: Digest,
-    called: &mut bool,
-) -> Result<Arc<[u8]>, StageError> {
+async fn fetch<E: Effect>(ctx: &Context, unit: &E::Unit, digest: Digest, called: &mut bool) -> Result<Arc<[u8]>, StageError> {
     let cache = ctx.store().cache();
     if !ctx.rebuys() {
         if let Some(bytes) = cache.reply(&digest)? {

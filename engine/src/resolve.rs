@@ -107,17 +107,9 @@ pub(crate) fn resolve(manifest: Manifest, registry: &Registry) -> Result<Pipelin
         mistakes: Vec::new(),
     };
     let sections = checker.sections(registry);
-    let settled: Vec<_> = manifest
-        .stages
-        .iter()
-        .map(|stage| checker.settle(stage, registry, &sections))
-        .collect();
-    let wires: Vec<_> = manifest
-        .stages
-        .iter()
-        .zip(&settled)
-        .map(|(stage, found)| checker.wires(stage, found.as_ref(), &settled))
-        .collect();
+    let settled: Vec<_> = manifest.stages.iter().map(|stage| checker.settle(stage, registry, &sections)).collect();
+    let wires: Vec<_> =
+        manifest.stages.iter().zip(&settled).map(|(stage, found)| checker.wires(stage, found.as_ref(), &settled)).collect();
     let order = checker.order(&wires);
     if !checker.mistakes.is_empty() {
         return Err(checker.mistakes);
@@ -128,19 +120,10 @@ pub(crate) fn resolve(manifest: Manifest, registry: &Registry) -> Result<Pipelin
         .zip(settled.into_iter().flatten())
         .zip(wires)
         .filter_map(|((declaration, found), wires)| {
-            Some(ResolvedStage {
-                name: declaration.name.clone(),
-                kind: found.kind,
-                settled: found.settled?,
-                wires,
-            })
+            Some(ResolvedStage { name: declaration.name.clone(), kind: found.kind, settled: found.settled?, wires })
         })
         .collect();
-    Ok(Pipeline {
-        manifest,
-        stages,
-        order,
-    })
+    Ok(Pipeline { manifest, stages, order })
 }
 
 /// A stage whose kind is known; its params may be wrong.
@@ -209,7 +192,11 @@ impl Checker<'_> {
         if !path.is_file() {
             self.mistakes.push(
                 self.manifest
-                    .mistake_at_value(at, "missing-file", format!("there is no file `{written}` (looked for `{}`)", path.display()))
+                    .mistake_at_value(
+                        at,
+                        "missing-file",
+                        format!("there is no file `{written}` (looked for `{}`)", path.display()),
+                    )
                     .help("paths in a manifest are relative to the manifest"),
             );
             return;
@@ -255,17 +242,13 @@ impl Checker<'_> {
                 None
             }
         };
-        Some(Found {
-            kind: Arc::clone(kind),
-            settled,
-        })
+        Some(Found { kind: Arc::clone(kind), settled })
     }
 
     fn param_mistakes(&mut self, at: &Path, mistakes: Vec<ParamMistake>) {
         for mistake in mistakes {
             let path = field_path(at, &mistake.field);
-            self.mistakes
-                .push(self.manifest.mistake_at_value(&path, "wrong-value", mistake.message).help(mistake.help));
+            self.mistakes.push(self.manifest.mistake_at_value(&path, "wrong-value", mistake.message).help(mistake.help));
         }
     }
 
@@ -315,11 +298,7 @@ impl Checker<'_> {
         });
         self.mistakes.push(
             self.manifest
-                .mistake_at_key(
-                    &stage.input_path(name),
-                    "unknown-port",
-                    format!("`{}` has no port `{name}`", stage.uses),
-                )
+                .mistake_at_key(&stage.input_path(name), "unknown-port", format!("`{}` has no port `{name}`", stage.uses))
                 .help(help),
         );
     }
@@ -343,11 +322,8 @@ impl Checker<'_> {
         let Some(producer) = self.manifest.stages.iter().position(|stage| stage.name == name) else {
             let names = self.manifest.stages.iter().map(|stage| stage.name.as_str());
             let help = did_you_mean(name, names).unwrap_or_else(|| "a file is written with `./` or `/` in front".to_owned());
-            self.mistakes.push(
-                self.manifest
-                    .mistake_at_value(&at, "unknown-stage", format!("there is no stage `{name}`"))
-                    .help(help),
-            );
+            self.mistakes
+                .push(self.manifest.mistake_at_value(&at, "unknown-stage", format!("there is no stage `{name}`")).help(help));
             return None;
         };
         let outputs = match all.get(producer) {
@@ -356,19 +332,12 @@ impl Checker<'_> {
             _ => return Some(Wire::Stage { stage: producer, port: output.unwrap_or_default().to_owned() }),
         };
         match choose(&outputs, output, wanted) {
-            Ok(port) => Some(Wire::Stage {
-                stage: producer,
-                port,
-            }),
+            Ok(port) => Some(Wire::Stage { stage: producer, port }),
             Err((code, message, help)) => {
                 let message = message.replace("STAGE", name);
-                self.mistakes
-                    .push(self.manifest.mistake_at_value(&at, code, message).help(help.replace("STAGE", name)));
+                self.mistakes.push(self.manifest.mistake_at_value(&at, code, message).help(help.replace("STAGE", name)));
                 // The edge still counts for cycles.
-                Some(Wire::Stage {
-                    stage: producer,
-                    port: String::new(),
-                })
+                Some(Wire::Stage { stage: producer, port: String::new() })
             }
         }
     }
@@ -468,7 +437,9 @@ fn choose(outputs: &[Port], named: Option<&str>, wanted: Option<&Port>) -> Resul
     let fit: Vec<_> = outputs.iter().filter(takes).collect();
     match (fit.as_slice(), outputs) {
         ([port], _) => Ok(port.name.clone()),
-        ([], [port]) => Err(("wrong-port-type", format!("{wants}, and `STAGE` gives a {}", port.artifact.name), fitting(outputs))),
+        ([], [port]) => {
+            Err(("wrong-port-type", format!("{wants}, and `STAGE` gives a {}", port.artifact.name), fitting(outputs)))
+        }
         ([], _) => Err(("wrong-port-type", format!("{wants}, and `STAGE` gives none"), fitting(outputs))),
         _ => Err((
             "ambiguous-port",

@@ -30,7 +30,8 @@ pub(crate) fn manifest(registry: &Registry) -> Value {
                     .map(|port| (port.name.clone(), json!({ "type": "string", "description": port.artifact.name })))
                     .collect();
                 let required: Vec<_> = ports.iter().filter(|port| !port.optional).map(|port| &port.name).collect();
-                wires = json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false });
+                wires =
+                    json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false });
             }
             json!({
                 "if": { "properties": { "uses": { "const": kind.name() } } },

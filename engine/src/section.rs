@@ -33,10 +33,7 @@ struct TypeKey(TypeId);
 impl Sections {
     /// Returns the section, or its default where the manifest has none.
     pub fn get<S: Section>(&self) -> Arc<S> {
-        self.0
-            .get(&TypeKey(TypeId::of::<S>()))
-            .and_then(|section| Arc::clone(section).downcast().ok())
-            .unwrap_or_default()
+        self.0.get(&TypeKey(TypeId::of::<S>())).and_then(|section| Arc::clone(section).downcast().ok()).unwrap_or_default()
     }
 }
 

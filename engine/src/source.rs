@@ -60,50 +60,28 @@ impl Source {
         let name = path.display().to_string();
         let refuse = |code, message: String, help: &str| {
             let empty = Self::plain(&name, "");
-            vec![Mistake {
-                source: Some(empty),
-                ..Mistake::new(code, message).help(help)
-            }]
+            vec![Mistake { source: Some(empty), ..Mistake::new(code, message).help(help) }]
         };
         if path.is_dir() {
-            return Err(refuse(
-                "not-a-file",
-                format!("`{name}` is a folder, not a file"),
-                "name a YAML file",
-            ));
+            return Err(refuse("not-a-file", format!("`{name}` is a folder, not a file"), "name a YAML file"));
         }
         let bytes = std::fs::read(path).map_err(|error| {
             let reason = match error.kind() {
                 std::io::ErrorKind::NotFound => "does not exist".to_owned(),
                 _ => format!("cannot be read: {error}"),
             };
-            refuse(
-                "missing-file",
-                format!("`{name}` {reason}"),
-                "check the path, which is relative to the current folder",
-            )
+            refuse("missing-file", format!("`{name}` {reason}"), "check the path, which is relative to the current folder")
         })?;
         if bytes.len() > MAX_BYTES {
-            let message = format!(
-                "`{name}` has {} bytes, more than the {MAX_BYTES} that are read",
-                bytes.len()
-            );
-            return Err(refuse(
-                "too-large",
-                message,
-                "keep data in files of its own and name them here",
-            ));
+            let message = format!("`{name}` has {} bytes, more than the {MAX_BYTES} that are read", bytes.len());
+            return Err(refuse("too-large", message, "keep data in files of its own and name them here"));
         }
         match std::str::from_utf8(&bytes) {
             Ok(text) => Self::parse(&name, text),
             Err(error) => {
                 let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
                 let byte = bytes[error.valid_up_to()];
-                Err(vec![binary(
-                    &name,
-                    &valid,
-                    &format!("the byte 0x{byte:02x} that is no UTF-8"),
-                )])
+                Err(vec![binary(&name, &valid, &format!("the byte 0x{byte:02x} that is no UTF-8"))])
             }
         }
     }
@@ -113,14 +91,8 @@ impl Source {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let plain = Self::plain(name, text);
         if text.len() > MAX_BYTES {
-            let message = format!(
-                "`{name}` has {} bytes, more than the {MAX_BYTES} that are read",
-                text.len()
-            );
-            return Err(vec![Mistake {
-                source: Some(plain),
-                ..Mistake::new("too-large", message)
-            }]);
+            let message = format!("`{name}` has {} bytes, more than the {MAX_BYTES} that are read", text.len());
+            return Err(vec![Mistake { source: Some(plain), ..Mistake::new("too-large", message) }]);
         }
         let control = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');
         if let Some((at, c)) = text.char_indices().find(|&(_, c)| control(c)) {
@@ -129,48 +101,24 @@ impl Source {
         }
         // YAML 1.1 breaks lines at these, YAML 1.2 does not: the two parsers would read two different files.
         if let Some(start) = text.find(['\u{2028}', '\u{2029}']) {
-            let mistake = Mistake::at(
-                &plain,
-                Span {
-                    start,
-                    end: start + 3,
-                },
-                "syntax",
-                "a Unicode line separator stands here",
-            );
-            return Err(vec![
-                mistake.help("write `\\u2028` in double quotes, or a line break"),
-            ]);
+            let mistake = Mistake::at(&plain, Span { start, end: start + 3 }, "syntax", "a Unicode line separator stands here");
+            return Err(vec![mistake.help("write `\\u2028` in double quotes, or a line break")]);
         }
         let (tree, mut mistakes) = spans::read(&plain);
         if mistakes.is_empty() && tree.is_empty() {
             let message = format!("`{name}` is empty");
-            mistakes.push(Mistake {
-                source: Some(plain.clone()),
-                ..Mistake::new("empty", message)
-            });
+            mistakes.push(Mistake { source: Some(plain.clone()), ..Mistake::new("empty", message) });
         }
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        let data =
-            serde_yaml::from_str::<Value>(text).map_err(|error| vec![refused(&plain, &error)])?;
-        Ok(Arc::new(Self {
-            name: name.to_owned(),
-            text: plain.text.clone(),
-            data: merged(data),
-            tree,
-        }))
+        let data = serde_yaml::from_str::<Value>(text).map_err(|error| vec![refused(&plain, &error)])?;
+        Ok(Arc::new(Self { name: name.to_owned(), text: plain.text.clone(), data: merged(data), tree }))
     }
 
     /// Wraps any text, without reading it, so that a mistake can show a place in it.
     pub fn plain(name: &str, text: &str) -> Arc<Self> {
-        Arc::new(Self {
-            name: name.to_owned(),
-            text: text.into(),
-            data: Value::Null,
-            tree: Tree::default(),
-        })
+        Arc::new(Self { name: name.to_owned(), text: text.into(), data: Value::Null, tree: Tree::default() })
     }
 
     /// Returns the data, merges applied.
@@ -197,45 +145,26 @@ impl Source {
 fn position(text: &str, offset: usize) -> Position {
     let before = &text[..text.floor_char_boundary(offset)];
     let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    Position {
-        line: before.matches('\n').count() + 1,
-        column: before[start..].chars().count() + 1,
-    }
+    Position { line: before.matches('\n').count() + 1, column: before[start..].chars().count() + 1 }
 }
 
 /// A file that is no text is never shown: its bytes could drive the terminal.
 fn binary(name: &str, before: &str, what: &str) -> Mistake {
     let Position { line, column } = position(before, before.len());
     let message = format!("`{name}` is not a text file: line {line}, column {column} has {what}");
-    Mistake {
-        source: Some(Source::plain(name, "")),
-        ..Mistake::new("binary", message)
-    }
-    .help("save the file as UTF-8 text")
+    Mistake { source: Some(Source::plain(name, "")), ..Mistake::new("binary", message) }.help("save the file as UTF-8 text")
 }
 
 /// What only the data parser refuses: rare forms that are valid YAML all the same.
 fn refused(source: &Arc<Source>, error: &serde_yaml::Error) -> Mistake {
     let offset = error.location().map_or(0, |location| {
-        let line = source
-            .text
-            .split_inclusive('\n')
-            .take(location.line().saturating_sub(1))
-            .map(str::len)
-            .sum::<usize>();
+        let line = source.text.split_inclusive('\n').take(location.line().saturating_sub(1)).map(str::len).sum::<usize>();
         let rest = source.text.get(line..).unwrap_or_default();
-        let column = rest
-            .char_indices()
-            .nth(location.column().saturating_sub(1))
-            .map_or(rest.len(), |(at, _)| at);
+        let column = rest.char_indices().nth(location.column().saturating_sub(1)).map_or(rest.len(), |(at, _)| at);
         line + column
     });
     let message = error.to_string();
-    let message = message
-        .split(" at line ")
-        .next()
-        .unwrap_or_default()
-        .to_owned();
+    let message = message.split(" at line ").next().unwrap_or_default().to_owned();
     syntax::syntax(source, offset, &message)
 }
 

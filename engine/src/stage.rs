@@ -79,11 +79,7 @@ pub struct Port {
 impl Port {
     /// A port that must be wired.
     pub fn required(name: &str, artifact: Type) -> Self {
-        Self {
-            name: name.to_owned(),
-            artifact,
-            optional: false,
-        }
+        Self { name: name.to_owned(), artifact, optional: false }
     }
 }
 
@@ -104,10 +100,7 @@ impl Ports for BTreeMap<String, Anything> {
     }
 
     fn open(store: &Store, sealed: BTreeMap<String, Output>) -> Result<Self, StageError> {
-        Ok(sealed
-            .into_iter()
-            .map(|(name, output)| (name, Anything::open(store, output)))
-            .collect())
+        Ok(sealed.into_iter().map(|(name, output)| (name, Anything::open(store, output))).collect())
     }
 
     fn seal(self) -> BTreeMap<String, Output> {
@@ -144,10 +137,7 @@ impl<A: Artifact> PortField for A {
 
 impl<A: Artifact> PortField for Option<A> {
     fn port(name: &str) -> Port {
-        Port {
-            optional: true,
-            ..A::port(name)
-        }
+        Port { optional: true, ..A::port(name) }
     }
 
     fn take(store: &Store, sealed: &mut BTreeMap<String, Output>, name: &str) -> Result<Self, StageError> {

@@ -67,11 +67,7 @@ impl EachRow for Stage {
 
     fn rows(&self, question: Question, _: Vec<Reply>) -> Result<Vec<Analysis>, StageError> {
         let (features, reasoning) = rules::analyse(&question.question);
-        Ok(vec![Analysis {
-            id: question.id,
-            features,
-            reasoning,
-        }])
+        Ok(vec![Analysis { id: question.id, features, reasoning }])
     }
 
     fn outputs(analyses: Dataset<Analysis>) -> Outputs {

@@ -74,11 +74,7 @@ impl EachRow for Stage {
             let (provider, name) = providers::split(asked).ok_or_else(unknown)?;
             let setting = params.providers.get(provider).ok_or_else(unknown)?;
             let kind = providers::find(setting).ok_or_else(unknown)?;
-            Ok(Model {
-                role: role.clone(),
-                asked: asked.clone(),
-                provider: (kind.open)(ctx, name, setting)?,
-            })
+            Ok(Model { role: role.clone(), asked: asked.clone(), provider: (kind.open)(ctx, name, setting)? })
         };
         let models = params.models.iter().map(open).collect::<Result<_, StageError>>()?;
         Ok((Self { models }, inputs.questions))

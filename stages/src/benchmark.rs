@@ -55,11 +55,7 @@ struct Shares {
 
 impl Default for Shares {
     fn default() -> Self {
-        Self {
-            train: 0.8,
-            validation: 0.0,
-            test: 0.2,
-        }
+        Self { train: 0.8, validation: 0.0, test: 0.2 }
     }
 }
 
@@ -80,11 +76,7 @@ impl engine::Stage for Stage {
     fn settle(params: Params, _: &Sections) -> Result<Params, Vec<ParamMistake>> {
         let mut mistakes = Vec::new();
         let mut mistake = |field: &str, message: String, help: String| {
-            mistakes.push(ParamMistake {
-                field: vec![field.to_owned()],
-                message,
-                help,
-            });
+            mistakes.push(ParamMistake { field: vec![field.to_owned()], message, help });
         };
         match (benchmarks::find(&params.name), &params.path) {
             (None, _) => mistake(
@@ -93,7 +85,11 @@ impl engine::Stage for Stage {
                 format!("the benchmarks are {}", benchmarks::names()),
             ),
             (Some(found), None) if found.reads_file => {
-                mistake("name", format!("benchmark `{}` reads a file, and none is named", found.name), "add `path: FILE`".to_owned());
+                mistake(
+                    "name",
+                    format!("benchmark `{}` reads a file, and none is named", found.name),
+                    "add `path: FILE`".to_owned(),
+                );
             }
             (Some(found), Some(_)) if !found.reads_file => {
                 mistake("path", format!("benchmark `{}` reads no file", found.name), "take `path:` out".to_owned());
@@ -119,12 +115,8 @@ impl engine::Stage for Stage {
     async fn run(ctx: &Context, params: &Params, _: Inputs) -> Result<Outputs, StageError> {
         let benchmark = benchmarks::find(&params.name)
             .ok_or_else(|| StageError::failed(format!("there is no benchmark `{}`", params.name)))?;
-        let settings = benchmarks::Settings {
-            path: params.path.as_ref(),
-            columns: &params.columns,
-            count: params.count,
-            seed: params.seed,
-        };
+        let settings =
+            benchmarks::Settings { path: params.path.as_ref(), columns: &params.columns, count: params.count, seed: params.seed };
         let drafts = (benchmark.load)(ctx, &settings)?;
         if drafts.is_empty() {
             return Err(StageError::failed("the benchmark has no questions").help("give a file with rows, or a `count` above 0"));
@@ -137,14 +129,9 @@ impl engine::Stage for Stage {
         }
         let texts: BTreeSet<_> = questions.iter().map(|question| normalised(&question.question)).collect();
         if texts.len() < questions.len() {
-            ctx.warn(format!(
-                "{} questions are asked more than once; each text is in one split",
-                questions.len() - texts.len()
-            ));
+            ctx.warn(format!("{} questions are asked more than once; each text is in one split", questions.len() - texts.len()));
         }
-        Ok(Outputs {
-            questions: Dataset::write(ctx, questions)?,
-        })
+        Ok(Outputs { questions: Dataset::write(ctx, questions)? })
     }
 }
 
@@ -195,11 +182,7 @@ mod tests {
 
     #[test]
     fn equal_questions_are_in_one_split_and_shares_are_kept() {
-        let shares = Shares {
-            train: 0.5,
-            validation: 0.25,
-            test: 0.25,
-        };
+        let shares = Shares { train: 0.5, validation: 0.25, test: 0.25 };
         let mut counts = BTreeMap::new();
         for number in 0..4000 {
             *counts.entry(split(&normalised(&format!("What is {number}?")), &shares)).or_insert(0) += 1;

@@ -27,7 +27,8 @@ impl<T: Row> ById<T> {
     /// Returns the row of this id.
     pub fn get(&self, id: &str) -> Result<&T, StageError> {
         self.rows.get(id).ok_or_else(|| {
-            StageError::failed(format!("there is no {} with the id `{id}`", self.noun)).help("wire datasets that come from the same questions")
+            StageError::failed(format!("there is no {} with the id `{id}`", self.noun))
+                .help("wire datasets that come from the same questions")
         })
     }
 

@@ -92,10 +92,7 @@ impl<'de> Deserialize<'de> for Out {
             }
 
             fn visit_str<E>(self, path: &str) -> Result<Out, E> {
-                Ok(Out {
-                    path: path.to_owned(),
-                    r#type: FILE.to_owned(),
-                })
+                Ok(Out { path: path.to_owned(), r#type: FILE.to_owned() })
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Out, A::Error> {
@@ -173,7 +170,11 @@ impl engine::Stage for Stage {
                 mistake(&["out", name], format!("`{name}` cannot be a variable"), "use letters, digits and `_`");
             }
             if kind(&out.r#type).is_none() {
-                mistake(&["out", name, "type"], format!("there is no type `{}`", out.r#type), "write `file`, or `dataset<question>` or another of the row types of `fingerpost schema`");
+                mistake(
+                    &["out", name, "type"],
+                    format!("there is no type `{}`", out.r#type),
+                    "write `file`, or `dataset<question>` or another of the row types of `fingerpost schema`",
+                );
             }
         }
         if !mistakes.is_empty() {
@@ -275,7 +276,8 @@ async fn execute(params: &Params, folder: &std::path::Path, variables: &BTreeMap
     }
     let lines: Vec<_> = words.trim_end().lines().collect();
     let last = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
-    Err(StageError::failed(format!("the command ended with {}\n{last}", output.status)).help("mend the command, and run again: what came before is kept"))
+    Err(StageError::failed(format!("the command ended with {}\n{last}", output.status))
+        .help("mend the command, and run again: what came before is kept"))
 }
 
 /// Puts paths in the place of `$name` and `${name}`; longer names first, so that `$rows2` is not `$rows` and a 2.

@@ -60,18 +60,15 @@ pub struct Stage;
 impl engine::Stage for Stage {
     const KIND: &'static str = "evaluate";
     const VERSION: u32 = 1;
-    const SUMMARY: &'static str = "measures the router on held-out questions, beside single models, mixes, the oracle and cheap routers";
+    const SUMMARY: &'static str =
+        "measures the router on held-out questions, beside single models, mixes, the oracle and cheap routers";
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;
 
     fn settle(params: Params, sections: &Sections) -> Result<Params, Vec<ParamMistake>> {
         let prices = if params.prices.0.is_empty() { (*sections.get::<Prices>()).clone() } else { params.prices };
-        Ok(Params {
-            policies: params.policies.or_section(sections)?,
-            prices,
-            ..params
-        })
+        Ok(Params { policies: params.policies.or_section(sections)?, prices, ..params })
     }
 
     async fn run(ctx: &Context, params: &Params, inputs: Inputs) -> Result<Outputs, StageError> {
@@ -99,13 +96,12 @@ impl engine::Stage for Stage {
         let own_cost = params.prices.0.get(OWN).map(|price| usages.iter().map(|usage| price.cost(usage)).sum());
         ctx.check()?;
 
-        let policies = params.policies.0.iter().map(|policy| measures::Policy {
-            name: policy.name.clone(),
-            model: policy.model.clone(),
-        });
+        let policies =
+            params.policies.0.iter().map(|policy| measures::Policy { name: policy.name.clone(), model: policy.model.clone() });
         let policies: Vec<_> = policies.collect();
-        let metrics = measures::evaluate(&policies, &params.policies.roles(), &cases.train, &cases.test, &decisions, own_cost, params.seed)
-            .map_err(StageError::failed)?;
+        let metrics =
+            measures::evaluate(&policies, &params.policies.roles(), &cases.train, &cases.test, &decisions, own_cost, params.seed)
+                .map_err(StageError::failed)?;
         ctx.say(headline(&metrics, &params.policies.roles()));
         for note in &metrics.notes {
             ctx.warn(note.as_str());
@@ -122,10 +118,7 @@ impl engine::Stage for Stage {
                 usage,
             }
         });
-        Ok(Outputs {
-            metrics: Metrics::write(ctx, &metrics)?,
-            predictions: Dataset::write(ctx, predictions)?,
-        })
+        Ok(Outputs { metrics: Metrics::write(ctx, &metrics)?, predictions: Dataset::write(ctx, predictions)? })
     }
 }
 
@@ -150,11 +143,7 @@ impl Cases {
             let verdict = verdict?;
             verdicts.insert((verdict.id, verdict.model), verdict.verdict);
         }
-        let mut cases = Self {
-            train: Vec::new(),
-            test: Vec::new(),
-            verdicts,
-        };
+        let mut cases = Self { train: Vec::new(), test: Vec::new(), verdicts };
         for label in inputs.labels.rows()? {
             let label = label?;
             let case = Case {

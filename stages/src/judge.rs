@@ -60,20 +60,18 @@ impl EachRow for Stage {
 
     fn settle(params: Params, _: &Sections) -> Result<Params, Vec<ParamMistake>> {
         let mistake = |field: &str, message: String, help: &str| {
-            Err(vec![ParamMistake {
-                field: vec![field.to_owned()],
-                message,
-                help: help.to_owned(),
-            }])
+            Err(vec![ParamMistake { field: vec![field.to_owned()], message, help: help.to_owned() }])
         };
         match (find(&params), &params.file) {
             (None, _) => {
                 let names = judges::ALL.map(|kind| kind.name).join(", ");
                 mistake("judge", format!("there is no judge `{}`", params.judge), &format!("the judges are {names}"))
             }
-            (Some(kind), None) if kind.reads_file => {
-                mistake("judge", format!("judge `{}` reads verdicts from a file, and none is named", kind.name), "add `file: PATH`")
-            }
+            (Some(kind), None) if kind.reads_file => mistake(
+                "judge",
+                format!("judge `{}` reads verdicts from a file, and none is named", kind.name),
+                "add `file: PATH`",
+            ),
             (Some(kind), Some(_)) if !kind.reads_file => {
                 mistake("file", format!("judge `{}` reads no file", kind.name), "take `file:` out, or use `judge: recorded`")
             }
@@ -90,11 +88,7 @@ impl EachRow for Stage {
 
     fn open(ctx: &Context, params: &Params, inputs: Inputs) -> Result<(Self, Dataset<Answer>), StageError> {
         let kind = find(params).ok_or_else(|| StageError::failed(format!("there is no judge `{}`", params.judge)))?;
-        let settings = judges::Settings {
-            file: params.file.as_ref(),
-            tolerance: params.tolerance,
-            idk: &params.idk,
-        };
+        let settings = judges::Settings { file: params.file.as_ref(), tolerance: params.tolerance, idk: &params.idk };
         let stage = Self {
             judge: (kind.open)(ctx, &settings)?,
             questions: ById::read(&inputs.questions, "question", |question| &question.id)?,
@@ -112,19 +106,16 @@ impl EachRow for Stage {
             Outcome::Ok => self.judge.grade(question, &answer)?,
             Outcome::Refused => (Grade::Idk, "refused".to_owned()),
             Outcome::Error => {
-                return Err(StageError::failed(format!("the answer of `{}` to question `{}` is an error", answer.model, answer.id))
-                    .help("mend what the provider says, and run again"));
+                return Err(StageError::failed(format!(
+                    "the answer of `{}` to question `{}` is an error",
+                    answer.model, answer.id
+                ))
+                .help("mend what the provider says, and run again"));
             }
             // No answer to judge: such a question is no example, and counts as incorrect where it is measured.
             Outcome::Truncated | Outcome::Blocked | Outcome::Empty | Outcome::ModelSwapped => return Ok(Vec::new()),
         };
-        Ok(vec![Verdict {
-            id: answer.id,
-            model: answer.model,
-            verdict,
-            reason,
-            split: question.split,
-        }])
+        Ok(vec![Verdict { id: answer.id, model: answer.model, verdict, reason, split: question.split }])
     }
 
     fn outputs(verdicts: Dataset<Verdict>) -> Outputs {

@@ -83,13 +83,7 @@ impl engine::Stage for Stage {
                 .get(&cell)
                 .cloned()
                 .ok_or_else(|| StageError::failed(format!("no policy is given for `{cell}`")).help("add it to `matrix`"))?;
-            labels.push(Label {
-                id,
-                verdicts,
-                cell,
-                policy,
-                split,
-            });
+            labels.push(Label { id, verdicts, cell, policy, split });
         }
         if missing > 0 {
             ctx.warn(format!("{missing} questions have no verdict on some model, and no label"));
@@ -98,8 +92,6 @@ impl engine::Stage for Stage {
             return Err(StageError::failed("no question has a verdict on every model that a policy sends to")
                 .help(format!("the policies send to {}; are these the roles in `models`?", roles.join(", "))));
         }
-        Ok(Outputs {
-            labels: Dataset::write(ctx, labels)?,
-        })
+        Ok(Outputs { labels: Dataset::write(ctx, labels)? })
     }
 }

@@ -45,9 +45,9 @@ mod rules;
 pub mod score;
 mod sections;
 mod sft;
-mod training;
 pub mod tokenizer;
 pub mod train;
+mod training;
 
 use engine::{Each, Registry, Template};
 
@@ -70,12 +70,6 @@ pub fn registry() -> Registry {
 const PRICES: (&str, &str) = ("prices.yaml", include_str!("../../pipelines/prices.yaml"));
 
 const TEMPLATES: [Template; 2] = [
-    Template {
-        name: "quickstart",
-        files: &[("quickstart.yaml", include_str!("../../pipelines/quickstart.yaml")), PRICES],
-    },
-    Template {
-        name: "recorded",
-        files: &[("recorded.yaml", include_str!("../../pipelines/recorded.yaml")), PRICES],
-    },
+    Template { name: "quickstart", files: &[("quickstart.yaml", include_str!("../../pipelines/quickstart.yaml")), PRICES] },
+    Template { name: "recorded", files: &[("recorded.yaml", include_str!("../../pipelines/recorded.yaml")), PRICES] },
 ];

@@ -62,10 +62,7 @@ impl engine::Stage for Stage {
                 }]);
             }
         }
-        Ok(Params {
-            policies: params.policies.or_section(sections)?,
-            ..params
-        })
+        Ok(Params { policies: params.policies.or_section(sections)?, ..params })
     }
 
     async fn run(ctx: &Context, params: &Params, inputs: Inputs) -> Result<Outputs, StageError> {
@@ -78,12 +75,7 @@ impl engine::Stage for Stage {
             if label.split != Split::Train {
                 continue;
             }
-            let case = Case {
-                params,
-                question: questions.get(&label.id)?,
-                analysis: analyses.get(&label.id)?,
-                label: &label,
-            };
+            let case = Case { params, question: questions.get(&label.id)?, analysis: analyses.get(&label.id)?, label: &label };
             sft.push(case.sft(Form::Reasoned));
             if case.drawn("direct") < params.direct {
                 sft.push(case.sft(Form::Direct));
@@ -91,12 +83,11 @@ impl engine::Stage for Stage {
             dpo.extend(case.dpo());
         }
         if sft.is_empty() {
-            return Err(StageError::failed("no labelled question is in the `train` split").help("give the benchmark more questions"));
+            return Err(
+                StageError::failed("no labelled question is in the `train` split").help("give the benchmark more questions")
+            );
         }
-        Ok(Outputs {
-            sft: Dataset::write(ctx, sft)?,
-            dpo: Dataset::write(ctx, dpo)?,
-        })
+        Ok(Outputs { sft: Dataset::write(ctx, sft)?, dpo: Dataset::write(ctx, dpo)? })
     }
 }
 

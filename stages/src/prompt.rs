@@ -1,10 +1,7 @@
 //! Policies and a question → what a router is asked and what it is to say. One version of the words, `router@1`, for training,
 //! evaluation and serving alike; a released version is never edited.
 
-use crate::{
-    rows::Message,
-    sections::Policies,
-};
+use crate::{rows::Message, sections::Policies};
 
 /// The version that checkpoints name.
 pub const VERSION: &str = "router@1";
@@ -24,10 +21,7 @@ pub fn prompt(policies: &Policies, question: &str, form: Form) -> Vec<Message> {
         Form::Direct => "Answer with the policy only.",
         Form::Reasoned => "Think, then answer with the policy.",
     };
-    vec![
-        Message::new("system", format!("{}\n{ask}", routes(policies))),
-        Message::new("user", question),
-    ]
+    vec![Message::new("system", format!("{}\n{ask}", routes(policies))), Message::new("user", question)]
 }
 
 /// The router's turn.

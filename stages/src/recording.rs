@@ -60,8 +60,9 @@ pub fn lines<'a>(
     Ok(reader.lines().enumerate().filter_map(|(index, line)| match line {
         Ok(line) if line.trim().is_empty() => None,
         Ok(line) => Some(Ok((index + 1, line))),
-        Err(error) => Some(Err(StageError::failed(format!("`{}`, line {}: {error}", file.name(), index + 1))
-            .help("the file must be UTF-8 text"))),
+        Err(error) => Some(Err(
+            StageError::failed(format!("`{}`, line {}: {error}", file.name(), index + 1)).help("the file must be UTF-8 text")
+        )),
     }))
 }
 

@@ -5,7 +5,10 @@ use std::path::Path;
 use engine::StageError;
 use serde::{Deserialize, Serialize};
 
-use crate::{prompt, sections::{Policies, Policy}};
+use crate::{
+    prompt,
+    sections::{Policies, Policy},
+};
 
 const FILE: &str = "router.json";
 
@@ -36,11 +39,7 @@ impl Router {
             model: policy.model.clone(),
             description: policy.description.clone(),
         };
-        Self {
-            version: 1,
-            prompt: prompt::VERSION.to_owned(),
-            policies: policies.0.iter().map(entry).collect(),
-        }
+        Self { version: 1, prompt: prompt::VERSION.to_owned(), policies: policies.0.iter().map(entry).collect() }
     }
 
     /// The policies.
@@ -63,12 +62,17 @@ impl Router {
     ///
     /// Errors: the checkpoint is no router, or one whose prompt this program does not have.
     pub fn load(folder: &Path) -> Result<Self, StageError> {
-        let text = std::fs::read_to_string(folder.join(FILE))
-            .map_err(|error| StageError::failed(format!("the checkpoint is no router: `{FILE}`: {error}")).help("train one with `uses: sft`"))?;
+        let text = std::fs::read_to_string(folder.join(FILE)).map_err(|error| {
+            StageError::failed(format!("the checkpoint is no router: `{FILE}`: {error}")).help("train one with `uses: sft`")
+        })?;
         let router: Self = serde_json::from_str(&text).map_err(|error| StageError::failed(format!("`{FILE}`: {error}")))?;
         if router.prompt != prompt::VERSION {
-            return Err(StageError::failed(format!("the checkpoint was trained with prompt `{}`, and this program has `{}`", router.prompt, prompt::VERSION))
-                .help("train it again"));
+            return Err(StageError::failed(format!(
+                "the checkpoint was trained with prompt `{}`, and this program has `{}`",
+                router.prompt,
+                prompt::VERSION
+            ))
+            .help("train it again"));
         }
         Ok(router)
     }

@@ -188,10 +188,7 @@ pub struct Message {
 impl Message {
     /// A turn of the given role.
     pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
-        Self {
-            role: role.into(),
-            content: content.into(),
-        }
+        Self { role: role.into(), content: content.into() }
     }
 }
 

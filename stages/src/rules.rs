@@ -20,8 +20,30 @@ const TOPICS: [(&str, &[&str]); 12] = [
     ("roots", &["root", "√"]),
     ("powers", &["power", "squared", "cubed", "^", "raised", "²", "³"]),
     ("percentages", &["%", "percent", "percentage"]),
-    ("units", &["convert", "km", "metres", "miles", "kg", "grams", "pounds", "litres", "inches", "feet", "hours", "minutes", "seconds"]),
-    ("dates", &["date", "days", "weeks", "monday", "january", "february", "march", "april", "june", "july", "august", "september", "october", "november", "december"]),
+    (
+        "units",
+        &["convert", "km", "metres", "miles", "kg", "grams", "pounds", "litres", "inches", "feet", "hours", "minutes", "seconds"],
+    ),
+    (
+        "dates",
+        &[
+            "date",
+            "days",
+            "weeks",
+            "monday",
+            "january",
+            "february",
+            "march",
+            "april",
+            "june",
+            "july",
+            "august",
+            "september",
+            "october",
+            "november",
+            "december",
+        ],
+    ),
     ("comparisons", &["than"]),
     ("shares", &["each"]),
     ("parts", &["half", "twice", "double", "third", "quarter"]),
@@ -46,10 +68,7 @@ pub fn analyse(question: &str) -> (BTreeMap<String, Value>, String) {
         (true, true) => Some("times after plus"),
         (true, false) => Some("in order"),
     };
-    let topic = TOPICS
-        .iter()
-        .find(|(_, shows)| words.iter().any(|word| shows.contains(&word.as_str())))
-        .map(|(topic, _)| *topic);
+    let topic = TOPICS.iter().find(|(_, shows)| words.iter().any(|word| shows.contains(&word.as_str()))).map(|(topic, _)| *topic);
     let mut facts = Vec::new();
     if numbers.is_empty() {
         facts.push(format!("{} words", words.len()));

@@ -155,7 +155,8 @@ mod tests {
                 let batch = Batch::new(&[&Row::new(ids, vec![tokens.clone()])]);
                 let table = activation::log_softmax(checkpoint.model.logits(&batch), 1).into_data().try_to_vec::<f32>().unwrap();
                 let size = tokenizer.size();
-                let expected: f64 = tokens.iter().enumerate().map(|(at, &token)| f64::from(table[at * size + token as usize])).sum();
+                let expected: f64 =
+                    tokens.iter().enumerate().map(|(at, &token)| f64::from(table[at * size + token as usize])).sum();
                 assert!((score - expected).abs() < 1e-4, "{score} {expected}");
             }
         }

@@ -26,15 +26,16 @@ impl engine::Stage for Stage {
     type Outputs = Outputs;
 
     fn settle(params: SftSettings, sections: &Sections) -> Result<SftSettings, Vec<ParamMistake>> {
-        Ok(SftSettings {
-            policies: params.policies.or_section(sections)?,
-            ..params
-        })
+        Ok(SftSettings { policies: params.policies.or_section(sections)?, ..params })
     }
 
     async fn run(ctx: &Context, settings: &SftSettings, inputs: Inputs) -> Result<Outputs, StageError> {
         let rows = inputs.examples.rows()?.collect::<Result<Vec<_>, _>>()?;
-        let texts: Vec<_> = rows.iter().flat_map(|row| row.prompt.iter().chain(&row.completion)).map(|Message { content, .. }| content.clone()).collect();
+        let texts: Vec<_> = rows
+            .iter()
+            .flat_map(|row| row.prompt.iter().chain(&row.completion))
+            .map(|Message { content, .. }| content.clone())
+            .collect();
         let tokenizer = Tokenizer::train(texts.into_iter(), settings.new.vocab_size).map_err(StageError::failed)?;
         let start = models::Checkpoint::new(&settings.new, tokenizer, settings.seed).map_err(StageError::failed)?;
         let trained = train::sft(start, &rows, settings, &mut observe(ctx)).map_err(crate::training::failed)?;

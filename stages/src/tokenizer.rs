@@ -207,7 +207,11 @@ mod tests {
     use super::*;
 
     fn texts() -> Vec<String> {
-        let mut texts = vec!["<routes><route name=\"A_Query\">plain facts</route><route name=\"B\">hard ones</route></routes>".to_owned(); 30];
+        let mut texts = vec![
+            "<routes><route name=\"A_Query\">plain facts</route><route name=\"B\">hard ones</route></routes>"
+                .to_owned();
+            30
+        ];
         texts.extend((0..200).map(|number| format!("what is {number} plus {}? Policy: A_Query", number * 37 % 1000)));
         texts
     }

@@ -49,9 +49,6 @@ pub fn finish(ctx: &Context, trained: &Trained, router: &Router) -> Result<(Chec
     std::fs::create_dir_all(&folder)?;
     trained.checkpoint.save(&folder).map_err(StageError::failed)?;
     router.save(&folder)?;
-    let report = Report {
-        summary: &trained.summary,
-        last: &BTreeMap::new(),
-    };
+    let report = Report { summary: &trained.summary, last: &BTreeMap::new() };
     Ok((Checkpoint::keep(ctx, &folder)?, Metrics::write(ctx, &report)?))
 }

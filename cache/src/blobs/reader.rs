@@ -37,20 +37,10 @@ impl BlobReader {
         let stored = blobs.find(digest).ok_or_else(|| blobs.missing(digest))?;
         let open = || -> io::Result<Source> {
             let file = File::open(&stored.path)?;
-            Ok(if stored.packed {
-                Source::Packed(Box::new(Decoder::new(file)?))
-            } else {
-                Source::Plain(file)
-            })
+            Ok(if stored.packed { Source::Packed(Box::new(Decoder::new(file)?)) } else { Source::Plain(file) })
         };
         match open() {
-            Ok(source) => Ok(Self {
-                blobs,
-                digest: *digest,
-                path: stored.path,
-                source,
-                state: State::Reading(Box::default()),
-            }),
+            Ok(source) => Ok(Self { blobs, digest: *digest, path: stored.path, source, state: State::Reading(Box::default()) }),
             // It was removed or set aside since it was found.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(blobs.missing(digest)),
             Err(error) => Err(CacheError::io("read", &stored.path, error)),
@@ -90,11 +80,7 @@ impl Read for BlobReader {
                 Ok(count)
             }
             // An error without a number is not the system's but zstd's, which met bytes that it never wrote.
-            Err(error)
-                if error.raw_os_error().is_none() && error.kind() != io::ErrorKind::Interrupted =>
-            {
-                Err(self.damaged())
-            }
+            Err(error) if error.raw_os_error().is_none() && error.kind() != io::ErrorKind::Interrupted => Err(self.damaged()),
             Err(error) => Err(error),
         }
     }

@@ -11,34 +11,17 @@ pub(crate) fn blobs() -> (tempfile::TempDir, Arc<Blobs>) {
     let scratch = tempfile::tempdir().unwrap();
     let folder = Folder::open(scratch.path()).unwrap();
     let presence = Presence::announce(&folder).unwrap();
-    (
-        scratch,
-        Arc::new(Blobs {
-            folder,
-            presence,
-            damage: DamageList::default(),
-        }),
-    )
+    (scratch, Arc::new(Blobs { folder, presence, damage: DamageList::default() }))
 }
 
 /// Bytes that do not pack.
 fn noise(length: usize) -> Vec<u8> {
-    (0_u64..)
-        .flat_map(|i| *Digest::of(&i.to_le_bytes()).as_bytes())
-        .take(length)
-        .collect()
+    (0_u64..).flat_map(|i| *Digest::of(&i.to_le_bytes()).as_bytes()).take(length).collect()
 }
 
 /// Contents on both sides of every decision: empty, small, at the edge of the head, large; packing or not.
 fn contents() -> Vec<(Vec<u8>, bool)> {
-    let text = |length: usize| {
-        b"the quick brown fox "
-            .iter()
-            .copied()
-            .cycle()
-            .take(length)
-            .collect::<Vec<u8>>()
-    };
+    let text = |length: usize| b"the quick brown fox ".iter().copied().cycle().take(length).collect::<Vec<u8>>();
     let mut contents = vec![(Vec::new(), false)];
     for length in [1000, 128 * 1024 - 1, 128 * 1024, 128 * 1024 + 1, 1_000_000] {
         contents.extend([(text(length), true), (noise(length), false)]);
@@ -68,10 +51,7 @@ fn pieces_make_the_same_blob() {
         for piece in bytes.chunks(777) {
             writer.write_all(piece).unwrap();
         }
-        assert_eq!(
-            writer.finish().unwrap(),
-            (Digest::of(&bytes), bytes.len() as u64)
-        );
+        assert_eq!(writer.finish().unwrap(), (Digest::of(&bytes), bytes.len() as u64));
         assert_eq!(blobs.read(&Digest::of(&bytes)).unwrap(), bytes);
     }
 }
@@ -89,10 +69,7 @@ fn a_writer_that_is_dropped_leaves_nothing() {
 
 #[test]
 fn a_damaged_blob_is_set_aside_and_not_served() {
-    for (bytes, _) in contents()
-        .into_iter()
-        .filter(|(bytes, _)| !bytes.is_empty())
-    {
+    for (bytes, _) in contents().into_iter().filter(|(bytes, _)| !bytes.is_empty()) {
         for (what, damage) in [
             (
                 "flipped",
@@ -114,31 +91,14 @@ fn a_damaged_blob_is_set_aside_and_not_served() {
             let (scratch, blobs) = blobs();
             let digest = blobs.put(&bytes).unwrap();
             let stored = blobs.find(&digest).unwrap();
-            let mut file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .open(&stored.path)
-                .unwrap();
+            let mut file = OpenOptions::new().read(true).write(true).open(&stored.path).unwrap();
             damage(&mut file, stored.bytes);
 
             let copy = scratch.path().join("copy");
-            assert!(
-                matches!(
-                    blobs.copy_to(&digest, &copy),
-                    Err(CacheError::Damaged { .. })
-                ),
-                "{what}"
-            );
+            assert!(matches!(blobs.copy_to(&digest, &copy), Err(CacheError::Damaged { .. })), "{what}");
             assert!(!copy.exists());
-            assert!(
-                matches!(blobs.read(&digest), Err(CacheError::Missing { .. })),
-                "{what}: it was set aside"
-            );
-            assert_eq!(
-                fs::read_dir(blobs.folder.damaged()).unwrap().count(),
-                1,
-                "{what}"
-            );
+            assert!(matches!(blobs.read(&digest), Err(CacheError::Missing { .. })), "{what}: it was set aside");
+            assert_eq!(fs::read_dir(blobs.folder.damaged()).unwrap().count(), 1, "{what}");
             assert_eq!(blobs.damage.take().len(), 1);
 
             // What computes it again puts it back.
@@ -157,9 +117,7 @@ fn a_reader_of_a_damaged_blob_ends_in_an_error_that_says_so() {
     for _ in 0..2 {
         let error = reader.read_to_end(&mut Vec::new()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidData);
-        assert!(
-            matches!(CacheError::inside(&error), Some(CacheError::Damaged { digest: named, .. }) if *named == digest)
-        );
+        assert!(matches!(CacheError::inside(&error), Some(CacheError::Damaged { digest: named, .. }) if *named == digest));
     }
     assert!(!blobs.check(&digest).unwrap());
 }

@@ -37,15 +37,8 @@ enum Sink {
 impl BlobWriter {
     pub(crate) fn new(blobs: Arc<Blobs>) -> Result<Self, CacheError> {
         let folder = &blobs.presence.temporary;
-        let file = NamedTempFile::new_in(folder)
-            .map_err(|error| CacheError::io("write into", folder, error))?;
-        Ok(Self {
-            blobs,
-            hasher: Hasher::new(),
-            bytes: 0,
-            head: Vec::new(),
-            sink: Some(Sink::Undecided(file)),
-        })
+        let file = NamedTempFile::new_in(folder).map_err(|error| CacheError::io("write into", folder, error))?;
+        Ok(Self { blobs, hasher: Hasher::new(), bytes: 0, head: Vec::new(), sink: Some(Sink::Undecided(file)) })
     }
 
     /// Stores what was written, durably, and returns its digest and its size in bytes.
@@ -70,18 +63,10 @@ impl BlobWriter {
             folder::make(fan)?;
             folder::sync(&self.blobs.folder.blobs())?;
         }
-        let sink = self
-            .sink
-            .ok_or_else(broken)
-            .and_then(|sink| sink.decide(&self.head))
-            .map_err(failed)?;
+        let sink = self.sink.ok_or_else(broken).and_then(|sink| sink.decide(&self.head)).map_err(failed)?;
         let (file, path) = match sink {
             Sink::Undecided(file) => (file, &plain),
-            Sink::Plain(file) => (
-                file.into_inner()
-                    .map_err(|error| failed(error.into_error()))?,
-                &plain,
-            ),
+            Sink::Plain(file) => (file.into_inner().map_err(|error| failed(error.into_error()))?, &plain),
             Sink::Packed(encoder) => (encoder.finish().map_err(failed)?, &packed),
         };
         file.as_file().sync_all().map_err(failed)?;

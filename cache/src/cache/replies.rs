@@ -43,10 +43,7 @@ impl Cache {
             return self.store.writer.claim(units).await;
         }
         let replies = self.replies(&units)?;
-        Ok(replies
-            .into_iter()
-            .map(|reply| reply.map_or(Claim::Ours, Claim::Known))
-            .collect())
+        Ok(replies.into_iter().map(|reply| reply.map_or(Claim::Ours, Claim::Known)).collect())
     }
 
     /// Waits while another process holds a unit: `Known` when its reply came, `Ours` when it was given back or its process died.
@@ -57,10 +54,7 @@ impl Cache {
             if let Some(reply) = self.reply(&unit)? {
                 return Ok(Claim::Known(reply));
             }
-            let holder = self
-                .store
-                .memo
-                .with(|opened| Ok(claims::holder(opened, &*opened.env.read_txn()?, &unit)?))?;
+            let holder = self.store.memo.with(|opened| Ok(claims::holder(opened, &*opened.env.read_txn()?, &unit)?))?;
             if !holder.is_some_and(|owner| owner.is_alive(&self.store.blobs.folder)) {
                 match self.claim(vec![unit]).await?.pop() {
                     Some(Claim::Theirs(_)) | None => {}
@@ -81,9 +75,7 @@ impl Cache {
             // It may be written to a file, which takes too long for a thread that others wait for.
             let blobs = Arc::clone(&self.store.blobs);
             let encode = move || value::encode(Table::Replies, &unit, &reply, now(), &blobs);
-            tokio::task::spawn_blocking(encode)
-                .await
-                .map_err(|_| CacheError::Closed)??
+            tokio::task::spawn_blocking(encode).await.map_err(|_| CacheError::Closed)??
         } else {
             value::encode(Table::Replies, &unit, &reply, now(), &self.store.blobs)?
         };
@@ -95,12 +87,7 @@ impl Cache {
         if self.mode != Mode::ReadWrite {
             return Ok(());
         }
-        self.store
-            .writer
-            .release(units)
-            .await
-            .map_err(|_| CacheError::Closed)?
-            .map(|_| ())
+        self.store.writer.release(units).await.map_err(|_| CacheError::Closed)?.map(|_| ())
     }
 
     /// Gives units back without waiting until that is done, as a `Drop` must.

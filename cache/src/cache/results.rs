@@ -40,13 +40,7 @@ impl Cache {
     }
 
     /// Remembers what a stage made, why, and that it was the stage's last: one durable transaction.
-    pub fn record(
-        &self,
-        preimage: &Preimage,
-        result: &StageResult,
-        manifest: &str,
-        stage: &str,
-    ) -> Result<(), CacheError> {
+    pub fn record(&self, preimage: &Preimage, result: &StageResult, manifest: &str, stage: &str) -> Result<(), CacheError> {
         if !self.mode.writes() {
             return Ok(());
         }
@@ -58,9 +52,7 @@ impl Cache {
             self.use_of(&key)?,
             (Table::History, history, last),
         ];
-        self.store
-            .memo
-            .change(&puts, &[(Table::Partials, *key.digest())])
+        self.store.memo.change(&puts, &[(Table::Partials, *key.digest())])
     }
 
     /// Returns what a key is the digest of.
@@ -70,13 +62,7 @@ impl Cache {
 
     /// Forgets a result, so that its stage runs again. Its blobs stay until they are collected.
     pub fn forget(&self, key: &Key) -> Result<(), CacheError> {
-        self.store.memo.change(
-            &[],
-            &[
-                (Table::Results, *key.digest()),
-                (Table::Partials, *key.digest()),
-            ],
-        )
+        self.store.memo.change(&[], &[(Table::Results, *key.digest()), (Table::Partials, *key.digest())])
     }
 
     /// Returns the key that a stage of a manifest had last.
@@ -105,11 +91,7 @@ impl Cache {
                 puts.push((Table::History, history, last));
             }
         }
-        if puts.is_empty() {
-            Ok(())
-        } else {
-            self.store.memo.change(&puts, &[])
-        }
+        if puts.is_empty() { Ok(()) } else { self.store.memo.change(&puts, &[]) }
     }
 
     /// Returns how far a stage got before; `None` where nothing is remembered or a blob of it is gone.
@@ -133,10 +115,7 @@ impl Cache {
         self.store.memo.change(&[entry], &[])
     }
 
-    fn all_there<'a>(
-        &self,
-        outputs: impl IntoIterator<Item = &'a Output>,
-    ) -> Result<bool, CacheError> {
+    fn all_there<'a>(&self, outputs: impl IntoIterator<Item = &'a Output>) -> Result<bool, CacheError> {
         for output in outputs {
             let Some(digests) = self.store.blobs.needed(output)? else {
                 return Ok(false);
@@ -153,31 +132,16 @@ impl Cache {
         Ok(true)
     }
 
-    fn get<T: DeserializeOwned>(
-        &self,
-        table: Table,
-        key: &Digest,
-    ) -> Result<Option<T>, CacheError> {
+    fn get<T: DeserializeOwned>(&self, table: Table, key: &Digest) -> Result<Option<T>, CacheError> {
         let Some(entry) = self.store.memo.get(table, key)? else {
             return Ok(None);
         };
         parse(&self.store, table, key, &entry)
     }
 
-    fn entry(
-        &self,
-        table: Table,
-        key: Digest,
-        content: &impl Serialize,
-    ) -> Result<(Table, Digest, Vec<u8>), CacheError> {
-        let json = serde_json::to_vec(content).map_err(|error| CacheError::Value {
-            reason: error.to_string(),
-        })?;
-        Ok((
-            table,
-            key,
-            value::encode(table, &key, &json, now(), &self.store.blobs)?,
-        ))
+    fn entry(&self, table: Table, key: Digest, content: &impl Serialize) -> Result<(Table, Digest, Vec<u8>), CacheError> {
+        let json = serde_json::to_vec(content).map_err(|error| CacheError::Value { reason: error.to_string() })?;
+        Ok((table, key, value::encode(table, &key, &json, now(), &self.store.blobs)?))
     }
 
     fn use_of(&self, key: &Key) -> Result<(Table, Digest, Vec<u8>), CacheError> {
@@ -185,17 +149,8 @@ impl Cache {
         Ok((Table::Uses, *key.digest(), entry))
     }
 
-    fn history(
-        &self,
-        key: &Key,
-        manifest: &str,
-        stage: &str,
-    ) -> Result<(Digest, Vec<u8>), CacheError> {
-        let last = Last {
-            manifest: manifest.to_owned(),
-            stage: stage.to_owned(),
-            key: *key,
-        };
+    fn history(&self, key: &Key, manifest: &str, stage: &str) -> Result<(Digest, Vec<u8>), CacheError> {
+        let last = Last { manifest: manifest.to_owned(), stage: stage.to_owned(), key: *key };
         let (_, name, entry) = self.entry(Table::History, history_name(manifest, stage), &last)?;
         Ok((name, entry))
     }
@@ -205,30 +160,18 @@ fn history_name(manifest: &str, stage: &str) -> Digest {
     Digest::of_value(&(manifest, stage)).expect("texts have a digest")
 }
 
-pub(crate) fn last_key(
-    store: &Store,
-    name: &Digest,
-    entry: &[u8],
-) -> Result<Option<Key>, CacheError> {
+pub(crate) fn last_key(store: &Store, name: &Digest, entry: &[u8]) -> Result<Option<Key>, CacheError> {
     Ok(parse::<Last>(store, Table::History, name, entry)?.map(|last| last.key))
 }
 
 /// Reads an entry's JSON; one that this version cannot read is damaged, and computed again.
-fn parse<T: DeserializeOwned>(
-    store: &Store,
-    table: Table,
-    key: &Digest,
-    entry: &[u8],
-) -> Result<Option<T>, CacheError> {
+fn parse<T: DeserializeOwned>(store: &Store, table: Table, key: &Digest, entry: &[u8]) -> Result<Option<T>, CacheError> {
     let Some(json) = value::decode(table, key, entry, &store.blobs)? else {
         return Ok(None);
     };
     let value = serde_json::from_slice(&json).ok();
     if value.is_none() {
-        store.blobs.damage.add(Damage::Entry {
-            table: table.name(),
-            key: *key,
-        });
+        store.blobs.damage.add(Damage::Entry { table: table.name(), key: *key });
     }
     Ok(value)
 }

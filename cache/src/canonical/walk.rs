@@ -39,18 +39,11 @@ fn inside(variant: Option<&'static str>, part: Part) -> Part {
 }
 
 fn list(variant: Option<&'static str>) -> ListWalk {
-    ListWalk {
-        variant,
-        parts: Vec::new(),
-    }
+    ListWalk { variant, parts: Vec::new() }
 }
 
 fn map(variant: Option<&'static str>) -> MapWalk {
-    MapWalk {
-        variant,
-        parts: BTreeMap::new(),
-        name: None,
-    }
+    MapWalk { variant, parts: BTreeMap::new(), name: None }
 }
 
 macro_rules! integers {
@@ -78,8 +71,7 @@ impl ser::Serializer for Walk {
     }
 
     fn serialize_u128(self, value: u128) -> Result<Part, Refusal> {
-        let value =
-            i128::try_from(value).map_err(|_| Refusal(format!("{value} is too large a number")))?;
+        let value = i128::try_from(value).map_err(|_| Refusal(format!("{value} is too large a number")))?;
         Ok(Part::Integer(value))
     }
 
@@ -92,11 +84,7 @@ impl ser::Serializer for Walk {
     }
 
     fn serialize_f64(self, value: f64) -> Result<Part, Refusal> {
-        if value.is_finite() {
-            Ok(Part::Float(value))
-        } else {
-            Err(Refusal(format!("{value} is not a finite number")))
-        }
+        if value.is_finite() { Ok(Part::Float(value)) } else { Err(Refusal(format!("{value} is not a finite number"))) }
     }
 
     fn serialize_char(self, value: char) -> Result<Part, Refusal> {
@@ -108,12 +96,7 @@ impl ser::Serializer for Walk {
     }
 
     fn serialize_bytes(self, value: &[u8]) -> Result<Part, Refusal> {
-        Ok(Part::List(
-            value
-                .iter()
-                .map(|byte| Part::Integer((*byte).into()))
-                .collect(),
-        ))
+        Ok(Part::List(value.iter().map(|byte| Part::Integer((*byte).into())).collect()))
     }
 
     fn serialize_none(self) -> Result<Part, Refusal> {
@@ -132,20 +115,11 @@ impl ser::Serializer for Walk {
         Ok(Part::Null)
     }
 
-    fn serialize_unit_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        variant: &'static str,
-    ) -> Result<Part, Refusal> {
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<Part, Refusal> {
         Ok(Part::Text(variant.to_owned()))
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        value: &T,
-    ) -> Result<Part, Refusal> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<Part, Refusal> {
         value.serialize(self)
     }
 
@@ -171,13 +145,7 @@ impl ser::Serializer for Walk {
         Ok(list(None))
     }
 
-    fn serialize_tuple_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        variant: &'static str,
-        _: usize,
-    ) -> Result<ListWalk, Refusal> {
+    fn serialize_tuple_variant(self, _: &'static str, _: u32, variant: &'static str, _: usize) -> Result<ListWalk, Refusal> {
         Ok(list(Some(variant)))
     }
 
@@ -189,13 +157,7 @@ impl ser::Serializer for Walk {
         Ok(map(None))
     }
 
-    fn serialize_struct_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        variant: &'static str,
-        _: usize,
-    ) -> Result<MapWalk, Refusal> {
+    fn serialize_struct_variant(self, _: &'static str, _: u32, variant: &'static str, _: usize) -> Result<MapWalk, Refusal> {
         Ok(map(Some(variant)))
     }
 }
@@ -270,19 +232,14 @@ impl ser::SerializeMap for MapWalk {
             Part::Integer(value) => value.to_string(),
             Part::Bool(value) => value.to_string(),
             _ => {
-                return Err(Refusal(
-                    "the key of a map is neither a text nor a whole number".to_owned(),
-                ));
+                return Err(Refusal("the key of a map is neither a text nor a whole number".to_owned()));
             }
         });
         Ok(())
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refusal> {
-        let name = self
-            .name
-            .take()
-            .expect("serde gives a map's key before its value");
+        let name = self.name.take().expect("serde gives a map's key before its value");
         self.put(&name, value)
     }
 

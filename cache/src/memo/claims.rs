@@ -39,9 +39,7 @@ pub(super) fn claim(
     match holder(opened, txn, unit)? {
         Some(owner) if owner == *us => return Ok(Claim::Ours),
         Some(owner) => {
-            let alive = alive
-                .entry(owner.clone())
-                .or_insert_with(|| owner.is_alive(&blobs.folder));
+            let alive = alive.entry(owner.clone()).or_insert_with(|| owner.is_alive(&blobs.folder));
             if *alive {
                 return Ok(Claim::Theirs(owner));
             }
@@ -49,37 +47,21 @@ pub(super) fn claim(
         None => {}
     }
     let name = serde_json::to_vec(us).expect("texts and numbers are JSON");
-    opened.put(
-        txn,
-        Table::Claims,
-        unit,
-        &value::encode(Table::Claims, unit, &name, now(), blobs)?,
-    )?;
+    opened.put(txn, Table::Claims, unit, &value::encode(Table::Claims, unit, &name, now(), blobs)?)?;
     Ok(Claim::Ours)
 }
 
 /// Returns who claimed a unit; a damaged claim is none.
-pub(crate) fn holder(
-    opened: &Opened,
-    txn: &heed::RoTxn<'_>,
-    unit: &Digest,
-) -> Result<Option<Owner>, heed::Error> {
+pub(crate) fn holder(opened: &Opened, txn: &heed::RoTxn<'_>, unit: &Digest) -> Result<Option<Owner>, heed::Error> {
     let entry = opened.get(txn, Table::Claims, unit)?;
-    Ok(
-        entry.and_then(|entry| match value::open(Table::Claims, unit, &entry)? {
-            value::Body::Value(name) => serde_json::from_slice(&name).ok(),
-            value::Body::Blob(_) => None,
-        }),
-    )
+    Ok(entry.and_then(|entry| match value::open(Table::Claims, unit, &entry)? {
+        value::Body::Value(name) => serde_json::from_slice(&name).ok(),
+        value::Body::Blob(_) => None,
+    }))
 }
 
 /// Gives a unit back, if it is ours.
-pub(super) fn release(
-    opened: &Opened,
-    txn: &mut RwTxn<'_>,
-    us: &Owner,
-    unit: &Digest,
-) -> Result<(), Fault> {
+pub(super) fn release(opened: &Opened, txn: &mut RwTxn<'_>, us: &Owner, unit: &Digest) -> Result<(), Fault> {
     if holder(opened, txn, unit)?.as_ref() == Some(us) {
         opened.delete(txn, Table::Claims, unit)?;
     }

@@ -30,34 +30,15 @@ impl Opened {
         self.tables[table as usize]
     }
 
-    pub(crate) fn get(
-        &self,
-        txn: &heed::RoTxn<'_>,
-        table: Table,
-        key: &Digest,
-    ) -> Result<Option<Vec<u8>>, heed::Error> {
-        Ok(self
-            .table(table)
-            .get(txn, key.as_bytes())?
-            .map(<[u8]>::to_vec))
+    pub(crate) fn get(&self, txn: &heed::RoTxn<'_>, table: Table, key: &Digest) -> Result<Option<Vec<u8>>, heed::Error> {
+        Ok(self.table(table).get(txn, key.as_bytes())?.map(<[u8]>::to_vec))
     }
 
-    pub(crate) fn put(
-        &self,
-        txn: &mut RwTxn<'_>,
-        table: Table,
-        key: &Digest,
-        entry: &[u8],
-    ) -> Result<(), heed::Error> {
+    pub(crate) fn put(&self, txn: &mut RwTxn<'_>, table: Table, key: &Digest, entry: &[u8]) -> Result<(), heed::Error> {
         self.table(table).put(txn, key.as_bytes(), entry)
     }
 
-    pub(crate) fn delete(
-        &self,
-        txn: &mut RwTxn<'_>,
-        table: Table,
-        key: &Digest,
-    ) -> Result<bool, heed::Error> {
+    pub(crate) fn delete(&self, txn: &mut RwTxn<'_>, table: Table, key: &Digest) -> Result<bool, heed::Error> {
         self.table(table).delete(txn, key.as_bytes())
     }
 }
@@ -70,44 +51,29 @@ pub(super) fn open(path: &Path, mut map_size: usize) -> Result<Opened, heed::Err
     }
     let env = loop {
         match map(path, map_size) {
-            Err(heed::Error::Io(error))
-                if error.kind() == std::io::ErrorKind::OutOfMemory
-                    && map_size > SMALLEST_MAP_SIZE =>
-            {
+            Err(heed::Error::Io(error)) if error.kind() == std::io::ErrorKind::OutOfMemory && map_size > SMALLEST_MAP_SIZE => {
                 map_size /= 2;
             }
             opened => break opened?,
         }
     };
     let mut txn = env.write_txn()?;
-    let tables = Table::ALL
-        .iter()
-        .map(|table| env.create_database(&mut txn, Some(table.name())))
-        .collect::<Result<Vec<_>, _>>()?;
+    let tables =
+        Table::ALL.iter().map(|table| env.create_database(&mut txn, Some(table.name()))).collect::<Result<Vec<_>, _>>()?;
     txn.commit()?;
     // LMDB takes more where the file is larger already.
     let map_size = env.info().map_size;
-    Ok(Opened {
-        env,
-        tables,
-        map_size,
-    })
+    Ok(Opened { env, tables, map_size })
 }
 
 pub(super) fn default_map_size() -> usize {
     usize::try_from(MAP_SIZE).unwrap_or(1 << 30)
 }
 
-#[expect(
-    unsafe_code,
-    reason = "opening a memory-mapped database is unsafe in every binding"
-)]
+#[expect(unsafe_code, reason = "opening a memory-mapped database is unsafe in every binding")]
 fn map(path: &Path, map_size: usize) -> Result<Env<WithoutTls>, heed::Error> {
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
-    options
-        .map_size(map_size)
-        .max_dbs(u32::try_from(Table::ALL.len() + 1).unwrap_or(u32::MAX))
-        .max_readers(READERS);
+    options.map_size(map_size).max_dbs(u32::try_from(Table::ALL.len() + 1).unwrap_or(u32::MAX)).max_readers(READERS);
     // SAFETY: the map is sound as long as its file is changed through LMDB alone. The folder is the cache's own, readable by its owner
     // alone, on no network file system; nothing in this crate touches the files in it, and no flag weakens LMDB's locking. heed
     // refuses to open one path twice in a process.
@@ -125,15 +91,11 @@ pub(super) fn probe(opened: &Opened) -> Result<(), heed::Error> {
     let after = number(table.get(&*opened.env.read_txn()?, b"probe")?);
     // Another process may have written since.
     if after < written {
-        return Err(heed::Error::Io(std::io::Error::other(format!(
-            "{written} was written and {after} was read"
-        ))));
+        return Err(heed::Error::Io(std::io::Error::other(format!("{written} was written and {after} was read"))));
     }
     Ok(())
 }
 
 fn number(bytes: Option<&[u8]>) -> u64 {
-    bytes
-        .and_then(|bytes| bytes.try_into().ok())
-        .map_or(0, u64::from_le_bytes)
+    bytes.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes)
 }

@@ -20,15 +20,8 @@ pub(crate) enum Table {
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 7] = [
-        Self::Results,
-        Self::Preimages,
-        Self::Uses,
-        Self::History,
-        Self::Partials,
-        Self::Replies,
-        Self::Claims,
-    ];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Results, Self::Preimages, Self::Uses, Self::History, Self::Partials, Self::Replies, Self::Claims];
 
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -3,14 +3,7 @@
 use super::*;
 
 fn put(memo: &Memo, number: u64, size: usize) -> Result<(), CacheError> {
-    memo.change(
-        &[(
-            Table::Replies,
-            Digest::of(&number.to_le_bytes()),
-            vec![7; size],
-        )],
-        &[],
-    )
+    memo.change(&[(Table::Replies, Digest::of(&number.to_le_bytes()), vec![7; size])], &[])
 }
 
 #[test]
@@ -22,11 +15,7 @@ fn a_full_map_is_grown_and_nothing_is_lost() {
     }
     assert_eq!(memo.count(Table::Replies).unwrap(), 100);
     for number in 0..100_u64 {
-        assert_eq!(
-            memo.get(Table::Replies, &Digest::of(&number.to_le_bytes()))
-                .unwrap(),
-            Some(vec![7; 10_000])
-        );
+        assert_eq!(memo.get(Table::Replies, &Digest::of(&number.to_le_bytes())).unwrap(), Some(vec![7; 10_000]));
     }
 }
 
@@ -66,12 +55,6 @@ fn an_environment_larger_than_the_map_opens() {
 fn a_file_that_is_no_database_is_an_error_and_not_a_crash() {
     let scratch = tempfile::tempdir().unwrap();
     std::fs::write(scratch.path().join("data.mdb"), vec![b'x'; 100_000]).unwrap();
-    let message = Memo::open_with(scratch.path(), 64 << 20)
-        .err()
-        .unwrap()
-        .to_string();
-    assert!(
-        message.contains("its file is damaged: remove the cache's folder"),
-        "{message}"
-    );
+    let message = Memo::open_with(scratch.path(), 64 << 20).err().unwrap().to_string();
+    assert!(message.contains("its file is damaged: remove the cache's folder"), "{message}");
 }

@@ -27,18 +27,8 @@ const PACKED: u8 = 1;
 const BLOB: u8 = 2;
 
 /// Makes an entry. A large value is stored as a blob first, durably.
-pub(crate) fn encode(
-    table: Table,
-    key: &Digest,
-    value: &[u8],
-    time: u64,
-    blobs: &Arc<Blobs>,
-) -> Result<Vec<u8>, CacheError> {
-    let packed = if value.len() < SMALLEST_PACKED {
-        None
-    } else {
-        pack(value)
-    };
+pub(crate) fn encode(table: Table, key: &Digest, value: &[u8], time: u64, blobs: &Arc<Blobs>) -> Result<Vec<u8>, CacheError> {
+    let packed = if value.len() < SMALLEST_PACKED { None } else { pack(value) };
     let (form, body) = match &packed {
         Some(packed) => (PACKED, packed.as_slice()),
         None => (PLAIN, value),
@@ -56,20 +46,12 @@ pub(crate) fn may_be_large(value: &[u8]) -> bool {
 }
 
 /// Reads an entry; `None`, and a note, where it is damaged; `None` where its blob is gone.
-pub(crate) fn decode(
-    table: Table,
-    key: &Digest,
-    entry: &[u8],
-    blobs: &Arc<Blobs>,
-) -> Result<Option<Vec<u8>>, CacheError> {
+pub(crate) fn decode(table: Table, key: &Digest, entry: &[u8], blobs: &Arc<Blobs>) -> Result<Option<Vec<u8>>, CacheError> {
     match open(table, key, entry) {
         Some(Body::Value(value)) => Ok(Some(value)),
         Some(Body::Blob(digest)) => found(blobs.read(&digest)),
         None => {
-            blobs.damage.add(Damage::Entry {
-                table: table.name(),
-                key: *key,
-            });
+            blobs.damage.add(Damage::Entry { table: table.name(), key: *key });
             Ok(None)
         }
     }
@@ -101,10 +83,7 @@ pub(crate) fn open(table: Table, key: &Digest, entry: &[u8]) -> Option<Body> {
 
 /// Returns when an entry was written, in seconds since 1970; 0 where it is cut short.
 pub(crate) fn time(entry: &[u8]) -> u64 {
-    entry
-        .get(1..9)
-        .and_then(|bytes| bytes.try_into().ok())
-        .map_or(0, u64::from_le_bytes)
+    entry.get(1..9).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes)
 }
 
 fn pack(value: &[u8]) -> Option<Vec<u8>> {
@@ -114,28 +93,14 @@ fn pack(value: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn entry(table: Table, key: &Digest, form: u8, time: u64, body: &[u8]) -> Vec<u8> {
-    [
-        &[form],
-        time.to_le_bytes().as_slice(),
-        &check(table, key, form, time, body),
-        body,
-    ]
-    .concat()
+    [&[form], time.to_le_bytes().as_slice(), &check(table, key, form, time, body), body].concat()
 }
 
 /// The first bytes of a digest over everything, the name included, so that an entry in another's place is found too.
 fn check(table: Table, key: &Digest, form: u8, time: u64, body: &[u8]) -> [u8; 8] {
     let mut hasher = blake3::Hasher::new();
-    hasher
-        .update(&[table as u8, form])
-        .update(&time.to_le_bytes())
-        .update(key.as_bytes())
-        .update(body);
-    *hasher
-        .finalize()
-        .as_bytes()
-        .first_chunk()
-        .expect("a digest has more than 8 bytes")
+    hasher.update(&[table as u8, form]).update(&time.to_le_bytes()).update(key.as_bytes()).update(body);
+    *hasher.finalize().as_bytes().first_chunk().expect("a digest has more than 8 bytes")
 }
 
 #[cfg(test)]
@@ -147,27 +112,13 @@ mod tests {
     fn every_form_reads_back() {
         let (_scratch, blobs) = blobs();
         let key = Digest::of(b"key");
-        let random: Vec<u8> = (0..40_000_u32)
-            .flat_map(|i| *Digest::of(&i.to_le_bytes()).as_bytes())
-            .take(40_000)
-            .collect();
-        for (value, form) in [
-            (Vec::new(), PLAIN),
-            (b"short".to_vec(), PLAIN),
-            (vec![b'x'; 100_000], PACKED),
-            (random.clone(), BLOB),
-        ] {
+        let random: Vec<u8> = (0..40_000_u32).flat_map(|i| *Digest::of(&i.to_le_bytes()).as_bytes()).take(40_000).collect();
+        for (value, form) in
+            [(Vec::new(), PLAIN), (b"short".to_vec(), PLAIN), (vec![b'x'; 100_000], PACKED), (random.clone(), BLOB)]
+        {
             let entry = encode(Table::Replies, &key, &value, 77, &blobs).unwrap();
-            assert_eq!(
-                (entry[0], time(&entry)),
-                (form, 77),
-                "{} bytes",
-                value.len()
-            );
-            assert_eq!(
-                decode(Table::Replies, &key, &entry, &blobs).unwrap(),
-                Some(value)
-            );
+            assert_eq!((entry[0], time(&entry)), (form, 77), "{} bytes", value.len());
+            assert_eq!(decode(Table::Replies, &key, &entry, &blobs).unwrap(), Some(value));
         }
         assert_eq!(blobs.damage.take(), []);
     }
@@ -181,28 +132,14 @@ mod tests {
             for bit in 0..entry.len() * 8 {
                 let mut damaged = entry.clone();
                 damaged[bit / 8] ^= 1 << (bit % 8);
-                assert_eq!(
-                    decode(Table::Replies, &key, &damaged, &blobs).unwrap(),
-                    None,
-                    "bit {bit}"
-                );
+                assert_eq!(decode(Table::Replies, &key, &damaged, &blobs).unwrap(), None, "bit {bit}");
             }
             for length in 0..entry.len() {
-                assert_eq!(
-                    decode(Table::Replies, &key, &entry[..length], &blobs).unwrap(),
-                    None,
-                    "cut at {length}"
-                );
+                assert_eq!(decode(Table::Replies, &key, &entry[..length], &blobs).unwrap(), None, "cut at {length}");
             }
             assert_eq!(decode(Table::Results, &key, &entry, &blobs).unwrap(), None);
-            assert_eq!(
-                decode(Table::Replies, &Digest::of(b"other"), &entry, &blobs).unwrap(),
-                None
-            );
+            assert_eq!(decode(Table::Replies, &Digest::of(b"other"), &entry, &blobs).unwrap(), None);
         }
-        assert!(blobs.damage.take().contains(&Damage::Entry {
-            table: "replies",
-            key
-        }));
+        assert!(blobs.damage.take().contains(&Damage::Entry { table: "replies", key }));
     }
 }

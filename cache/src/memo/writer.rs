@@ -46,23 +46,15 @@ impl Writer {
             .name("cache writer".to_owned())
             .spawn(move || write(&memo, &blobs, &jobs))
             .map_err(|error| CacheError::io("start the writer of", &folder, error))?;
-        Ok(Self {
-            queue: Some(queue),
-            thread: Some(thread),
-        })
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
     pub(crate) async fn claim(&self, units: Vec<Digest>) -> Answer {
-        self.send(Work::Claim(units))
-            .await
-            .map_err(|_| CacheError::Closed)?
+        self.send(Work::Claim(units)).await.map_err(|_| CacheError::Closed)?
     }
 
     pub(crate) async fn keep(&self, unit: Digest, entry: Vec<u8>) -> Result<(), CacheError> {
-        self.send(Work::Keep(unit, entry))
-            .await
-            .map_err(|_| CacheError::Closed)?
-            .map(|_| ())
+        self.send(Work::Keep(unit, entry)).await.map_err(|_| CacheError::Closed)?.map(|_| ())
     }
 
     /// Queues at once; what it returns need not be awaited.
@@ -115,10 +107,7 @@ fn write(memo: &Memo, blobs: &Arc<Blobs>, jobs: &Receiver<Job>) {
     if !left.is_empty() {
         let (done, _) = oneshot::channel();
         // If it fails, the claims end with the process.
-        let release = Job {
-            work: Work::Release(left),
-            done,
-        };
+        let release = Job { work: Work::Release(left), done };
         drop(commit(memo, blobs, &[release]));
     }
 }
@@ -158,13 +147,7 @@ fn commit(memo: &Memo, blobs: &Arc<Blobs>, batch: &[Job]) -> Result<Vec<Vec<Clai
 fn note(held: &mut BTreeSet<Digest>, work: &Work, answer: &[Claim]) {
     match work {
         Work::Claim(units) => {
-            held.extend(
-                units
-                    .iter()
-                    .zip(answer)
-                    .filter(|(_, claim)| **claim == Claim::Ours)
-                    .map(|(unit, _)| *unit),
-            );
+            held.extend(units.iter().zip(answer).filter(|(_, claim)| **claim == Claim::Ours).map(|(unit, _)| *unit));
         }
         Work::Keep(unit, _) => {
             held.remove(unit);

@@ -5,7 +5,10 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Common, Format, data, exit::{Exit, Failure}};
+use super::{
+    Common, Format, data,
+    exit::{Exit, Failure},
+};
 
 /// Look at the cache, check it, or free space
 #[derive(Args)]
@@ -59,11 +62,8 @@ impl CacheCommand {
                 (json!({ "damaged": damages.iter().map(ToString::to_string).collect::<Vec<_>>() }), text, exit)
             }
             Some(Action::Collect { days, replies, yes }) => {
-                let collected = cache.collect(::cache::Collect {
-                    older_than: DAY.saturating_mul(*days),
-                    replies: *replies,
-                    dry: !*yes,
-                })?;
+                let collected =
+                    cache.collect(::cache::Collect { older_than: DAY.saturating_mul(*days), replies: *replies, dry: !*yes })?;
                 let verb = if *yes { "removed" } else { "would remove" };
                 let hint = if *yes { "" } else { "; `--yes` removes it" };
                 let text = format!(

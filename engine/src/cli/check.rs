@@ -2,7 +2,10 @@
 
 use clap::Args;
 
-use super::{Common, Format, ManifestArguments, data, exit::{Exit, Failure}};
+use super::{
+    Common, Format, ManifestArguments, data,
+    exit::{Exit, Failure},
+};
 use crate::registry::Registry;
 
 /// Look for mistakes in a manifest
@@ -16,13 +19,11 @@ impl Check {
     pub(super) fn run(&self, common: &Common, registry: &Registry) -> Result<Exit, Failure> {
         let pipeline = common.pipeline(&self.manifest, registry)?;
         match common.format {
-            Format::Json => data(&format!("{}\n", serde_json::json!({ "version": 1, "mistakes": [], "stages": pipeline.stages.len() })))?,
+            Format::Json => {
+                data(&format!("{}\n", serde_json::json!({ "version": 1, "mistakes": [], "stages": pipeline.stages.len() })))?
+            }
             Format::Text if common.quiet => {}
-            Format::Text => data(&format!(
-                "`{}` is right: {} stages\n",
-                pipeline.manifest.source.name,
-                pipeline.stages.len()
-            ))?,
+            Format::Text => data(&format!("`{}` is right: {} stages\n", pipeline.manifest.source.name, pipeline.stages.len()))?,
         }
         Ok(Exit::Done)
     }

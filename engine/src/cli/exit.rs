@@ -56,20 +56,12 @@ pub(super) enum Failure {
 
 impl Failure {
     pub(super) fn new(exit: Exit, message: impl Display) -> Self {
-        Self::Other {
-            exit,
-            message: message.to_string(),
-            help: None,
-        }
+        Self::Other { exit, message: message.to_string(), help: None }
     }
 
     pub(super) fn help(self, text: impl Into<String>) -> Self {
         match self {
-            Self::Other { exit, message, .. } => Self::Other {
-                exit,
-                message,
-                help: Some(text.into()),
-            },
+            Self::Other { exit, message, .. } => Self::Other { exit, message, help: Some(text.into()) },
             other => other,
         }
     }

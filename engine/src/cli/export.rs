@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ::cache::{Output, Cache};
+use ::cache::{Cache, Output};
 use clap::Args;
 
 use super::{
@@ -34,7 +34,9 @@ impl Export {
         let (name, port) = split(&self.artifact);
         let cache = common.open_cache()?;
         let outputs = outputs(&pipeline, &cache, name, &self.manifest)?;
-        let unwritten = |error: std::io::Error| Failure::new(Exit::Environment, format!("`{}` cannot be written: {error}", self.path.display()));
+        let unwritten = |error: std::io::Error| {
+            Failure::new(Exit::Environment, format!("`{}` cannot be written: {error}", self.path.display()))
+        };
         if let Some(port) = port {
             write(&cache, named(&outputs, name, port)?, &self.path)?;
         } else {
@@ -60,7 +62,8 @@ fn extension(output: &Output) -> &'static str {
 
 fn write(cache: &std::sync::Arc<Cache>, output: &Output, path: &Path) -> Result<(), Failure> {
     if output.tree {
-        std::fs::create_dir_all(path).map_err(|error| Failure::new(Exit::Environment, format!("`{}` cannot be written: {error}", path.display())))?;
+        std::fs::create_dir_all(path)
+            .map_err(|error| Failure::new(Exit::Environment, format!("`{}` cannot be written: {error}", path.display())))?;
         copy_tree(&Store::new(std::sync::Arc::clone(cache)), &output.digest, path)?;
     } else {
         cache.copy_to(&output.digest, path)?;

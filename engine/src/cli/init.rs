@@ -4,7 +4,10 @@ use std::{io::Write, path::PathBuf};
 
 use clap::Args;
 
-use super::{data, exit::{Exit, Failure}};
+use super::{
+    data,
+    exit::{Exit, Failure},
+};
 use crate::{registry::Registry, schema};
 
 /// Write a manifest that runs into a folder
@@ -53,7 +56,8 @@ impl Init {
             // Somebody's own list of ignored files is theirs, and a schema is written again by the same name only.
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && name.starts_with('.') => Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                Err(Failure::new(Exit::Usage, format!("`{}` is there already", path.display())).help("give another folder: `fingerpost init FOLDER`"))
+                Err(Failure::new(Exit::Usage, format!("`{}` is there already", path.display()))
+                    .help("give another folder: `fingerpost init FOLDER`"))
             }
             Err(error) => Err(self.unwritten(&error)),
         }

@@ -3,8 +3,14 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{Common, Format, data, exit::{Exit, Failure}};
-use crate::{registry::{Kind, Registry}, stage::Port};
+use super::{
+    Common, Format, data,
+    exit::{Exit, Failure},
+};
+use crate::{
+    registry::{Kind, Registry},
+    stage::Port,
+};
 
 /// List the kinds of stage, their ports and their params
 #[derive(Args)]
@@ -52,13 +58,8 @@ fn text(kind: &dyn Kind, whole: bool) -> String {
         let names: Vec<_> = ports.iter().map(|port| format!("{}{}", port.name, if port.optional { "?" } else { "" })).collect();
         if names.is_empty() { "-".to_owned() } else { names.join(", ") }
     };
-    let mut text = format!(
-        "{:10} {}\n           {} -> {}\n",
-        kind.name(),
-        kind.summary(),
-        ports(kind.inputs()),
-        ports(kind.outputs())
-    );
+    let mut text =
+        format!("{:10} {}\n           {} -> {}\n", kind.name(), kind.summary(), ports(kind.inputs()), ports(kind.outputs()));
     if whole {
         text += &format!("{:#}\n", kind.schema());
     }

@@ -192,11 +192,7 @@ impl Common {
             }
             Format::Text => talk(&diagnostic::render(
                 mistakes,
-                diagnostic::Format::Text {
-                    color: self.color(),
-                    width: style::width(),
-                    unicode: true,
-                },
+                diagnostic::Format::Text { color: self.color(), width: style::width(), unicode: true },
             )),
         }
     }

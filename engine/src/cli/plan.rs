@@ -66,7 +66,9 @@ pub(super) fn text(pipeline: &Pipeline, plan: &plan::Plan) -> String {
                     _ => "~",
                 };
                 match why.as_slice() {
-                    [only @ (Reason::NeverRun | Reason::Forced | Reason::Evicted)] => (symbol, format!("to run: {only}"), Vec::new()),
+                    [only @ (Reason::NeverRun | Reason::Forced | Reason::Evicted)] => {
+                        (symbol, format!("to run: {only}"), Vec::new())
+                    }
                     reasons => (symbol, "to run".to_owned(), reasons.iter().map(ToString::to_string).collect()),
                 }
             }

@@ -8,7 +8,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Common, Format, ManifestArguments, data,
     exit::{Exit, Failure},
-    plan, select::Selection, talk, terminal::Terminal,
+    plan,
+    select::Selection,
+    talk,
+    terminal::Terminal,
 };
 use crate::{
     artifact::Store,
@@ -51,7 +54,8 @@ impl Run {
         }
         let document = plan::document(&pipeline, &planned);
         let sets: Vec<_> = self.manifest.sets.iter().map(ToString::to_string).collect();
-        let unwritten = |error| Failure::new(Exit::Environment, format!("`{}` cannot be written: {error}", common.runs.display()));
+        let unwritten =
+            |error| Failure::new(Exit::Environment, format!("`{}` cannot be written: {error}", common.runs.display()));
         let record = Record::start(&common.runs, &pipeline.manifest.source.text, &document, &sets).map_err(unwritten)?;
         let mut subscribers: Vec<Box<dyn Subscriber>> = vec![Box::new(record.subscriber().map_err(unwritten)?)];
         match common.format {
@@ -97,12 +101,7 @@ impl Run {
     }
 }
 
-fn drive(
-    pipeline: &Arc<Pipeline>,
-    request: &crate::plan::Request,
-    shared: &Arc<Shared>,
-    run: &str,
-) -> Result<Outcome, Failure> {
+fn drive(pipeline: &Arc<Pipeline>, request: &crate::plan::Request, shared: &Arc<Shared>, run: &str) -> Result<Outcome, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -148,10 +147,5 @@ fn exit(outcome: &Outcome) -> Exit {
     });
     // A failure says more than the cancellation that it brought about.
     let exits: Vec<_> = exits.collect();
-    exits
-        .iter()
-        .find(|exit| **exit != Exit::Interrupted)
-        .or(exits.first())
-        .copied()
-        .unwrap_or(Exit::Done)
+    exits.iter().find(|exit| **exit != Exit::Interrupted).or(exits.first()).copied().unwrap_or(Exit::Done)
 }

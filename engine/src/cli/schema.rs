@@ -2,7 +2,10 @@
 
 use clap::Args;
 
-use super::{data, exit::{Exit, Failure}};
+use super::{
+    data,
+    exit::{Exit, Failure},
+};
 use crate::{diagnostic::did_you_mean, registry::Registry, schema};
 
 /// Print the JSON Schema of manifests, or of one type of rows

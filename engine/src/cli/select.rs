@@ -31,11 +31,7 @@ impl Selection {
         let mut forced = positions(pipeline, &self.force)?;
         forced.extend(&rebought);
         forced.extend(pipeline.with_consumers(positions(pipeline, &self.from)?));
-        Ok(Request {
-            wanted: (!wanted.is_empty()).then(|| pipeline.with_producers(wanted)),
-            forced,
-            rebought,
-        })
+        Ok(Request { wanted: (!wanted.is_empty()).then(|| pipeline.with_producers(wanted)), forced, rebought })
     }
 }
 
@@ -48,8 +44,7 @@ pub(super) fn position(pipeline: &Pipeline, name: &str) -> Result<usize, Failure
     pipeline.position(name).ok_or_else(|| {
         let names = || pipeline.stages.iter().map(|stage| stage.name.as_str());
         Failure::new(Exit::Usage, format!("there is no stage `{name}` in `{}`", pipeline.manifest.source.name)).help(
-            did_you_mean(name, names())
-                .unwrap_or_else(|| format!("its stages are {}", names().collect::<Vec<_>>().join(", "))),
+            did_you_mean(name, names()).unwrap_or_else(|| format!("its stages are {}", names().collect::<Vec<_>>().join(", "))),
         )
     })
 }

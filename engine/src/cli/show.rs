@@ -50,8 +50,10 @@ impl Show {
             (Some(port), _) => named(&outputs, name, port)?,
             (None, [(_, only)]) => only,
             (None, _) => {
-                let ports: Vec<_> = outputs.iter().map(|(port, output)| format!("{name}.{port}, a {}", output.artifact)).collect();
-                return Err(Failure::new(Exit::Usage, format!("`{name}` gives several things: {}", ports.join("; "))).help("name one of them"));
+                let ports: Vec<_> =
+                    outputs.iter().map(|(port, output)| format!("{name}.{port}, a {}", output.artifact)).collect();
+                return Err(Failure::new(Exit::Usage, format!("`{name}` gives several things: {}", ports.join("; ")))
+                    .help("name one of them"));
             }
         };
         let store = Store::new(cache);
@@ -122,10 +124,7 @@ pub(super) fn outputs(
     arguments: &ManifestArguments,
 ) -> Result<Vec<(String, Output)>, Failure> {
     let stage = position(pipeline, name)?;
-    let request = Request {
-        wanted: Some(pipeline.with_producers([stage])),
-        ..Request::default()
-    };
+    let request = Request { wanted: Some(pipeline.with_producers([stage])), ..Request::default() };
     let plan = plan::plan(pipeline, cache, &request)?;
     let planned = plan.stages.into_iter().find(|planned| planned.stage == stage);
     match planned.map(|planned| planned.decision) {
@@ -135,7 +134,8 @@ pub(super) fn outputs(
             for set in &arguments.sets {
                 let _written = write!(command, " --set {set}");
             }
-            Err(Failure::new(Exit::Stale, format!("`{name}` has no result for the manifest as it stands")).help(format!("run it: `{command}`")))
+            Err(Failure::new(Exit::Stale, format!("`{name}` has no result for the manifest as it stands"))
+                .help(format!("run it: `{command}`")))
         }
     }
 }
@@ -181,13 +181,10 @@ impl FromStr for Condition {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let signs = [("!=", Comparison::Unequal), ("=", Comparison::Equal), ("~", Comparison::Contains)];
-        let first = signs.iter().filter_map(|(sign, comparison)| Some((text.find(sign)?, *sign, *comparison))).min_by_key(|(at, ..)| *at);
+        let first =
+            signs.iter().filter_map(|(sign, comparison)| Some((text.find(sign)?, *sign, *comparison))).min_by_key(|(at, ..)| *at);
         let (at, sign, comparison) = first.ok_or("write FIELD=VALUE, FIELD!=VALUE or FIELD~PART")?;
-        Ok(Self {
-            field: text[..at].to_owned(),
-            comparison,
-            value: text[at + sign.len()..].to_owned(),
-        })
+        Ok(Self { field: text[..at].to_owned(), comparison, value: text[at + sign.len()..].to_owned() })
     }
 }
 

@@ -27,10 +27,7 @@ impl Why {
     pub(super) fn run(&self, common: &Common, registry: &Registry) -> Result<Exit, Failure> {
         let pipeline = common.pipeline(&self.manifest, registry)?;
         let stage = position(&pipeline, &self.stage)?;
-        let request = Request {
-            wanted: Some(pipeline.with_producers([stage])),
-            ..Request::default()
-        };
+        let request = Request { wanted: Some(pipeline.with_producers([stage])), ..Request::default() };
         let cache = common.open_cache()?;
         let plan = plan::plan(&pipeline, &cache, &request)?;
         match common.format {
@@ -51,7 +48,9 @@ fn text(pipeline: &Pipeline, plan: &plan::Plan, stage: usize) -> String {
             for reason in why {
                 text += &format!("  ~ {reason}\n");
             }
-            let changed = |port: &String| why.iter().any(|reason| matches!(reason, plan::Reason::Input { port: other, .. } if other == port));
+            let changed = |port: &String| {
+                why.iter().any(|reason| matches!(reason, plan::Reason::Input { port: other, .. } if other == port))
+            };
             for (port, digest) in preimage.inputs.iter().filter(|(port, _)| !changed(port)) {
                 let from = match &pipeline.stages[stage].wires[port] {
                     Wire::Stage { stage, .. } => &pipeline.stages[*stage].name,

@@ -24,16 +24,12 @@ fn annotation(mistake: &Mistake) -> String {
     }
     properties.push(format!("title={}", property(mistake.code)));
     let help = mistake.help.iter().map(|help| format!("\n{help}"));
-    let message: String = std::iter::once(mistake.message.clone())
-        .chain(help)
-        .collect();
+    let message: String = std::iter::once(mistake.message.clone()).chain(help).collect();
     format!("::{command} {}::{}\n", properties.join(","), data(&message))
 }
 
 fn data(text: &str) -> String {
-    text.replace('%', "%25")
-        .replace('\r', "%0D")
-        .replace('\n', "%0A")
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 fn property(text: &str) -> String {

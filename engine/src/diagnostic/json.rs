@@ -33,12 +33,8 @@ struct Place<'a> {
 
 pub(super) fn render(mistakes: &[&Mistake]) -> String {
     let mistakes = mistakes.iter().map(|mistake| entry(mistake)).collect();
-    let document = Document {
-        version: 1,
-        mistakes,
-    };
-    let mut text =
-        serde_json::to_string_pretty(&document).expect("text and numbers always serialise");
+    let document = Document { version: 1, mistakes };
+    let mut text = serde_json::to_string_pretty(&document).expect("text and numbers always serialise");
     text.push('\n');
     text
 }

@@ -6,11 +6,7 @@ use super::{Format, Mistake, did_you_mean, render, suggest};
 use crate::manifest;
 use crate::source::{self, Source, Span};
 
-const TEXT: Format = Format::Text {
-    color: false,
-    width: 100,
-    unicode: true,
-};
+const TEXT: Format = Format::Text { color: false, width: 100, unicode: true };
 
 fn mistakes(path: &Path) -> Vec<Mistake> {
     let read = Source::read(path).and_then(|source| manifest::parse(source, "tests/mistakes", &[]));
@@ -20,13 +16,8 @@ fn mistakes(path: &Path) -> Vec<Mistake> {
 #[test]
 fn every_mistake_has_its_report() {
     let folder = std::fs::read_dir("tests/mistakes").expect("the folder is part of the package");
-    let mut manifests: Vec<PathBuf> = folder
-        .map(|entry| entry.expect("readable").path())
-        .collect();
-    manifests.retain(|path| {
-        path.extension()
-            .is_some_and(|extension| extension == "yaml")
-    });
+    let mut manifests: Vec<PathBuf> = folder.map(|entry| entry.expect("readable").path()).collect();
+    manifests.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
     manifests.sort();
     let (mut seen, mut stale) = (0, Vec::new());
     for path in &manifests {
@@ -52,9 +43,7 @@ fn two() -> Vec<Mistake> {
     let source = Source::plain("a,b.yaml", "žluť: 1\nb: 2\n");
     let place = |start, end| Span { start, end };
     vec![
-        Mistake::at(&source, place(10, 11), "second", "50% of `b`")
-            .help("line\nline")
-            .also_here(place(0, 6), "and here"),
+        Mistake::at(&source, place(10, 11), "second", "50% of `b`").help("line\nline").also_here(place(0, 6), "and here"),
         Mistake::at(&source, place(8, 9), "first", "a warning").warning(),
         Mistake::at(&source, place(10, 11), "second", "50% of `b`"),
     ]
@@ -64,22 +53,12 @@ fn two() -> Vec<Mistake> {
 fn json_has_lines_columns_and_offsets() {
     let source = Source::plain("a.yaml", "x: 1\nžluť: 2\n");
     let start = "x: 1\nžluť: ".len();
-    let mistake = Mistake::at(
-        &source,
-        Span {
-            start,
-            end: start + 1,
-        },
-        "code",
-        "message",
-    )
-    .label("here");
+    let mistake = Mistake::at(&source, Span { start, end: start + 1 }, "code", "message").label("here");
     let expected = serde_json::json!({ "version": 1, "mistakes": [{
         "code": "code", "severity": "error", "message": "message", "help": null, "file": "a.yaml",
         "labels": [{ "line": 2, "column": 7, "offset": 13, "length": 1, "primary": true, "text": "here" }],
     }] });
-    let found: serde_json::Value =
-        serde_json::from_str(&render(&[mistake], Format::Json)).expect("JSON");
+    let found: serde_json::Value = serde_json::from_str(&render(&[mistake], Format::Json)).expect("JSON");
     assert_eq!(found, expected);
 }
 
@@ -95,10 +74,7 @@ fn github_escapes_what_its_commands_reserve() {
 #[test]
 fn text_sorts_by_place_and_counts_once() {
     let report = render(&two(), TEXT);
-    assert!(
-        report.ends_with("\n1 mistake and 1 warning in `a,b.yaml`\n"),
-        "{report}"
-    );
+    assert!(report.ends_with("\n1 mistake and 1 warning in `a,b.yaml`\n"), "{report}");
     assert!(report.find("a warning") < report.find("50%"), "{report}");
     assert_eq!(report.matches("50%").count(), 1, "{report}");
     assert_eq!(render(&[], TEXT), "");
@@ -106,26 +82,11 @@ fn text_sorts_by_place_and_counts_once() {
 
 #[test]
 fn text_never_drives_the_terminal() {
-    let mistake = Mistake::new("code", "name \u{1b}[31m")
-        .help("\u{7}")
-        .help_if(None);
+    let mistake = Mistake::new("code", "name \u{1b}[31m").help("\u{7}").help_if(None);
     let report = render(&[mistake], TEXT);
-    assert!(
-        report.contains("\\u{1b}[31m") && !report.contains(['\u{1b}', '\u{7}']),
-        "{report}"
-    );
-    let colored = render(
-        &two(),
-        Format::Text {
-            color: true,
-            width: 1,
-            unicode: false,
-        },
-    );
-    assert!(
-        colored.contains('\u{1b}') && !colored.contains("]8;;"),
-        "{colored:?}"
-    );
+    assert!(report.contains("\\u{1b}[31m") && !report.contains(['\u{1b}', '\u{7}']), "{report}");
+    let colored = render(&two(), Format::Text { color: true, width: 1, unicode: false });
+    assert!(colored.contains('\u{1b}') && !colored.contains("]8;;"), "{colored:?}");
 }
 
 #[test]
@@ -133,10 +94,7 @@ fn suggestions_are_near_or_none() {
     let names = ["benchmark", "answer", "judge"];
     assert_eq!(suggest("Benchmrak", names).as_deref(), Some("benchmark"));
     assert_eq!(suggest("xyz", names), None);
-    assert_eq!(
-        did_you_mean("jugde", names).as_deref(),
-        Some("did you mean `judge`?")
-    );
+    assert_eq!(did_you_mean("jugde", names).as_deref(), Some("did you mean `judge`?"));
 }
 
 #[test]
@@ -147,33 +105,15 @@ fn files_that_are_no_text_are_named() {
         std::fs::write(&path, bytes).expect("writable");
         let mistakes = Source::read(&path).expect_err(part);
         assert_eq!(mistakes[0].code, code);
-        assert!(
-            mistakes[0].message.contains(part),
-            "{}",
-            mistakes[0].message
-        );
+        assert!(mistakes[0].message.contains(part), "{}", mistakes[0].message);
     };
-    check(
-        b"a: 1\nb: \xff\n",
-        "binary",
-        "line 2, column 4 has the byte 0xff",
-    );
-    check(
-        "a: ž\u{1b}\n".as_bytes(),
-        "binary",
-        "line 1, column 5 has the control character U+001B",
-    );
+    check(b"a: 1\nb: \xff\n", "binary", "line 2, column 4 has the byte 0xff");
+    check("a: ž\u{1b}\n".as_bytes(), "binary", "line 1, column 5 has the control character U+001B");
     check(&vec![b' '; 1024 * 1024 + 1], "too-large", "1048577 bytes");
     check(b"", "empty", "is empty");
     check(b"---\n# nothing\n", "empty", "is empty");
-    assert_eq!(
-        Source::read(folder.path()).expect_err("a folder")[0].code,
-        "not-a-file"
-    );
-    assert_eq!(
-        Source::read(&folder.path().join("none")).expect_err("nothing")[0].code,
-        "missing-file"
-    );
+    assert_eq!(Source::read(folder.path()).expect_err("a folder")[0].code, "not-a-file");
+    assert_eq!(Source::read(&folder.path().join("none")).expect_err("nothing")[0].code, "missing-file");
     let source = source::Source::parse("bom", "\u{feff}a: 1\n").expect("a mark is no mistake");
     assert_eq!(&*source.text, "a: 1\n");
 }

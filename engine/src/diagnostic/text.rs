@@ -4,49 +4,26 @@ use std::fmt;
 use std::sync::Arc;
 
 use miette::{
-    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
-    ThemeCharacters, ThemeStyles,
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode, ThemeCharacters, ThemeStyles,
 };
 
 use super::{Mistake, Severity, listed};
 
 pub(super) fn render(mistakes: &[&Mistake], color: bool, width: usize, unicode: bool) -> String {
     let theme = GraphicalTheme {
-        characters: if unicode {
-            ThemeCharacters::unicode()
-        } else {
-            ThemeCharacters::ascii()
-        },
-        styles: if color {
-            ThemeStyles::ansi()
-        } else {
-            ThemeStyles::none()
-        },
+        characters: if unicode { ThemeCharacters::unicode() } else { ThemeCharacters::ascii() },
+        styles: if color { ThemeStyles::ansi() } else { ThemeStyles::none() },
     };
-    let handler = GraphicalReportHandler::new_themed(theme)
-        .with_links(false)
-        .with_width(width.max(40))
-        .with_context_lines(1);
+    let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(width.max(40)).with_context_lines(1);
     let mut out = String::new();
     for mistake in mistakes {
-        let report = Report {
-            mistake,
-            code: mistake
-                .source
-                .as_ref()
-                .map(|source| NamedSource::new(&source.name, source.text.clone())),
-        };
-        handler
-            .render_report(&mut out, &report)
-            .expect("writing into a string cannot fail");
+        let report =
+            Report { mistake, code: mistake.source.as_ref().map(|source| NamedSource::new(&source.name, source.text.clone())) };
+        handler.render_report(&mut out, &report).expect("writing into a string cannot fail");
         out.push('\n');
     }
     // The handler pads what it wraps; blanks at the end of a line are noise in every terminal and diff.
-    let mut out = out
-        .lines()
-        .map(str::trim_end)
-        .collect::<Vec<_>>()
-        .join("\n");
+    let mut out = out.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
     if let Some(sum) = sum(mistakes) {
         out.push_str(&sum);
         out.push('\n');
@@ -55,46 +32,22 @@ pub(super) fn render(mistakes: &[&Mistake], color: bool, width: usize, unicode: 
 }
 
 fn sum(mistakes: &[&Mistake]) -> Option<String> {
-    let count = |severity, one: &str| match mistakes
-        .iter()
-        .filter(|mistake| mistake.severity == severity)
-        .count()
-    {
+    let count = |severity, one: &str| match mistakes.iter().filter(|mistake| mistake.severity == severity).count() {
         0 => None,
         1 => Some(format!("1 {one}")),
         several => Some(format!("{several} {one}s")),
     };
-    let counts: Vec<String> = [
-        count(Severity::Error, "mistake"),
-        count(Severity::Warning, "warning"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    let mut files: Vec<&str> = mistakes
-        .iter()
-        .filter_map(|mistake| mistake.file())
-        .collect();
+    let counts: Vec<String> =
+        [count(Severity::Error, "mistake"), count(Severity::Warning, "warning")].into_iter().flatten().collect();
+    let mut files: Vec<&str> = mistakes.iter().filter_map(|mistake| mistake.file()).collect();
     files.dedup();
-    let place = if files.is_empty() {
-        String::new()
-    } else {
-        format!(" in {}", listed(&files))
-    };
+    let place = if files.is_empty() { String::new() } else { format!(" in {}", listed(&files)) };
     (!counts.is_empty()).then(|| format!("\n{}{}", counts.join(" and "), visible(&place)))
 }
 
 /// Writes control characters out: names and values are a file's words and must not drive the terminal.
 fn visible(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_control() && c != '\n' {
-                c.escape_default().to_string()
-            } else {
-                c.to_string()
-            }
-        })
-        .collect()
+    text.chars().map(|c| if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 
 #[derive(Debug)]
@@ -139,11 +92,7 @@ impl Diagnostic for Report<'_> {
         Some(Box::new(self.mistake.labels.iter().map(|label| {
             let text = (!label.text.is_empty()).then(|| visible(&label.text));
             let span = label.span.start..label.span.end;
-            if label.primary {
-                LabeledSpan::new_primary_with_span(text, span)
-            } else {
-                LabeledSpan::new_with_span(text, span)
-            }
+            if label.primary { LabeledSpan::new_primary_with_span(text, span) } else { LabeledSpan::new_with_span(text, span) }
         })))
     }
 }

@@ -17,30 +17,14 @@ pub(super) fn apply(
     mistakes: &mut Vec<Mistake>,
 ) -> (BTreeMap<String, Value>, Vec<Mistake>) {
     let params = declared(data, places, mistakes);
-    let mut replacer = Replacer {
-        params: &params,
-        used: BTreeSet::new(),
-        places,
-        mistakes,
-    };
+    let mut replacer = Replacer { params: &params, used: BTreeSet::new(), places, mistakes };
     replacer.visit(data, &Path::root());
     let used = replacer.used;
-    let unused = params
-        .keys()
-        .filter(|name| !used.contains(*name))
-        .map(|name| {
-            let path = Path::of(&["params", name]);
-            let mistake = places
-                .mistake_at_key(
-                    &path,
-                    "unused-param",
-                    format!("nothing uses `params.{name}`"),
-                )
-                .warning();
-            mistake.help(format!(
-                "write `${{params.{name}}}` where its value belongs, or remove it"
-            ))
-        });
+    let unused = params.keys().filter(|name| !used.contains(*name)).map(|name| {
+        let path = Path::of(&["params", name]);
+        let mistake = places.mistake_at_key(&path, "unused-param", format!("nothing uses `params.{name}`")).warning();
+        mistake.help(format!("write `${{params.{name}}}` where its value belongs, or remove it"))
+    });
     let warnings = unused.collect();
     (params, warnings)
 }
@@ -48,16 +32,11 @@ pub(super) fn apply(
 fn declared(data: &Value, places: &Places, mistakes: &mut Vec<Mistake>) -> BTreeMap<String, Value> {
     match data.get("params") {
         None | Some(Value::Null) => BTreeMap::new(),
-        Some(Value::Mapping(entries)) => entries
-            .iter()
-            .filter_map(|(name, value)| Some((name.as_str()?.to_owned(), value.clone())))
-            .collect(),
+        Some(Value::Mapping(entries)) => {
+            entries.iter().filter_map(|(name, value)| Some((name.as_str()?.to_owned(), value.clone()))).collect()
+        }
         Some(_) => {
-            let mistake = places.mistake_at_value(
-                &Path::of(&["params"]),
-                "wrong-type",
-                "`params` must be a mapping",
-            );
+            let mistake = places.mistake_at_value(&Path::of(&["params"]), "wrong-type", "`params` must be a mapping");
             mistakes.push(mistake.help("write `params: { name: value }`"));
             BTreeMap::new()
         }
@@ -95,26 +74,16 @@ impl Replacer<'_> {
 
     fn replacement(&mut self, text: &str, path: &Path) -> Option<Value> {
         if !replaceable(path) {
-            let mistake =
-                self.places
-                    .mistake_at_value(path, "misplaced-param", "a param cannot stand here");
-            self.mistakes
-                .push(mistake.help("params stand in `in`, in `with` and in sections"));
+            let mistake = self.places.mistake_at_value(path, "misplaced-param", "a param cannot stand here");
+            self.mistakes.push(mistake.help("params stand in `in`, in `with` and in sections"));
             return None;
         }
-        let name = text
-            .strip_prefix(START)
-            .and_then(|rest| rest.strip_suffix('}'))
-            .filter(|name| !name.contains(['$', '{', '}']));
+        let name =
+            text.strip_prefix(START).and_then(|rest| rest.strip_suffix('}')).filter(|name| !name.contains(['$', '{', '}']));
         let Some(name) = name else {
-            let mistake = self.places.mistake_at_value(
-                path,
-                "spliced-param",
-                "a param stands for a whole value, not for a part of a text",
-            );
-            self.mistakes.push(mistake.help(
-                "put the whole text into the param and write nothing but `${params.NAME}` here",
-            ));
+            let mistake =
+                self.places.mistake_at_value(path, "spliced-param", "a param stands for a whole value, not for a part of a text");
+            self.mistakes.push(mistake.help("put the whole text into the param and write nothing but `${params.NAME}` here"));
             return None;
         };
         self.used.insert(name.to_owned());
@@ -124,13 +93,8 @@ impl Replacer<'_> {
                 [] => format!("declare it: `params: {{ {name}: … }}`"),
                 names => format!("there are {}", listed(names)),
             };
-            let mistake = self.places.mistake_at_value(
-                path,
-                "unknown-param",
-                format!("there is no param `{name}`"),
-            );
-            self.mistakes
-                .push(mistake.help(did_you_mean(name, names).unwrap_or(all)));
+            let mistake = self.places.mistake_at_value(path, "unknown-param", format!("there is no param `{name}`"));
+            self.mistakes.push(mistake.help(did_you_mean(name, names).unwrap_or(all)));
             return None;
         };
         self.places.note(path, Origin::Param(name.to_owned()));

@@ -33,10 +33,7 @@ pub(super) struct Places {
 
 impl Places {
     pub(super) fn new(source: Arc<Source>) -> Self {
-        Self {
-            source,
-            origins: BTreeMap::new(),
-        }
+        Self { source, origins: BTreeMap::new() }
     }
 
     pub(super) fn source(&self) -> &Arc<Source> {
@@ -62,52 +59,26 @@ impl Places {
             Some((_, Origin::Set(set))) => self.set_labels(path, set),
             Some((above, Origin::Param(name))) => {
                 let rest = path.below(&above).unwrap_or_default();
-                let definition =
-                    self.value_labels(&param(name).join(&rest))
-                        .into_iter()
-                        .map(|label| {
-                            let text = if label.text.is_empty() {
-                                format!("`params.{name}` is defined here")
-                            } else {
-                                label.text
-                            };
-                            Label {
-                                text,
-                                primary: false,
-                                ..label
-                            }
-                        });
+                let definition = self.value_labels(&param(name).join(&rest)).into_iter().map(|label| {
+                    let text = if label.text.is_empty() { format!("`params.{name}` is defined here") } else { label.text };
+                    Label { text, primary: false, ..label }
+                });
                 let used = diagnostic::value_labels(&self.source, &above).into_iter();
-                let primary = used
-                    .map(|label| Label {
-                        primary: true,
-                        ..label
-                    })
-                    .take(1);
+                let primary = used.map(|label| Label { primary: true, ..label }).take(1);
                 primary.chain(definition).collect()
             }
         }
     }
 
     fn set_labels(&self, path: &Path, set: &str) -> Vec<Label> {
-        let labels = diagnostic::value_labels(&self.source, path)
-            .into_iter()
-            .take(1);
-        labels
-            .map(|label| Label {
-                text: format!("`--set {set}` gives this value"),
-                ..label
-            })
-            .collect()
+        let labels = diagnostic::value_labels(&self.source, path).into_iter().take(1);
+        labels.map(|label| Label { text: format!("`--set {set}` gives this value"), ..label }).collect()
     }
 
     pub(super) fn key_label(&self, path: &Path) -> Label {
         let label = diagnostic::key_label(&self.source, path);
         match self.origin(path) {
-            Some((_, Origin::Set(set))) => Label {
-                text: format!("from `--set {set}`"),
-                ..label
-            },
+            Some((_, Origin::Set(set))) => Label { text: format!("from `--set {set}`"), ..label },
             // The key stands where the param is defined, if anywhere in the file.
             Some((above, Origin::Param(name))) if above != *path => {
                 self.key_label(&param(name).join(&path.below(&above).unwrap_or_default()))
@@ -120,36 +91,16 @@ impl Places {
         match self.origin(path) {
             None => Base::Manifest,
             Some((_, Origin::Set(_))) => Base::CurrentFolder,
-            Some((above, Origin::Param(name))) => {
-                self.base_of(&param(name).join(&path.below(&above).unwrap_or_default()))
-            }
+            Some((above, Origin::Param(name))) => self.base_of(&param(name).join(&path.below(&above).unwrap_or_default())),
         }
     }
 
-    pub(super) fn mistake_at_value(
-        &self,
-        path: &Path,
-        code: &'static str,
-        message: impl Into<String>,
-    ) -> Mistake {
-        Mistake {
-            source: Some(self.source.clone()),
-            labels: self.value_labels(path),
-            ..Mistake::new(code, message)
-        }
+    pub(super) fn mistake_at_value(&self, path: &Path, code: &'static str, message: impl Into<String>) -> Mistake {
+        Mistake { source: Some(self.source.clone()), labels: self.value_labels(path), ..Mistake::new(code, message) }
     }
 
-    pub(super) fn mistake_at_key(
-        &self,
-        path: &Path,
-        code: &'static str,
-        message: impl Into<String>,
-    ) -> Mistake {
-        Mistake {
-            source: Some(self.source.clone()),
-            labels: vec![self.key_label(path)],
-            ..Mistake::new(code, message)
-        }
+    pub(super) fn mistake_at_key(&self, path: &Path, code: &'static str, message: impl Into<String>) -> Mistake {
+        Mistake { source: Some(self.source.clone()), labels: vec![self.key_label(path)], ..Mistake::new(code, message) }
     }
 }
 

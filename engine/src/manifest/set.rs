@@ -27,10 +27,7 @@ impl FromStr for Set {
 
     fn from_str(text: &str) -> Result<Self, NoSet> {
         let (path, value) = text.split_once('=').ok_or_else(|| NoSet(text.to_owned()))?;
-        Ok(Self {
-            path: path.trim().to_owned(),
-            value: value.to_owned(),
-        })
+        Ok(Self { path: path.trim().to_owned(), value: value.to_owned() })
     }
 }
 
@@ -41,12 +38,7 @@ impl fmt::Display for Set {
 }
 
 /// Puts each value at its path, the last one winning.
-pub(super) fn apply(
-    data: &mut Value,
-    sets: &[Set],
-    places: &mut Places,
-    mistakes: &mut Vec<Mistake>,
-) {
+pub(super) fn apply(data: &mut Value, sets: &[Set], places: &mut Places, mistakes: &mut Vec<Mistake>) {
     for set in sets {
         let path = match set.path.parse::<Path>() {
             Ok(path) => path,
@@ -91,37 +83,22 @@ fn place<'a>(data: &'a mut Value, path: &Path) -> Result<&'a mut Value, Refusal>
         if free && value.is_null() {
             *value = Value::Mapping(Mapping::new());
         }
-        let refuse = |names, message| Refusal {
-            exists,
-            names,
-            message,
-        };
+        let refuse = |names, message| Refusal { exists, names, message };
         value = match (value, segment) {
             (Value::Sequence(items), Segment::Index(index)) => {
                 let count = items.len();
                 let message = || format!("the list has {count} items, counted from 0");
-                items
-                    .get_mut(*index)
-                    .ok_or_else(|| refuse(Vec::new(), message()))?
+                items.get_mut(*index).ok_or_else(|| refuse(Vec::new(), message()))?
             }
             (Value::Mapping(entries), Segment::Key(key)) => {
                 if !free && !entries.contains_key(key.as_str()) {
-                    let names = entries
-                        .keys()
-                        .filter_map(Value::as_str)
-                        .map(str::to_owned)
-                        .collect();
+                    let names = entries.keys().filter_map(Value::as_str).map(str::to_owned).collect();
                     return Err(refuse(names, format!("there is no `{key}`")));
                 }
-                entries
-                    .entry(Value::String(key.clone()))
-                    .or_insert(Value::Null)
+                entries.entry(Value::String(key.clone())).or_insert(Value::Null)
             }
             (_, Segment::Key(key)) => {
-                return Err(refuse(
-                    Vec::new(),
-                    format!("there is no `{key}` in a value that is no mapping"),
-                ));
+                return Err(refuse(Vec::new(), format!("there is no `{key}` in a value that is no mapping")));
             }
             (_, Segment::Index(_)) => {
                 return Err(refuse(Vec::new(), "the value is no list".to_owned()));
@@ -132,33 +109,19 @@ fn place<'a>(data: &'a mut Value, path: &Path) -> Result<&'a mut Value, Refusal>
 }
 
 fn refused(set: &Set, path: &Path, refusal: &Refusal, places: &Places) -> Mistake {
-    let above = path.segments()[..refusal.exists]
-        .iter()
-        .fold(Path::root(), |path, segment| path.with(segment.clone()));
-    let inside = if refusal.exists == 0 {
-        String::new()
-    } else {
-        format!(" in `{above}`")
-    };
+    let above = path.segments()[..refusal.exists].iter().fold(Path::root(), |path, segment| path.with(segment.clone()));
+    let inside = if refusal.exists == 0 { String::new() } else { format!(" in `{above}`") };
     let message = format!("`--set {set}` names no place: {}{inside}", refusal.message);
     let names = refusal.names.iter().map(String::as_str);
-    let near = path
-        .segments()
-        .get(refusal.exists)
-        .and_then(|segment| match segment {
-            Segment::Key(key) => did_you_mean(key, names),
-            Segment::Index(_) => None,
-        });
+    let near = path.segments().get(refusal.exists).and_then(|segment| match segment {
+        Segment::Key(key) => did_you_mean(key, names),
+        Segment::Index(_) => None,
+    });
     let all = (!refusal.names.is_empty()).then(|| format!("there are {}", listed(&refusal.names)));
-    places
-        .mistake_at_key(&above, "unknown-path", message)
-        .help_if(near.or(all))
+    places.mistake_at_key(&above, "unknown-path", message).help_if(near.or(all))
 }
 
 fn unplaced(set: &Set, places: &Places, message: &str) -> Mistake {
     let mistake = Mistake::new("unknown-path", format!("`--set {set}`: {message}"));
-    Mistake {
-        source: Some(places.source().clone()),
-        ..mistake
-    }
+    Mistake { source: Some(places.source().clone()), ..mistake }
 }

@@ -12,19 +12,11 @@ use crate::source::Path;
 const VERSION: u64 = 1;
 
 /// Checks the version; an unknown one comes back, since nothing else in the file can be judged then.
-pub(super) fn version(
-    data: &Value,
-    places: &Places,
-    mistakes: &mut Vec<Mistake>,
-) -> Option<Mistake> {
+pub(super) fn version(data: &Value, places: &Places, mistakes: &mut Vec<Mistake>) -> Option<Mistake> {
     let path = Path::of(&["version"]);
     match data.get("version") {
         None => {
-            let mistake = places.mistake_at_key(
-                &Path::root(),
-                "missing-version",
-                "the manifest has no `version`",
-            );
+            let mistake = places.mistake_at_key(&Path::root(), "missing-version", "the manifest has no `version`");
             mistakes.push(mistake.help("start the file with `version: 1`"));
             None
         }
@@ -35,13 +27,10 @@ pub(super) fn version(
                 "unknown-version",
                 format!("version {number} of the manifest's form is not known"),
             );
-            Some(mistake.help(format!(
-                "this program reads version {VERSION}; a newer program may read this file"
-            )))
+            Some(mistake.help(format!("this program reads version {VERSION}; a newer program may read this file")))
         }
         Some(_) => {
-            let mistake =
-                places.mistake_at_value(&path, "unknown-version", "`version` must be a number");
+            let mistake = places.mistake_at_value(&path, "unknown-version", "`version` must be a number");
             Some(mistake.help(format!("write `version: {VERSION}`")))
         }
     }
@@ -53,21 +42,11 @@ pub(super) fn name(data: &Value, places: &Places, mistakes: &mut Vec<Mistake>) -
     match data.get("name") {
         None | Some(Value::Null) => {
             let stem = std::path::Path::new(&places.source().name).file_stem();
-            stem.map_or_else(
-                || "manifest".to_owned(),
-                |stem| stem.to_string_lossy().into_owned(),
-            )
+            stem.map_or_else(|| "manifest".to_owned(), |stem| stem.to_string_lossy().into_owned())
         }
         Some(Value::String(name)) => {
-            if name.is_empty()
-                || name.trim() != name
-                || name.contains(|c: char| matches!(c, '/' | '\\') || c.is_control())
-            {
-                let mistake = places.mistake_at_value(
-                    &path,
-                    "wrong-name",
-                    "a name has no `/`, no `\\` and no spaces around it",
-                );
+            if name.is_empty() || name.trim() != name || name.contains(|c: char| matches!(c, '/' | '\\') || c.is_control()) {
+                let mistake = places.mistake_at_value(&path, "wrong-name", "a name has no `/`, no `\\` and no spaces around it");
                 mistakes.push(mistake.help("choose a word, such as `quickstart`"));
             }
             name.clone()
@@ -84,19 +63,11 @@ pub(super) fn sections(data: &Value) -> BTreeMap<String, Value> {
     let own = ["version", "name", "params", "stages"];
     let entries = data.as_mapping().into_iter().flatten();
     let named = entries.filter_map(|(key, value)| Some((key.as_str()?.to_owned(), value.clone())));
-    named
-        .filter(|(key, _)| !own.contains(&key.as_str()))
-        .collect()
+    named.filter(|(key, _)| !own.contains(&key.as_str())).collect()
 }
 
 /// Says what a value must be and what it is.
-pub(super) fn wrong_type(
-    places: &Places,
-    path: &Path,
-    name: &str,
-    expected: &str,
-    found: &Value,
-) -> Mistake {
+pub(super) fn wrong_type(places: &Places, path: &Path, name: &str, expected: &str, found: &Value) -> Mistake {
     let message = format!("`{name}` must be {expected}, not {}", described(found));
     places.mistake_at_value(path, "wrong-type", message)
 }

@@ -18,24 +18,11 @@ pub(super) fn read(data: &Value, places: &Places, mistakes: &mut Vec<Mistake>) -
     let example = "write `stages: { questions: { uses: benchmark } }`";
     match data.get("stages") {
         None => {
-            let keys = data
-                .as_mapping()
-                .into_iter()
-                .flat_map(Mapping::keys)
-                .filter_map(Value::as_str);
-            let near = keys
-                .into_iter()
-                .find(|key| suggest(key, ["stages"]).is_some());
+            let keys = data.as_mapping().into_iter().flat_map(Mapping::keys).filter_map(Value::as_str);
+            let near = keys.into_iter().find(|key| suggest(key, ["stages"]).is_some());
             let at = near.map_or_else(Path::root, |key| Path::of(&[key]));
-            let help = near.map_or_else(
-                || example.to_owned(),
-                |_| "did you mean `stages`?".to_owned(),
-            );
-            mistakes.push(
-                places
-                    .mistake_at_key(&at, "missing-field", "the manifest has no `stages`")
-                    .help(help),
-            );
+            let help = near.map_or_else(|| example.to_owned(), |_| "did you mean `stages`?".to_owned());
+            mistakes.push(places.mistake_at_key(&at, "missing-field", "the manifest has no `stages`").help(help));
             Vec::new()
         }
         Some(Value::Mapping(entries)) if !entries.is_empty() => entries
@@ -47,24 +34,11 @@ pub(super) fn read(data: &Value, places: &Places, mistakes: &mut Vec<Mistake>) -
             })
             .collect(),
         Some(Value::Mapping(_) | Value::Null) => {
-            mistakes.push(
-                places
-                    .mistake_at_key(&path, "missing-field", "there are no stages")
-                    .help(example),
-            );
+            mistakes.push(places.mistake_at_key(&path, "missing-field", "there are no stages").help(example));
             Vec::new()
         }
         Some(other) => {
-            mistakes.push(
-                wrong_type(
-                    places,
-                    &path,
-                    "stages",
-                    "a mapping of names to stages",
-                    other,
-                )
-                .help(example),
-            );
+            mistakes.push(wrong_type(places, &path, "stages", "a mapping of names to stages", other).help(example));
             Vec::new()
         }
     }
@@ -72,81 +46,39 @@ pub(super) fn read(data: &Value, places: &Places, mistakes: &mut Vec<Mistake>) -
 
 fn check_name(name: &str, path: &Path, places: &Places, mistakes: &mut Vec<Mistake>) {
     let first = name.chars().next().is_some_and(|c| c.is_ascii_alphabetic());
-    if !first
-        || !name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
-    {
-        let mistake =
-            places.mistake_at_key(path, "wrong-name", format!("`{name}` cannot name a stage"));
-        mistakes.push(
-            mistake
-                .help("a name starts with a letter and goes on with letters, digits, `_` and `-`"),
-        );
+    if !first || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')) {
+        let mistake = places.mistake_at_key(path, "wrong-name", format!("`{name}` cannot name a stage"));
+        mistakes.push(mistake.help("a name starts with a letter and goes on with letters, digits, `_` and `-`"));
     }
 }
 
-fn declaration(
-    name: &str,
-    stage: &Value,
-    path: &Path,
-    places: &Places,
-    mistakes: &mut Vec<Mistake>,
-) -> Option<Declaration> {
+fn declaration(name: &str, stage: &Value, path: &Path, places: &Places, mistakes: &mut Vec<Mistake>) -> Option<Declaration> {
     let Value::Mapping(entries) = stage else {
-        let mistake = wrong_type(
-            places,
-            path,
-            name,
-            "a mapping with `uses`, `in` and `with`",
-            stage,
-        );
+        let mistake = wrong_type(places, path, name, "a mapping with `uses`, `in` and `with`", stage);
         mistakes.push(mistake.help(format!("write `{name}: {{ uses: KIND }}`")));
         return None;
     };
-    for field in entries
-        .keys()
-        .filter_map(Value::as_str)
-        .filter(|field| !FIELDS.contains(field))
-    {
-        let mistake = places.mistake_at_key(
-            &path.key(field),
-            "unknown-field",
-            format!("a stage has no field `{field}`"),
-        );
+    for field in entries.keys().filter_map(Value::as_str).filter(|field| !FIELDS.contains(field)) {
+        let mistake = places.mistake_at_key(&path.key(field), "unknown-field", format!("a stage has no field `{field}`"));
         let help = did_you_mean(field, FIELDS);
-        mistakes.push(
-            mistake
-                .help(
-                    "a stage has `uses`, `in` and `with`; the settings of its kind go under `with`",
-                )
-                .help_if(help),
-        );
+        mistakes
+            .push(mistake.help("a stage has `uses`, `in` and `with`; the settings of its kind go under `with`").help_if(help));
     }
     // A misspelt `uses` is one mistake, not two.
-    let misspelt = entries
-        .keys()
-        .filter_map(Value::as_str)
-        .any(|field| suggest(field, FIELDS).is_some_and(|meant| meant == "uses"));
+    let misspelt =
+        entries.keys().filter_map(Value::as_str).any(|field| suggest(field, FIELDS).is_some_and(|meant| meant == "uses"));
     let uses = uses(name, entries, misspelt, path, places, mistakes);
     let inputs = inputs(entries, &path.key("in"), places, mistakes);
     let with = match entries.get("with") {
         None | Some(Value::Null) => Value::Mapping(Mapping::new()),
         Some(with @ Value::Mapping(_)) => with.clone(),
         Some(other) => {
-            mistakes.push(
-                wrong_type(places, &path.key("with"), "with", "a mapping", other)
-                    .help("write `with: { name: value }`"),
-            );
+            mistakes
+                .push(wrong_type(places, &path.key("with"), "with", "a mapping", other).help("write `with: { name: value }`"));
             return None;
         }
     };
-    Some(Declaration {
-        name: name.to_owned(),
-        uses: uses?,
-        inputs,
-        with,
-    })
+    Some(Declaration { name: name.to_owned(), uses: uses?, inputs, with })
 }
 
 fn uses(
@@ -161,33 +93,17 @@ fn uses(
         None if misspelt => {}
         Some(Value::String(kind)) => return Some(kind.clone()),
         None | Some(Value::Null) => {
-            let mistake = places.mistake_at_key(
-                path,
-                "missing-field",
-                format!("the stage `{name}` has no `uses`"),
-            );
-            mistakes
-                .push(mistake.help("name its kind: `uses: KIND`; `fingerpost kinds` lists them"));
+            let mistake = places.mistake_at_key(path, "missing-field", format!("the stage `{name}` has no `uses`"));
+            mistakes.push(mistake.help("name its kind: `uses: KIND`; `fingerpost kinds` lists them"));
         }
         Some(other) => {
-            mistakes.push(wrong_type(
-                places,
-                &path.key("uses"),
-                "uses",
-                "the name of a kind",
-                other,
-            ));
+            mistakes.push(wrong_type(places, &path.key("uses"), "uses", "the name of a kind", other));
         }
     }
     None
 }
 
-fn inputs(
-    entries: &Mapping,
-    path: &Path,
-    places: &Places,
-    mistakes: &mut Vec<Mistake>,
-) -> BTreeMap<String, String> {
+fn inputs(entries: &Mapping, path: &Path, places: &Places, mistakes: &mut Vec<Mistake>) -> BTreeMap<String, String> {
     let entries = match entries.get("in") {
         None | Some(Value::Null) => return BTreeMap::new(),
         Some(Value::Mapping(entries)) => entries,
@@ -198,23 +114,12 @@ fn inputs(
         }
     };
     let mut inputs = BTreeMap::new();
-    for (port, reference) in entries
-        .iter()
-        .filter_map(|(port, reference)| Some((port.as_str()?, reference)))
-    {
+    for (port, reference) in entries.iter().filter_map(|(port, reference)| Some((port.as_str()?, reference))) {
         if let Value::String(reference) = reference {
             inputs.insert(port.to_owned(), reference.clone());
         } else {
-            let mistake = wrong_type(
-                places,
-                &path.key(port),
-                port,
-                "a stage, `stage.port` or a file",
-                reference,
-            );
-            mistakes.push(mistake.help(format!(
-                "write `{port}: stage`, `{port}: stage.port` or `{port}: ./file`"
-            )));
+            let mistake = wrong_type(places, &path.key(port), port, "a stage, `stage.port` or a file", reference);
+            mistakes.push(mistake.help(format!("write `{port}: stage`, `{port}: stage.port` or `{port}: ./file`")));
         }
     }
     inputs

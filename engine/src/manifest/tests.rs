@@ -29,14 +29,7 @@ fn manifest(text: &str, sets: &[&str]) -> Manifest {
 }
 
 fn rendered(mistakes: &[Mistake]) -> String {
-    render(
-        mistakes,
-        Format::Text {
-            color: false,
-            width: 100,
-            unicode: false,
-        },
-    )
+    render(mistakes, Format::Text { color: false, width: 100, unicode: false })
 }
 
 /// Compares mistakes as `code @ text under the primary label: message | help | other labels`.
@@ -46,20 +39,10 @@ fn check(mistakes: &[Mistake], expect: &[&str]) {
         let source = mistake.source.as_ref().expect("a source");
         let label = |label: &crate::diagnostic::Label| {
             let text = &source.text[label.span.start..label.span.end];
-            if label.text.is_empty() {
-                text.to_owned()
-            } else {
-                format!("{text} ({})", label.text)
-            }
+            if label.text.is_empty() { text.to_owned() } else { format!("{text} ({})", label.text) }
         };
         let labels: Vec<String> = mistake.labels.iter().map(label).collect();
-        format!(
-            "{} @ {}: {} | {}",
-            mistake.code,
-            labels.join(" + "),
-            mistake.message,
-            mistake.help.as_deref().unwrap_or("-")
-        )
+        format!("{} @ {}: {} | {}", mistake.code, labels.join(" + "), mistake.message, mistake.help.as_deref().unwrap_or("-"))
     };
     let found: Vec<String> = mistakes.iter().map(line).collect();
     assert_eq!(found, expect, "{}", rendered(mistakes));
@@ -69,21 +52,11 @@ fn check(mistakes: &[Mistake], expect: &[&str]) {
 fn params_keep_their_type_and_the_name_is_the_stem() {
     let manifest = manifest(RECORDED, &[]);
     assert_eq!(manifest.name, "recorded");
-    let names: Vec<&str> = manifest
-        .stages
-        .iter()
-        .map(|stage| stage.name.as_str())
-        .collect();
+    let names: Vec<&str> = manifest.stages.iter().map(|stage| stage.name.as_str()).collect();
     assert_eq!(names, ["questions", "answers"]);
-    assert_eq!(
-        manifest.stages[0].with["limit"],
-        serde_yaml::Value::from(10)
-    );
+    assert_eq!(manifest.stages[0].with["limit"], serde_yaml::Value::from(10));
     assert_eq!(manifest.stages[0].inputs["raw"], "data/answers.jsonl");
-    assert_eq!(
-        manifest.sections["providers"]["replay"]["file"],
-        serde_yaml::Value::from("data/answers.jsonl")
-    );
+    assert_eq!(manifest.sections["providers"]["replay"]["file"], serde_yaml::Value::from("data/answers.jsonl"));
     assert_eq!(manifest.sections.len(), 1);
     assert!(manifest.stages[1].with.is_mapping() && manifest.warnings.is_empty());
 }
@@ -97,10 +70,7 @@ fn set_values_are_typed_and_relative_to_the_current_folder() {
         "stages.questions.with.limit=3",
     ];
     let manifest = manifest(RECORDED, &sets);
-    assert_eq!(
-        manifest.stages[1].with["models"]["large"],
-        serde_yaml::Value::from("c/d")
-    );
+    assert_eq!(manifest.stages[1].with["models"]["large"], serde_yaml::Value::from("c/d"));
     assert_eq!(manifest.stages[0].with["limit"], serde_yaml::Value::from(3));
     let base = |path: &str| manifest.base_of(&path.parse().expect("a path"));
     assert_eq!(base("providers.replay.file"), Base::CurrentFolder);
@@ -109,15 +79,9 @@ fn set_values_are_typed_and_relative_to_the_current_folder() {
     // `--set` came first, so no param stands here any more.
     check(
         &manifest.warnings,
-        &[
-            "unused-param @ limit: nothing uses `params.limit` | write `${params.limit}` where its value belongs, or remove it",
-        ],
+        &["unused-param @ limit: nothing uses `params.limit` | write `${params.limit}` where its value belongs, or remove it"],
     );
-    let missing = manifest.mistake_at_value(
-        &Path::of(&["providers", "replay", "file"]),
-        "missing-file",
-        "gone",
-    );
+    let missing = manifest.mistake_at_value(&Path::of(&["providers", "replay", "file"]), "missing-file", "gone");
     check(
         &[missing],
         &[
@@ -166,9 +130,7 @@ fn a_missing_stages_finds_its_misspelling() {
     );
     check(
         &read("- 1\n", &[]).expect_err("a list"),
-        &[
-            "wrong-type @ 1: a manifest is a mapping with `version` and `stages` | start with `version: 1`",
-        ],
+        &["wrong-type @ 1: a manifest is a mapping with `version` and `stages` | start with `version: 1`"],
     );
 }
 
@@ -207,21 +169,13 @@ fn check_fields(with: &str, sets: &[&str], expect: &str) {
     );
     let manifest = manifest(&text, sets);
     let stage = &manifest.stages[0];
-    let error =
-        serde_path_to_error::deserialize::<_, Params>(stage.with.clone()).expect_err("a mistake");
-    check(
-        &[manifest.field_mistake(&stage.with_path(), &error)],
-        &[expect],
-    );
+    let error = serde_path_to_error::deserialize::<_, Params>(stage.with.clone()).expect_err("a mistake");
+    check(&[manifest.field_mistake(&stage.with_path(), &error)], &[expect]);
 }
 
 #[test]
 fn typed_errors_point_at_their_field() {
-    check_fields(
-        "{ models: [], limt: 3 }",
-        &[],
-        "unknown-field @ limt: there is no field `limt` here | did you mean `limit`?",
-    );
+    check_fields("{ models: [], limt: 3 }", &[], "unknown-field @ limt: there is no field `limt` here | did you mean `limit`?");
     check_fields(
         "{ limit: 3 }",
         &[],
@@ -232,11 +186,7 @@ fn typed_errors_point_at_their_field() {
         &[],
         "missing-field @ deep: the field `rate` is missing in `stages.s.with.deep` | add `rate: …` below `stages.s.with.deep`",
     );
-    check_fields(
-        "{ models: [a, [b]] }",
-        &[],
-        "wrong-type @ [b]: item 1 must be text, not a list | -",
-    );
+    check_fields("{ models: [a, [b]] }", &[], "wrong-type @ [b]: item 1 must be text, not a list | -");
     check_fields(
         "{ models: [], limit: many }",
         &[],

@@ -27,18 +27,9 @@ impl Logistic {
     /// Minimises the summed cross-entropy plus `penalty / 2 · |weights|²` (intercepts free); scikit-learn's `C` is `1 / penalty`.
     ///
     /// Columns of `rows` are below `width`, labels below `classes`.
-    pub(super) fn fit(
-        rows: &[Row],
-        labels: &[usize],
-        width: usize,
-        classes: usize,
-        penalty: f32,
-    ) -> Self {
+    pub(super) fn fit(rows: &[Row], labels: &[usize], width: usize, classes: usize, penalty: f32) -> Self {
         let blocks = classes.div_ceil(LANES);
-        let mut model = Self {
-            classes,
-            weights: vec![[0.0; LANES]; (width + 1) * blocks],
-        };
+        let mut model = Self { classes, weights: vec![[0.0; LANES]; (width + 1) * blocks] };
         // The classes' shares are the solution without columns, and save the steps that would only find them.
         for (class, share) in shares(labels, classes).into_iter().enumerate() {
             model.weights[width * blocks + class / LANES][class % LANES] = share.ln() as f32;
@@ -50,9 +41,7 @@ impl Logistic {
             let direction = direction(&gradient, &past, 2.0 / rows.len().max(1) as f64);
             let slope = dot(&direction, &gradient);
             let Some((next, (next_loss, next_gradient))) =
-                model.search(&direction, slope, loss, |model| {
-                    model.loss(rows, labels, penalty)
-                })
+                model.search(&direction, slope, loss, |model| model.loss(rows, labels, penalty))
             else {
                 break;
             };
@@ -60,12 +49,7 @@ impl Logistic {
             let turned = difference(&next_gradient, &gradient);
             let curvature = dot(&moved, &turned);
             if curvature > 0.0 {
-                past.push(Step {
-                    scale: curvature / dot(&turned, &turned),
-                    curvature,
-                    moved,
-                    turned,
-                });
+                past.push(Step { scale: curvature / dot(&turned, &turned), curvature, moved, turned });
             }
             if past.len() > MEMORY {
                 past.remove(0);
@@ -106,11 +90,7 @@ impl Logistic {
     fn loss(&self, rows: &[Row], labels: &[usize], penalty: f32) -> Loss {
         let blocks = self.blocks();
         let free = self.weights.len() - blocks;
-        let mut gradient: Vec<Block> = self
-            .weights
-            .iter()
-            .map(|weights| weights.map(|weight| penalty * weight))
-            .collect();
+        let mut gradient: Vec<Block> = self.weights.iter().map(|weights| weights.map(|weight| penalty * weight)).collect();
         gradient[free..].fill([0.0; LANES]);
         let mut loss = f64::from(penalty) / 2.0 * dot(&self.weights[..free], &self.weights[..free]);
         let mut scores = vec![[0.0; LANES]; blocks];
@@ -138,24 +118,13 @@ impl Logistic {
     }
 
     /// Halves the step until the loss falls enough (Armijo); None where no step down is left.
-    fn search(
-        &self,
-        direction: &[Block],
-        slope: f64,
-        loss: f64,
-        measure: impl Fn(&Self) -> Loss,
-    ) -> Option<(Self, Loss)> {
-        (0..20)
-            .map(|halvings| 0.5_f64.powi(halvings))
-            .find_map(|size| {
-                let mut next = Self {
-                    classes: self.classes,
-                    weights: self.weights.clone(),
-                };
-                add(&mut next.weights, size, direction);
-                let found = measure(&next);
-                (found.0 < loss + 1e-4 * size * slope).then_some((next, found))
-            })
+    fn search(&self, direction: &[Block], slope: f64, loss: f64, measure: impl Fn(&Self) -> Loss) -> Option<(Self, Loss)> {
+        (0..20).map(|halvings| 0.5_f64.powi(halvings)).find_map(|size| {
+            let mut next = Self { classes: self.classes, weights: self.weights.clone() };
+            add(&mut next.weights, size, direction);
+            let found = measure(&next);
+            (found.0 < loss + 1e-4 * size * slope).then_some((next, found))
+        })
     }
 }
 
@@ -169,10 +138,7 @@ struct Step {
 
 /// The two-loop recursion (Nocedal and Wright, algorithm 7.4): downhill, shaped by the past steps, `first` long without them.
 fn direction(gradient: &[Block], past: &[Step], first: f64) -> Vec<Block> {
-    let mut direction: Vec<Block> = gradient
-        .iter()
-        .map(|slopes| slopes.map(|slope| -slope))
-        .collect();
+    let mut direction: Vec<Block> = gradient.iter().map(|slopes| slopes.map(|slope| -slope)).collect();
     let mut shares = Vec::new();
     for step in past.iter().rev() {
         let share = dot(&step.moved, &direction) / step.curvature;
@@ -180,10 +146,7 @@ fn direction(gradient: &[Block], past: &[Step], first: f64) -> Vec<Block> {
         shares.push(share);
     }
     let scale = past.last().map_or(first, |step| step.scale) as f32;
-    direction
-        .as_flattened_mut()
-        .iter_mut()
-        .for_each(|value| *value *= scale);
+    direction.as_flattened_mut().iter_mut().for_each(|value| *value *= scale);
     for (step, share) in past.iter().zip(shares.iter().rev()) {
         let back = dot(&step.turned, &direction) / step.curvature;
         add(&mut direction, share - back, &step.moved);
@@ -215,10 +178,7 @@ fn dot(left: &[Block], right: &[Block]) -> f64 {
 }
 
 fn difference(left: &[Block], right: &[Block]) -> Vec<Block> {
-    left.iter()
-        .zip(right)
-        .map(|(left, right)| std::array::from_fn(|lane| left[lane] - right[lane]))
-        .collect()
+    left.iter().zip(right).map(|(left, right)| std::array::from_fn(|lane| left[lane] - right[lane])).collect()
 }
 
 fn add(target: &mut [Block], factor: f64, vector: &[Block]) {
@@ -239,38 +199,20 @@ mod tests {
 
     #[test]
     fn the_gradient_is_zero_where_it_ends() {
-        let rows: Vec<Row> = (0..60)
-            .map(|row| vec![(row % 3, 1.0), (3, row as f32 / 60.0)])
-            .collect();
-        let labels: Vec<usize> = (0..60)
-            .map(|row| if row % 7 == 0 { 4 } else { row % 5 })
-            .collect();
+        let rows: Vec<Row> = (0..60).map(|row| vec![(row % 3, 1.0), (3, row as f32 / 60.0)]).collect();
+        let labels: Vec<usize> = (0..60).map(|row| if row % 7 == 0 { 4 } else { row % 5 }).collect();
         let model = Logistic::fit(&rows, &labels, 4, 5, 1.0);
-        let start = Logistic {
-            classes: 5,
-            weights: vec![[0.0; LANES]; 10],
-        };
-        let ((loss, gradient), (first, steep)) = (
-            model.loss(&rows, &labels, 1.0),
-            start.loss(&rows, &labels, 1.0),
-        );
-        assert!(
-            loss < first && dot(&gradient, &gradient) < 1e-3 * dot(&steep, &steep),
-            "{loss} {first} {gradient:?}"
-        );
+        let start = Logistic { classes: 5, weights: vec![[0.0; LANES]; 10] };
+        let ((loss, gradient), (first, steep)) = (model.loss(&rows, &labels, 1.0), start.loss(&rows, &labels, 1.0));
+        assert!(loss < first && dot(&gradient, &gradient) < 1e-3 * dot(&steep, &steep), "{loss} {first} {gradient:?}");
     }
 
     #[test]
     fn the_gradient_is_the_slope_of_the_loss() {
         let rows = [vec![(0, 1.0), (1, 0.5)], vec![(1, 2.0)], vec![]];
         let labels = [0, 2, 1];
-        let weights = (0..3)
-            .map(|column| [0.1 * column as f32, -0.2, 0.3, 0.0])
-            .collect();
-        let mut model = Logistic {
-            classes: 3,
-            weights,
-        };
+        let weights = (0..3).map(|column| [0.1 * column as f32, -0.2, 0.3, 0.0]).collect();
+        let mut model = Logistic { classes: 3, weights };
         let (_, gradient) = model.loss(&rows, &labels, 0.7);
         for (column, class) in [(0, 0), (1, 2), (2, 1)] {
             model.weights[column][class] += 1e-2;

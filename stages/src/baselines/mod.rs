@@ -18,8 +18,4 @@ pub trait Router {
 pub type Fit = fn(&[&str], &[usize], usize) -> Box<dyn Router>;
 
 /// The cheap routers by name.
-pub const ALL: &[(&str, Fit)] = &[
-    ("word_count", word_count::fit),
-    ("ngrams", ngrams::fit),
-    ("neighbours", neighbours::fit),
-];
+pub const ALL: &[(&str, Fit)] = &[("word_count", word_count::fit), ("ngrams", ngrams::fit), ("neighbours", neighbours::fit)];

@@ -26,12 +26,7 @@ pub(super) fn fit(texts: &[&str], policies: &[usize], classes: usize) -> Box<dyn
             postings[column as usize].push((text as u32, value));
         }
     }
-    Box::new(Neighbours {
-        weights,
-        postings,
-        policies: policies.to_vec(),
-        prior: shares(policies, classes),
-    })
+    Box::new(Neighbours { weights, postings, policies: policies.to_vec(), prior: shares(policies, classes) })
 }
 
 impl Router for Neighbours {
@@ -42,15 +37,9 @@ impl Router for Neighbours {
                 similarity[text as usize] += value * other;
             }
         }
-        let mut near: Vec<usize> = (0..similarity.len())
-            .filter(|&text| similarity[text] > 0.0)
-            .collect();
+        let mut near: Vec<usize> = (0..similarity.len()).filter(|&text| similarity[text] > 0.0).collect();
         // Equally near texts go by their place, so that the choice among them is always the same.
-        let order = |left: &usize, right: &usize| {
-            similarity[*right]
-                .total_cmp(&similarity[*left])
-                .then(left.cmp(right))
-        };
+        let order = |left: &usize, right: &usize| similarity[*right].total_cmp(&similarity[*left]).then(left.cmp(right));
         if near.len() > NEIGHBOURS {
             near.select_nth_unstable_by(NEIGHBOURS, order);
             near.truncate(NEIGHBOURS);
@@ -83,16 +72,9 @@ mod tests {
     fn only_the_nearest_vote() {
         // Sixty near texts of one class, and many more that share a single word.
         let far = |row: usize| format!("sun {row} a{row} b{row} c{row} d{row}");
-        let texts: Vec<String> = (0..60)
-            .map(|_| "sun and moon".to_owned())
-            .chain((0..500).map(far))
-            .collect();
+        let texts: Vec<String> = (0..60).map(|_| "sun and moon".to_owned()).chain((0..500).map(far)).collect();
         let labels: Vec<usize> = (0..560).map(|row| usize::from(row >= 60)).collect();
-        let router = fit(
-            &texts.iter().map(String::as_str).collect::<Vec<_>>(),
-            &labels,
-            2,
-        );
+        let router = fit(&texts.iter().map(String::as_str).collect::<Vec<_>>(), &labels, 2);
         assert!(router.probabilities("sun and moon")[0] > 0.95);
     }
 }

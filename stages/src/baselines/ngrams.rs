@@ -22,31 +22,14 @@ pub(super) fn fit(texts: &[&str], policies: &[usize], classes: usize) -> Box<dyn
     let words = Weights::fit(&word_lists, LEAST);
     let characters = Weights::fit(&character_lists, LEAST);
     let terms = word_lists.iter().zip(&character_lists);
-    let rows: Vec<Row> = terms
-        .map(|(word, character)| row(&words, &characters, word, character))
-        .collect();
-    let regression = Logistic::fit(
-        &rows,
-        policies,
-        words.width() + characters.width(),
-        classes,
-        PENALTY,
-    );
-    Box::new(Ngrams {
-        words,
-        characters,
-        regression,
-    })
+    let rows: Vec<Row> = terms.map(|(word, character)| row(&words, &characters, word, character)).collect();
+    let regression = Logistic::fit(&rows, policies, words.width() + characters.width(), classes, PENALTY);
+    Box::new(Ngrams { words, characters, regression })
 }
 
 impl Router for Ngrams {
     fn probabilities(&self, text: &str) -> Vec<f64> {
-        self.regression.probabilities(&row(
-            &self.words,
-            &self.characters,
-            &word_terms(text),
-            &character_terms(text),
-        ))
+        self.regression.probabilities(&row(&self.words, &self.characters, &word_terms(text), &character_terms(text)))
     }
 }
 
@@ -54,12 +37,7 @@ impl Router for Ngrams {
 fn row(words: &Weights, characters: &Weights, word_terms: &[u32], character_terms: &[u32]) -> Row {
     let mut row = words.row(word_terms);
     let offset = words.width() as u32;
-    row.extend(
-        characters
-            .row(character_terms)
-            .into_iter()
-            .map(|(column, value)| (column + offset, value)),
-    );
+    row.extend(characters.row(character_terms).into_iter().map(|(column, value)| (column + offset, value)));
     row
 }
 
@@ -70,16 +48,9 @@ mod tests {
     /// Texts whose class only the order of their words tells.
     fn ordered() -> (Vec<String>, Vec<usize>) {
         let text = |row: usize| {
-            if row.is_multiple_of(2) {
-                format!("n{row} plus then times")
-            } else {
-                format!("n{row} times then plus")
-            }
+            if row.is_multiple_of(2) { format!("n{row} plus then times") } else { format!("n{row} times then plus") }
         };
-        (
-            (0..40).map(text).collect(),
-            (0..40).map(|row| row % 2).collect(),
-        )
+        ((0..40).map(text).collect(), (0..40).map(|row| row % 2).collect())
     }
 
     #[test]
@@ -89,10 +60,7 @@ mod tests {
         let router = fit(&texts, &labels, 2);
         assert!(router.probabilities("new plus then times")[0] > 0.8);
         assert!(router.probabilities("new times then plus")[1] > 0.8);
-        assert_eq!(
-            router.probabilities("new times"),
-            fit(&texts, &labels, 2).probabilities("new times")
-        );
+        assert_eq!(router.probabilities("new times"), fit(&texts, &labels, 2).probabilities("new times"));
     }
 
     #[test]
@@ -103,11 +71,7 @@ mod tests {
         for text in ["", "unseen", "n3 times then plus"] {
             let shares = fit(&texts, &labels, 6).probabilities(text);
             assert_eq!(shares.len(), 6);
-            assert!(
-                (shares.iter().sum::<f64>() - 1.0).abs() < 1e-9
-                    && shares.iter().all(|share| *share > 0.0),
-                "{shares:?}"
-            );
+            assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9 && shares.iter().all(|share| *share > 0.0), "{shares:?}");
         }
         assert_eq!(fit(&[], &[], 2).probabilities("a"), [0.5; 2]);
     }

@@ -28,9 +28,7 @@ pub(super) fn words(text: &str) -> Vec<String> {
 pub(super) fn word_terms(text: &str) -> Vec<u32> {
     let words = words(text);
     let singles = words.iter().map(|word| bucket(&[word.as_bytes()]));
-    let pairs = words
-        .windows(2)
-        .map(|pair| bucket(&[pair[0].as_bytes(), b" ", pair[1].as_bytes()]));
+    let pairs = words.windows(2).map(|pair| bucket(&[pair[0].as_bytes(), b" ", pair[1].as_bytes()]));
     let mut terms: Vec<u32> = singles.chain(pairs).collect();
     terms.sort_unstable();
     terms
@@ -38,19 +36,11 @@ pub(super) fn word_terms(text: &str) -> Vec<u32> {
 
 /// The buckets of a text's runs of three to five characters, lower-cased and with single spaces, in rising order, repeats kept.
 pub(super) fn character_terms(text: &str) -> Vec<u32> {
-    let text = format!(
-        " {} ",
-        text.split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ")
-            .to_lowercase()
-    );
+    let text = format!(" {} ", text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase());
     let mut starts: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
     starts.push(text.len());
     let runs = (3..=5).flat_map(|length| starts.windows(length + 1));
-    let mut terms: Vec<u32> = runs
-        .map(|run| bucket(&[&text.as_bytes()[run[0]..run[run.len() - 1]]]))
-        .collect();
+    let mut terms: Vec<u32> = runs.map(|run| bucket(&[&text.as_bytes()[run[0]..run[run.len() - 1]]])).collect();
     terms.sort_unstable();
     terms
 }
@@ -58,9 +48,7 @@ pub(super) fn character_terms(text: &str) -> Vec<u32> {
 /// The bucket of a term given in parts (FNV-1a, its halves folded).
 fn bucket(parts: &[&[u8]]) -> u32 {
     let bytes = parts.iter().flat_map(|part| part.iter());
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     ((hash ^ (hash >> 32)) as usize % BUCKETS) as u32
 }
 
@@ -82,20 +70,11 @@ impl Weights {
         }
         let mut columns = vec![u32::MAX; BUCKETS];
         let mut inverse_frequencies = Vec::new();
-        for (bucket, &frequency) in frequencies
-            .iter()
-            .enumerate()
-            .filter(|(_, frequency)| **frequency >= least.max(1))
-        {
+        for (bucket, &frequency) in frequencies.iter().enumerate().filter(|(_, frequency)| **frequency >= least.max(1)) {
             columns[bucket] = inverse_frequencies.len() as u32;
-            inverse_frequencies.push(
-                (((1 + documents.len()) as f64 / f64::from(1 + frequency)).ln() + 1.0) as f32,
-            );
+            inverse_frequencies.push((((1 + documents.len()) as f64 / f64::from(1 + frequency)).ln() + 1.0) as f32);
         }
-        Self {
-            columns,
-            inverse_frequencies,
-        }
+        Self { columns, inverse_frequencies }
     }
 
     /// The number of columns.
@@ -105,19 +84,13 @@ impl Weights {
 
     /// The TF-IDF vector of sorted terms, of length 1 (0 where no term is known).
     pub(super) fn row(&self, terms: &[u32]) -> Row {
-        let known = terms
-            .chunk_by(|left, right| left == right)
-            .filter_map(|run| {
-                let column = self.columns[run[0] as usize];
-                let weight = self.inverse_frequencies.get(column as usize)?;
-                Some((column, run.len() as f32 * weight))
-            });
+        let known = terms.chunk_by(|left, right| left == right).filter_map(|run| {
+            let column = self.columns[run[0] as usize];
+            let weight = self.inverse_frequencies.get(column as usize)?;
+            Some((column, run.len() as f32 * weight))
+        });
         let mut row: Row = known.collect();
-        let length = row
-            .iter()
-            .map(|(_, value)| value * value)
-            .sum::<f32>()
-            .sqrt();
+        let length = row.iter().map(|(_, value)| value * value).sum::<f32>().sqrt();
         if length > 0.0 {
             for (_, value) in &mut row {
                 *value /= length;
@@ -134,9 +107,7 @@ pub(super) fn shares(labels: &[usize], classes: usize) -> Vec<f64> {
         *counts.entry(label).or_default() += 1;
     }
     let total = (labels.len() + classes) as f64;
-    (0..classes)
-        .map(|class| (1 + counts.get(&class).copied().unwrap_or_default()) as f64 / total)
-        .collect()
+    (0..classes).map(|class| (1 + counts.get(&class).copied().unwrap_or_default()) as f64 / total).collect()
 }
 
 #[cfg(test)]
@@ -145,10 +116,7 @@ mod tests {
 
     #[test]
     fn signs_are_words_and_letters_stay_together() {
-        assert_eq!(
-            words("What is 3+4 ×\u{a0}Éa?"),
-            ["what", "is", "3", "+", "4", "×", "éa", "?"]
-        );
+        assert_eq!(words("What is 3+4 ×\u{a0}Éa?"), ["what", "is", "3", "+", "4", "×", "éa", "?"]);
         assert_eq!(words("a++b"), ["a", "+", "+", "b"]);
     }
 
@@ -159,25 +127,13 @@ mod tests {
         assert_eq!(character_terms("  AB ").len(), 3);
         let documents = [word_terms("a b"), word_terms("a c")];
         let weights = Weights::fit(&documents, 1);
-        assert_eq!(
-            (weights.width(), Weights::fit(&documents, 2).width()),
-            (5, 1)
-        );
-        let mut row: Vec<f32> = weights
-            .row(&documents[0])
-            .into_iter()
-            .map(|(_, value)| value)
-            .collect();
+        assert_eq!((weights.width(), Weights::fit(&documents, 2).width()), (5, 1));
+        let mut row: Vec<f32> = weights.row(&documents[0]).into_iter().map(|(_, value)| value).collect();
         row.sort_by(f32::total_cmp);
         // 1 for the word of both documents and ln(3/2) + 1 for word and pair of one, divided by their length.
         let rare = 1.5_f32.ln() + 1.0;
         let length = (1.0 + 2.0 * rare * rare).sqrt();
-        assert!(
-            row.iter()
-                .zip([1.0, rare, rare])
-                .all(|(found, wanted)| (found - wanted / length).abs() < 1e-6),
-            "{row:?}"
-        );
+        assert!(row.iter().zip([1.0, rare, rare]).all(|(found, wanted)| (found - wanted / length).abs() < 1e-6), "{row:?}");
         assert!(weights.row(&word_terms("z")).is_empty());
     }
 }

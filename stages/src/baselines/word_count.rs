@@ -16,28 +16,15 @@ pub(super) fn fit(texts: &[&str], policies: &[usize], classes: usize) -> Box<dyn
     let lengths: Vec<f64> = texts.iter().map(|text| length(text)).collect();
     let count = lengths.len().max(1) as f64;
     let mean = lengths.iter().sum::<f64>() / count;
-    let spread = (lengths
-        .iter()
-        .map(|length| (length - mean).powi(2))
-        .sum::<f64>()
-        / count)
-        .sqrt();
-    let rows: Vec<Row> = lengths
-        .iter()
-        .map(|&length| row(length, mean, spread))
-        .collect();
+    let spread = (lengths.iter().map(|length| (length - mean).powi(2)).sum::<f64>() / count).sqrt();
+    let rows: Vec<Row> = lengths.iter().map(|&length| row(length, mean, spread)).collect();
     let regression = Logistic::fit(&rows, policies, 1, classes, 1.0);
-    Box::new(WordCount {
-        mean,
-        spread,
-        regression,
-    })
+    Box::new(WordCount { mean, spread, regression })
 }
 
 impl Router for WordCount {
     fn probabilities(&self, text: &str) -> Vec<f64> {
-        self.regression
-            .probabilities(&row(length(text), self.mean, self.spread))
+        self.regression.probabilities(&row(length(text), self.mean, self.spread))
     }
 }
 
@@ -47,11 +34,7 @@ fn length(text: &str) -> f64 {
 
 fn row(length: f64, mean: f64, spread: f64) -> Row {
     // Where all texts are equally long, their length says nothing.
-    if spread > 1e-9 {
-        vec![(0, ((length - mean) / spread) as f32)]
-    } else {
-        Row::new()
-    }
+    if spread > 1e-9 { vec![(0, ((length - mean) / spread) as f32)] } else { Row::new() }
 }
 
 #[cfg(test)]

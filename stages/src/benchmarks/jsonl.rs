@@ -6,12 +6,7 @@ use serde_json::{Map, Value};
 use super::{Benchmark, Columns, Draft, Settings};
 use crate::recording::{lines, malformed};
 
-pub(super) const BENCHMARK: Benchmark = Benchmark {
-    name: "jsonl",
-    version: 1,
-    reads_file: true,
-    load,
-};
+pub(super) const BENCHMARK: Benchmark = Benchmark { name: "jsonl", version: 1, reads_file: true, load };
 
 fn load(ctx: &engine::Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let file = settings.path.ok_or_else(|| StageError::failed("benchmark `jsonl` reads a file, and none is named"))?;
@@ -72,20 +67,21 @@ mod tests {
 
     #[test]
     fn columns_say_where_things_are() {
-        let columns = Columns {
-            id: "n".into(),
-            question: "meta.asked".into(),
-            gold: "a".into(),
-            ..Columns::default()
-        };
+        let columns = Columns { id: "n".into(), question: "meta.asked".into(), gold: "a".into(), ..Columns::default() };
         let row = json!({ "n": 7, "a": ["x", 2], "meta": { "asked": "Why?" } });
         let draft = draft(&row, &columns).unwrap();
-        assert_eq!((draft.id.as_deref(), draft.question.as_str(), draft.gold), (Some("7"), "Why?", vec!["x".to_owned(), "2".to_owned()]));
+        assert_eq!(
+            (draft.id.as_deref(), draft.question.as_str(), draft.gold),
+            (Some("7"), "Why?", vec!["x".to_owned(), "2".to_owned()])
+        );
     }
 
     #[test]
     fn what_is_missing_is_named() {
         assert_eq!(draft(&json!({ "gold": "x" }), &Columns::default()).err().unwrap(), "there is no `question`");
-        assert_eq!(draft(&json!({ "question": "x", "gold": {} }), &Columns::default()).err().unwrap(), "`gold` is neither text nor a list of texts");
+        assert_eq!(
+            draft(&json!({ "question": "x", "gold": {} }), &Columns::default()).err().unwrap(),
+            "`gold` is neither text nor a list of texts"
+        );
     }
 }

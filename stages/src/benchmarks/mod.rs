@@ -40,12 +40,7 @@ pub struct Columns {
 
 impl Default for Columns {
     fn default() -> Self {
-        Self {
-            id: "id".to_owned(),
-            question: "question".to_owned(),
-            gold: "gold".to_owned(),
-            meta: "meta".to_owned(),
-        }
+        Self { id: "id".to_owned(), question: "question".to_owned(), gold: "gold".to_owned(), meta: "meta".to_owned() }
     }
 }
 

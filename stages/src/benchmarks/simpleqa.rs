@@ -6,12 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Benchmark, Draft, Settings};
 
-pub(super) const BENCHMARK: Benchmark = Benchmark {
-    name: "simpleqa",
-    version: 1,
-    reads_file: true,
-    load,
-};
+pub(super) const BENCHMARK: Benchmark = Benchmark { name: "simpleqa", version: 1, reads_file: true, load };
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let file = settings.path.ok_or_else(|| StageError::failed("benchmark `simpleqa` reads a file, and none is named"))?;
@@ -32,7 +27,8 @@ fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError
             let record = record.map_err(|error| wrong(error.to_string()))?;
             let line = record.position().map_or(0, csv::Position::line);
             let field = |column: usize| record.get(column).unwrap_or_default();
-            let meta = python(field(metadata)).ok_or_else(|| wrong(format!("line {line}: `metadata` is no Python literal of a dictionary")))?;
+            let meta = python(field(metadata))
+                .ok_or_else(|| wrong(format!("line {line}: `metadata` is no Python literal of a dictionary")))?;
             Ok(Draft {
                 id: Some(format!("simpleqa-{index}")),
                 question: field(problem).to_owned(),
@@ -152,7 +148,10 @@ mod tests {
     #[test]
     fn a_python_literal_is_read() {
         let text = r#"{'topic': 'It\'s', "n": [1, -2.5, None,], 'x': {'é\u00e9': True}, 'u': []}"#;
-        assert_eq!(Value::Object(python(text).unwrap()), json!({ "topic": "It's", "n": [1, -2.5, null], "x": { "éé": true }, "u": [] }));
+        assert_eq!(
+            Value::Object(python(text).unwrap()),
+            json!({ "topic": "It's", "n": [1, -2.5, null], "x": { "éé": true }, "u": [] })
+        );
     }
 
     #[test]

@@ -41,7 +41,15 @@ pub const ALL: [&JudgeKind; 3] = [&exact::KIND, &numeric::KIND, &recorded::KIND]
 
 /// What an answer says that does not know, where the manifest says nothing.
 pub const IDK: [&str; 9] = [
-    "error", "i don't know", "i do not know", "idk", "i'm not sure", "i am not sure", "cannot answer", "can't answer", "unable to answer",
+    "error",
+    "i don't know",
+    "i do not know",
+    "idk",
+    "i'm not sure",
+    "i am not sure",
+    "cannot answer",
+    "can't answer",
+    "unable to answer",
 ];
 
 /// Whether a text says that it does not know: it is one of the patterns, or begins with one, or has a longer one inside.

@@ -14,10 +14,7 @@ pub(super) const KIND: JudgeKind = JudgeKind {
     open: |_, settings| {
         let tolerance = BigDecimal::try_from(settings.tolerance)
             .map_err(|error| engine::StageError::failed(format!("`tolerance` is no number: {error}")))?;
-        Ok(Box::new(Numeric {
-            tolerance,
-            idk: settings.idk.to_vec(),
-        }))
+        Ok(Box::new(Numeric { tolerance, idk: settings.idk.to_vec() }))
     },
 };
 

@@ -10,12 +10,7 @@ use crate::{
     rows::{Answer, Grade, Question},
 };
 
-pub(super) const KIND: JudgeKind = JudgeKind {
-    name: "recorded",
-    version: 1,
-    reads_file: true,
-    open,
-};
+pub(super) const KIND: JudgeKind = JudgeKind { name: "recorded", version: 1, reads_file: true, open };
 
 struct Recorded {
     file: String,
@@ -33,17 +28,17 @@ fn open(ctx: &Context, settings: &Settings<'_>) -> Result<Box<dyn Judge>, StageE
             }
         }
     }
-    Ok(Box::new(Recorded {
-        file: file.name().to_owned(),
-        verdicts,
-    }))
+    Ok(Box::new(Recorded { file: file.name().to_owned(), verdicts }))
 }
 
 impl Judge for Recorded {
     fn grade(&self, question: &Question, answer: &Answer) -> Result<(Grade, String), StageError> {
         let verdict = self.verdicts.get(&(question.id.clone(), answer.served.clone())).ok_or_else(|| {
-            StageError::failed(format!("`{}` has no verdict on the answer of `{}` to question `{}`", self.file, answer.served, question.id))
-                .help("take the answers from the same file, or another judge")
+            StageError::failed(format!(
+                "`{}` has no verdict on the answer of `{}` to question `{}`",
+                self.file, answer.served, question.id
+            ))
+            .help("take the answers from the same file, or another judge")
         })?;
         Ok((*verdict, "recorded".to_owned()))
     }

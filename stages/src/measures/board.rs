@@ -23,11 +23,7 @@ pub(super) struct Board<'a> {
 }
 
 impl<'a> Board<'a> {
-    pub(super) fn new(
-        policies: &'a [Policy],
-        roles: &'a [String],
-        test: &'a [Case],
-    ) -> Result<Self, EvaluationError> {
+    pub(super) fn new(policies: &'a [Policy], roles: &'a [String], test: &'a [Case]) -> Result<Self, EvaluationError> {
         if test.is_empty() {
             return Err(EvaluationError::NoTestRows);
         }
@@ -36,48 +32,25 @@ impl<'a> Board<'a> {
         }
         let is_reserved = |role: &&String| {
             let cheap = crate::baselines::ALL.iter().map(|(name, _)| *name);
-            RESERVED
-                .into_iter()
-                .chain(cheap)
-                .any(|name| name == role.as_str())
+            RESERVED.into_iter().chain(cheap).any(|name| name == role.as_str())
         };
         if let Some(role) = roles.iter().find(is_reserved) {
             return Err(EvaluationError::ReservedRole(role.clone()));
         }
-        let role_of = policies
-            .iter()
-            .map(|policy| place_of_role(policy, roles))
-            .collect::<Result<_, _>>()?;
+        let role_of = policies.iter().map(|policy| place_of_role(policy, roles)).collect::<Result<_, _>>()?;
         let gold = places_of_policies(policies, test)?;
         let mut quality = Vec::new();
         let mut cost = Vec::new();
         for role in roles {
             let outcome = |case: &Case| match case.outcomes.get(role) {
                 Some(outcome) => Ok(f64::from(u8::from(*outcome == Grade::Correct))),
-                None => Err(EvaluationError::MissingOutcome {
-                    id: case.id.clone(),
-                    role: role.clone(),
-                }),
+                None => Err(EvaluationError::MissingOutcome { id: case.id.clone(), role: role.clone() }),
             };
             quality.push(test.iter().map(outcome).collect::<Result<_, _>>()?);
-            let dollars = |case: &Case| {
-                case.cost
-                    .get(role)
-                    .copied()
-                    .flatten()
-                    .filter(|cost| cost.is_finite())
-            };
+            let dollars = |case: &Case| case.cost.get(role).copied().flatten().filter(|cost| cost.is_finite());
             cost.push(test.iter().map(dollars).collect());
         }
-        Ok(Self {
-            policies,
-            roles,
-            test,
-            role_of,
-            gold,
-            quality,
-            cost,
-        })
+        Ok(Self { policies, roles, test, role_of, gold, quality, cost })
     }
 
     /// The place of the dearest role; the cheapest one's is 0.
@@ -92,38 +65,23 @@ impl<'a> Board<'a> {
 
     /// The costs of the cheapest and of the dearest model, where all of them are known.
     pub(super) fn end_costs(&self) -> Option<(Vec<f64>, Vec<f64>)> {
-        let known = |role: usize| {
-            self.cost[role]
-                .iter()
-                .copied()
-                .collect::<Option<Vec<f64>>>()
-        };
+        let known = |role: usize| self.cost[role].iter().copied().collect::<Option<Vec<f64>>>();
         Some((known(0)?, known(self.dearest())?))
     }
 
     /// Per row whether the role chosen for it answers correctly.
     pub(super) fn hits(&self, chosen: &[usize]) -> Vec<f64> {
-        chosen
-            .iter()
-            .enumerate()
-            .map(|(row, &role)| self.quality[role][row])
-            .collect()
+        chosen.iter().enumerate().map(|(row, &role)| self.quality[role][row]).collect()
     }
 
     /// The dollars of the answers of the roles chosen.
     pub(super) fn cost(&self, chosen: &[usize]) -> Option<f64> {
-        chosen
-            .iter()
-            .enumerate()
-            .map(|(row, &role)| self.cost[role][row])
-            .sum()
+        chosen.iter().enumerate().map(|(row, &role)| self.cost[role][row]).sum()
     }
 
     /// A cost as a share of what the dearest model alone costs.
     pub(super) fn cost_share(&self, cost: Option<f64>) -> Option<f64> {
-        let whole = self
-            .cost(&vec![self.dearest(); self.test.len()])
-            .filter(|cost| *cost > 0.0)?;
+        let whole = self.cost(&vec![self.dearest(); self.test.len()]).filter(|cost| *cost > 0.0)?;
         Some(cost? / whole)
     }
 
@@ -131,12 +89,8 @@ impl<'a> Board<'a> {
     pub(super) fn outcomes(&self) -> BTreeMap<String, u64> {
         let mut counts = BTreeMap::new();
         for case in self.test {
-            let words: Vec<String> = self
-                .roles
-                .iter()
-                .filter_map(|role| case.outcomes.get(role))
-                .map(ToString::to_string)
-                .collect();
+            let words: Vec<String> =
+                self.roles.iter().filter_map(|role| case.outcomes.get(role)).map(ToString::to_string).collect();
             *counts.entry(words.join("/")).or_default() += 1;
         }
         counts
@@ -149,37 +103,25 @@ pub(super) fn mean(values: &[f64]) -> f64 {
 }
 
 /// Per case the place of its label's policy.
-pub(super) fn places_of_policies(
-    policies: &[Policy],
-    cases: &[Case],
-) -> Result<Vec<usize>, EvaluationError> {
+pub(super) fn places_of_policies(policies: &[Policy], cases: &[Case]) -> Result<Vec<usize>, EvaluationError> {
     let place = |case: &Case| {
-        policies
-            .iter()
-            .position(|policy| policy.name == case.policy)
-            .ok_or_else(|| EvaluationError::UnknownPolicy {
-                id: case.id.clone(),
-                policy: case.policy.clone(),
-                policies: quoted(policies.iter().map(|policy| policy.name.as_str())),
-            })
+        policies.iter().position(|policy| policy.name == case.policy).ok_or_else(|| EvaluationError::UnknownPolicy {
+            id: case.id.clone(),
+            policy: case.policy.clone(),
+            policies: quoted(policies.iter().map(|policy| policy.name.as_str())),
+        })
     };
     cases.iter().map(place).collect()
 }
 
 fn place_of_role(policy: &Policy, roles: &[String]) -> Result<usize, EvaluationError> {
-    roles
-        .iter()
-        .position(|role| *role == policy.model)
-        .ok_or_else(|| EvaluationError::UnknownRole {
-            policy: policy.name.clone(),
-            role: policy.model.clone(),
-            roles: quoted(roles.iter().map(String::as_str)),
-        })
+    roles.iter().position(|role| *role == policy.model).ok_or_else(|| EvaluationError::UnknownRole {
+        policy: policy.name.clone(),
+        role: policy.model.clone(),
+        roles: quoted(roles.iter().map(String::as_str)),
+    })
 }
 
 fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

@@ -10,11 +10,7 @@ pub fn expected_calibration_error(confidence: &[f64], held: &[bool]) -> Option<f
     for (&confidence, &held) in confidence.iter().zip(held) {
         // A cast to an unsigned integer stops at 0, so only the upper end needs a bound.
         let bin = &mut bins[((confidence * BINS as f64) as usize).min(BINS - 1)];
-        *bin = (
-            bin.0 + 1,
-            bin.1 + confidence,
-            bin.2 + f64::from(u8::from(held)),
-        );
+        *bin = (bin.0 + 1, bin.1 + confidence, bin.2 + f64::from(u8::from(held)));
     }
     let rows = confidence.len().min(held.len());
     let filled = bins.iter().filter(|bin| bin.0 > 0);
@@ -28,10 +24,7 @@ pub fn expected_calibration_error(confidence: &[f64], held: &[bool]) -> Option<f
 /// The Brier score: the mean squared distance between a confidence and 1 where it held, 0 where not. None without rows.
 #[must_use]
 pub fn brier(confidence: &[f64], held: &[bool]) -> Option<f64> {
-    let squares = confidence
-        .iter()
-        .zip(held)
-        .map(|(confidence, &held)| (confidence - f64::from(u8::from(held))).powi(2));
+    let squares = confidence.iter().zip(held).map(|(confidence, &held)| (confidence - f64::from(u8::from(held))).powi(2));
     let rows = confidence.len().min(held.len());
     (rows > 0).then(|| squares.sum::<f64>() / rows as f64)
 }
@@ -45,9 +38,7 @@ mod tests {
         let confidence = [0.05, 0.5, 0.51, 0.99, 1.0, 0.7, 0.72, 0.333];
         let held = [false, true, false, true, true, false, true, true];
         // An independent implementation in numpy gives these on the same input.
-        assert!(
-            (expected_calibration_error(&confidence, &held).unwrap() - 0.144_625).abs() < 1e-12
-        );
+        assert!((expected_calibration_error(&confidence, &held).unwrap() - 0.144_625).abs() < 1e-12);
         assert!((brier(&confidence, &held).unwrap() - 0.190_748_625).abs() < 1e-12);
     }
 
@@ -55,9 +46,6 @@ mod tests {
     fn sure_and_right_is_perfect_and_nothing_is_undefined() {
         assert_eq!(expected_calibration_error(&[1.0], &[true]), Some(0.0));
         assert_eq!(brier(&[1.0], &[false]), Some(1.0));
-        assert_eq!(
-            (expected_calibration_error(&[], &[]), brier(&[], &[])),
-            (None, None)
-        );
+        assert_eq!((expected_calibration_error(&[], &[]), brier(&[], &[])), (None, None));
     }
 }

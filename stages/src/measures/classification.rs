@@ -34,17 +34,8 @@ pub fn per_class(confusion: &[Vec<u64>]) -> Vec<ClassMeasures> {
         let predicted: u64 = confusion.iter().map(|row| row[class]).sum();
         let (precision, recall) = (share(hits, predicted), share(hits, support));
         let sum = precision + recall;
-        let f1 = if sum > 0.0 {
-            2.0 * precision * recall / sum
-        } else {
-            0.0
-        };
-        ClassMeasures {
-            precision,
-            recall,
-            f1,
-            support,
-        }
+        let f1 = if sum > 0.0 { 2.0 * precision * recall / sum } else { 0.0 };
+        ClassMeasures { precision, recall, f1, support }
     };
     confusion.iter().enumerate().map(measures).collect()
 }
@@ -60,20 +51,12 @@ pub fn macro_f1(classes: &[ClassMeasures]) -> f64 {
 #[must_use]
 pub fn accuracy(confusion: &[Vec<u64>]) -> Option<f64> {
     let total: u64 = confusion.iter().flatten().sum();
-    let hits: u64 = confusion
-        .iter()
-        .enumerate()
-        .map(|(class, row)| row[class])
-        .sum();
+    let hits: u64 = confusion.iter().enumerate().map(|(class, row)| row[class]).sum();
     (total > 0).then(|| share(hits, total))
 }
 
 fn share(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        part as f64 / whole as f64
-    }
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 #[cfg(test)]
@@ -83,36 +66,12 @@ mod tests {
     #[test]
     fn measures_count_a_class_without_rows_as_zero() {
         let counts = confusion(&[0, 0, 1, 2, 2, 2, 1, 0], &[0, 1, 1, 2, 0, 2, 2, 0], 4);
-        assert_eq!(
-            counts,
-            [[2, 1, 0, 0], [0, 1, 1, 0], [1, 0, 2, 0], [0, 0, 0, 0]]
-        );
+        assert_eq!(counts, [[2, 1, 0, 0], [0, 1, 1, 0], [1, 0, 2, 0], [0, 0, 0, 0]]);
         let classes = per_class(&counts);
         let (two_thirds, found) = (2.0 / 3.0, classes[0]);
-        assert!(
-            (found.precision - two_thirds).abs()
-                + (found.recall - two_thirds).abs()
-                + (found.f1 - two_thirds).abs()
-                < 1e-12
-        );
-        assert_eq!(
-            classes[1],
-            ClassMeasures {
-                precision: 0.5,
-                recall: 0.5,
-                f1: 0.5,
-                support: 2
-            }
-        );
-        assert_eq!(
-            classes[3],
-            ClassMeasures {
-                precision: 0.0,
-                recall: 0.0,
-                f1: 0.0,
-                support: 0
-            }
-        );
+        assert!((found.precision - two_thirds).abs() + (found.recall - two_thirds).abs() + (found.f1 - two_thirds).abs() < 1e-12);
+        assert_eq!(classes[1], ClassMeasures { precision: 0.5, recall: 0.5, f1: 0.5, support: 2 });
+        assert_eq!(classes[3], ClassMeasures { precision: 0.0, recall: 0.0, f1: 0.0, support: 0 });
         assert!((macro_f1(&classes) - 0.458_333_333_333_333_3).abs() < 1e-12);
         assert_eq!(accuracy(&counts), Some(0.625));
     }
@@ -127,9 +86,6 @@ mod tests {
     #[test]
     fn no_rows_have_no_accuracy() {
         assert_eq!(accuracy(&confusion(&[], &[], 2)), None);
-        assert_eq!(
-            macro_f1(&per_class(&confusion(&[], &[], 0))).to_bits(),
-            0.0_f64.to_bits()
-        );
+        assert_eq!(macro_f1(&per_class(&confusion(&[], &[], 0))).to_bits(), 0.0_f64.to_bits());
     }
 }

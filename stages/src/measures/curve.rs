@@ -28,18 +28,11 @@ pub fn by_score(scores: &[f64]) -> Vec<usize> {
 
 /// Draws the exact call-performance curve; `costs` are those of the weak and of the strong model's answers.
 #[must_use]
-pub fn curve(
-    scores: &[f64],
-    weak: &[f64],
-    strong: &[f64],
-    costs: Option<(&[f64], &[f64])>,
-) -> Curve {
+pub fn curve(scores: &[f64], weak: &[f64], strong: &[f64], costs: Option<(&[f64], &[f64])>) -> Curve {
     let order = by_score(scores);
     let count = scores.len();
     Curve {
-        calls: (0..=count)
-            .map(|calls| calls as f64 / count.max(1) as f64)
-            .collect(),
+        calls: (0..=count).map(|calls| calls as f64 / count.max(1) as f64).collect(),
         quality: replaced(&order, weak, strong),
         cost: costs.map(|(weak, strong)| replaced(&order, weak, strong)),
     }
@@ -70,22 +63,13 @@ pub fn pgr(quality: f64, weak: f64, strong: f64) -> Option<f64> {
 pub fn apgr(scores: &[f64], weak: &[f64], strong: &[f64]) -> Option<f64> {
     let recovered = recovered(&curve(scores, weak, strong, None))?;
     let width = 1.0 / scores.len() as f64;
-    Some(
-        recovered
-            .windows(2)
-            .map(|pair| f64::midpoint(pair[0], pair[1]) * width)
-            .sum(),
-    )
+    Some(recovered.windows(2).map(|pair| f64::midpoint(pair[0], pair[1]) * width).sum())
 }
 
 /// The APGR of the best possible order. It can pass 1, since it avoids questions that only the weak model answers.
 #[must_use]
 pub fn oracle_apgr(weak: &[f64], strong: &[f64]) -> Option<f64> {
-    let gains: Vec<f64> = weak
-        .iter()
-        .zip(strong)
-        .map(|(weak, strong)| strong - weak)
-        .collect();
+    let gains: Vec<f64> = weak.iter().zip(strong).map(|(weak, strong)| strong - weak).collect();
     apgr(&gains, weak, strong)
 }
 
@@ -96,19 +80,13 @@ pub fn oracle_apgr(weak: &[f64], strong: &[f64]) -> Option<f64> {
 pub fn cpt(scores: &[f64], weak: &[f64], strong: &[f64], target: f64) -> Option<f64> {
     let curve = curve(scores, weak, strong, None);
     let recovered = recovered(&curve)?;
-    let first = recovered
-        .iter()
-        .position(|&share| share >= target - ROUNDING)?;
+    let first = recovered.iter().position(|&share| share >= target - ROUNDING)?;
     if first == 0 {
         return Some(0.0);
     }
     let (before, after) = (recovered[first - 1], recovered[first]);
     let (left, right) = (curve.calls[first - 1], curve.calls[first]);
-    Some(if after > before {
-        left + (right - left) * (target - before) / (after - before)
-    } else {
-        right
-    })
+    Some(if after > before { left + (right - left) * (target - before) / (after - before) } else { right })
 }
 
 /// The least mean cost that reaches `target` quality, over the mean cost of the strong model alone (quality-neutral cost).
@@ -118,11 +96,7 @@ pub fn cpt(scores: &[f64], weak: &[f64], strong: &[f64], target: f64) -> Option<
 pub fn quality_neutral_cost(curve: &Curve, target: f64) -> Option<f64> {
     let cost = curve.cost.as_ref()?;
     let always_strong = *cost.last()?;
-    let reaching = curve
-        .quality
-        .iter()
-        .zip(cost)
-        .filter(|(quality, _)| **quality >= target - ROUNDING);
+    let reaching = curve.quality.iter().zip(cost).filter(|(quality, _)| **quality >= target - ROUNDING);
     let least = reaching.map(|(_, cost)| *cost).min_by(f64::total_cmp)?;
     (always_strong > 0.0).then(|| least / always_strong)
 }
@@ -130,11 +104,7 @@ pub fn quality_neutral_cost(curve: &Curve, target: f64) -> Option<f64> {
 /// PGR at every point of a curve.
 fn recovered(curve: &Curve) -> Option<Vec<f64>> {
     let (weak, strong) = (*curve.quality.first()?, *curve.quality.last()?);
-    curve
-        .quality
-        .iter()
-        .map(|&quality| pgr(quality, weak, strong))
-        .collect()
+    curve.quality.iter().map(|&quality| pgr(quality, weak, strong)).collect()
 }
 
 #[cfg(test)]
@@ -149,30 +119,15 @@ mod tests {
     const DEAR: [f64; 8] = [1.0, 2.0, 1.5, 1.0, 1.0, 3.0, 1.0, 0.5];
 
     fn near(found: Option<f64>, wanted: f64) {
-        assert!(
-            found.is_some_and(|found| (found - wanted).abs() < 1e-12),
-            "{found:?} is not {wanted}"
-        );
+        assert!(found.is_some_and(|found| (found - wanted).abs() < 1e-12), "{found:?} is not {wanted}");
     }
 
     #[test]
     fn curve_with_ties_keeps_their_order() {
         let curve = curve(&SCORES, &WEAK, &STRONG, Some((&CHEAP, &DEAR)));
-        assert_eq!(
-            curve.quality,
-            [0.375, 0.5, 0.5, 0.625, 0.625, 0.625, 0.75, 0.625, 0.625]
-        );
-        let cost = [
-            0.15, 0.2625, 0.4875, 0.575, 0.6875, 1.05, 1.15, 1.325, 1.375,
-        ];
-        assert!(
-            curve
-                .cost
-                .unwrap()
-                .iter()
-                .zip(cost)
-                .all(|(found, wanted)| (found - wanted).abs() < 1e-12)
-        );
+        assert_eq!(curve.quality, [0.375, 0.5, 0.5, 0.625, 0.625, 0.625, 0.75, 0.625, 0.625]);
+        let cost = [0.15, 0.2625, 0.4875, 0.575, 0.6875, 1.05, 1.15, 1.325, 1.375];
+        assert!(curve.cost.unwrap().iter().zip(cost).all(|(found, wanted)| (found - wanted).abs() < 1e-12));
         near(curve.calls.get(3).copied(), 0.375);
     }
 
@@ -180,47 +135,22 @@ mod tests {
     fn areas_and_thresholds() {
         near(apgr(&SCORES, &WEAK, &STRONG), 0.875);
         near(oracle_apgr(&WEAK, &STRONG), 1.1875);
-        for (target, share) in [
-            (0.2, 0.05),
-            (0.5, 0.125),
-            (0.8, 0.325),
-            (1.0, 0.375),
-            (1.2, 0.675),
-        ] {
+        for (target, share) in [(0.2, 0.05), (0.5, 0.125), (0.8, 0.325), (1.0, 0.375), (1.2, 0.675)] {
             near(cpt(&SCORES, &WEAK, &STRONG, target), share);
         }
         assert_eq!(cpt(&SCORES, &WEAK, &STRONG, 1.6), None);
-        near(
-            quality_neutral_cost(
-                &curve(&SCORES, &WEAK, &STRONG, Some((&CHEAP, &DEAR))),
-                0.625,
-            ),
-            0.418_181_818_181_818_2,
-        );
+        near(quality_neutral_cost(&curve(&SCORES, &WEAK, &STRONG, Some((&CHEAP, &DEAR))), 0.625), 0.418_181_818_181_818_2);
         let reversed = SCORES.map(|score| -score);
         near(apgr(&reversed, &WEAK, &STRONG), 0.3125);
         near(cpt(&reversed, &WEAK, &STRONG, 0.5), 0.5);
-        near(
-            quality_neutral_cost(
-                &curve(&reversed, &WEAK, &STRONG, Some((&CHEAP, &DEAR))),
-                0.625,
-            ),
-            0.836_363_636_363_636_3,
-        );
+        near(quality_neutral_cost(&curve(&reversed, &WEAK, &STRONG, Some((&CHEAP, &DEAR))), 0.625), 0.836_363_636_363_636_3);
     }
 
     #[test]
     fn one_row_and_equal_scores() {
         near(apgr(&[0.3], &[0.0], &[1.0]), 0.5);
         near(cpt(&[0.3], &[0.0], &[1.0], 0.5), 0.5);
-        near(
-            apgr(
-                &[0.0; 5],
-                &[0.0, 1.0, 0.0, 0.0, 0.0],
-                &[1.0, 1.0, 0.0, 0.0, 1.0],
-            ),
-            0.5,
-        );
+        near(apgr(&[0.0; 5], &[0.0, 1.0, 0.0, 0.0, 0.0], &[1.0, 1.0, 0.0, 0.0, 1.0]), 0.5);
         assert_eq!(by_score(&[0.0, -0.0, 0.0]), [0, 1, 2]);
     }
 
@@ -232,13 +162,7 @@ mod tests {
             assert_eq!(oracle_apgr(&[1.0, 0.0], &strong), None);
         }
         assert_eq!(apgr(&[], &[], &[]), None);
-        assert_eq!(
-            quality_neutral_cost(&curve(&[1.0], &[0.0], &[1.0], Some((&[0.0], &[0.0]))), 1.0),
-            None
-        );
-        assert_eq!(
-            quality_neutral_cost(&curve(&[1.0], &[0.0], &[1.0], None), 1.0),
-            None
-        );
+        assert_eq!(quality_neutral_cost(&curve(&[1.0], &[0.0], &[1.0], Some((&[0.0], &[0.0]))), 1.0), None);
+        assert_eq!(quality_neutral_cost(&curve(&[1.0], &[0.0], &[1.0], None), 1.0), None);
     }
 }

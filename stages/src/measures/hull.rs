@@ -10,9 +10,7 @@ pub fn corners(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let mut corners: Vec<(f64, f64)> = Vec::new();
     for point in sorted {
         while let [.., first, second] = corners[..] {
-            if (second.1 - first.1) * (point.0 - first.0)
-                > (point.1 - first.1) * (second.0 - first.0)
-            {
+            if (second.1 - first.1) * (point.0 - first.0) > (point.1 - first.1) * (second.0 - first.0) {
                 break;
             }
             corners.pop();
@@ -37,17 +35,11 @@ pub fn area(points: &[(f64, f64)], low: f64, high: f64) -> Option<f64> {
     if corners.is_empty() || high <= low {
         return None;
     }
-    let inside = corners
-        .iter()
-        .map(|corner| corner.0)
-        .filter(|cost| low < *cost && *cost < high);
+    let inside = corners.iter().map(|corner| corner.0).filter(|cost| low < *cost && *cost < high);
     let costs: Vec<f64> = std::iter::once(low).chain(inside).chain([high]).collect();
     let area: f64 = costs
         .windows(2)
-        .map(|pair| {
-            f64::midpoint(height(&corners, pair[0]), height(&corners, pair[1]))
-                * (pair[1] - pair[0])
-        })
+        .map(|pair| f64::midpoint(height(&corners, pair[0]), height(&corners, pair[1])) * (pair[1] - pair[0]))
         .sum();
     Some(area / (high - low))
 }
@@ -56,11 +48,7 @@ pub fn area(points: &[(f64, f64)], low: f64, high: f64) -> Option<f64> {
 fn height(corners: &[(f64, f64)], cost: f64) -> f64 {
     let first = corners[0];
     if cost <= first.0 {
-        return if first.0 > 0.0 {
-            first.1 * cost / first.0
-        } else {
-            first.1
-        };
+        return if first.0 > 0.0 { first.1 * cost / first.0 } else { first.1 };
     }
     let right = corners.partition_point(|corner| corner.0 < cost);
     match corners.get(right) {
@@ -78,24 +66,12 @@ mod tests {
     use super::*;
 
     fn near(found: Option<f64>, wanted: f64) {
-        assert!(
-            found.is_some_and(|found| (found - wanted).abs() < 1e-12),
-            "{found:?} is not {wanted}"
-        );
+        assert!(found.is_some_and(|found| (found - wanted).abs() < 1e-12), "{found:?} is not {wanted}");
     }
 
     #[test]
     fn hull_drops_what_is_below_or_falls() {
-        let points = [
-            (1.0, 0.2),
-            (1.0, 0.3),
-            (2.0, 0.5),
-            (3.0, 0.55),
-            (4.0, 0.5),
-            (2.5, 0.2),
-            (5.0, 0.7),
-            (6.0, 0.6),
-        ];
+        let points = [(1.0, 0.2), (1.0, 0.3), (2.0, 0.5), (3.0, 0.55), (4.0, 0.5), (2.5, 0.2), (5.0, 0.7), (6.0, 0.6)];
         assert_eq!(corners(&points), [(1.0, 0.3), (2.0, 0.5), (5.0, 0.7)]);
         near(area(&points, 0.5, 7.0), 0.571_153_846_153_846_1);
         near(area(&points, 2.0, 4.0), 0.566_666_666_666_666_7);

@@ -39,9 +39,7 @@ pub struct Decision {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EvaluationError {
     /// Nothing to measure on.
-    #[error(
-        "no question is in the `test` split: give the benchmark more rows or a larger share for testing"
-    )]
+    #[error("no question is in the `test` split: give the benchmark more rows or a larger share for testing")]
     NoTestRows,
     /// Nothing to route to.
     #[error("no model is given: name at least one role, in order of cost")]
@@ -50,9 +48,7 @@ pub enum EvaluationError {
     #[error("the role `{0}` has the name of a baseline: give it another one")]
     ReservedRole(String),
     /// A policy leads nowhere.
-    #[error(
-        "policy `{policy}` sends to `{role}`, which has no answers here: give it one of {roles}"
-    )]
+    #[error("policy `{policy}` sends to `{role}`, which has no answers here: give it one of {roles}")]
     UnknownRole {
         /// The policy.
         policy: String,
@@ -72,9 +68,7 @@ pub enum EvaluationError {
         policies: String,
     },
     /// An answer was not judged.
-    #[error(
-        "row `{id}` has no verdict on the answer of `{role}`: judge every answer of the test split first"
-    )]
+    #[error("row `{id}` has no verdict on the answer of `{role}`: judge every answer of the test split first")]
     MissingOutcome {
         /// The row.
         id: String,
@@ -82,9 +76,7 @@ pub enum EvaluationError {
         role: String,
     },
     /// Decisions do not belong to these rows.
-    #[error(
-        "there are {decisions} decisions for {rows} test rows: give one for each, in their order"
-    )]
+    #[error("there are {decisions} decisions for {rows} test rows: give one for each, in their order")]
     DecisionCount {
         /// The number of decisions.
         decisions: usize,

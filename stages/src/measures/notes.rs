@@ -14,20 +14,14 @@ type Measure = (&'static str, Option<f64>, fn(&Baseline) -> Option<f64>);
 /// A sentence for each measure in which the best cheap router is not behind.
 pub(super) fn behind(metrics: &Metrics, cheap: &[(&'static str, Routed)]) -> Vec<String> {
     let measures: [Measure; 2] = [
-        ("policy accuracy", Some(metrics.policy_accuracy), |line| {
-            line.policy_accuracy
-        }),
+        ("policy accuracy", Some(metrics.policy_accuracy), |line| line.policy_accuracy),
         ("APGR", metrics.apgr, |line| line.apgr),
     ];
     let sentence = |(measure, own, of): Measure| {
         let own = own?;
-        let values = cheap
-            .iter()
-            .filter_map(|(name, _)| Some((*name, of(metrics.baselines.get(*name)?)?)));
+        let values = cheap.iter().filter_map(|(name, _)| Some((*name, of(metrics.baselines.get(*name)?)?)));
         let (name, best) = values.max_by(|left, right| left.1.total_cmp(&right.1))?;
-        (own <= best).then(|| {
-            format!("the router does not beat `{name}` in {measure}: {own:.3} against {best:.3}")
-        })
+        (own <= best).then(|| format!("the router does not beat `{name}` in {measure}: {own:.3} against {best:.3}"))
     };
     measures.into_iter().filter_map(sentence).collect()
 }
@@ -39,26 +33,12 @@ pub(super) fn cautions(metrics: &Metrics, board: &Board<'_>, train: &[Case]) -> 
         notes.push("there are no training rows, so no cheap router stands in the table".to_owned());
     }
     let known: BTreeSet<&str> = train.iter().map(|case| case.text.as_str()).collect();
-    let seen = board
-        .test
-        .iter()
-        .filter(|case| known.contains(case.text.as_str()))
-        .count();
+    let seen = board.test.iter().filter(|case| known.contains(case.text.as_str())).count();
     if seen > 0 {
-        notes.push(format!(
-            "{seen} of {} test questions stand in the training rows word for word",
-            metrics.rows
-        ));
+        notes.push(format!("{seen} of {} test questions stand in the training rows word for word", metrics.rows));
     }
-    for role in board.roles.iter().filter(|role| {
-        metrics
-            .baselines
-            .get(*role)
-            .is_some_and(|line| line.cost.is_none())
-    }) {
-        notes.push(format!(
-            "the cost of `{role}` is not known for every row, so figures that rest on it are null"
-        ));
+    for role in board.roles.iter().filter(|role| metrics.baselines.get(*role).is_some_and(|line| line.cost.is_none())) {
+        notes.push(format!("the cost of `{role}` is not known for every row, so figures that rest on it are null"));
     }
     if metrics.own_cost.is_none() {
         notes.push("the router's own cost is not known, so its costs are null".to_owned());

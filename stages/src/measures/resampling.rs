@@ -10,11 +10,7 @@ pub const RESAMPLES: usize = 1_000;
 /// The 95 % interval of a measure over rows drawn with replacement (percentile bootstrap, `RESAMPLES` draws).
 ///
 /// `measure` gets row numbers; resamples on which it is undefined are left out. None where all are.
-pub fn interval(
-    rows: usize,
-    seed: u64,
-    mut measure: impl FnMut(&[usize]) -> Option<f64>,
-) -> Option<[f64; 2]> {
+pub fn interval(rows: usize, seed: u64, mut measure: impl FnMut(&[usize]) -> Option<f64>) -> Option<[f64; 2]> {
     let bound = u32::try_from(rows).ok().filter(|rows| *rows > 0)?;
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut drawn = vec![0; rows];
@@ -52,13 +48,7 @@ pub struct McNemar {
 /// The exact `McNemar` test on paired hits.
 #[must_use]
 pub fn mcnemar(router: &[bool], other: &[bool]) -> McNemar {
-    let count = |wanted: (bool, bool)| {
-        router
-            .iter()
-            .zip(other)
-            .filter(|pair| (*pair.0, *pair.1) == wanted)
-            .count() as u64
-    };
+    let count = |wanted: (bool, bool)| router.iter().zip(other).filter(|pair| (*pair.0, *pair.1) == wanted).count() as u64;
     let (only_router, only_other) = (count((true, false)), count((false, true)));
     let split = only_router + only_other;
     // In logarithms, since 2^-n underflows from about a thousand discordant rows on.
@@ -68,15 +58,7 @@ pub fn mcnemar(router: &[bool], other: &[bool]) -> McNemar {
         tail += term.exp();
         term += ((split - hits) as f64 / (hits + 1) as f64).ln();
     }
-    McNemar {
-        only_router,
-        only_other,
-        p: if split == 0 {
-            1.0
-        } else {
-            (2.0 * tail).min(1.0)
-        },
-    }
+    McNemar { only_router, only_other, p: if split == 0 { 1.0 } else { (2.0 * tail).min(1.0) } }
 }
 
 #[cfg(test)]
@@ -94,17 +76,11 @@ mod tests {
 
     #[test]
     fn interval_of_a_share_is_near_the_reference_and_repeats() {
-        let values: Vec<f64> = (0..200)
-            .map(|row| f64::from(u8::from(row * 37 % 101 < 60)))
-            .collect();
-        let share =
-            |drawn: &[usize]| Some(drawn.iter().map(|&row| values[row]).sum::<f64>() / 200.0);
+        let values: Vec<f64> = (0..200).map(|row| f64::from(u8::from(row * 37 % 101 < 60))).collect();
+        let share = |drawn: &[usize]| Some(drawn.iter().map(|&row| values[row]).sum::<f64>() / 200.0);
         let [low, high] = interval(200, 7, share).unwrap();
         // 20,000 resamples in numpy give [0.525, 0.665].
-        assert!(
-            (low - 0.525).abs() <= 0.011 && (high - 0.665).abs() <= 0.011,
-            "[{low}, {high}]"
-        );
+        assert!((low - 0.525).abs() <= 0.011 && (high - 0.665).abs() <= 0.011, "[{low}, {high}]");
         assert_eq!(interval(200, 7, share), Some([low, high]));
         let draws = |seed| {
             let mut seen = Vec::new();
@@ -121,22 +97,13 @@ mod tests {
     fn undefined_resamples_are_left_out() {
         assert_eq!(interval(0, 1, |_| Some(1.0)), None);
         assert_eq!(interval(3, 1, |_| None), None);
-        assert_eq!(
-            interval(3, 1, |drawn| Some(if drawn[0] == 0 {
-                f64::NAN
-            } else {
-                2.0
-            })),
-            Some([2.0, 2.0])
-        );
+        assert_eq!(interval(3, 1, |drawn| Some(if drawn[0] == 0 { f64::NAN } else { 2.0 })), Some([2.0, 2.0]));
     }
 
     #[test]
     fn mcnemar_is_exact_for_few_and_many_rows() {
         let pair = |router: usize, other: usize| {
-            let hits: Vec<bool> = (0..router + other + 9)
-                .map(|row| row < router || row >= router + other)
-                .collect();
+            let hits: Vec<bool> = (0..router + other + 9).map(|row| row < router || row >= router + other).collect();
             let others: Vec<bool> = (0..router + other + 9).map(|row| row >= router).collect();
             mcnemar(&hits, &others)
         };

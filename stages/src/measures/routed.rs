@@ -19,53 +19,27 @@ pub(super) struct Routed {
 impl Routed {
     pub(super) fn new(board: &Board<'_>, decisions: &[Decision]) -> Result<Self, EvaluationError> {
         if decisions.len() != board.test.len() {
-            return Err(EvaluationError::DecisionCount {
-                decisions: decisions.len(),
-                rows: board.test.len(),
-            });
+            return Err(EvaluationError::DecisionCount { decisions: decisions.len(), rows: board.test.len() });
         }
-        let is_dear: Vec<bool> = board
-            .role_of
-            .iter()
-            .map(|&role| role == board.dearest())
-            .collect();
+        let is_dear: Vec<bool> = board.role_of.iter().map(|&role| role == board.dearest()).collect();
         let ranks = is_dear.contains(&true) && is_dear.contains(&false);
-        let mut routed = Self {
-            predicted: Vec::new(),
-            confidence: Vec::new(),
-            chosen: Vec::new(),
-            scores: ranks.then(Vec::new),
-        };
+        let mut routed = Self { predicted: Vec::new(), confidence: Vec::new(), chosen: Vec::new(), scores: ranks.then(Vec::new) };
         for (case, decision) in board.test.iter().zip(decisions) {
             let probabilities = &decision.probabilities;
             let total: f64 = probabilities.iter().sum();
-            let sound = probabilities
-                .iter()
-                .all(|share| share.is_finite() && *share >= 0.0)
-                && total.is_finite()
-                && total > 0.0;
+            let sound = probabilities.iter().all(|share| share.is_finite() && *share >= 0.0) && total.is_finite() && total > 0.0;
             if probabilities.len() != board.policies.len() || !sound {
-                return Err(EvaluationError::Probabilities {
-                    id: case.id.clone(),
-                    policies: board.policies.len(),
-                });
+                return Err(EvaluationError::Probabilities { id: case.id.clone(), policies: board.policies.len() });
             }
             let mut best = 0;
             for (policy, share) in probabilities.iter().enumerate() {
-                best = if *share > probabilities[best] {
-                    policy
-                } else {
-                    best
-                };
+                best = if *share > probabilities[best] { policy } else { best };
             }
             routed.predicted.push(best);
             routed.confidence.push(probabilities[best] / total);
             routed.chosen.push(board.role_of[best]);
             if let Some(scores) = &mut routed.scores {
-                scores.push(
-                    log_share(probabilities, &is_dear, true)
-                        - log_share(probabilities, &is_dear, false),
-                );
+                scores.push(log_share(probabilities, &is_dear, true) - log_share(probabilities, &is_dear, false));
             }
         }
         Ok(routed)
@@ -73,11 +47,7 @@ impl Routed {
 
     /// Per row whether the right policy is picked.
     pub(super) fn right(&self, board: &Board<'_>) -> Vec<bool> {
-        self.predicted
-            .iter()
-            .zip(&board.gold)
-            .map(|(predicted, gold)| predicted == gold)
-            .collect()
+        self.predicted.iter().zip(&board.gold).map(|(predicted, gold)| predicted == gold).collect()
     }
 
     /// The average performance gap recovered between the cheapest and the dearest model.
@@ -89,13 +59,6 @@ impl Routed {
 
 /// The logarithm of the summed probability of one group, bounded below so that a sure router still ranks.
 fn log_share(probabilities: &[f64], is_dear: &[bool], wanted: bool) -> f64 {
-    let group = probabilities
-        .iter()
-        .zip(is_dear)
-        .filter(|(_, dear)| **dear == wanted);
-    group
-        .map(|(share, _)| share)
-        .sum::<f64>()
-        .max(f64::MIN_POSITIVE)
-        .ln()
+    let group = probabilities.iter().zip(is_dear).filter(|(_, dear)| **dear == wanted);
+    group.map(|(share, _)| share).sum::<f64>().max(f64::MIN_POSITIVE).ln()
 }

@@ -90,10 +90,7 @@ pub fn evaluate(
     let cheap = cheap_routers(&board, train)?;
 
     let own_cost = own_cost.filter(|cost| cost.is_finite());
-    let cost = board
-        .cost(&routed.chosen)
-        .zip(own_cost)
-        .map(|(answers, own)| answers + own);
+    let cost = board.cost(&routed.chosen).zip(own_cost).map(|(answers, own)| answers + own);
     let hits = board.hits(&routed.chosen);
     let right = routed.right(&board);
     let counts = classification::confusion(&board.gold, &routed.predicted, policies.len());
@@ -102,11 +99,8 @@ pub fn evaluate(
     let oracle = yardsticks::oracle(&board);
 
     let priced = priced_curve(&board, &routed).zip(own_cost.map(|cost| cost / test.len() as f64));
-    let mut lines: BTreeMap<String, Baseline> = roles
-        .iter()
-        .enumerate()
-        .map(|(place, role)| (role.clone(), yardsticks::single(&board, place)))
-        .collect();
+    let mut lines: BTreeMap<String, Baseline> =
+        roles.iter().enumerate().map(|(place, role)| (role.clone(), yardsticks::single(&board, place))).collect();
     lines.insert("random_mix".into(), yardsticks::random_mix(&board, cost));
     lines.insert("duplicates".into(), yardsticks::duplicates(&board));
     let regret = oracle.accuracy.map_or(0.0, |best| best - accuracy);
@@ -114,10 +108,7 @@ pub fn evaluate(
     let mut mcnemar = BTreeMap::new();
     for (name, other) in &cheap {
         lines.insert((*name).into(), yardsticks::router(&board, other));
-        mcnemar.insert(
-            (*name).into(),
-            resampling::mcnemar(&right, &other.right(&board)),
-        );
+        mcnemar.insert((*name).into(), resampling::mcnemar(&right, &other.right(&board)));
     }
 
     let mut metrics = Metrics {
@@ -131,16 +122,10 @@ pub fn evaluate(
         apgr: routed.apgr(&board),
         cpt: thresholds(&board, &routed),
         savings: priced.as_ref().and_then(|(line, own)| savings(line, *own)),
-        hull_area: priced
-            .as_ref()
-            .and_then(|(line, own)| hull_area(line, *own)),
+        hull_area: priced.as_ref().and_then(|(line, own)| hull_area(line, *own)),
         regret,
         macro_f1: classification::macro_f1(&classes),
-        policies: policies
-            .iter()
-            .map(|policy| policy.name.clone())
-            .zip(classes)
-            .collect(),
+        policies: policies.iter().map(|policy| policy.name.clone()).zip(classes).collect(),
         confusion: named(policies, &counts),
         outcomes: board.outcomes(),
         calibration: Calibration {
@@ -156,25 +141,18 @@ pub fn evaluate(
     let behind = notes::behind(&metrics, &cheap);
     metrics.beats_cheap_routers = (!cheap.is_empty()).then_some(behind.is_empty());
     metrics.notes = behind;
-    metrics
-        .notes
-        .extend(notes::cautions(&metrics, &board, train));
+    metrics.notes.extend(notes::cautions(&metrics, &board, train));
     Ok(metrics)
 }
 
 /// Trains the cheap routers and lets them decide on the test rows; none without training rows.
-fn cheap_routers(
-    board: &Board<'_>,
-    train: &[Case],
-) -> Result<Vec<(&'static str, Routed)>, EvaluationError> {
+fn cheap_routers(board: &Board<'_>, train: &[Case]) -> Result<Vec<(&'static str, Routed)>, EvaluationError> {
     let labels = places_of_policies(board.policies, train)?;
     let texts: Vec<&str> = train.iter().map(|case| case.text.as_str()).collect();
     let routers = baselines::ALL.iter().filter(|_| !train.is_empty());
     let decide = |&(name, fit): &(&'static str, baselines::Fit)| {
         let router = fit(&texts, &labels, board.policies.len());
-        let decision = |case: &Case| Decision {
-            probabilities: router.probabilities(&case.text),
-        };
+        let decision = |case: &Case| Decision { probabilities: router.probabilities(&case.text) };
         let decisions: Vec<Decision> = board.test.iter().map(decision).collect();
         Ok((name, Routed::new(board, &decisions)?))
     };
@@ -182,39 +160,21 @@ fn cheap_routers(
 }
 
 fn calls(board: &Board<'_>, routed: &Routed) -> BTreeMap<String, usize> {
-    let count = |role: usize| {
-        routed
-            .chosen
-            .iter()
-            .filter(|chosen| **chosen == role)
-            .count()
-    };
-    board
-        .roles
-        .iter()
-        .enumerate()
-        .map(|(place, role)| (role.clone(), count(place)))
-        .collect()
+    let count = |role: usize| routed.chosen.iter().filter(|chosen| **chosen == role).count();
+    board.roles.iter().enumerate().map(|(place, role)| (role.clone(), count(place))).collect()
 }
 
 fn thresholds(board: &Board<'_>, routed: &Routed) -> BTreeMap<String, Option<f64>> {
     let (weak, strong) = board.ends();
     let threshold = |share: f64| curve::cpt(routed.scores.as_ref()?, weak, strong, share);
-    [("20", 0.2), ("50", 0.5), ("80", 0.8)]
-        .map(|(name, share)| (name.to_owned(), threshold(share)))
-        .into()
+    [("20", 0.2), ("50", 0.5), ("80", 0.8)].map(|(name, share)| (name.to_owned(), threshold(share))).into()
 }
 
 /// The call-performance curve with the costs of the answers, where these and a ranking are known.
 fn priced_curve(board: &Board<'_>, routed: &Routed) -> Option<Curve> {
     let (low, high) = board.end_costs()?;
     let (weak, strong) = board.ends();
-    Some(curve::curve(
-        routed.scores.as_ref()?,
-        weak,
-        strong,
-        Some((&low, &high)),
-    ))
+    Some(curve::curve(routed.scores.as_ref()?, weak, strong, Some((&low, &high))))
 }
 
 /// What the router saves at the dearest model's quality; `own` is its cost per question.
@@ -226,60 +186,27 @@ fn savings(line: &Curve, own: f64) -> Option<f64> {
 /// The area under the curve's hull between the costs of the single models; `own` is the router's cost per question.
 fn hull_area(line: &Curve, own: f64) -> Option<f64> {
     let costs = line.cost.as_ref()?;
-    let points: Vec<(f64, f64)> = costs
-        .iter()
-        .map(|cost| cost + own)
-        .zip(line.quality.iter().copied())
-        .collect();
+    let points: Vec<(f64, f64)> = costs.iter().map(|cost| cost + own).zip(line.quality.iter().copied()).collect();
     hull::area(&points, *costs.first()?, *costs.last()?)
 }
 
 fn named(policies: &[Policy], counts: &[Vec<u64>]) -> BTreeMap<String, BTreeMap<String, u64>> {
     let names = || policies.iter().map(|policy| policy.name.clone());
-    names()
-        .zip(
-            counts
-                .iter()
-                .map(|row| names().zip(row.iter().copied()).collect()),
-        )
-        .collect()
+    names().zip(counts.iter().map(|row| names().zip(row.iter().copied()).collect())).collect()
 }
 
-fn intervals(
-    board: &Board<'_>,
-    routed: &Routed,
-    hits: &[f64],
-    right: &[bool],
-    seed: u64,
-) -> BTreeMap<String, Option<[f64; 2]>> {
+fn intervals(board: &Board<'_>, routed: &Routed, hits: &[f64], right: &[bool], seed: u64) -> BTreeMap<String, Option<[f64; 2]>> {
     let rows = board.test.len();
-    let pick = |values: &[f64], drawn: &[usize]| {
-        drawn.iter().map(|&row| values[row]).collect::<Vec<f64>>()
-    };
-    let right: Vec<f64> = right
-        .iter()
-        .map(|&right| f64::from(u8::from(right)))
-        .collect();
-    let share =
-        |values: &[f64]| resampling::interval(rows, seed, |drawn| Some(mean(&pick(values, drawn))));
+    let pick = |values: &[f64], drawn: &[usize]| drawn.iter().map(|&row| values[row]).collect::<Vec<f64>>();
+    let right: Vec<f64> = right.iter().map(|&right| f64::from(u8::from(right))).collect();
+    let share = |values: &[f64]| resampling::interval(rows, seed, |drawn| Some(mean(&pick(values, drawn))));
     let (weak, strong) = board.ends();
-    let ranking = |drawn: &[usize]| {
-        curve::apgr(
-            &pick(routed.scores.as_ref()?, drawn),
-            &pick(weak, drawn),
-            &pick(strong, drawn),
-        )
-    };
+    let ranking = |drawn: &[usize]| curve::apgr(&pick(routed.scores.as_ref()?, drawn), &pick(weak, drawn), &pick(strong, drawn));
     [
         ("policy_accuracy".to_owned(), share(&right)),
         ("accuracy".to_owned(), share(hits)),
         // On rows where strong is no better than weak a resample may be by chance: an interval of those alone would mislead.
-        (
-            "apgr".to_owned(),
-            routed
-                .apgr(board)
-                .and_then(|_| resampling::interval(rows, seed, ranking)),
-        ),
+        ("apgr".to_owned(), routed.apgr(board).and_then(|_| resampling::interval(rows, seed, ranking))),
     ]
     .into()
 }

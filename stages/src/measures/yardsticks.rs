@@ -22,32 +22,16 @@ pub struct Baseline {
 }
 
 /// What one choice of a role per row reaches.
-fn chosen(
-    board: &Board<'_>,
-    chosen: &[usize],
-    policy_accuracy: Option<f64>,
-    apgr: Option<f64>,
-) -> Baseline {
+fn chosen(board: &Board<'_>, chosen: &[usize], policy_accuracy: Option<f64>, apgr: Option<f64>) -> Baseline {
     let cost = board.cost(chosen);
-    Baseline {
-        accuracy: Some(mean(&board.hits(chosen))),
-        cost,
-        cost_share: board.cost_share(cost),
-        policy_accuracy,
-        apgr,
-    }
+    Baseline { accuracy: Some(mean(&board.hits(chosen))), cost, cost_share: board.cost_share(cost), policy_accuracy, apgr }
 }
 
 /// The line of a router that costs nothing itself.
 pub(super) fn router(board: &Board<'_>, routed: &Routed) -> Baseline {
     let right = routed.right(board).iter().filter(|right| **right).count();
     let policy_accuracy = right as f64 / board.test.len() as f64;
-    chosen(
-        board,
-        &routed.chosen,
-        Some(policy_accuracy),
-        routed.apgr(board),
-    )
+    chosen(board, &routed.chosen, Some(policy_accuracy), routed.apgr(board))
 }
 
 /// The line of one model for every question. It ranks nothing, so it has no APGR.
@@ -60,14 +44,10 @@ pub(super) fn single(board: &Board<'_>, role: usize) -> Baseline {
 /// It is the expectation, not a draw. Without known, rising prices there is no such mix, but its APGR is 0.5 all the same.
 pub(super) fn random_mix(board: &Board<'_>, cost: Option<f64>) -> Baseline {
     let (cheap, dear) = (single(board, 0), single(board, board.dearest()));
-    let share = cheap
-        .cost
-        .zip(dear.cost)
-        .zip(cost)
-        .and_then(|((low, high), cost)| {
-            let rises = high > low;
-            rises.then(|| ((cost - low) / (high - low)).clamp(0.0, 1.0))
-        });
+    let share = cheap.cost.zip(dear.cost).zip(cost).and_then(|((low, high), cost)| {
+        let rises = high > low;
+        rises.then(|| ((cost - low) / (high - low)).clamp(0.0, 1.0))
+    });
     let between = |low: Option<f64>, high: Option<f64>| Some(low? + share? * (high? - low?));
     let cost = between(cheap.cost, dear.cost);
     let (weak, strong) = board.ends();
@@ -83,13 +63,7 @@ pub(super) fn random_mix(board: &Board<'_>, cost: Option<f64>) -> Baseline {
 
 /// The line of the cheapest correct model for each question, the cheapest of all where none is correct.
 pub(super) fn oracle(board: &Board<'_>) -> Baseline {
-    let cheapest = |row: usize| {
-        board
-            .quality
-            .iter()
-            .position(|quality| quality[row] > 0.0)
-            .unwrap_or(0)
-    };
+    let cheapest = |row: usize| board.quality.iter().position(|quality| quality[row] > 0.0).unwrap_or(0);
     let choice: Vec<usize> = (0..board.test.len()).map(cheapest).collect();
     let (weak, strong) = board.ends();
     chosen(board, &choice, None, curve::oracle_apgr(weak, strong))
@@ -108,24 +82,12 @@ pub(super) fn duplicates(board: &Board<'_>) -> Baseline {
     let mut strong = weak.clone();
     let mut right = 0;
     for rows in groups.values() {
-        let count = |policy: usize| {
-            rows.iter()
-                .filter(|row| board.gold[**row] == policy)
-                .count()
-        };
+        let count = |policy: usize| rows.iter().filter(|row| board.gold[**row] == policy).count();
         right += (0..board.policies.len()).map(count).max().unwrap_or(0);
-        let answered = |role: usize| {
-            rows.iter()
-                .map(|row| board.quality[role][*row])
-                .sum::<f64>()
-        };
+        let answered = |role: usize| rows.iter().map(|row| board.quality[role][*row]).sum::<f64>();
         let mut best = 0;
         for role in 1..board.roles.len() {
-            best = if answered(role) > answered(best) {
-                role
-            } else {
-                best
-            };
+            best = if answered(role) > answered(best) { role } else { best };
         }
         for &row in rows {
             choice[row] = best;
@@ -135,10 +97,5 @@ pub(super) fn duplicates(board: &Board<'_>) -> Baseline {
         }
     }
     let policy_accuracy = right as f64 / choice.len() as f64;
-    chosen(
-        board,
-        &choice,
-        Some(policy_accuracy),
-        curve::oracle_apgr(&weak, &strong),
-    )
+    chosen(board, &choice, Some(policy_accuracy), curve::oracle_apgr(&weak, &strong))
 }

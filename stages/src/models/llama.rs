@@ -276,8 +276,7 @@ impl Llama {
         let hidden = self.hidden(batch);
         let places: Vec<i32> = batch.targets.iter().map(|target| target.place as i32).collect();
         let places = Tensor::<1, Int>::from_data(TensorData::new(places, [batch.targets.len()]), &hidden.device());
-        rms_norm(hidden.select(0, places), &self.norm, self.config.rms_norm_eps)
-            .matmul(self.embed_tokens.val().transpose())
+        rms_norm(hidden.select(0, places), &self.norm, self.config.rms_norm_eps).matmul(self.embed_tokens.val().transpose())
     }
 
     /// Runs the blocks: `[rows * width, hidden_size]`, before the last norm.
@@ -430,7 +429,9 @@ pub(crate) mod tests {
         let first = logits(&model, &[&Row::new(vec![5, 6, 7], vec![vec![8, 9, 3]])]);
         let second = logits(&model, &[&Row::new(vec![5, 6, 7], vec![vec![8, 4, 10, 11]])]);
         // Targets are in the order: two of `long`, the shared one, two of the first branch, three of the second.
-        for (index, expected) in [(2, &first[0]), (3, &first[1]), (4, &first[2]), (5, &second[1]), (6, &second[2]), (7, &second[3])] {
+        for (index, expected) in
+            [(2, &first[0]), (3, &first[1]), (4, &first[2]), (5, &second[1]), (6, &second[2]), (7, &second[3])]
+        {
             assert!(close(&together[index], expected), "target {index}");
         }
         assert!(!close(&first[1], &first[2]));

@@ -70,10 +70,7 @@ pub fn settle(
 
 fn setting(model: &str, declared: &ProviderSettings) -> Result<(String, ProviderSetting), String> {
     let (provider, name) = split(model).ok_or_else(|| format!("`{model}` names no provider"))?;
-    let setting = declared.0.get(provider).cloned().unwrap_or_else(|| ProviderSetting {
-        kind: provider.to_owned(),
-        file: None,
-    });
+    let setting = declared.0.get(provider).cloned().unwrap_or_else(|| ProviderSetting { kind: provider.to_owned(), file: None });
     let kind = find(&setting).ok_or_else(|| {
         let kinds: Vec<_> = ALL.iter().map(|kind| kind.name).collect();
         format!("there is no provider of kind `{}`; the kinds are {}", setting.kind, kinds.join(", "))

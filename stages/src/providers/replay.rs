@@ -12,12 +12,7 @@ use crate::{
     sections::providers::ProviderSetting,
 };
 
-pub(super) const KIND: ProviderKind = ProviderKind {
-    name: "replay",
-    version: 1,
-    check,
-    open,
-};
+pub(super) const KIND: ProviderKind = ProviderKind { name: "replay", version: 1, check, open };
 
 struct Replay {
     model: String,
@@ -28,7 +23,10 @@ struct Replay {
 fn check(_: &str, setting: &ProviderSetting) -> Result<(), String> {
     match setting.file {
         Some(_) => Ok(()),
-        None => Err("a `replay` provider needs the file of recorded answers: `providers: { replay: { kind: replay, file: PATH } }`".to_owned()),
+        None => {
+            Err("a `replay` provider needs the file of recorded answers: `providers: { replay: { kind: replay, file: PATH } }`"
+                .to_owned())
+        }
     }
 }
 
@@ -41,11 +39,7 @@ fn open(ctx: &Context, model: &str, setting: &ProviderSetting) -> Result<Box<dyn
             replies.insert(row.id, reply(model, recorded));
         }
     }
-    Ok(Box::new(Replay {
-        model: model.to_owned(),
-        file: file.name().to_owned(),
-        replies,
-    }))
+    Ok(Box::new(Replay { model: model.to_owned(), file: file.name().to_owned(), replies }))
 }
 
 fn reply(model: &str, recorded: &recording::Recorded) -> Reply {

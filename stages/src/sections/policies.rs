@@ -79,11 +79,7 @@ impl<'de> Deserialize<'de> for Policies {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Policies, A::Error> {
                 let mut policies = Vec::new();
                 while let Some((name, written)) = map.next_entry::<String, Written>()? {
-                    policies.push(Policy {
-                        name,
-                        model: written.model,
-                        description: written.description,
-                    });
+                    policies.push(Policy { name, model: written.model, description: written.description });
                 }
                 Ok(Policies(policies))
             }

@@ -82,13 +82,7 @@ mod tests {
             source: String::new(),
             date: String::new(),
         };
-        let usage = Usage {
-            input: 1_000_000,
-            cached: 400_000,
-            output: 100_000,
-            thinking: 100_000,
-            estimated: false,
-        };
+        let usage = Usage { input: 1_000_000, cached: 400_000, output: 100_000, thinking: 100_000, estimated: false };
         assert!((price.cost(&usage) - (1.2 + 0.2 + 1.0 + 1.0)).abs() < 1e-12);
     }
 }

@@ -9,8 +9,8 @@ use super::trainer::Plan;
 use super::{Observe, Summary, TrainError, Trained};
 use crate::models::{Checkpoint, Row};
 use crate::rows::DpoExample;
-use crate::score;
 use crate::rows::Message;
+use crate::score;
 use crate::tokenizer::Tokenizer;
 
 /// Settings of DPO, under TRL's names.

@@ -164,8 +164,7 @@ mod tests {
     #[test]
     fn a_step_reaches_every_weight_of_the_model() {
         let model = tiny(1).model;
-        let ones: Vec<Vec<f32>> =
-            flatten(&model, GradientsParams::new()).iter().map(|zeros| vec![1.0; zeros.len()]).collect();
+        let ones: Vec<Vec<f32>> = flatten(&model, GradientsParams::new()).iter().map(|zeros| vec![1.0; zeros.len()]).collect();
         let before = flatten_weights(&model);
         let after = flatten_weights(&AdamW::new(0.0, 0.9, 0.99).step(model, &ones, 1.0, 0.1));
         for (before, after) in before.iter().flatten().zip(after.iter().flatten()) {

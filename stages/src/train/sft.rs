@@ -8,9 +8,9 @@ use super::schedule::Scheduler;
 use super::trainer::Plan;
 use super::{Observe, Summary, TrainError, Trained};
 use crate::models::{Checkpoint, LlamaSettings, Row};
+use crate::rows::Message;
 use crate::rows::SftExample;
 use crate::sections::Policies;
-use crate::rows::Message;
 use crate::tokenizer::Tokenizer;
 
 /// Settings of SFT, under TRL's names.

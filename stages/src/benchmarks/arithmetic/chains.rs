@@ -52,10 +52,7 @@ fn chain(random: &mut ChaCha8Rng, operators: &[Operator], digits: u32) -> Chain 
         }
     }
     let mut numbers = numbers.into_iter();
-    Chain {
-        first: numbers.next().unwrap_or_default(),
-        rest: operators.iter().copied().zip(numbers).collect(),
-    }
+    Chain { first: numbers.next().unwrap_or_default(), rest: operators.iter().copied().zip(numbers).collect() }
 }
 
 /// Whether reading from left to right gives the right value exactly where no precedence is needed.

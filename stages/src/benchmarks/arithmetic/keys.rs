@@ -18,11 +18,7 @@ fn raise(base: &BigDecimal, exponent: u64) -> BigDecimal {
 }
 
 /// Other terms before and behind a value that floating point has as `float`: the text, the exact and the float value.
-fn among(
-    random: &mut ChaCha8Rng,
-    style: Style,
-    (text, value, float): (String, BigDecimal, f64),
-) -> (String, BigDecimal, f64) {
+fn among(random: &mut ChaCha8Rng, style: Style, (text, value, float): (String, BigDecimal, f64)) -> (String, BigDecimal, f64) {
     let digits = between(random, 2, 3) as u32;
     let other = whole(random, digits);
     let operator = pick(random, &[Plus, Minus]);
@@ -133,11 +129,8 @@ pub(super) fn unit(random: &mut ChaCha8Rng) -> Draft {
         ("hours", "minutes", (60, 0)),
     ];
     const INCHES: &[Conversion] = &[("inches", "centimetres", (254, 2)), ("inches", "millimetres", (254, 1))];
-    const FOREIGN: &[Conversion] = &[
-        ("miles", "metres", (1_609_344, 3)),
-        ("yards", "centimetres", (9144, 2)),
-        ("pounds", "grams", (45_359_237, 5)),
-    ];
+    const FOREIGN: &[Conversion] =
+        &[("miles", "metres", (1_609_344, 3)), ("yards", "centimetres", (9144, 2)), ("pounds", "grams", (45_359_237, 5))];
     let table = pick(random, &[PLAIN, INCHES, INCHES, FOREIGN]);
     let (text, gold, _) = until(
         random,

@@ -84,7 +84,17 @@ fn expression(text: &str) -> String {
 /// The days since an epoch, by the formula for the proleptic Gregorian calendar.
 fn day_number(text: &str) -> i64 {
     const MONTHS: [&str; 12] = [
-        "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
         "December",
     ];
     let parts: Vec<&str> = text.split(' ').collect();
@@ -141,7 +151,8 @@ fn recomputed(question: &Generated) -> BigDecimal {
             })
         }
         "each" => {
-            let bags_first = question.text.split(" of ").next().unwrap().split(' ').filter(|word| word.parse::<u32>().is_ok()).count() == 1;
+            let bags_first =
+                question.text.split(" of ").next().unwrap().split(' ').filter(|word| word.parse::<u32>().is_ok()).count() == 1;
             let shared = question.text.contains(" each and ");
             match (bags_first, shared) {
                 (true, _) => (&numbers[0] * &numbers[1] + &numbers[2]) * 2,
@@ -180,8 +191,7 @@ fn second_readings_are_those_of_the_conventions() {
                 number(factor) * value(rest)
             }
             "each" => {
-                let numbers: Vec<BigDecimal> =
-                    question.text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+                let numbers: Vec<BigDecimal> = question.text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
                 (&numbers[0] + &numbers[1] * &numbers[2]) * 2
             }
             other => panic!("`{other}` has one reading: {}", question.text),

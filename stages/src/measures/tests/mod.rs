@@ -1,23 +1,14 @@
 //! Small boards whose figures can be counted by hand go through the whole evaluation.
 
-use crate::rows::Grade::{Correct, Idk, Incorrect};
 use super::{Case, Decision, Metrics, Policy, evaluate};
+use crate::rows::Grade::{Correct, Idk, Incorrect};
 
 mod edges;
 mod figures;
 
 fn policies() -> Vec<Policy> {
-    let pairs = [
-        ("Standard", "medium"),
-        ("Complex", "large"),
-        ("Ambiguous", "medium"),
-    ];
-    pairs
-        .map(|(name, model)| Policy {
-            name: name.into(),
-            model: model.into(),
-        })
-        .into()
+    let pairs = [("Standard", "medium"), ("Complex", "large"), ("Ambiguous", "medium")];
+    pairs.map(|(name, model)| Policy { name: name.into(), model: model.into() }).into()
 }
 
 fn roles() -> Vec<String> {
@@ -31,11 +22,7 @@ fn case(text: &str, policy: &str, medium: Grade, large: Grade) -> Case {
         text: text.into(),
         policy: policy.into(),
         outcomes: [("medium".to_owned(), medium), ("large".to_owned(), large)].into(),
-        cost: [
-            ("medium".to_owned(), Some(1.0)),
-            ("large".to_owned(), Some(4.0)),
-        ]
-        .into(),
+        cost: [("medium".to_owned(), Some(1.0)), ("large".to_owned(), Some(4.0))].into(),
     }
 }
 
@@ -54,60 +41,27 @@ fn test_rows() -> Vec<Case> {
 fn train_rows() -> Vec<Case> {
     (0..30)
         .map(|row| match row % 3 {
-            0 => case(
-                &format!("add g{row} and h{row}"),
-                "Standard",
-                Correct,
-                Correct,
-            ),
+            0 => case(&format!("add g{row} and h{row}"), "Standard", Correct, Correct),
             1 => case(&format!("root of i{row}"), "Complex", Incorrect, Correct),
-            _ => case(
-                &format!("what is j{row}"),
-                "Ambiguous",
-                Incorrect,
-                Incorrect,
-            ),
+            _ => case(&format!("what is j{row}"), "Ambiguous", Incorrect, Incorrect),
         })
         .collect()
 }
 
 fn decisions(rows: &[[f64; 3]]) -> Vec<Decision> {
-    rows.iter()
-        .map(|row| Decision {
-            probabilities: row.to_vec(),
-        })
-        .collect()
+    rows.iter().map(|row| Decision { probabilities: row.to_vec() }).collect()
 }
 
 /// One mistake of six: the fourth row goes to the medium model.
 fn mostly_right() -> Vec<Decision> {
-    decisions(&[
-        [0.7, 0.1, 0.2],
-        [0.8, 0.15, 0.05],
-        [0.1, 0.8, 0.1],
-        [0.5, 0.4, 0.1],
-        [0.2, 0.2, 0.6],
-        [0.3, 0.05, 0.65],
-    ])
+    decisions(&[[0.7, 0.1, 0.2], [0.8, 0.15, 0.05], [0.1, 0.8, 0.1], [0.5, 0.4, 0.1], [0.2, 0.2, 0.6], [0.3, 0.05, 0.65]])
 }
 
 fn measured(test: &[Case], decisions: &[Decision], own_cost: Option<f64>) -> Metrics {
-    evaluate(
-        &policies(),
-        &roles(),
-        &train_rows(),
-        test,
-        decisions,
-        own_cost,
-        3,
-    )
-    .expect("the board is sound")
+    evaluate(&policies(), &roles(), &train_rows(), test, decisions, own_cost, 3).expect("the board is sound")
 }
 
 fn near(found: impl Into<Option<f64>>, wanted: f64) {
     let found = found.into();
-    assert!(
-        found.is_some_and(|found| (found - wanted).abs() < 1e-12),
-        "{found:?} is not {wanted}"
-    );
+    assert!(found.is_some_and(|found| (found - wanted).abs() < 1e-12), "{found:?} is not {wanted}");
 }

@@ -63,21 +63,73 @@ const PHRASES: &[(&[&str], Token)] = &[
 ];
 
 const FILLERS: &[&str] = &[
-    "a", "ann", "are", "away", "bag", "bags", "box", "boxes", "calculate", "coin", "coins", "convert", "days", "does",
-    "each", "eva", "find", "finds", "from", "gets", "has", "have", "how", "in", "is", "it", "left", "make", "many", "much",
-    "now", "out", "pack", "packs", "pen", "pens", "please", "stamp", "stamps", "than", "the", "there", "to", "tom", "what",
+    "a",
+    "ann",
+    "are",
+    "away",
+    "bag",
+    "bags",
+    "box",
+    "boxes",
+    "calculate",
+    "coin",
+    "coins",
+    "convert",
+    "days",
+    "does",
+    "each",
+    "eva",
+    "find",
+    "finds",
+    "from",
+    "gets",
+    "has",
+    "have",
+    "how",
+    "in",
+    "is",
+    "it",
+    "left",
+    "make",
+    "many",
+    "much",
+    "now",
+    "out",
+    "pack",
+    "packs",
+    "pen",
+    "pens",
+    "please",
+    "stamp",
+    "stamps",
+    "than",
+    "the",
+    "there",
+    "to",
+    "tom",
+    "what",
     "work",
 ];
 
 const UNITS: &[&str] = &[
-    "millimetre", "centimetre", "metre", "kilometre", "inch", "gram", "kilogram", "second", "minute", "hour", "mile",
-    "yard", "pound", "gallon",
+    "millimetre",
+    "centimetre",
+    "metre",
+    "kilometre",
+    "inch",
+    "gram",
+    "kilogram",
+    "second",
+    "minute",
+    "hour",
+    "mile",
+    "yard",
+    "pound",
+    "gallon",
 ];
 
-const MONTHS: &[&str] = &[
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
-    "december",
-];
+const MONTHS: &[&str] =
+    &["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"];
 
 /// What a single word asks for; nothing for a filler.
 fn read_word(word: &str) -> Vec<Token> {
@@ -101,10 +153,7 @@ fn read_word(word: &str) -> Vec<Token> {
         }
         _ => {
             let singular = if word == "inches" { "inch" } else { word.strip_suffix('s').unwrap_or(word) };
-            UNITS
-                .iter()
-                .find(|unit| **unit == singular)
-                .map_or_else(|| Token::Unknown(word.to_owned()), |unit| Token::Unit(unit))
+            UNITS.iter().find(|unit| **unit == singular).map_or_else(|| Token::Unknown(word.to_owned()), |unit| Token::Unit(unit))
         }
     };
     vec![one]
@@ -146,8 +195,26 @@ fn split(question: &str) -> Vec<String> {
 }
 
 const SMALL: &[&str] = &[
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
-    "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
 ];
 const TENS: &[&str] = &["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
 

@@ -30,11 +30,7 @@ impl Provider for Calculator {
             .ok_or_else(|| StageError::failed(format!("there is no calculator `{}`", self.model)))?;
         let words = |text: &str| text.split_whitespace().count() as u64;
         Ok(Ask::Known(Reply {
-            usage: Usage {
-                input: words(&question.question),
-                output: words(&text),
-                ..Usage::default()
-            },
+            usage: Usage { input: words(&question.question), output: words(&text), ..Usage::default() },
             text: Some(text),
             outcome: Outcome::Ok,
             served: self.model.clone(),
