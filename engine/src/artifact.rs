@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead as _, BufReader, Read, Write as _},
     marker::PhantomData,
     path::Path,
     sync::Arc,

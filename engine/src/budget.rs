@@ -23,7 +23,7 @@ pub enum Price {
 
 /// The ceiling that `--budget` sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
+pub(crate) enum Limit {
     /// Nothing was said: a call that costs is refused.
     Unset,
     /// `none`: whatever it costs.

@@ -1,6 +1,6 @@
 //! A value → its one JSON text: keys sorted at every depth, no spaces. Equal rows are equal bytes.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
 
 use serde::Serialize;
 use serde_json::{Error, Value};

@@ -10,14 +10,14 @@ use crate::source::{Path, Source, Span};
 
 /// How much a mistake weighs: an error stops, a warning is only said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
+pub(crate) enum Severity {
     Error,
     Warning,
 }
 
 /// One place of a mistake and what is to be said there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Label {
+pub(crate) struct Label {
     pub span: Span,
     /// Empty where underlining says enough.
     pub text: String,
@@ -27,7 +27,7 @@ pub struct Label {
 
 /// Something wrong in a file: what, where, and what to do.
 #[derive(Debug, Clone)]
-pub struct Mistake {
+pub(crate) struct Mistake {
     pub source: Option<Arc<Source>>,
     /// A word to look up, such as `unknown-stage`.
     pub code: &'static str,
@@ -39,29 +39,29 @@ pub struct Mistake {
 
 impl Mistake {
     /// Names a mistake that has no place.
-    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self { source: None, code, severity: Severity::Error, message: message.into(), labels: Vec::new(), help: None }
     }
 
     /// Names a mistake at a range of bytes.
-    pub fn at(source: &Arc<Source>, span: Span, code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn at(source: &Arc<Source>, span: Span, code: &'static str, message: impl Into<String>) -> Self {
         let labels = vec![Label { span, text: String::new(), primary: true }];
         Self { source: Some(source.clone()), labels, ..Self::new(code, message) }
     }
 
     /// Names a mistake at the value of a path, or at the nearest place above it.
-    pub fn at_value(source: &Arc<Source>, path: &Path, code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn at_value(source: &Arc<Source>, path: &Path, code: &'static str, message: impl Into<String>) -> Self {
         Self { source: Some(source.clone()), labels: value_labels(source, path), ..Self::new(code, message) }
     }
 
     /// Names a mistake at the key of a path, or at the nearest place above it.
-    pub fn at_key(source: &Arc<Source>, path: &Path, code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn at_key(source: &Arc<Source>, path: &Path, code: &'static str, message: impl Into<String>) -> Self {
         Self { source: Some(source.clone()), labels: vec![key_label(source, path)], ..Self::new(code, message) }
     }
 
     /// Sets what is said at the place to mend.
     #[must_use]
-    pub fn label(mut self, text: impl Into<String>) -> Self {
+    pub(crate) fn label(mut self, text: impl Into<String>) -> Self {
         if let Some(label) = self.labels.iter_mut().find(|label| label.primary) {
             label.text = text.into();
         }
@@ -70,27 +70,27 @@ impl Mistake {
 
     /// Adds a second place.
     #[must_use]
-    pub fn also_here(mut self, span: Span, text: impl Into<String>) -> Self {
+    pub(crate) fn also_here(mut self, span: Span, text: impl Into<String>) -> Self {
         self.labels.push(Label { span, text: text.into(), primary: false });
         self
     }
 
     /// Says what to do.
     #[must_use]
-    pub fn help(self, text: impl Into<String>) -> Self {
+    pub(crate) fn help(self, text: impl Into<String>) -> Self {
         self.help_if(Some(text.into()))
     }
 
     /// Says what to do where something is known, and leaves the help as it is otherwise.
     #[must_use]
-    pub fn help_if(mut self, text: Option<String>) -> Self {
+    pub(crate) fn help_if(mut self, text: Option<String>) -> Self {
         self.help = text.or(self.help);
         self
     }
 
     /// Makes it a warning.
     #[must_use]
-    pub fn warning(mut self) -> Self {
+    pub(crate) fn warning(mut self) -> Self {
         self.severity = Severity::Warning;
         self
     }
@@ -134,7 +134,7 @@ fn first_line(source: &Source, span: Span) -> Option<Span> {
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// For people: underlined places, then one line that counts.
     Text { color: bool, width: usize, unicode: bool },
     /// One document, version 1, with lines, columns and offsets.
@@ -144,7 +144,7 @@ pub enum Format {
 }
 
 /// Writes all mistakes in order of their places, each place and message once.
-pub fn render(mistakes: &[Mistake], format: Format) -> String {
+pub(crate) fn render(mistakes: &[Mistake], format: Format) -> String {
     let mut sorted: Vec<&Mistake> = mistakes.iter().collect();
     sorted.sort_by_key(|mistake| (mistake.file(), mistake.place(), mistake.severity, mistake.code, &mistake.message));
     sorted.dedup_by_key(|mistake| (mistake.file(), mistake.place(), mistake.code, &mistake.message));
@@ -156,7 +156,7 @@ pub fn render(mistakes: &[Mistake], format: Format) -> String {
 }
 
 /// Finds the name that was probably meant.
-pub fn suggest<'a>(name: &str, among: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn suggest<'a>(name: &str, among: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let name = name.to_lowercase();
     let scored = among.into_iter().map(|other| (strsim::jaro_winkler(&name, &other.to_lowercase()), other));
     let best = scored.filter(|(score, _)| *score > 0.75).fold(None, |best: Option<(f64, &str)>, next| match best {
@@ -167,7 +167,7 @@ pub fn suggest<'a>(name: &str, among: impl IntoIterator<Item = &'a str>) -> Opti
 }
 
 /// Asks for the name that was probably meant, as a help line.
-pub fn did_you_mean<'a>(name: &str, among: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn did_you_mean<'a>(name: &str, among: impl IntoIterator<Item = &'a str>) -> Option<String> {
     suggest(name, among).map(|other| format!("did you mean `{other}`?"))
 }
 

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, future::Future, pin::Pin};
 
-use futures_util::{StreamExt, stream::FuturesOrdered};
+use futures_util::{StreamExt as _, stream::FuturesOrdered};
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 

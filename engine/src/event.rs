@@ -8,7 +8,7 @@ use serde_json::Value;
 /// Something that happened.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub enum Event {
+pub(crate) enum Event {
     /// A run begins.
     RunStarted { run: String, manifest: String, stages: usize },
     /// A stage has its result already.
@@ -53,18 +53,18 @@ pub enum Event {
 }
 
 /// One who is told of every event, in order.
-pub trait Subscriber: Send {
+pub(crate) trait Subscriber: Send {
     /// Takes note of an event.
     fn on(&mut self, event: &Event);
 }
 
 /// Hands events to the subscribers, one at a time.
 #[derive(Clone, Default)]
-pub struct Events(Arc<Mutex<Vec<Box<dyn Subscriber>>>>);
+pub(crate) struct Events(Arc<Mutex<Vec<Box<dyn Subscriber>>>>);
 
 impl Events {
     /// Starts with these subscribers.
-    pub fn new(subscribers: Vec<Box<dyn Subscriber>>) -> Self {
+    pub(crate) fn new(subscribers: Vec<Box<dyn Subscriber>>) -> Self {
         Self(Arc::new(Mutex::new(subscribers)))
     }
 

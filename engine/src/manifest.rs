@@ -17,12 +17,12 @@ use crate::diagnostic::{Label, Mistake};
 use crate::source::{Path, Source};
 use places::Places;
 
-pub use places::Base;
-pub use set::{NoSet, Set};
+pub(crate) use places::Base;
+pub(crate) use set::Set;
 
 /// A manifest as written, before its names are looked up.
 #[derive(Debug)]
-pub struct Manifest {
+pub(crate) struct Manifest {
     pub source: Arc<Source>,
     /// `name:`, else the file's stem; history is kept under it.
     pub name: String,
@@ -40,7 +40,7 @@ pub struct Manifest {
 
 /// One stage as declared.
 #[derive(Debug, Clone)]
-pub struct Declaration {
+pub(crate) struct Declaration {
     pub name: String,
     /// The kind.
     pub uses: String,
@@ -52,28 +52,28 @@ pub struct Declaration {
 
 impl Declaration {
     /// The stage's place in the manifest.
-    pub fn path(&self) -> Path {
+    pub(crate) fn path(&self) -> Path {
         Path::of(&["stages", &self.name])
     }
 
     /// The place of the kind.
-    pub fn uses_path(&self) -> Path {
+    pub(crate) fn uses_path(&self) -> Path {
         self.path().key("uses")
     }
 
     /// The place of one input.
-    pub fn input_path(&self, port: &str) -> Path {
+    pub(crate) fn input_path(&self, port: &str) -> Path {
         self.path().key("in").key(port)
     }
 
     /// The place of the params.
-    pub fn with_path(&self) -> Path {
+    pub(crate) fn with_path(&self) -> Path {
         self.path().key("with")
     }
 }
 
 /// Reads a manifest. Every mistake of its shape is reported in one go; only an unknown version hides the others.
-pub fn parse(source: Arc<Source>, folder: impl Into<PathBuf>, sets: &[Set]) -> Result<Manifest, Vec<Mistake>> {
+pub(crate) fn parse(source: Arc<Source>, folder: impl Into<PathBuf>, sets: &[Set]) -> Result<Manifest, Vec<Mistake>> {
     let mut data = source.data().clone();
     let mut places = Places::new(source.clone());
     let mut mistakes = Vec::new();
@@ -96,34 +96,39 @@ pub fn parse(source: Arc<Source>, folder: impl Into<PathBuf>, sets: &[Set]) -> R
     Ok(Manifest { source, name, folder, stages, params, sections, sets, warnings, places })
 }
 
+/// Turns the error of reading a whole file of its own into a type, such as a price list, into a mistake at the field.
+pub fn field_mistake(source: &Arc<Source>, error: &serde_path_to_error::Error<serde_yaml::Error>) -> Mistake {
+    fields::mistake(&Places::new(source.clone()), &Path::root(), error)
+}
+
 impl Manifest {
     /// Names a mistake at a value; it shows every place that had a part in it.
-    pub fn mistake_at_value(&self, path: &Path, code: &'static str, message: impl Into<String>) -> Mistake {
+    pub(crate) fn mistake_at_value(&self, path: &Path, code: &'static str, message: impl Into<String>) -> Mistake {
         self.places.mistake_at_value(path, code, message)
     }
 
     /// Names a mistake at a key, or at the nearest place above it.
-    pub fn mistake_at_key(&self, path: &Path, code: &'static str, message: impl Into<String>) -> Mistake {
+    pub(crate) fn mistake_at_key(&self, path: &Path, code: &'static str, message: impl Into<String>) -> Mistake {
         self.places.mistake_at_key(path, code, message)
     }
 
     /// Labels a value: where it is used, and where a param, an alias or `--set` takes it from.
-    pub fn value_labels(&self, path: &Path) -> Vec<Label> {
+    pub(crate) fn value_labels(&self, path: &Path) -> Vec<Label> {
         self.places.value_labels(path)
     }
 
     /// Labels a key, or the nearest place above it.
-    pub fn key_label(&self, path: &Path) -> Label {
+    pub(crate) fn key_label(&self, path: &Path) -> Label {
         self.places.key_label(path)
     }
 
     /// Says what a relative path written at `path` is relative to.
-    pub fn base_of(&self, path: &Path) -> Base {
+    pub(crate) fn base_of(&self, path: &Path) -> Base {
         self.places.base_of(path)
     }
 
     /// Turns the error of reading the value at `at` into a type into a mistake at the field it speaks of.
-    pub fn field_mistake(&self, at: &Path, error: &serde_path_to_error::Error<serde_yaml::Error>) -> Mistake {
+    pub(crate) fn field_mistake(&self, at: &Path, error: &serde_path_to_error::Error<serde_yaml::Error>) -> Mistake {
         fields::mistake(&self.places, at, error)
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     file::{self, Folders},
     schema,
     section::{Section, SectionKind, Sections},
-    stage::{ParamMistake, Port, Ports, Stage},
+    stage::{ParamMistake, Port, Ports as _, Stage},
 };
 
 type RunFuture<'a> = Pin<Box<dyn Future<Output = Result<BTreeMap<String, Output>, StageError>> + Send + 'a>>;

@@ -2,14 +2,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::BufRead,
+    io::BufRead as _,
     sync::Arc,
 };
 
 use petgraph::{
     algo::{tarjan_scc, toposort},
     graph::{DiGraph, NodeIndex},
-    visit::EdgeRef,
+    visit::EdgeRef as _,
 };
 
 use crate::{

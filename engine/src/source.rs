@@ -16,21 +16,21 @@ use serde_yaml::{Mapping, Value};
 use crate::diagnostic::Mistake;
 use tree::Tree;
 
-pub use path::{Path, Segment};
+pub(crate) use path::{Path, Segment};
 
 /// The largest file that is read, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;
 
 /// A range of bytes in a text, always on character boundaries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Span {
+pub(crate) struct Span {
     pub start: usize,
     pub end: usize,
 }
 
 /// Where a value stands: where it is written and, through an alias or a merge, where it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     pub written: Span,
     /// The alias that brings the value to the path asked for, the outermost one.
     pub used: Option<Span>,
@@ -38,14 +38,14 @@ pub struct Place {
 
 /// A line and a column, both from 1, the column in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
+pub(crate) struct Position {
     pub line: usize,
     pub column: usize,
 }
 
 /// A text with its name, its data, and a place for every path of the data.
 #[derive(Debug)]
-pub struct Source {
+pub(crate) struct Source {
     /// The name as shown to people.
     pub name: String,
     /// The text without a byte order mark.
@@ -56,7 +56,7 @@ pub struct Source {
 
 impl Source {
     /// Reads a YAML file. Every mistake of the text is reported, each with its place.
-    pub fn read(path: &std::path::Path) -> Result<Arc<Self>, Vec<Mistake>> {
+    pub(crate) fn read(path: &std::path::Path) -> Result<Arc<Self>, Vec<Mistake>> {
         let name = path.display().to_string();
         let refuse = |code, message: String, help: &str| {
             let empty = Self::plain(&name, "");
@@ -87,7 +87,7 @@ impl Source {
     }
 
     /// Reads YAML from a text. Every mistake of the text is reported, each with its place.
-    pub fn parse(name: &str, text: &str) -> Result<Arc<Self>, Vec<Mistake>> {
+    pub(crate) fn parse(name: &str, text: &str) -> Result<Arc<Self>, Vec<Mistake>> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let plain = Self::plain(name, text);
         if text.len() > MAX_BYTES {
@@ -117,27 +117,27 @@ impl Source {
     }
 
     /// Wraps any text, without reading it, so that a mistake can show a place in it.
-    pub fn plain(name: &str, text: &str) -> Arc<Self> {
+    pub(crate) fn plain(name: &str, text: &str) -> Arc<Self> {
         Arc::new(Self { name: name.to_owned(), text: text.into(), data: Value::Null, tree: Tree::default() })
     }
 
     /// Returns the data, merges applied.
-    pub fn data(&self) -> &Value {
+    pub(crate) fn data(&self) -> &Value {
         &self.data
     }
 
     /// Finds the key at a path; an item of a list has none.
-    pub fn key(&self, path: &Path) -> Option<Span> {
+    pub(crate) fn key(&self, path: &Path) -> Option<Span> {
         self.tree.key(path)
     }
 
     /// Finds the value at a path, through aliases and merges. A value left out has an empty span.
-    pub fn value(&self, path: &Path) -> Option<Place> {
+    pub(crate) fn value(&self, path: &Path) -> Option<Place> {
         self.tree.value(path)
     }
 
     /// Converts an offset in bytes to a line and a column.
-    pub fn position(&self, offset: usize) -> Position {
+    pub(crate) fn position(&self, offset: usize) -> Position {
         position(&self.text, offset)
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 /// What stands under `with:`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Params {
+pub(crate) struct Params {
     /// `rules`: facts read off the text by a program.
     #[serde(default = "by_rules")]
     by: String,
@@ -29,7 +29,7 @@ ports! { pub struct Inputs { questions: Dataset<Question> } }
 ports! { pub struct Outputs { analyses: Dataset<Analysis> } }
 
 /// The stage.
-pub struct Stage;
+pub(crate) struct Stage;
 
 impl EachRow for Stage {
     const KIND: &'static str = "analyse";

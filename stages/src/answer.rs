@@ -16,7 +16,7 @@ use crate::{
 /// What stands under `with:`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Params {
+pub(crate) struct Params {
     /// The models as `provider/name`, by role: `{ medium: calculator/pocket, large: calculator/scientific }`.
     models: BTreeMap<String, String>,
     /// Settings of the providers that the models name [default: the manifest's `providers`].
@@ -28,7 +28,7 @@ ports! { pub struct Inputs { questions: Dataset<Question> } }
 ports! { pub struct Outputs { answers: Dataset<Answer> } }
 
 /// The stage, with each role's model open.
-pub struct Stage {
+pub(crate) struct Stage {
     models: Vec<Model>,
 }
 

@@ -14,7 +14,7 @@ use crate::{
 /// What stands under `with:`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Params {
+pub(crate) struct Params {
     /// `arithmetic`, `jsonl` or `simpleqa`.
     name: String,
     /// The benchmark's file.
@@ -63,7 +63,7 @@ ports! { pub struct Inputs {} }
 ports! { pub struct Outputs { questions: Dataset<Question> } }
 
 /// The stage.
-pub struct Stage;
+pub(crate) struct Stage;
 
 impl engine::Stage for Stage {
     const KIND: &'static str = "benchmark";

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use engine::{Dataset, Row, StageError};
 
 /// Rows by id.
-pub struct ById<T> {
+pub(crate) struct ById<T> {
     noun: &'static str,
     rows: BTreeMap<String, T>,
 }
 
 impl<T: Row> ById<T> {
     /// Reads a dataset whose ids are all different.
-    pub fn read(dataset: &Dataset<T>, noun: &'static str, id: impl Fn(&T) -> &String) -> Result<Self, StageError> {
+    pub(crate) fn read(dataset: &Dataset<T>, noun: &'static str, id: impl Fn(&T) -> &String) -> Result<Self, StageError> {
         let mut rows = BTreeMap::new();
         for row in dataset.rows()? {
             let row = row?;
@@ -25,7 +25,7 @@ impl<T: Row> ById<T> {
     }
 
     /// Returns the row of this id.
-    pub fn get(&self, id: &str) -> Result<&T, StageError> {
+    pub(crate) fn get(&self, id: &str) -> Result<&T, StageError> {
         self.rows.get(id).ok_or_else(|| {
             StageError::failed(format!("there is no {} with the id `{id}`", self.noun))
                 .help("wire datasets that come from the same questions")
@@ -33,7 +33,7 @@ impl<T: Row> ById<T> {
     }
 
     /// Returns the row of this id, if there is one.
-    pub fn find(&self, id: &str) -> Option<&T> {
+    pub(crate) fn find(&self, id: &str) -> Option<&T> {
         self.rows.get(id)
     }
 }

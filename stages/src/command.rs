@@ -14,7 +14,7 @@ use crate::rows;
 /// What stands under `with:`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Params {
+pub(crate) struct Params {
     /// A line for `sh -c`, or a program and its arguments. Inputs and outputs are paths in variables of their names; in a
     /// list of arguments, `$name` and `${name}` stand for them too.
     run: Program,
@@ -136,7 +136,7 @@ impl JsonSchema for Out {
 }
 
 /// The stage.
-pub struct Stage;
+pub(crate) struct Stage;
 
 impl engine::Stage for Stage {
     const KIND: &'static str = "command";

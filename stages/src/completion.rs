@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use crate::rows::{Outcome, Usage};
 
 /// The effect.
-pub struct Completion;
+pub(crate) struct Completion;
 
 /// All that a call can see: a model and a prompt, never a role, a gold answer or another model's words.
 #[derive(Clone, Debug, Serialize)]
-pub struct Request {
+pub(crate) struct Request {
     /// The provider's name in the manifest.
     pub provider: String,
     /// The model's name at that provider.
@@ -21,7 +21,7 @@ pub struct Request {
 
 /// What came back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Reply {
+pub(crate) struct Reply {
     /// The text; null where there is none.
     pub text: Option<String>,
     /// What became of the call.

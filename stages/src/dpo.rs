@@ -14,7 +14,7 @@ ports! { pub struct Inputs { examples: Dataset<DpoExample>, checkpoint: Checkpoi
 ports! { pub struct Outputs { checkpoint: Checkpoint, metrics: Metrics } }
 
 /// The stage.
-pub struct Stage;
+pub(crate) struct Stage;
 
 impl engine::Stage for Stage {
     const KIND: &'static str = "dpo";

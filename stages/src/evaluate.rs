@@ -21,7 +21,7 @@ use crate::{
 /// What stands under `with:`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Params {
+pub(crate) struct Params {
     /// The policies in order of cost [default: the manifest's `policies`].
     #[serde(default)]
     policies: Policies,
@@ -55,7 +55,7 @@ ports! { pub struct Outputs { metrics: Metrics, predictions: Dataset<Prediction>
 const OWN: &str = "local/router";
 
 /// The stage.
-pub struct Stage;
+pub(crate) struct Stage;
 
 impl engine::Stage for Stage {
     const KIND: &'static str = "evaluate";

@@ -16,7 +16,7 @@ use crate::{
 /// What stands under `with:`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Params {
+pub(crate) struct Params {
     /// `numeric`, `exact`, or `recorded`.
     judge: String,
     /// The file whose verdicts `recorded` takes.
@@ -38,7 +38,7 @@ ports! { pub struct Inputs { answers: Dataset<Answer>, questions: Dataset<Questi
 ports! { pub struct Outputs { verdicts: Dataset<Verdict> } }
 
 /// The stage, with the judge open and the questions at hand.
-pub struct Stage {
+pub(crate) struct Stage {
     judge: Box<dyn Judge>,
     questions: ById<Question>,
 }

@@ -15,7 +15,7 @@ use crate::{
 /// What stands under `with:`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Params {
+pub(crate) struct Params {
     /// The policies in order of cost [default: the manifest's `policies`].
     #[serde(default)]
     policies: Policies,
@@ -29,7 +29,7 @@ ports! { pub struct Inputs { verdicts: Dataset<Verdict> } }
 ports! { pub struct Outputs { labels: Dataset<Label> } }
 
 /// The stage.
-pub struct Stage;
+pub(crate) struct Stage;
 
 impl engine::Stage for Stage {
     const KIND: &'static str = "label";

@@ -14,14 +14,17 @@ use crate::{
 };
 
 /// The name of a cell: the verdict words in order of cost.
-pub fn cell(grades: &[Grade]) -> String {
+pub(crate) fn cell(grades: &[Grade]) -> String {
     grades.iter().map(ToString::to_string).collect::<Vec<_>>().join("/")
 }
 
 /// Fills in the cells that `given` leaves open.
 ///
 /// Errors: a cell that does not exist, a policy that does not exist.
-pub fn complete(given: BTreeMap<String, String>, policies: &Policies) -> Result<BTreeMap<String, String>, Vec<ParamMistake>> {
+pub(crate) fn complete(
+    given: BTreeMap<String, String>,
+    policies: &Policies,
+) -> Result<BTreeMap<String, String>, Vec<ParamMistake>> {
     let roles = policies.roles();
     let cells = cells(roles.len());
     let mut mistakes = Vec::new();

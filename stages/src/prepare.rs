@@ -14,7 +14,7 @@ use crate::{
 /// What stands under `with:`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Params {
+pub(crate) struct Params {
     /// The policies that the prompt describes [default: the manifest's `policies`].
     #[serde(default)]
     policies: Policies,
@@ -42,7 +42,7 @@ ports! { pub struct Inputs { questions: Dataset<Question>, labels: Dataset<Label
 ports! { pub struct Outputs { sft: Dataset<SftExample>, dpo: Dataset<DpoExample> } }
 
 /// The stage.
-pub struct Stage;
+pub(crate) struct Stage;
 
 impl engine::Stage for Stage {
     const KIND: &'static str = "prepare";

@@ -4,11 +4,11 @@
 use crate::{rows::Message, sections::Policies};
 
 /// The version that checkpoints name.
-pub const VERSION: &str = "router@1";
+pub(crate) const VERSION: &str = "router@1";
 
 /// Which form of answer is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// The policy alone: what scoring uses.
     Direct,
     /// A reasoning chain, then the policy.
@@ -16,7 +16,7 @@ pub enum Form {
 }
 
 /// The conversation up to the router's turn: the routes in XML, then the question.
-pub fn prompt(policies: &Policies, question: &str, form: Form) -> Vec<Message> {
+pub(crate) fn prompt(policies: &Policies, question: &str, form: Form) -> Vec<Message> {
     let ask = match form {
         Form::Direct => "Answer with the policy only.",
         Form::Reasoned => "Think, then answer with the policy.",
@@ -25,7 +25,7 @@ pub fn prompt(policies: &Policies, question: &str, form: Form) -> Vec<Message> {
 }
 
 /// The router's turn.
-pub fn completion(reasoning: Option<&str>, policy: &str) -> String {
+pub(crate) fn completion(reasoning: Option<&str>, policy: &str) -> String {
     match reasoning {
         Some(reasoning) => format!("{reasoning}\nPolicy: {policy}"),
         None => format!("Policy: {policy}"),

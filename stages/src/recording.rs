@@ -1,6 +1,6 @@
 //! A file of recorded answers → its rows: question, and per model text, verdict and token counts.
 
-use std::{collections::BTreeMap, io::BufRead};
+use std::{collections::BTreeMap, io::BufRead as _};
 
 use engine::{Context, File, StageError};
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use crate::rows::Grade;
 
 /// One question with what several models answered.
 #[derive(Debug, Deserialize)]
-pub struct Recording {
+pub(crate) struct Recording {
     /// The question's id.
     pub id: String,
     /// The answers by model.
@@ -19,7 +19,7 @@ pub struct Recording {
 
 /// One recorded answer. Counts of tokens are real ones or, with `est_` in front, estimates.
 #[derive(Debug, Deserialize)]
-pub struct Recorded {
+pub(crate) struct Recorded {
     /// The answer, if it was published.
     #[serde(default)]
     pub text: Option<String>,
@@ -41,7 +41,7 @@ pub struct Recorded {
 }
 
 /// Reads a file of recordings; an error names file, line and column.
-pub fn read<'a>(
+pub(crate) fn read<'a>(
     ctx: &Context,
     file: &'a File,
 ) -> Result<impl Iterator<Item = Result<Recording, StageError>> + use<'a>, StageError> {
@@ -52,7 +52,7 @@ pub fn read<'a>(
 }
 
 /// The lines of a file that are not empty, with their numbers from 1.
-pub fn lines<'a>(
+pub(crate) fn lines<'a>(
     ctx: &Context,
     file: &'a File,
 ) -> Result<impl Iterator<Item = Result<(usize, String), StageError>> + use<'a>, StageError> {
@@ -67,7 +67,7 @@ pub fn lines<'a>(
 }
 
 /// What is wrong with a line, and where.
-pub fn malformed(file: &File, line: usize, error: &serde_json::Error) -> StageError {
+pub(crate) fn malformed(file: &File, line: usize, error: &serde_json::Error) -> StageError {
     let text = error.to_string();
     // serde_json counts lines inside the one line that it was given.
     let message = text.split(" at line ").next().unwrap_or(&text);

@@ -14,7 +14,7 @@ const FILE: &str = "router.json";
 
 /// What a checkpoint says of itself.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Router {
+pub(crate) struct Router {
     /// Version of this file.
     pub version: u32,
     /// Version of the prompt's words.
@@ -25,7 +25,7 @@ pub struct Router {
 
 /// A policy as the file has it.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct PolicyEntry {
+pub(crate) struct PolicyEntry {
     name: String,
     model: String,
     description: String,
@@ -33,7 +33,7 @@ pub struct PolicyEntry {
 
 impl Router {
     /// Describes a router for these policies.
-    pub fn new(policies: &Policies) -> Self {
+    pub(crate) fn new(policies: &Policies) -> Self {
         let entry = |policy: &Policy| PolicyEntry {
             name: policy.name.clone(),
             model: policy.model.clone(),
@@ -43,7 +43,7 @@ impl Router {
     }
 
     /// The policies.
-    pub fn policies(&self) -> Policies {
+    pub(crate) fn policies(&self) -> Policies {
         let policy = |entry: &PolicyEntry| Policy {
             name: entry.name.clone(),
             model: entry.model.clone(),
@@ -53,7 +53,7 @@ impl Router {
     }
 
     /// Writes the file into a checkpoint's folder.
-    pub fn save(&self, folder: &Path) -> Result<(), StageError> {
+    pub(crate) fn save(&self, folder: &Path) -> Result<(), StageError> {
         let text = serde_json::to_string_pretty(self).map_err(StageError::failed)?;
         Ok(std::fs::write(folder.join(FILE), text + "\n")?)
     }
@@ -61,7 +61,7 @@ impl Router {
     /// Reads the file from a checkpoint's folder.
     ///
     /// Errors: the checkpoint is no router, or one whose prompt this program does not have.
-    pub fn load(folder: &Path) -> Result<Self, StageError> {
+    pub(crate) fn load(folder: &Path) -> Result<Self, StageError> {
         let text = std::fs::read_to_string(folder.join(FILE)).map_err(|error| {
             StageError::failed(format!("the checkpoint is no router: `{FILE}`: {error}")).help("train one with `uses: sft`")
         })?;

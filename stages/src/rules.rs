@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 /// Raised when the facts or the sentence change.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// Words for the signs that order the steps of a calculation.
 const SIGNS: [(&str, &[&str]); 4] = [
@@ -54,7 +54,7 @@ const TOPICS: [(&str, &[&str]); 12] = [
 ];
 
 /// Reads the facts off a question.
-pub fn analyse(question: &str) -> (BTreeMap<String, Value>, String) {
+pub(crate) fn analyse(question: &str) -> (BTreeMap<String, Value>, String) {
     let lower = question.to_lowercase();
     let words = words(&lower);
     let numbers: Vec<_> = words.iter().filter(|word| word.starts_with(|first: char| first.is_ascii_digit())).collect();
@@ -62,8 +62,8 @@ pub fn analyse(question: &str) -> (BTreeMap<String, Value>, String) {
     let decimals = numbers.iter().any(|number| number.contains('.'));
     let signs: Vec<_> = words.iter().filter_map(|word| sign(word)).collect();
     let binds = |sign: &&str| "*/".contains(*sign);
-    let late = signs.iter().skip_while(|sign| binds(sign)).any(|sign| binds(&sign));
-    let order = match (signs.iter().any(|sign| binds(&sign)), late) {
+    let late = signs.iter().skip_while(|sign| binds(sign)).any(&binds);
+    let order = match (signs.iter().any(binds), late) {
         (false, _) => None,
         (true, true) => Some("times after plus"),
         (true, false) => Some("in order"),

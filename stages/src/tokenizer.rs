@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use crate::rows::Message;
-use serde::{Deserialize, Serialize};
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;

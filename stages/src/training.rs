@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Reports every step, and stops the training when the run is to end.
-pub fn observe(ctx: &Context) -> impl FnMut(&Step) -> Result<(), Stop> + use<> {
+pub(crate) fn observe(ctx: &Context) -> impl FnMut(&Step) -> Result<(), Stop> + use<> {
     let ctx = ctx.clone();
     let started = Instant::now();
     move |step| {
@@ -27,7 +27,7 @@ pub fn observe(ctx: &Context) -> impl FnMut(&Step) -> Result<(), Stop> + use<> {
 }
 
 /// Says for the engine why a training ended.
-pub fn failed(error: TrainError) -> StageError {
+pub(crate) fn failed(error: TrainError) -> StageError {
     match error {
         TrainError::Stopped { .. } => StageError::Cancelled,
         other => StageError::failed(other),
@@ -44,7 +44,7 @@ struct Report<'a> {
 }
 
 /// Keeps the trained checkpoint with its `router.json`, and the training's figures.
-pub fn finish(ctx: &Context, trained: &Trained, router: &Router) -> Result<(Checkpoint, Metrics), StageError> {
+pub(crate) fn finish(ctx: &Context, trained: &Trained, router: &Router) -> Result<(Checkpoint, Metrics), StageError> {
     let folder = ctx.scratch().join("checkpoint");
     std::fs::create_dir_all(&folder)?;
     trained.checkpoint.save(&folder).map_err(StageError::failed)?;

@@ -37,7 +37,7 @@ enum Action {
     },
 }
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 impl CacheCommand {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {

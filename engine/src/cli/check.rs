@@ -20,7 +20,7 @@ impl Check {
         let pipeline = common.pipeline(&self.manifest, registry)?;
         match common.format {
             Format::Json => {
-                data(&format!("{}\n", serde_json::json!({ "version": 1, "mistakes": [], "stages": pipeline.stages.len() })))?
+                data(&format!("{}\n", serde_json::json!({ "version": 1, "mistakes": [], "stages": pipeline.stages.len() })))?;
             }
             Format::Text if common.quiet => {}
             Format::Text => data(&format!("`{}` is right: {} stages\n", pipeline.manifest.source.name, pipeline.stages.len()))?,

@@ -1,6 +1,6 @@
 //! `init`: a manifest that runs, from the ones that come with the program.
 
-use std::{io::Write, path::PathBuf};
+use std::{io::Write as _, path::PathBuf};
 
 use clap::Args;
 

@@ -16,7 +16,7 @@ mod terminal;
 mod why;
 
 use std::{
-    io::{IsTerminal, Write},
+    io::{IsTerminal as _, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,

@@ -1,6 +1,6 @@
 //! `show`: what a stage gave. Runs nothing.
 
-use std::{fmt::Write as _, io::BufRead, str::FromStr};
+use std::{fmt::Write as _, io::BufRead as _, str::FromStr};
 
 use ::cache::{Cache, Output};
 use clap::Args;
@@ -127,16 +127,15 @@ pub(super) fn outputs(
     let request = Request { wanted: Some(pipeline.with_producers([stage])), ..Request::default() };
     let plan = plan::plan(pipeline, cache, &request)?;
     let planned = plan.stages.into_iter().find(|planned| planned.stage == stage);
-    match planned.map(|planned| planned.decision) {
-        Some(Decision::Hit { result, .. }) => Ok(result.outputs.into_iter().collect()),
-        _ => {
-            let mut command = format!("fingerpost run {} {name}", arguments.manifest.display());
-            for set in &arguments.sets {
-                let _written = write!(command, " --set {set}");
-            }
-            Err(Failure::new(Exit::Stale, format!("`{name}` has no result for the manifest as it stands"))
-                .help(format!("run it: `{command}`")))
+    if let Some(Decision::Hit { result, .. }) = planned.map(|planned| planned.decision) {
+        Ok(result.outputs.into_iter().collect())
+    } else {
+        let mut command = format!("fingerpost run {} {name}", arguments.manifest.display());
+        for set in &arguments.sets {
+            let _written = write!(command, " --set {set}");
         }
+        Err(Failure::new(Exit::Stale, format!("`{name}` has no result for the manifest as it stands"))
+            .help(format!("run it: `{command}`")))
     }
 }
 

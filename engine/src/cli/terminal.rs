@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::IsTerminal,
+    io::IsTerminal as _,
     time::{Duration, Instant},
 };
 

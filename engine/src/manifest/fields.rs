@@ -38,9 +38,13 @@ pub(super) fn mistake(places: &Places, at: &Path, error: &serde_path_to_error::E
     }
     if text.starts_with("missing field") {
         let owner = if path.last() == Some(&Segment::Key("with".to_owned())) { path.parent() } else { None };
-        let message = format!("the field `{first}` is missing in `{path}`");
+        let place = match path.last() {
+            None => "the file".to_owned(),
+            Some(_) => format!("`{path}`"),
+        };
+        let message = format!("the field `{first}` is missing in {place}");
         let mistake = places.mistake_at_key(owner.as_ref().unwrap_or(&path), "missing-field", message);
-        return mistake.help(format!("add `{first}: …` below `{path}`"));
+        return mistake.help(format!("add `{first}: …` to {place}"));
     }
     let field = match path.last() {
         Some(Segment::Key(key)) => format!("`{key}`"),

@@ -8,7 +8,7 @@ use crate::source::{Path, Source};
 
 /// What a relative path is relative to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Base {
+pub(crate) enum Base {
     /// The manifest's folder: the path is written in it.
     Manifest,
     /// The current folder: the path is given by `--set`.

@@ -11,7 +11,7 @@ use crate::source::{Path, Segment, Source};
 
 /// One `--set PATH=VALUE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Set {
+pub(crate) struct Set {
     pub path: String,
     /// YAML: `3`, `text`, `[a, b]`.
     pub value: String,
@@ -20,7 +20,7 @@ pub struct Set {
 /// A `--set` without its `=`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` has no `=`: write `PATH=VALUE`")]
-pub struct NoSet(String);
+pub(crate) struct NoSet(String);
 
 impl FromStr for Set {
     type Err = NoSet;

@@ -174,17 +174,27 @@ fn check_fields(with: &str, sets: &[&str], expect: &str) {
 }
 
 #[test]
+fn typed_errors_of_a_file_of_its_own_point_into_it() {
+    let source = Source::parse("x/deep.yaml", "rate: 1\n").expect("valid");
+    let error = serde_path_to_error::deserialize::<_, Deep>(source.data().clone()).expect_err("a mistake");
+    check(
+        &[super::field_mistake(&source, &error)],
+        &["missing-field @ rate: 1: the field `on` is missing in the file | add `on: …` to the file"],
+    );
+}
+
+#[test]
 fn typed_errors_point_at_their_field() {
     check_fields("{ models: [], limt: 3 }", &[], "unknown-field @ limt: there is no field `limt` here | did you mean `limit`?");
     check_fields(
         "{ limit: 3 }",
         &[],
-        "missing-field @ s: the field `models` is missing in `stages.s.with` | add `models: …` below `stages.s.with`",
+        "missing-field @ s: the field `models` is missing in `stages.s.with` | add `models: …` to `stages.s.with`",
     );
     check_fields(
         "{ models: [], deep: { on: true } }",
         &[],
-        "missing-field @ deep: the field `rate` is missing in `stages.s.with.deep` | add `rate: …` below `stages.s.with.deep`",
+        "missing-field @ deep: the field `rate` is missing in `stages.s.with.deep` | add `rate: …` to `stages.s.with.deep`",
     );
     check_fields("{ models: [a, [b]] }", &[], "wrong-type @ [b]: item 1 must be text, not a list | -");
     check_fields(

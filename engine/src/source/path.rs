@@ -5,68 +5,68 @@ use std::str::FromStr;
 
 /// One step into a mapping or a list.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Segment {
+pub(crate) enum Segment {
     Key(String),
     Index(usize),
 }
 
 /// The way from the top of a file to one of its values; prints as `stages.answers.with.models[0]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Path(Vec<Segment>);
+pub(crate) struct Path(Vec<Segment>);
 
 impl Path {
     /// The top of the file.
-    pub fn root() -> Self {
+    pub(crate) fn root() -> Self {
         Self::default()
     }
 
     /// Builds a path from keys.
-    pub fn of(keys: &[&str]) -> Self {
+    pub(crate) fn of(keys: &[&str]) -> Self {
         Self(keys.iter().map(|&key| Segment::Key(key.to_owned())).collect())
     }
 
     /// Steps into a mapping.
     #[must_use]
-    pub fn key(&self, key: impl Into<String>) -> Self {
+    pub(crate) fn key(&self, key: impl Into<String>) -> Self {
         self.with(Segment::Key(key.into()))
     }
 
     /// Steps into a list.
     #[must_use]
-    pub fn index(&self, index: usize) -> Self {
+    pub(crate) fn index(&self, index: usize) -> Self {
         self.with(Segment::Index(index))
     }
 
     /// Adds one step.
     #[must_use]
-    pub fn with(&self, segment: Segment) -> Self {
+    pub(crate) fn with(&self, segment: Segment) -> Self {
         Self(self.0.iter().cloned().chain([segment]).collect())
     }
 
     /// Goes on from here along `rest`.
     #[must_use]
-    pub fn join(&self, rest: &Self) -> Self {
+    pub(crate) fn join(&self, rest: &Self) -> Self {
         Self(self.0.iter().chain(&rest.0).cloned().collect())
     }
 
     /// Returns the path one step up; the root has none.
-    pub fn parent(&self) -> Option<Self> {
+    pub(crate) fn parent(&self) -> Option<Self> {
         let (_, before) = self.0.split_last()?;
         Some(Self(before.to_vec()))
     }
 
     /// Returns the steps.
-    pub fn segments(&self) -> &[Segment] {
+    pub(crate) fn segments(&self) -> &[Segment] {
         &self.0
     }
 
     /// Returns the last step; the root has none.
-    pub fn last(&self) -> Option<&Segment> {
+    pub(crate) fn last(&self) -> Option<&Segment> {
         self.0.last()
     }
 
     /// Returns the way from `above` to here, or nothing where `above` is not above.
-    pub fn below(&self, above: &Self) -> Option<Self> {
+    pub(crate) fn below(&self, above: &Self) -> Option<Self> {
         self.0.strip_prefix(above.0.as_slice()).map(|rest| Self(rest.to_vec()))
     }
 }
@@ -103,7 +103,7 @@ impl fmt::Display for Path {
 /// A text that is no path: `a.b[0]`, or `a["b.c"]` where a key has a dot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no path: write `a.b[0]`, or `a[\"b.c\"]` for a key with a dot")]
-pub struct NoPath(String);
+pub(crate) struct NoPath(String);
 
 impl FromStr for Path {
     type Err = NoPath;

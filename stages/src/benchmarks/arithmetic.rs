@@ -18,11 +18,11 @@ use bigdecimal::BigDecimal;
 use rand_chacha::ChaCha8Rng;
 
 /// The version of the questions: raised whenever any seed gives another question or answer.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// One generated question, with every right answer as a plain decimal number, and the group it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Generated {
+pub(crate) struct Generated {
     pub text: String,
     pub gold: Vec<String>,
     pub kind: &'static str,
@@ -67,7 +67,7 @@ const KINDS: &[(&str, u64, fn(&mut ChaCha8Rng) -> Draft)] = &[
 ];
 
 /// Generates `count` questions. Question `i` depends on `seed` and `i` alone: a larger count adds questions and changes none.
-pub fn generate(count: usize, seed: u64) -> Vec<Generated> {
+pub(crate) fn generate(count: usize, seed: u64) -> Vec<Generated> {
     (0..count).map(|index| question(&mut draw::generator(seed, index))).collect()
 }
 

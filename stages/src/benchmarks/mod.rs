@@ -1,6 +1,6 @@
 //! A file or a seed → questions without a split. One file a benchmark.
 
-pub mod arithmetic;
+pub(crate) mod arithmetic;
 mod generated;
 mod jsonl;
 mod simpleqa;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// A question as a benchmark has it.
-pub struct Draft {
+pub(crate) struct Draft {
     /// The benchmark's own id, if it has one.
     pub id: Option<String>,
     /// The text that models see.
@@ -27,7 +27,7 @@ pub struct Draft {
 /// Which fields of a row hold what. A dot goes into an object: `meta.asked`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Columns {
+pub(crate) struct Columns {
     /// The id; where a row has none, its id is made from the question.
     pub id: String,
     /// The text that models see.
@@ -45,7 +45,7 @@ impl Default for Columns {
 }
 
 /// What a benchmark is loaded with.
-pub struct Settings<'a> {
+pub(crate) struct Settings<'a> {
     /// The file, where the benchmark reads one.
     pub path: Option<&'a File>,
     /// Its columns.
@@ -57,7 +57,7 @@ pub struct Settings<'a> {
 }
 
 /// A benchmark: the word after `name:`.
-pub struct Benchmark {
+pub(crate) struct Benchmark {
     /// The word.
     pub name: &'static str,
     /// Raised when it gives other questions.
@@ -71,17 +71,17 @@ pub struct Benchmark {
 const ALL: [&Benchmark; 3] = [&generated::ARITHMETIC, &jsonl::BENCHMARK, &simpleqa::BENCHMARK];
 
 /// Finds a benchmark by name.
-pub fn find(name: &str) -> Option<&'static Benchmark> {
+pub(crate) fn find(name: &str) -> Option<&'static Benchmark> {
     ALL.into_iter().find(|benchmark| benchmark.name == name)
 }
 
 /// The names, for messages.
-pub fn names() -> String {
+pub(crate) fn names() -> String {
     ALL.map(|benchmark| benchmark.name).join(", ")
 }
 
 /// Refuses two questions of one id.
-pub fn refuse_double_ids<'a>(ids: impl Iterator<Item = &'a str>) -> Result<(), StageError> {
+pub(crate) fn refuse_double_ids<'a>(ids: impl Iterator<Item = &'a str>) -> Result<(), StageError> {
     let mut first = BTreeMap::new();
     for (index, id) in ids.enumerate() {
         if let Some(before) = first.insert(id, index) {

@@ -1,4 +1,4 @@
-//! SimpleQA's published CSV (`metadata,problem,answer`; <https://openai.com/index/introducing-simpleqa>) → questions.
+//! `SimpleQA`'s published CSV (`metadata,problem,answer`; <https://openai.com/index/introducing-simpleqa>) → questions.
 //! Its metadata column is a Python literal.
 
 use engine::{Context, StageError};

@@ -9,13 +9,13 @@ use engine::{Context, File, StageError};
 use crate::rows::{Answer, Grade, Question};
 
 /// A judge that needs no call.
-pub trait Judge: Send + Sync {
+pub(crate) trait Judge: Send + Sync {
     /// Grades an answer whose outcome is `ok`.
     fn grade(&self, question: &Question, answer: &Answer) -> Result<(Grade, String), StageError>;
 }
 
 /// What a judge is opened with.
-pub struct Settings<'a> {
+pub(crate) struct Settings<'a> {
     /// The verdicts that `recorded` takes.
     pub file: Option<&'a File>,
     /// How far `numeric` lets a number be from the gold.
@@ -25,7 +25,7 @@ pub struct Settings<'a> {
 }
 
 /// A kind of judge: the word after `judge:`.
-pub struct JudgeKind {
+pub(crate) struct JudgeKind {
     /// The word.
     pub name: &'static str,
     /// Raised when it grades anything differently.
@@ -37,10 +37,10 @@ pub struct JudgeKind {
 }
 
 /// All judges.
-pub const ALL: [&JudgeKind; 3] = [&exact::KIND, &numeric::KIND, &recorded::KIND];
+pub(crate) const ALL: [&JudgeKind; 3] = [&exact::KIND, &numeric::KIND, &recorded::KIND];
 
 /// What an answer says that does not know, where the manifest says nothing.
-pub const IDK: [&str; 9] = [
+pub(crate) const IDK: [&str; 9] = [
     "error",
     "i don't know",
     "i do not know",

@@ -1,6 +1,6 @@
 //! Right is a number equal to a gold number, exactly or within a tolerance; thousands separators and trailing zeros aside.
 
-use std::str::FromStr;
+use std::str::FromStr as _;
 
 use bigdecimal::BigDecimal;
 

@@ -1,4 +1,4 @@
-//! A Llama-shaped decoder (RMSNorm, rotary positions, grouped queries, SwiGLU, tied embeddings): token ids in, logits out.
+//! A Llama-shaped decoder (`RMSNorm`, rotary positions, grouped queries, `SwiGLU`, tied embeddings): token ids in, logits out.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
@@ -18,7 +18,7 @@ pub(super) const NORM: &str = "model.norm.weight";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Architecture {
-    /// RMSNorm, rotary positions, grouped queries, SwiGLU.
+    /// `RMSNorm`, rotary positions, grouped queries, `SwiGLU`.
     Llama,
 }
 

@@ -8,13 +8,13 @@ mod pocket;
 mod provider;
 mod scientific;
 
-pub use provider::KIND;
+pub(crate) use provider::KIND;
 
 /// The version of both calculators: raised whenever one of them answers any question differently.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// Answers a question as `pocket` or `scientific` does; `None` where there is no calculator of that name.
-pub fn answer(model: &str, question: &str) -> Option<String> {
+pub(crate) fn answer(model: &str, question: &str) -> Option<String> {
     let compute = match model {
         "pocket" => pocket::answer,
         "scientific" => scientific::answer,

@@ -1,6 +1,6 @@
 //! A model's name and a question → a reply, or the request that brings one. One file a provider; nothing here knows an API.
 
-pub mod calculator;
+pub(crate) mod calculator;
 mod replay;
 
 use std::collections::BTreeMap;
@@ -14,13 +14,13 @@ use crate::{
 };
 
 /// One model at one provider.
-pub trait Provider: Send + Sync {
+pub(crate) trait Provider: Send + Sync {
     /// What to do for a question: a reply that is known without a call, or the call.
     fn ask(&self, question: &Question) -> Result<Ask<Completion>, StageError>;
 }
 
 /// A kind of provider: the word after `kind:`.
-pub struct ProviderKind {
+pub(crate) struct ProviderKind {
     /// The word.
     pub name: &'static str,
     /// Raised when it answers anything differently.
@@ -34,19 +34,19 @@ pub struct ProviderKind {
 const ALL: [&ProviderKind; 2] = [&calculator::KIND, &replay::KIND];
 
 /// Finds the kind that a setting names.
-pub fn find(setting: &ProviderSetting) -> Option<&'static ProviderKind> {
+pub(crate) fn find(setting: &ProviderSetting) -> Option<&'static ProviderKind> {
     ALL.into_iter().find(|kind| kind.name == setting.kind)
 }
 
 /// Splits `provider/name`; the name may have further slashes.
-pub fn split(model: &str) -> Option<(&str, &str)> {
+pub(crate) fn split(model: &str) -> Option<(&str, &str)> {
     model.split_once('/').filter(|(provider, name)| !provider.is_empty() && !name.is_empty())
 }
 
 /// The settings of the providers that `models` name: the manifest's, or a kind of that name that needs none.
 ///
 /// Errors: an unknown provider or kind, a name that the provider does not have.
-pub fn settle(
+pub(crate) fn settle(
     models: &BTreeMap<String, String>,
     sections: &Sections,
 ) -> Result<BTreeMap<String, ProviderSetting>, Vec<ParamMistake>> {

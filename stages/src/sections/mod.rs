@@ -1,12 +1,12 @@
 //! The top-level blocks of a manifest beside `stages`, one file each.
 
-pub mod policies;
-pub mod prices;
-pub mod providers;
+pub(crate) mod policies;
+pub(crate) mod prices;
+pub(crate) mod providers;
 
-pub use policies::{Policies, Policy};
-pub use prices::Prices;
-pub use providers::ProviderSettings;
+pub(crate) use policies::{Policies, Policy};
+pub(crate) use prices::Prices;
+pub(crate) use providers::ProviderSettings;
 
 /// Adds every section to a registry.
 pub(crate) fn register(registry: engine::Registry) -> engine::Registry {

@@ -11,12 +11,12 @@ use crate::rows::Usage;
 /// Prices by `provider/name`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Prices(pub BTreeMap<String, TokenPrice>);
+pub(crate) struct Prices(pub BTreeMap<String, TokenPrice>);
 
 /// Dollars per million tokens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct TokenPrice {
+pub(crate) struct TokenPrice {
     /// Of the prompt.
     pub input: f64,
     /// Of the answer.
@@ -38,7 +38,7 @@ const MILLION: f64 = 1e6;
 impl TokenPrice {
     /// Dollars for this usage.
     #[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^52")]
-    pub fn cost(&self, usage: &Usage) -> f64 {
+    pub(crate) fn cost(&self, usage: &Usage) -> f64 {
         let fresh = usage.input.saturating_sub(usage.cached) as f64;
         let dollars = fresh * self.input
             + usage.cached as f64 * self.cached.unwrap_or(self.input)

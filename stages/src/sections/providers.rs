@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 /// Settings by provider name.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct ProviderSettings(pub BTreeMap<String, ProviderSetting>);
+pub(crate) struct ProviderSettings(pub BTreeMap<String, ProviderSetting>);
 
 /// How a provider is reached.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ProviderSetting {
+pub(crate) struct ProviderSetting {
     /// The protocol: `replay`, `calculator`.
     pub kind: String,
     /// The recorded answers of a `replay` provider.

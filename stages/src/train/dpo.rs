@@ -9,7 +9,6 @@ use super::trainer::Plan;
 use super::{Observe, Summary, TrainError, Trained};
 use crate::models::{Checkpoint, Row};
 use crate::rows::DpoExample;
-use crate::rows::Message;
 use crate::score;
 use crate::tokenizer::Tokenizer;
 

@@ -1,12 +1,12 @@
-//! AdamW with clipping by the global norm: weights and gradients in, new weights out, in one pass over memory.
+//! `AdamW` with clipping by the global norm: weights and gradients in, new weights out, in one pass over memory.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module as _, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 
 use crate::models::Llama;
 
-/// `PyTorch`'s AdamW; matrices decay, norms (vectors) do not.
+/// `PyTorch`'s `AdamW`; matrices decay, norms (vectors) do not.
 pub(super) struct AdamW {
     pub(super) weight_decay: f64,
     pub(super) adam_beta1: f64,

@@ -8,7 +8,6 @@ use super::schedule::Scheduler;
 use super::trainer::Plan;
 use super::{Observe, Summary, TrainError, Trained};
 use crate::models::{Checkpoint, LlamaSettings, Row};
-use crate::rows::Message;
 use crate::rows::SftExample;
 use crate::sections::Policies;
 use crate::tokenizer::Tokenizer;

@@ -1,7 +1,7 @@
 //! Chance: a seeded generator goes in, numbers and choices come out, the same on every machine.
 
 use bigdecimal::BigDecimal;
-use rand::{Rng, SeedableRng};
+use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 /// The generator of question `index`: a stream of its own, so that no question depends on another.

@@ -1,6 +1,6 @@
 //! Chains of terms: operators and operands go in, what each way of computing makes of them comes out.
 
-use bigdecimal::{BigDecimal, RoundingMode, Zero};
+use bigdecimal::{BigDecimal, RoundingMode, Zero as _};
 
 /// One of the four operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl Chain {
                 }
             }
         }
-        let mut terms = terms.into_iter().map(|(sign, value)| (sign, value));
+        let mut terms = terms.into_iter();
         let first = terms.next().map_or_else(|| number(&BigDecimal::zero()), |(_, value)| value);
         terms.fold(first, |sum, (sign, value)| if sign == Operator::Minus { minus(sum, value) } else { plus(sum, value) })
     }

@@ -111,7 +111,7 @@ pub(super) fn long(random: &mut ChaCha8Rng) -> Draft {
         },
         |chain| {
             let exact = chain.exact();
-            says(chain.floating(), &exact) != past && (exact > BigDecimal::from(FLOAT_LIMIT)) == past
+            says(chain.floating(), &exact) != past && (exact > FLOAT_LIMIT) == past
         },
     );
     Draft::one(ask(random, &style.chain(&chain)), &chain.exact())

@@ -1,6 +1,6 @@
 //! A pocket calculator: tokens go in, its display comes out, computed key by key in decimals of eight digits.
 
-use bigdecimal::{BigDecimal, RoundingMode, Zero};
+use bigdecimal::{BigDecimal, RoundingMode, Zero as _};
 
 use super::Refusal;
 use super::language::Token;

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The calculators among the providers.
-pub const KIND: ProviderKind = ProviderKind {
+pub(crate) const KIND: ProviderKind = ProviderKind {
     name: "calculator",
     version: VERSION,
     check: |model, _| match answer(model, "") {
