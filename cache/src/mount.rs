@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn the_deepest_and_last_mount_holds_a_path() {
         for (path, point, kind, network) in [
-            ("/work", "/", "ext4", false),
+            ("/srv", "/", "ext4", false),
             ("/home/ann", "/home", "nfs4", true),
             ("/homes", "/", "ext4", false),
             ("/home/ann/fast disk/cache", "/home/ann/fast disk", "xfs", false),

@@ -1,5 +1,5 @@
 //! Disks that are full or cannot be written. A small file system is mounted for each test, which only root may do.
-
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test says what it measured, and fails by panicking")]
 #![cfg(target_os = "linux")]
 
 use std::path::{Path, PathBuf};

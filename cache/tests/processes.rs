@@ -1,4 +1,5 @@
 //! Several processes on one cache, some of which are killed. The other process is this test binary itself, in a role.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test says what it measured, and fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -54,11 +54,6 @@ impl Mistake {
         Self { source: Some(source.clone()), labels: value_labels(source, path), ..Self::new(code, message) }
     }
 
-    /// Names a mistake at the key of a path, or at the nearest place above it.
-    pub(crate) fn at_key(source: &Arc<Source>, path: &Path, code: &'static str, message: impl Into<String>) -> Self {
-        Self { source: Some(source.clone()), labels: vec![key_label(source, path)], ..Self::new(code, message) }
-    }
-
     /// Sets what is said at the place to mend.
     #[must_use]
     pub(crate) fn label(mut self, text: impl Into<String>) -> Self {

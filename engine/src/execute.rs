@@ -93,7 +93,7 @@ pub(crate) async fn execute(
         scheduler.start()?;
         let Some(finished) = scheduler.tasks.join_next().await else { break };
         let finished = finished.map_err(|error| StageError::failed(format!("a stage's task was lost: {error}")))?;
-        scheduler.end(finished)?;
+        scheduler.end(finished);
     }
     let hits: Vec<_> =
         scheduler.hits.iter().map(|(key, stage)| (*key, pipeline.manifest.name.as_str(), stage.as_str())).collect();
@@ -243,7 +243,7 @@ impl Scheduler<'_> {
         self.states[stage] = State::Done(result);
     }
 
-    fn end(&mut self, finished: Finished) -> Result<(), StageError> {
+    fn end(&mut self, finished: Finished) {
         let Finished { stage, key, end } = finished;
         let (name, kind) = (self.name(stage), self.pipeline.stages[stage].kind.name().to_owned());
         match end {
@@ -273,7 +273,6 @@ impl Scheduler<'_> {
                 self.states[stage] = State::Failed;
             }
         }
-        Ok(())
     }
 
     fn name(&self, stage: usize) -> String {

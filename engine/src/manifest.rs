@@ -17,7 +17,6 @@ use crate::diagnostic::{Label, Mistake};
 use crate::source::{Path, Source};
 use places::Places;
 
-pub(crate) use places::Base;
 pub(crate) use set::Set;
 
 /// A manifest as written, before its names are looked up.
@@ -30,7 +29,6 @@ pub(crate) struct Manifest {
     pub folder: PathBuf,
     /// The stages in order of the file.
     pub stages: Vec<Declaration>,
-    pub params: BTreeMap<String, Value>,
     /// Every other key at the top, such as `providers` or `prices`.
     pub sections: BTreeMap<String, Value>,
     pub sets: Vec<Set>,
@@ -85,7 +83,7 @@ pub(crate) fn parse(source: Arc<Source>, folder: impl Into<PathBuf>, sets: &[Set
     if let Some(unknown) = shape::version(&data, &places, &mut mistakes) {
         return Err(vec![unknown]);
     }
-    let (params, warnings) = params::apply(&mut data, &mut places, &mut mistakes);
+    let warnings = params::apply(&mut data, &mut places, &mut mistakes);
     let name = shape::name(&data, &places, &mut mistakes);
     let stages = stages::read(&data, &places, &mut mistakes);
     let sections = shape::sections(&data);
@@ -93,11 +91,11 @@ pub(crate) fn parse(source: Arc<Source>, folder: impl Into<PathBuf>, sets: &[Set
         return Err(mistakes);
     }
     let (folder, sets) = (folder.into(), sets.to_vec());
-    Ok(Manifest { source, name, folder, stages, params, sections, sets, warnings, places })
+    Ok(Manifest { source, name, folder, stages, sections, sets, warnings, places })
 }
 
 /// Turns the error of reading a whole file of its own into a type, such as a price list, into a mistake at the field.
-pub fn field_mistake(source: &Arc<Source>, error: &serde_path_to_error::Error<serde_yaml::Error>) -> Mistake {
+pub(crate) fn field_mistake(source: &Arc<Source>, error: &serde_path_to_error::Error<serde_yaml::Error>) -> Mistake {
     fields::mistake(&Places::new(source.clone()), &Path::root(), error)
 }
 
@@ -115,16 +113,6 @@ impl Manifest {
     /// Labels a value: where it is used, and where a param, an alias or `--set` takes it from.
     pub(crate) fn value_labels(&self, path: &Path) -> Vec<Label> {
         self.places.value_labels(path)
-    }
-
-    /// Labels a key, or the nearest place above it.
-    pub(crate) fn key_label(&self, path: &Path) -> Label {
-        self.places.key_label(path)
-    }
-
-    /// Says what a relative path written at `path` is relative to.
-    pub(crate) fn base_of(&self, path: &Path) -> Base {
-        self.places.base_of(path)
     }
 
     /// Turns the error of reading the value at `at` into a type into a mistake at the field it speaks of.

@@ -6,7 +6,7 @@ use cache::Output;
 use serde_json::Value;
 
 use crate::{
-    artifact::{Row, Type},
+    artifact::Row,
     context::{Context, Services},
     error::StageError,
     file::{self, Folders},
@@ -127,7 +127,6 @@ pub struct Template {
 
 /// A public type of rows.
 pub(crate) struct RowKind {
-    pub(crate) artifact: Type,
     pub(crate) name: &'static str,
     pub(crate) schema: fn() -> Value,
 }
@@ -165,7 +164,7 @@ impl Registry {
     /// Adds a public type of rows.
     #[must_use]
     pub fn row<R: Row>(mut self) -> Self {
-        self.rows.push(RowKind { artifact: Type::dataset::<R>(), name: R::NAME, schema: schema::of::<R> });
+        self.rows.push(RowKind { name: R::NAME, schema: schema::of::<R> });
         self
     }
 

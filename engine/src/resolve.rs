@@ -16,7 +16,7 @@ use crate::{
     artifact::Type,
     diagnostic::{Mistake, did_you_mean},
     file::{File, Folders},
-    manifest::{Declaration, Manifest},
+    manifest::{Declaration, Manifest, field_mistake},
     registry::{Kind, Registry, SettleError, Settled},
     section::Sections,
     source::{Path, Source},
@@ -210,12 +210,7 @@ impl Checker<'_> {
                 Mistake::at_value(&source, &field_path(&Path::root(), &mistake.field), "wrong-value", mistake.message)
                     .help(mistake.help)
             })),
-            Err(error) => self.mistakes.push(Mistake::at_value(
-                &source,
-                &Path::from(error.path()),
-                "wrong-field",
-                error.inner().to_string(),
-            )),
+            Err(error) => self.mistakes.push(field_mistake(&source, &error)),
         }
     }
 

@@ -31,9 +31,4 @@ impl<T: Row> ById<T> {
                 .help("wire datasets that come from the same questions")
         })
     }
-
-    /// Returns the row of this id, if there is one.
-    pub(crate) fn find(&self, id: &str) -> Option<&T> {
-        self.rows.get(id)
-    }
 }

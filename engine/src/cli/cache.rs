@@ -56,7 +56,10 @@ impl CacheCommand {
             }
             Some(Action::Verify) => {
                 let damages = cache.verify()?;
-                let mut text: String = damages.iter().map(|damage| format!("{damage}\n")).collect();
+                let mut text = String::new();
+                for damage in &damages {
+                    text += &format!("{damage}\n");
+                }
                 text += &format!("{} damaged; what is set aside is made again when it is needed\n", damages.len());
                 let exit = if damages.is_empty() { Exit::Done } else { Exit::Environment };
                 (json!({ "damaged": damages.iter().map(ToString::to_string).collect::<Vec<_>>() }), text, exit)

@@ -132,7 +132,9 @@ impl Subscriber for Terminal {
                 // With several failures the first lines are far up by now.
                 if self.failures.len() > 1 {
                     self.write("\nfailures:");
-                    self.failures.iter().for_each(|failure| self.write(failure));
+                    for failure in &self.failures {
+                        self.write(failure);
+                    }
                 }
                 let mut facts = vec![format!("{ran} ran"), format!("{cached} cached")];
                 if *failed > 0 {

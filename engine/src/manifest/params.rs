@@ -10,12 +10,8 @@ use crate::source::{Path, Segment};
 
 const START: &str = "${params.";
 
-/// Replaces all references; returns the params and a warning for each that nothing uses.
-pub(super) fn apply(
-    data: &mut Value,
-    places: &mut Places,
-    mistakes: &mut Vec<Mistake>,
-) -> (BTreeMap<String, Value>, Vec<Mistake>) {
+/// Replaces all references; returns a warning for each param that nothing uses.
+pub(super) fn apply(data: &mut Value, places: &mut Places, mistakes: &mut Vec<Mistake>) -> Vec<Mistake> {
     let params = declared(data, places, mistakes);
     let mut replacer = Replacer { params: &params, used: BTreeSet::new(), places, mistakes };
     replacer.visit(data, &Path::root());
@@ -25,8 +21,7 @@ pub(super) fn apply(
         let mistake = places.mistake_at_key(&path, "unused-param", format!("nothing uses `params.{name}`")).warning();
         mistake.help(format!("write `${{params.{name}}}` where its value belongs, or remove it"))
     });
-    let warnings = unused.collect();
-    (params, warnings)
+    unused.collect()
 }
 
 fn declared(data: &Value, places: &Places, mistakes: &mut Vec<Mistake>) -> BTreeMap<String, Value> {

@@ -6,15 +6,6 @@ use std::sync::Arc;
 use crate::diagnostic::{self, Label, Mistake};
 use crate::source::{Path, Source};
 
-/// What a relative path is relative to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Base {
-    /// The manifest's folder: the path is written in it.
-    Manifest,
-    /// The current folder: the path is given by `--set`.
-    CurrentFolder,
-}
-
 /// Where a value comes from that the file does not have at its place.
 #[derive(Debug, Clone)]
 pub(super) enum Origin {
@@ -84,14 +75,6 @@ impl Places {
                 self.key_label(&param(name).join(&path.below(&above).unwrap_or_default()))
             }
             _ => label,
-        }
-    }
-
-    pub(super) fn base_of(&self, path: &Path) -> Base {
-        match self.origin(path) {
-            None => Base::Manifest,
-            Some((_, Origin::Set(_))) => Base::CurrentFolder,
-            Some((above, Origin::Param(name))) => self.base_of(&param(name).join(&path.below(&above).unwrap_or_default())),
         }
     }
 

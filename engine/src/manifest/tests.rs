@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Base, Manifest, Set, parse};
+use super::{Manifest, Set, parse};
 use crate::diagnostic::{Format, Mistake, render};
 use crate::source::{Path, Source};
 
@@ -62,7 +62,7 @@ fn params_keep_their_type_and_the_name_is_the_stem() {
 }
 
 #[test]
-fn set_values_are_typed_and_relative_to_the_current_folder() {
+fn set_values_are_typed() {
     let sets = [
         "params.answers=here.jsonl",
         "stages.answers.with.models={ medium: a/b }",
@@ -72,10 +72,6 @@ fn set_values_are_typed_and_relative_to_the_current_folder() {
     let manifest = manifest(RECORDED, &sets);
     assert_eq!(manifest.stages[1].with["models"]["large"], serde_yaml::Value::from("c/d"));
     assert_eq!(manifest.stages[0].with["limit"], serde_yaml::Value::from(3));
-    let base = |path: &str| manifest.base_of(&path.parse().expect("a path"));
-    assert_eq!(base("providers.replay.file"), Base::CurrentFolder);
-    assert_eq!(base("stages.questions.in.raw"), Base::CurrentFolder);
-    assert_eq!(base("stages.questions.with.path"), Base::Manifest);
     // `--set` came first, so no param stands here any more.
     check(
         &manifest.warnings,

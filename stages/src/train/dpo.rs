@@ -148,7 +148,9 @@ fn prepare(tokenizer: &Tokenizer, rows: &[DpoExample], max_length: usize) -> Res
         let (prompt, mut completions) = render().map_err(|source| TrainError::Row { row: index, source })?;
         let room = max_length.saturating_sub(prompt.len());
         let cut = completions.iter().any(|completion| completion.len() > room);
-        completions.iter_mut().for_each(|completion| completion.truncate(room));
+        for completion in &mut completions {
+            completion.truncate(room);
+        }
         if completions[0] == completions[1] {
             summary.dropped += 1;
         } else {
