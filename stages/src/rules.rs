@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_question_without_numbers_has_a_topic() {
-        assert_eq!(analyse("Where is it?").1, "3 words; places");
+        assert_eq!(analyse("Where is it?").1, "4 words; places");
         assert_eq!(analyse("Who received the award in 2010?").1, "terms 1; persons; digits 4");
     }
 }
