@@ -1,0 +1,201 @@
+//! The shipped manifests through the program, as a user runs them, with sizes that a test can wait for.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::{Value, json};
+
+/// A cache and a folder of runs that go with the test.
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn call(&self, words: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fingerpost"));
+        command.args(words).arg("--cache").arg(self.path("cache")).arg("--runs").arg(self.path("runs"));
+        command.current_dir(self.folder.path()).output().unwrap()
+    }
+
+    /// Calls a command that must succeed; returns its standard output.
+    fn good(&self, words: &[&str]) -> String {
+        let output = self.call(words);
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What ran and what was cached, by stage.
+    fn events(&self, words: &[&str]) -> BTreeMap<String, String> {
+        let out = self.good(&[words, &["--format", "json"]].concat());
+        let events = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let told = events.filter_map(|event| {
+            let kind = event["event"].as_str()?;
+            ["stage_cached", "stage_finished"]
+                .contains(&kind)
+                .then(|| (event["stage"].as_str().unwrap().to_owned(), kind.to_owned()))
+        });
+        told.collect()
+    }
+
+    fn rows(&self, words: &[&str]) -> Vec<Value> {
+        self.good(&[&["show"], words].concat()).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+fn ran(events: &BTreeMap<String, String>) -> Vec<&str> {
+    events.iter().filter(|(_, kind)| *kind == "stage_finished").map(|(stage, _)| stage.as_str()).collect()
+}
+
+fn manifest(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines").join(name).to_str().unwrap().to_owned()
+}
+
+/// Small sizes, so that training takes seconds.
+const SMALL: [&str; 8] = [
+    "--set",
+    "stages.questions.with.count=300",
+    "--set",
+    "stages.sft.with.new={ architecture: llama, hidden_size: 16, intermediate_size: 32, num_hidden_layers: 1 }",
+    "--set",
+    "stages.sft.with.epochs=1",
+    "--set",
+    "stages.sft.with.batch_size=32",
+];
+
+#[test]
+fn the_quickstart_runs_once_and_one_word_reruns_what_it_affects() {
+    let place = Place::new();
+    let quickstart = manifest("quickstart.yaml");
+    let run = [&["run", quickstart.as_str()], SMALL.as_slice()].concat();
+    assert_eq!(ran(&place.events(&run)).len(), 9);
+    assert_eq!(ran(&place.events(&run)), [""; 0]);
+    let plan = [&["plan", quickstart.as_str(), "--exit-code"], SMALL.as_slice()].concat();
+    assert_eq!(place.call(&plan).status.code(), Some(0));
+    let other = [run.as_slice(), &["--set", "stages.dpo.with.beta=0.2"]].concat();
+    assert_eq!(ran(&place.events(&other)), ["dpo", "evaluation"]);
+    let frozen = [run.as_slice(), &["--set", "stages.dpo.with.beta=0.3", "--frozen"]].concat();
+    assert_eq!(place.call(&frozen).status.code(), Some(3));
+
+    let show = |artifact: &'static str| [&[quickstart.as_str(), artifact], SMALL.as_slice()].concat();
+    let labels = place.rows(&show("labels"));
+    let cells: std::collections::BTreeSet<_> = labels.iter().map(|label| label["cell"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(cells.len(), 9, "{cells:?}");
+    let metrics: Value = serde_json::from_str(&place.good(&[&["show"], show("evaluation.metrics").as_slice()].concat())).unwrap();
+    for name in ["policy_accuracy", "accuracy", "cost", "cost_share", "apgr", "confusion", "outcomes"] {
+        assert!(!metrics[name].is_null(), "{name}");
+    }
+    for name in ["medium", "large", "random_mix", "oracle", "duplicates", "word_count", "ngrams", "neighbours"] {
+        assert!(metrics["baselines"][name]["accuracy"].is_number(), "{name}");
+    }
+    let listing = place.good(&[&["show"], show("dpo.checkpoint").as_slice()].concat());
+    for name in ["config.json", "model.safetensors", "router.json", "tokenizer.json"] {
+        assert!(listing.contains(name), "{listing}");
+    }
+}
+
+#[test]
+fn two_trainings_in_two_caches_give_equal_bytes() {
+    let export = || {
+        let place = Place::new();
+        let quickstart = manifest("quickstart.yaml");
+        place.good(&[&["run", quickstart.as_str()], SMALL.as_slice()].concat());
+        let checkpoint = place.path("router");
+        place
+            .good(&[&["export", quickstart.as_str(), "dpo.checkpoint", checkpoint.to_str().unwrap()], SMALL.as_slice()].concat());
+        ["model.safetensors", "tokenizer.json"].map(|name| std::fs::read(checkpoint.join(name)).unwrap())
+    };
+    assert_eq!(export(), export());
+}
+
+/// Recorded answers that fill all nine cells, ten times over.
+fn recordings(folder: &Path) -> PathBuf {
+    let grades = ["correct", "incorrect", "idk"];
+    let lines = (0..90).map(|index| {
+        let answer = |grade: &str| json!({ "text": null, "verdict": grade, "est_in": 10, "est_out": 20 });
+        let answers = json!({ "small": answer(grades[index % 3]), "big": answer(grades[index / 3 % 3]) });
+        json!({ "id": format!("q{index}"), "question": format!("Who did thing number {index}?"), "gold": ["somebody"], "answers": answers })
+            .to_string()
+    });
+    let path = folder.join("answers.jsonl");
+    std::fs::write(&path, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    path
+}
+
+#[test]
+fn recorded_answers_are_labelled_by_their_verdicts() {
+    let place = Place::new();
+    recordings(place.folder.path());
+    let recorded = manifest("recorded.yaml");
+    // A path given by `--set` is relative to the current folder.
+    let sets =
+        ["--set", "params.answers=answers.jsonl", "--set", "params.medium=replay/small", "--set", "params.large=replay/big"];
+    place.good(&[&["run", recorded.as_str(), "labels"], sets.as_slice()].concat());
+    let labels = place.rows(&[&[recorded.as_str(), "labels"], sets.as_slice()].concat());
+    let mut policies = BTreeMap::new();
+    for label in &labels {
+        *policies.entry(label["policy"].as_str().unwrap().to_owned()).or_insert(0) += 1;
+    }
+    let expected = [("Ambiguous_Query", 30), ("Complex_Query", 30), ("Standard_Query", 30)];
+    assert_eq!(policies, expected.map(|(name, count)| (name.to_owned(), count)).into());
+    let complex = place.rows(&[&[recorded.as_str(), "labels", "--where", "cell=incorrect/idk"], sets.as_slice()].concat());
+    assert!(complex.len() == 10 && complex.iter().all(|label| label["policy"] == "Complex_Query"));
+}
+
+#[test]
+fn a_malformed_row_is_named_by_file_line_and_column() {
+    let place = Place::new();
+    let path = recordings(place.folder.path());
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    text.push_str("\n{\"id\": \"x\", \"question\": oops}\n");
+    std::fs::write(&path, text).unwrap();
+    let sets =
+        ["--set", "params.answers=answers.jsonl", "--set", "params.medium=replay/small", "--set", "params.large=replay/big"];
+    let output = place.call(&[&["run", manifest("recorded.yaml").as_str()], sets.as_slice()].concat());
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("`answers.jsonl`, line 91, column 25"), "{told}");
+}
+
+#[test]
+fn a_command_sees_what_it_declares_and_nothing_else() {
+    let place = Place::new();
+    std::fs::write(place.path("raw.txt"), "b\na\n").unwrap();
+    let text = "version: 1\nstages:\n  clean:\n    uses: command\n    in: { raw: ./raw.txt }\n    with:\n      \
+                run: sort \"$raw\" > \"$sorted\"; echo \"${HIDDEN:-unseen} $SEEN\" >> \"$sorted\"\n      \
+                out: { sorted: sorted.txt }\n      env: [SEEN]\n";
+    std::fs::write(place.path("command.yaml"), text).unwrap();
+    let run = |seen: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fingerpost"));
+        command.args(["run", "command.yaml", "--quiet"]).env("SEEN", seen).env("HIDDEN", "x").current_dir(place.folder.path());
+        assert!(command.status().unwrap().success());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fingerpost"));
+        command.args(["show", "command.yaml", "clean"]).env("SEEN", seen).current_dir(place.folder.path());
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    assert_eq!(run("one"), "a\nb\nunseen one\n");
+    assert_eq!(run("two"), "a\nb\nunseen two\n");
+}
+
+#[test]
+fn init_writes_a_manifest_that_is_right() {
+    let place = Place::new();
+    for template in ["quickstart", "recorded"] {
+        place.good(&["init", template, "--template", template]);
+    }
+    assert!(place.path("quickstart/prices.yaml").is_file());
+    place.good(&["check", "quickstart/quickstart.yaml"]);
+    let again = place.call(&["init", "quickstart"]);
+    assert_eq!(again.status.code(), Some(2), "{}", String::from_utf8_lossy(&again.stderr));
+}
