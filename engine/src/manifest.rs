@@ -7,7 +7,7 @@ mod set;
 mod shape;
 mod stages;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,7 +31,6 @@ pub(crate) struct Manifest {
     pub stages: Vec<Declaration>,
     /// Every other key at the top, such as `providers` or `prices`.
     pub sections: BTreeMap<String, Value>,
-    pub sets: Vec<Set>,
     pub warnings: Vec<Mistake>,
     places: Places,
 }
@@ -90,8 +89,8 @@ pub(crate) fn parse(source: Arc<Source>, folder: impl Into<PathBuf>, sets: &[Set
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
-    let (folder, sets) = (folder.into(), sets.to_vec());
-    Ok(Manifest { source, name, folder, stages, sections, sets, warnings, places })
+    let folder = folder.into();
+    Ok(Manifest { source, name, folder, stages, sections, warnings, places })
 }
 
 /// Turns the error of reading a whole file of its own into a type, such as a price list, into a mistake at the field.
@@ -113,6 +112,21 @@ impl Manifest {
     /// Labels a value: where it is used, and where a param, an alias or `--set` takes it from.
     pub(crate) fn value_labels(&self, path: &Path) -> Vec<Label> {
         self.places.value_labels(path)
+    }
+
+    /// The texts at `path` and below that `--set` gives: paths among them are relative to the current folder.
+    pub(crate) fn set_texts(&self, path: &Path, value: &Value) -> BTreeSet<String> {
+        match value {
+            Value::String(text) if self.places.is_set(path) => BTreeSet::from([text.clone()]),
+            Value::Mapping(entries) => {
+                let below = entries.iter().filter_map(|(key, value)| Some(self.set_texts(&path.key(key.as_str()?), value)));
+                below.flatten().collect()
+            }
+            Value::Sequence(items) => {
+                items.iter().enumerate().flat_map(|(index, item)| self.set_texts(&path.index(index), item)).collect()
+            }
+            _ => BTreeSet::new(),
+        }
     }
 
     /// Turns the error of reading the value at `at` into a type into a mistake at the field it speaks of.

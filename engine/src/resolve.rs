@@ -98,14 +98,7 @@ impl Pipeline {
 /// Checks a manifest against the registry.
 pub(crate) fn resolve(manifest: Manifest, registry: &Registry) -> Result<Pipeline, Vec<Mistake>> {
     let manifest = Arc::new(manifest);
-    let mut checker = Checker {
-        manifest: &manifest,
-        folders: Folders {
-            manifest: manifest.folder.clone(),
-            from_command_line: manifest.sets.iter().map(|set| set.value.clone()).collect(),
-        },
-        mistakes: Vec::new(),
-    };
+    let mut checker = Checker { manifest: &manifest, mistakes: Vec::new() };
     let sections = checker.sections(registry);
     let settled: Vec<_> = manifest.stages.iter().map(|stage| checker.settle(stage, registry, &sections)).collect();
     let wires: Vec<_> =
@@ -149,11 +142,15 @@ impl Found {
 
 struct Checker<'a> {
     manifest: &'a Manifest,
-    folders: Folders,
     mistakes: Vec<Mistake>,
 }
 
 impl Checker<'_> {
+    /// What the paths in the value at `at` are relative to.
+    fn folders(&self, at: &Path, value: &serde_yaml::Value) -> Folders {
+        Folders { manifest: self.manifest.folder.clone(), from_command_line: self.manifest.set_texts(at, value) }
+    }
+
     fn sections(&mut self, registry: &Registry) -> Sections {
         let mut sections = Sections::default();
         for (name, value) in &self.manifest.sections {
@@ -172,7 +169,7 @@ impl Checker<'_> {
                 self.section_file(kind.read, written, &at, &mut sections);
                 continue;
             }
-            let read = crate::file::reading(&self.folders, || (kind.read)(value.clone(), &mut sections));
+            let read = crate::file::reading(&self.folders(&at, value), || (kind.read)(value.clone(), &mut sections));
             match read {
                 Ok(mistakes) => self.param_mistakes(&at, mistakes),
                 Err(error) => self.mistakes.push(self.manifest.field_mistake(&at, &error)),
@@ -188,7 +185,7 @@ impl Checker<'_> {
         at: &Path,
         sections: &mut Sections,
     ) {
-        let path = self.folders.path(written);
+        let path = self.folders(at, &serde_yaml::Value::from(written)).path(written);
         if !path.is_file() {
             self.mistakes.push(
                 self.manifest
@@ -205,7 +202,8 @@ impl Checker<'_> {
             Ok(source) => source,
             Err(mistakes) => return self.mistakes.extend(mistakes),
         };
-        match crate::file::reading(&self.folders, || read(source.data().clone(), sections)) {
+        let beside = Folders { manifest: path.parent().map(std::path::Path::to_owned).unwrap_or_default(), ..Folders::default() };
+        match crate::file::reading(&beside, || read(source.data().clone(), sections)) {
             Ok(mistakes) => self.mistakes.extend(mistakes.into_iter().map(|mistake| {
                 Mistake::at_value(&source, &field_path(&Path::root(), &mistake.field), "wrong-value", mistake.message)
                     .help(mistake.help)
@@ -226,7 +224,7 @@ impl Checker<'_> {
             return None;
         };
         let wired: Vec<_> = stage.inputs.keys().cloned().collect();
-        let settled = match kind.settle(stage.with.clone(), &self.folders, sections, &wired) {
+        let settled = match kind.settle(stage.with.clone(), &self.folders(&stage.with_path(), &stage.with), sections, &wired) {
             Ok(settled) => Some(settled),
             Err(SettleError::Field(error)) => {
                 self.mistakes.push(self.manifest.field_mistake(&stage.with_path(), &error));
@@ -338,7 +336,7 @@ impl Checker<'_> {
     }
 
     fn file(&mut self, at: &Path, written: &str, wanted: Option<&Port>) -> Option<Wire> {
-        let file = match File::find(written, &self.folders) {
+        let file = match File::find(written, &self.folders(at, &serde_yaml::Value::from(written))) {
             Ok(file) => file,
             Err(message) => {
                 self.mistakes.push(

@@ -78,6 +78,15 @@ impl Places {
         }
     }
 
+    /// Whether `--set` gives the value, itself or through a param.
+    pub(super) fn is_set(&self, path: &Path) -> bool {
+        match self.origin(path) {
+            None => false,
+            Some((_, Origin::Set(_))) => true,
+            Some((above, Origin::Param(name))) => self.is_set(&param(name).join(&path.below(&above).unwrap_or_default())),
+        }
+    }
+
     pub(super) fn mistake_at_value(&self, path: &Path, code: &'static str, message: impl Into<String>) -> Mistake {
         Mistake { source: Some(self.source.clone()), labels: self.value_labels(path), ..Mistake::new(code, message) }
     }

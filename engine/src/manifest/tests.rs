@@ -72,6 +72,10 @@ fn set_values_are_typed() {
     let manifest = manifest(RECORDED, &sets);
     assert_eq!(manifest.stages[1].with["models"]["large"], serde_yaml::Value::from("c/d"));
     assert_eq!(manifest.stages[0].with["limit"], serde_yaml::Value::from(3));
+    let set = |path: &Path, value: &serde_yaml::Value| manifest.set_texts(path, value).into_iter().collect::<Vec<_>>();
+    assert_eq!(set(&Path::of(&["providers"]), &manifest.sections["providers"]), ["here.jsonl"]);
+    assert_eq!(set(&manifest.stages[1].with_path(), &manifest.stages[1].with), ["a/b", "c/d"]);
+    assert_eq!(set(&manifest.stages[0].with_path(), &manifest.stages[0].with), [""; 0]);
     // `--set` came first, so no param stands here any more.
     check(
         &manifest.warnings,
