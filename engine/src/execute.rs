@@ -352,7 +352,7 @@ enum Turn {
 }
 
 fn rows(result: &StageResult) -> Option<u64> {
-    result.outputs.values().find_map(|output| output.rows)
+    result.outputs.values().filter_map(|output| output.rows).max()
 }
 
 fn panic_message(error: tokio::task::JoinError) -> String {

@@ -33,12 +33,10 @@ pub enum ScoreError {
         /// What is wrong with it.
         source: TokenizerError,
     },
-    /// A prompt and its longest candidate do not fit the model.
-    #[error("prompt {prompt} has {tokens} tokens with its candidate, and the model takes {most}")]
+    /// The candidates alone fill the model.
+    #[error("a candidate has {tokens} tokens, and the model takes {most} with its prompt")]
     TooLong {
-        /// Index of the prompt, from 0.
-        prompt: usize,
-        /// Its length.
+        /// The longest candidate's length.
         tokens: usize,
         /// The model's `max_position_embeddings`.
         most: usize,
@@ -48,7 +46,7 @@ pub enum ScoreError {
 /// Returns for each prompt the log-probability of each candidate as the assistant's whole turn (natural logarithm, end token included).
 ///
 /// # Errors
-/// A prompt or candidate that cannot be rendered or is too long.
+/// A prompt or candidate that cannot be rendered, candidates that leave no room. A prompt that is too long loses its end.
 pub fn score(checkpoint: &Checkpoint, prompts: &[Vec<Message>], candidates: &[String]) -> Result<Vec<Vec<f64>>, ScoreError> {
     let Checkpoint { model, tokenizer } = checkpoint;
     let mut continuations = Vec::with_capacity(candidates.len());
@@ -58,15 +56,22 @@ pub fn score(checkpoint: &Checkpoint, prompts: &[Vec<Message>], candidates: &[St
     }
     let longest = continuations.iter().map(Vec::len).max().unwrap_or(0);
     let most = model.config().max_position_embeddings;
+    let room = most.checked_sub(longest).filter(|room| *room > 1).ok_or(ScoreError::TooLong { tokens: longest, most })?;
     let mut rows = Vec::with_capacity(prompts.len());
     for (prompt, messages) in prompts.iter().enumerate() {
-        let ids = tokenizer.render_prompt(messages).map_err(|source| ScoreError::Prompt { prompt, source })?;
-        if ids.len() + longest > most {
-            return Err(ScoreError::TooLong { prompt, tokens: ids.len() + longest, most });
-        }
+        let mut ids = tokenizer.render_prompt(messages).map_err(|source| ScoreError::Prompt { prompt, source })?;
+        shorten(&mut ids, room);
         rows.push(Row::new(ids, continuations.clone()));
     }
     Ok(log_probabilities(model, &rows))
+}
+
+/// Cuts a prompt to `most` tokens: a router has to decide on long questions too. The start has the routes, and the last token
+/// gives the turn to the assistant; what goes is the end of the question.
+fn shorten(prompt: &mut Vec<u32>, most: usize) {
+    if prompt.len() > most {
+        prompt.drain(most - 1..prompt.len() - 1);
+    }
 }
 
 /// Returns for each row the sum of log-probabilities of each of its continuations, without gradients.
@@ -163,9 +168,21 @@ mod tests {
     }
 
     #[test]
-    fn a_prompt_that_does_not_fit_is_refused() {
-        let long = vec![Message::new("user", "plus ".repeat(300))];
-        let error = score(&tiny(5), &[long], &["terms".to_owned()]).unwrap_err();
-        assert!(matches!(error, ScoreError::TooLong { prompt: 0, most: 256, .. }), "{error}");
+    fn a_prompt_that_does_not_fit_loses_its_end() {
+        let scores = |words: usize| {
+            let long = vec![Message::new("user", "plus ".repeat(words))];
+            score(&tiny(5), &[long], &["terms".to_owned()]).unwrap()
+        };
+        assert_eq!(scores(1000), scores(2000));
+        assert_ne!(scores(3), scores(1000));
+        let mut prompt = vec![1, 2, 3, 4, 9];
+        shorten(&mut prompt, 3);
+        assert_eq!(prompt, [1, 2, 9]);
+    }
+
+    #[test]
+    fn candidates_that_leave_no_room_are_refused() {
+        let error = score(&tiny(5), &[vec![Message::new("user", "plus")]], &["plus ".repeat(300)]).unwrap_err();
+        assert!(matches!(error, ScoreError::TooLong { most: 256, .. }), "{error}");
     }
 }

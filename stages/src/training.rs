@@ -45,6 +45,10 @@ struct Report<'a> {
 
 /// Keeps the trained checkpoint with its `router.json`, and the training's figures.
 pub(crate) fn finish(ctx: &Context, trained: &Trained, router: &Router) -> Result<(Checkpoint, Metrics), StageError> {
+    let Summary { dropped, cut, .. } = trained.summary;
+    if dropped + cut > 0 {
+        ctx.warn(format!("{dropped} rows are longer than `max_length` leaves room for and were left out, {cut} were cut"));
+    }
     let folder = ctx.scratch().join("checkpoint");
     std::fs::create_dir_all(&folder)?;
     trained.checkpoint.save(&folder).map_err(StageError::failed)?;

@@ -54,7 +54,7 @@ pub(super) fn text(pipeline: &Pipeline, plan: &plan::Plan) -> String {
         let (symbol, words, details) = match &planned.decision {
             Decision::Hit { result, .. } => {
                 cached += 1;
-                let rows = result.outputs.values().find_map(|output| output.rows);
+                let rows = result.outputs.values().filter_map(|output| output.rows).max();
                 let rows = rows.map_or_else(String::new, |rows| format!("   {}", counted(rows, "row")));
                 ("=", format!("cached{rows}"), Vec::new())
             }
