@@ -264,6 +264,9 @@ impl Checker<'_> {
                 wires.insert(name.clone(), wire);
             }
         }
+        // A misspelt port is not missing as well.
+        let misspelt = |ports: &[Port]| stage.inputs.keys().any(|name| ports.iter().all(|port| port.name != *name));
+        let ports = ports.filter(|ports| !misspelt(ports));
         for port in ports.into_iter().flatten().filter(|port| !port.optional) {
             if !stage.inputs.contains_key(&port.name) {
                 self.mistakes.push(
