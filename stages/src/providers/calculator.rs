@@ -100,4 +100,14 @@ mod tests {
         }
         assert_eq!(answer("abacus", "What is 1 + 1?"), None);
     }
+
+    #[test]
+    fn no_nesting_is_too_deep_to_be_answered() {
+        for opening in ["(", "- ", "square root of "] {
+            let question = format!("What is {}5?", opening.repeat(100_000));
+            assert_eq!(answer("scientific", &question).as_deref(), Some("I don't know how to read that."), "{opening}");
+        }
+        let nested = format!("{}5{}", "(".repeat(100), ")".repeat(100));
+        assert_eq!(answer("scientific", &nested).as_deref(), Some("5"));
+    }
 }

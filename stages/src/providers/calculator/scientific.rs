@@ -19,13 +19,16 @@ const UNITS: &[(&str, &str, f64)] = &[
     ("hour", "time", 3600.0),
 ];
 
+/// How deep brackets, signs and roots may stand in each other: as on such a calculator, and no more than the stack holds.
+const DEPTH: usize = 200;
+
 /// Evaluates the whole line and shows every digit that the floating-point number has.
 pub(super) fn answer(tokens: &[Token]) -> Result<String, Refusal> {
     if let Some(missing) = tokens.iter().find_map(missing_key) {
         return Err(missing);
     }
     let (line, unit) = take_target(tokens)?;
-    let mut parser = Parser { tokens: &line, at: 0, measure: unit.map(|(_, measure, _)| measure) };
+    let mut parser = Parser { tokens: &line, at: 0, depth: 0, measure: unit.map(|(_, measure, _)| measure) };
     let value = parser.sum()? / unit.map_or(1.0, |(_, _, size)| size);
     if parser.at < line.len() {
         return Err(Refusal::Unreadable);
@@ -71,6 +74,7 @@ fn take_target(tokens: &[Token]) -> Result<(Vec<Token>, Option<Unit>), Refusal> 
 struct Parser<'tokens> {
     tokens: &'tokens [Token],
     at: usize,
+    depth: usize,
     measure: Option<&'static str>,
 }
 
@@ -99,7 +103,18 @@ impl Parser<'_> {
         Ok(value)
     }
 
+    /// Every way deeper leads through here.
     fn signed(&mut self) -> Result<f64, Refusal> {
+        if self.depth == DEPTH {
+            return Err(Refusal::Unreadable);
+        }
+        self.depth += 1;
+        let value = self.powers();
+        self.depth -= 1;
+        value
+    }
+
+    fn powers(&mut self) -> Result<f64, Refusal> {
         if self.next(&[Token::Minus]).is_some() {
             return Ok(-self.signed()?);
         }
