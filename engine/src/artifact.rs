@@ -13,7 +13,11 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{canonical, context::Context, error::StageError};
+use crate::{
+    canonical,
+    context::Context,
+    error::{StageError, without_place},
+};
 
 /// The content behind the artifacts. Stages hold artifacts and never this.
 #[derive(Clone)]
@@ -287,7 +291,13 @@ impl Anything {
         for (index, line) in BufReader::new(std::fs::File::open(path)?).lines().enumerate() {
             let line = line?;
             let wrong = |error: serde_json::Error| {
-                StageError::failed(format!("line {}, column {} is no row of `{}`: {error}", index + 1, error.column(), kind.name))
+                StageError::failed(format!(
+                    "line {}, column {} is no row of `{}`: {}",
+                    index + 1,
+                    error.column(),
+                    kind.name,
+                    without_place(&error)
+                ))
             };
             check(&line).map_err(wrong)?;
             let value: Value = serde_json::from_str(&line).map_err(wrong)?;

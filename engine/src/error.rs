@@ -43,6 +43,12 @@ impl StageError {
     }
 }
 
+/// What `serde_json` says of one line, without the place: it counts lines from that line.
+pub fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or(&text).to_owned()
+}
+
 impl From<cache::CacheError> for StageError {
     fn from(error: cache::CacheError) -> Self {
         Self::Environment(error.to_string())

@@ -54,7 +54,8 @@ impl File {
     /// Opens the content that the key speaks of, whatever happened to the path since.
     pub fn open(&self, ctx: &Context) -> Result<impl BufRead + Send + use<>, StageError> {
         let store = ctx.store();
-        if !store.cache().contains(&self.digest) {
+        // Also mends a copy that was damaged since.
+        if !store.cache().check(&self.digest)? {
             self.keep(store)?;
         }
         store.buffered(&self.digest)

@@ -46,13 +46,14 @@ mod schema;
 mod section;
 mod source;
 mod stage;
+mod typed;
 
 pub use artifact::{Anything, Artifact, Checkpoint, Dataset, DatasetWriter, Metrics, Row, Store, Type};
 pub use budget::Price;
 pub use cache::Output;
 pub use context::{Context, Services};
 pub use each::{Ask, Each, EachRow, Effect, Reply};
-pub use error::StageError;
+pub use error::{StageError, without_place};
 pub use file::File;
 pub use registry::{Registry, Template};
 pub use section::{Section, Sections};

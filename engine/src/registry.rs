@@ -13,6 +13,7 @@ use crate::{
     schema,
     section::{Section, SectionKind, Sections},
     stage::{ParamMistake, Port, Ports as _, Stage},
+    typed::{FieldError, typed},
 };
 
 type RunFuture<'a> = Pin<Box<dyn Future<Output = Result<BTreeMap<String, Output>, StageError>> + Send + 'a>>;
@@ -49,8 +50,8 @@ pub(crate) struct Settled {
 
 /// Why params could not be settled.
 pub(crate) enum SettleError {
-    /// A field has the wrong type or name.
-    Field(serde_path_to_error::Error<serde_yaml::Error>),
+    /// Fields have the wrong type or name.
+    Fields(Vec<FieldError>),
     /// The stage itself found mistakes.
     Mistakes(Vec<ParamMistake>),
 }
@@ -89,8 +90,8 @@ impl<S: Stage> Kind for Erased<S> {
         sections: &Sections,
         wired: &[String],
     ) -> Result<Settled, SettleError> {
-        let params = file::reading(folders, || serde_path_to_error::deserialize::<_, S::Params>(with));
-        let params = S::settle(params.map_err(SettleError::Field)?, sections).map_err(SettleError::Mistakes)?;
+        let params = file::reading(folders, || typed::<S::Params>(with));
+        let params = S::settle(params.map_err(SettleError::Fields)?, sections).map_err(SettleError::Mistakes)?;
         let (inputs, outputs) = S::ports(&params, wired);
         Ok(Settled {
             params: serde_json::to_value(&params).map_err(|error| {

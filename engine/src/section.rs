@@ -10,7 +10,10 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::schema;
+use crate::{
+    schema,
+    typed::{FieldError, typed},
+};
 
 /// The typed form of a top-level block.
 pub trait Section: DeserializeOwned + JsonSchema + Default + Send + Sync + 'static {
@@ -44,8 +47,8 @@ pub(crate) struct SectionKind {
     pub(crate) read: ReadSection,
 }
 
-type ReadError = serde_path_to_error::Error<serde_yaml::Error>;
-type ReadSection = fn(serde_yaml::Value, &mut Sections) -> Result<Vec<crate::ParamMistake>, ReadError>;
+/// Reads a block into the sections, and returns what types do not show.
+pub(crate) type ReadSection = fn(serde_yaml::Value, &mut Sections) -> Result<Vec<crate::ParamMistake>, Vec<FieldError>>;
 
 impl SectionKind {
     pub(crate) fn of<S: Section>() -> Self {
@@ -53,7 +56,7 @@ impl SectionKind {
             name: S::NAME,
             schema: schema::of::<S>,
             read: |value, sections| {
-                let section: S = serde_path_to_error::deserialize(value)?;
+                let section: S = typed(value)?;
                 let mistakes = section.mistakes();
                 sections.0.insert(TypeKey(TypeId::of::<S>()), Arc::new(section));
                 Ok(mistakes)

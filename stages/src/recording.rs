@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, io::BufRead as _};
 
-use engine::{Context, File, StageError};
+use engine::{Context, File, StageError, without_place};
 use serde::Deserialize;
 
 use crate::rows::Grade;
@@ -68,9 +68,6 @@ pub(crate) fn lines<'a>(
 
 /// What is wrong with a line, and where.
 pub(crate) fn malformed(file: &File, line: usize, error: &serde_json::Error) -> StageError {
-    let text = error.to_string();
-    // serde_json counts lines inside the one line that it was given.
-    let message = text.split(" at line ").next().unwrap_or(&text);
-    StageError::failed(format!("`{}`, line {line}, column {}: {message}", file.name(), error.column()))
+    StageError::failed(format!("`{}`, line {line}, column {}: {}", file.name(), error.column(), without_place(error)))
         .help("mend the line, or take it out")
 }

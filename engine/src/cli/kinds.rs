@@ -54,16 +54,21 @@ impl Kinds {
 }
 
 fn text(kind: &dyn Kind, whole: bool) -> String {
+    if whole {
+        let sides = [("in", kind.inputs()), ("out", kind.outputs())];
+        let ports = sides.iter().flat_map(|(side, ports)| ports.iter().map(move |port| (side, port)));
+        let ports: Vec<_> = ports.map(|(side, port)| format!("{side}.{}: {}\n", named(port), port.artifact.name)).collect();
+        return format!("{}: {}\n\n{}\nwith: {:#}\n", kind.name(), kind.summary(), ports.concat(), kind.schema());
+    }
     let ports = |ports: Vec<Port>| {
-        let names: Vec<_> = ports.iter().map(|port| format!("{}{}", port.name, if port.optional { "?" } else { "" })).collect();
+        let names: Vec<_> = ports.iter().map(named).collect();
         if names.is_empty() { "-".to_owned() } else { names.join(", ") }
     };
-    let mut text =
-        format!("{:10} {}\n           {} -> {}\n", kind.name(), kind.summary(), ports(kind.inputs()), ports(kind.outputs()));
-    if whole {
-        text += &format!("{:#}\n", kind.schema());
-    }
-    text
+    format!("{:10} {}\n           {} -> {}\n", kind.name(), kind.summary(), ports(kind.inputs()), ports(kind.outputs()))
+}
+
+fn named(port: &Port) -> String {
+    format!("{}{}", port.name, if port.optional { "?" } else { "" })
 }
 
 fn port(port: &Port) -> serde_json::Value {

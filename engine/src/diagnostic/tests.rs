@@ -1,43 +1,9 @@
-//! Each manifest in `tests/mistakes` is refused with the report that stands beside it; `UPDATE=1` writes the reports anew.
-
-use std::path::{Path, PathBuf};
+//! Reports for people and for programs; `tests/program` holds them to whole manifests.
 
 use super::{Format, Mistake, did_you_mean, render, suggest};
-use crate::manifest;
-use crate::source::{self, Source, Span};
+use crate::source::{Source, Span};
 
 const TEXT: Format = Format::Text { color: false, width: 100, unicode: true };
-
-fn mistakes(path: &Path) -> Vec<Mistake> {
-    let read = Source::read(path).and_then(|source| manifest::parse(source, "tests/mistakes", &[]));
-    read.err().unwrap_or_default()
-}
-
-#[test]
-fn every_mistake_has_its_report() {
-    let folder = std::fs::read_dir("tests/mistakes").expect("the folder is part of the package");
-    let mut manifests: Vec<PathBuf> = folder.map(|entry| entry.expect("readable").path()).collect();
-    manifests.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
-    manifests.sort();
-    let (mut seen, mut stale) = (0, Vec::new());
-    for path in &manifests {
-        let report = render(&mistakes(path), TEXT);
-        if report.is_empty() {
-            // Only looking names up can refuse this one.
-            continue;
-        }
-        seen += 1;
-        let expected = path.with_extension("txt");
-        if std::env::var_os("UPDATE").is_some() {
-            std::fs::write(&expected, &report).expect("writable");
-        }
-        if std::fs::read_to_string(&expected).ok().as_ref() != Some(&report) {
-            stale.push(format!("{}\n{report}", path.display()));
-        }
-    }
-    assert!(stale.is_empty(), "{}", stale.join("\n"));
-    assert!(seen >= 16, "only {seen} of {manifests:?}");
-}
 
 fn two() -> Vec<Mistake> {
     let source = Source::plain("a,b.yaml", "žluť: 1\nb: 2\n");
@@ -114,6 +80,6 @@ fn files_that_are_no_text_are_named() {
     check(b"---\n# nothing\n", "empty", "is empty");
     assert_eq!(Source::read(folder.path()).expect_err("a folder")[0].code, "not-a-file");
     assert_eq!(Source::read(&folder.path().join("none")).expect_err("nothing")[0].code, "missing-file");
-    let source = source::Source::parse("bom", "\u{feff}a: 1\n").expect("a mark is no mistake");
+    let source = Source::parse("bom", "\u{feff}a: 1\n").expect("a mark is no mistake");
     assert_eq!(&*source.text, "a: 1\n");
 }

@@ -1,0 +1,357 @@
+//! A program made of the engine and kinds of its own: lines of a file, shouted by pretended models that cost money.
+//!
+//! `cargo run --example toy -- run words.yaml`, with such a manifest:
+//!
+//! ```yaml
+//! version: 1
+//! stages:
+//!   words: { uses: lines, with: { path: words.txt } }
+//!   shouts: { uses: shout, in: { lines: words }, with: { models: [loud] } }
+//!   tally: { uses: count, in: { lines: shouts } }
+//! ```
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead as _, Write as _},
+    process::ExitCode,
+    time::Duration,
+};
+
+use engine::{
+    Ask, Checkpoint, Context, Dataset, Each, EachRow, Effect, File, Metrics, Price, Registry, Reply, Row, Services, Stage,
+    StageError, Template, ports,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+fn main() -> ExitCode {
+    let registry = Registry::new()
+        .kind::<Lines>()
+        .kind::<Each<Shout>>()
+        .kind::<Count>()
+        .kind::<Join>()
+        .kind::<Halves>()
+        .kind::<Folder>()
+        .kind::<Wait>()
+        .kind::<Fail>()
+        .row::<Line>()
+        .template(Template { name: "words", files: &[("words.yaml", WORDS), ("words.txt", "one\ntwo\n")] })
+        .services(Services::default().with(Telephone::from_environment()));
+    engine::cli::main(registry)
+}
+
+const WORDS: &str = "version: 1\nstages:\n  words: { uses: lines, with: { path: words.txt } }\n";
+
+/// One line of text.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+struct Line {
+    /// The line's number, from 1; a shouted line has its model's name behind it.
+    id: String,
+    text: String,
+}
+
+impl Row for Line {
+    const NAME: &'static str = "line";
+}
+
+ports! { pub struct NoInputs {} }
+ports! { pub struct Rows { lines: Dataset<Line> } }
+ports! { pub struct Figures { metrics: Metrics } }
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NoParams {}
+
+/// A file → its lines, without the space around them.
+struct Lines;
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct LinesParams {
+    path: File,
+    #[serde(default = "yes")]
+    blank: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Stage for Lines {
+    const KIND: &'static str = "lines";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "the lines of a file";
+    type Params = LinesParams;
+    type Inputs = NoInputs;
+    type Outputs = Rows;
+
+    async fn run(ctx: &Context, params: &LinesParams, _: NoInputs) -> Result<Rows, StageError> {
+        let mut rows = Vec::new();
+        for (index, line) in params.path.open(ctx)?.lines().enumerate() {
+            let text = line?.trim().to_owned();
+            if text.contains('\t') {
+                return Err(StageError::failed(format!("{}, line {}: a tab", params.path.name(), index + 1)).help("use spaces"));
+            }
+            if params.blank || !text.is_empty() {
+                rows.push(Line { id: (index + 1).to_string(), text });
+            }
+        }
+        Ok(Rows { lines: Dataset::write(ctx, rows)? })
+    }
+}
+
+/// What calls go through: tells a file of each, and takes its time.
+struct Telephone {
+    calls: Option<std::path::PathBuf>,
+    time: Duration,
+}
+
+impl Telephone {
+    fn from_environment() -> Self {
+        let milliseconds = std::env::var("TOY_MILLISECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+        Self { calls: std::env::var_os("TOY_CALLS").map(Into::into), time: Duration::from_millis(milliseconds) }
+    }
+
+    fn note(&self, unit: &Unit) -> Result<(), StageError> {
+        let Some(path) = &self.calls else { return Ok(()) };
+        let mut file = std::fs::File::options().append(true).create(true).open(path)?;
+        Ok(file.write_all(format!("{} {}\n", unit.model, unit.text).as_bytes())?)
+    }
+}
+
+/// A call to a pretended model: `loud` costs a tenth of a cent, `free` nothing, and what `secretive` costs is not known.
+struct Call;
+
+#[derive(Serialize)]
+struct Unit {
+    model: String,
+    text: String,
+}
+
+impl Effect for Call {
+    const NAME: &'static str = "call";
+    const VERSION: u32 = 1;
+    type Unit = Unit;
+    type Reply = String;
+
+    fn price(_: &Context, unit: &Unit) -> Price {
+        match unit.model.as_str() {
+            "free" => Price::Free,
+            "secretive" => Price::Unknown,
+            _ => Price::AtMost(1_000_000),
+        }
+    }
+
+    async fn call(ctx: &Context, unit: &Unit) -> Result<String, StageError> {
+        let telephone = ctx.service::<Telephone>().expect("the program has one");
+        tokio::time::sleep(telephone.time).await;
+        match unit.text.as_str() {
+            "busy" => return Err(StageError::Transient("the line is busy".to_owned())),
+            "rude" => return Err(StageError::failed("no model shouts that").help("take out `rude`")),
+            _ => {}
+        }
+        telephone.note(unit)?;
+        Ok(unit.text.to_uppercase())
+    }
+}
+
+/// Each line → the line as each model shouts it.
+struct Shout {
+    models: Vec<String>,
+    ending: String,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ShoutParams {
+    models: Vec<String>,
+    /// Put behind what a model says.
+    #[serde(default = "mark")]
+    ending: String,
+}
+
+fn mark() -> String {
+    "!".to_owned()
+}
+
+impl EachRow for Shout {
+    const KIND: &'static str = "shout";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "lines as models shout them";
+    type Params = ShoutParams;
+    type Inputs = Rows;
+    type Outputs = Rows;
+    type In = Line;
+    type Out = Line;
+    type Effect = Call;
+
+    fn open(_: &Context, params: &ShoutParams, inputs: Rows) -> Result<(Self, Dataset<Line>), StageError> {
+        Ok((Self { models: params.models.clone(), ending: params.ending.clone() }, inputs.lines))
+    }
+
+    fn units(&self, row: &Line, replies: &[Reply<Self>]) -> Result<Vec<Ask<Call>>, StageError> {
+        let models = if replies.is_empty() { self.models.as_slice() } else { &[] };
+        Ok(models.iter().map(|model| Ask::Call(Unit { model: model.clone(), text: row.text.clone() })).collect())
+    }
+
+    fn rows(&self, row: Line, replies: Vec<Reply<Self>>) -> Result<Vec<Line>, StageError> {
+        let lines = self.models.iter().zip(replies);
+        Ok(lines
+            .map(|(model, reply)| Line { id: format!("{}/{model}", row.id), text: format!("{reply}{}", self.ending) })
+            .collect())
+    }
+
+    fn outputs(lines: Dataset<Line>) -> Rows {
+        Rows { lines }
+    }
+}
+
+/// Lines → how many there are and how long they are together.
+struct Count;
+
+impl Stage for Count {
+    const KIND: &'static str = "count";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "number of lines and letters";
+    type Params = NoParams;
+    type Inputs = Rows;
+    type Outputs = Figures;
+
+    async fn run(ctx: &Context, _: &NoParams, inputs: Rows) -> Result<Figures, StageError> {
+        let (mut lines, mut letters) = (0_usize, 0);
+        for line in inputs.lines.rows()? {
+            lines += 1;
+            letters += line?.text.chars().count();
+        }
+        Ok(Figures { metrics: Metrics::write(ctx, &BTreeMap::from([("lines", lines), ("letters", letters)]))? })
+    }
+}
+
+ports! { pub struct TwoRows { left: Dataset<Line>, right: Option<Dataset<Line>> } }
+
+/// Lines and more lines → all of them.
+struct Join;
+
+impl Stage for Join {
+    const KIND: &'static str = "join";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "lines behind each other";
+    type Params = NoParams;
+    type Inputs = TwoRows;
+    type Outputs = Rows;
+
+    async fn run(ctx: &Context, _: &NoParams, inputs: TwoRows) -> Result<Rows, StageError> {
+        let mut rows = inputs.left.rows()?.collect::<Result<Vec<_>, _>>()?;
+        if let Some(right) = inputs.right {
+            rows.extend(right.rows()?.collect::<Result<Vec<_>, _>>()?);
+        }
+        Ok(Rows { lines: Dataset::write(ctx, rows)? })
+    }
+}
+
+ports! { pub struct TwoHalves { first: Dataset<Line>, second: Dataset<Line> } }
+
+/// Lines → the first and the second half of them.
+struct Halves;
+
+impl Stage for Halves {
+    const KIND: &'static str = "halves";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "two halves of lines";
+    type Params = NoParams;
+    type Inputs = Rows;
+    type Outputs = TwoHalves;
+
+    async fn run(ctx: &Context, _: &NoParams, inputs: Rows) -> Result<TwoHalves, StageError> {
+        let mut rows = inputs.lines.rows()?.collect::<Result<Vec<_>, _>>()?;
+        let second = rows.split_off(rows.len() / 2);
+        Ok(TwoHalves { first: Dataset::write(ctx, rows)?, second: Dataset::write(ctx, second)? })
+    }
+}
+
+ports! { pub struct Kept { checkpoint: Checkpoint } }
+
+/// Lines → a folder with a file a line.
+struct Folder;
+
+impl Stage for Folder {
+    const KIND: &'static str = "folder";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "a folder with a file a line";
+    type Params = NoParams;
+    type Inputs = Rows;
+    type Outputs = Kept;
+
+    async fn run(ctx: &Context, _: &NoParams, inputs: Rows) -> Result<Kept, StageError> {
+        for line in inputs.lines.rows()? {
+            let line = line?;
+            std::fs::write(ctx.scratch().join(&line.id), line.text)?;
+        }
+        Ok(Kept { checkpoint: Checkpoint::keep(ctx, ctx.scratch())? })
+    }
+}
+
+/// Lines → the same lines, a while later.
+struct Wait;
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct WaitParams {
+    milliseconds: u64,
+    /// Goes on until its end whoever wants it to stop.
+    #[serde(default)]
+    stubborn: bool,
+}
+
+impl Stage for Wait {
+    const KIND: &'static str = "wait";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "the same lines, a while later";
+    type Params = WaitParams;
+    type Inputs = Rows;
+    type Outputs = Rows;
+
+    async fn run(ctx: &Context, params: &WaitParams, inputs: Rows) -> Result<Rows, StageError> {
+        for _ in 0..params.milliseconds / 10 {
+            if !params.stubborn {
+                ctx.check()?;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(inputs)
+    }
+}
+
+/// Lines → nothing but trouble.
+struct Fail;
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct FailParams {
+    how: How,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum How {
+    Stage,
+    Environment,
+    Panic,
+}
+
+impl Stage for Fail {
+    const KIND: &'static str = "fail";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "nothing but trouble";
+    type Params = FailParams;
+    type Inputs = Rows;
+    type Outputs = Rows;
+
+    async fn run(_: &Context, params: &FailParams, _: Rows) -> Result<Rows, StageError> {
+        match params.how {
+            How::Stage => Err(StageError::failed("these lines will not do").help("write other ones")),
+            How::Environment => Err(StageError::Environment("the disk is on fire".to_owned())),
+            How::Panic => panic!("a line too many"),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Sections and `with:` as written → typed values, with what is wrong at its place.
+
+use std::sync::Arc;
+
+use super::{Checker, Found};
+use crate::{
+    diagnostic::{Mistake, did_you_mean},
+    file::Folders,
+    manifest::{Declaration, field_mistake},
+    registry::{Registry, SettleError},
+    section::{ReadSection, Sections},
+    source::{Path, Source},
+    stage::ParamMistake,
+};
+
+impl Checker<'_> {
+    pub(super) fn sections(&mut self, registry: &Registry) -> Sections {
+        let mut sections = Sections::default();
+        for (name, value) in &self.manifest.sections {
+            let at = Path::root().key(name.as_str());
+            let Some(kind) = registry.sections().iter().find(|kind| kind.name == name) else {
+                let known = registry.sections().iter().map(|kind| kind.name);
+                let known = known.chain(["version", "name", "params", "stages"]);
+                self.mistakes.push(
+                    self.manifest
+                        .mistake_at_key(&at, "unknown-section", format!("there is no section `{name}`"))
+                        .help_if(did_you_mean(name, known)),
+                );
+                continue;
+            };
+            if let serde_yaml::Value::String(written) = value {
+                self.section_file(kind.read, written, &at, &mut sections);
+                continue;
+            }
+            let read = crate::file::reading(&self.folders(&at, value), || (kind.read)(value.clone(), &mut sections));
+            match read {
+                Ok(mistakes) => self.param_mistakes(&at, mistakes),
+                Err(errors) => self.mistakes.extend(errors.iter().map(|error| self.manifest.field_mistake(&at, error))),
+            }
+        }
+        sections
+    }
+
+    fn section_file(&mut self, read: ReadSection, written: &str, at: &Path, sections: &mut Sections) {
+        let path = self.folders(at, &serde_yaml::Value::from(written)).path(written);
+        if !path.is_file() {
+            self.mistakes.push(
+                self.manifest
+                    .mistake_at_value(
+                        at,
+                        "missing-file",
+                        format!("there is no file `{written}` (looked for `{}`)", path.display()),
+                    )
+                    .help("paths in a manifest are relative to the manifest"),
+            );
+            return;
+        }
+        let source: Arc<Source> = match Source::read(&path) {
+            Ok(source) => source,
+            Err(mistakes) => return self.mistakes.extend(mistakes),
+        };
+        let beside = Folders { manifest: path.parent().map(std::path::Path::to_owned).unwrap_or_default(), ..Folders::default() };
+        match crate::file::reading(&beside, || read(source.data().clone(), sections)) {
+            Ok(mistakes) => self.mistakes.extend(mistakes.into_iter().map(|mistake| {
+                Mistake::at_value(&source, &field_path(&Path::root(), &mistake.field), "wrong-value", mistake.message)
+                    .help(mistake.help)
+            })),
+            Err(errors) => self.mistakes.extend(errors.iter().map(|error| field_mistake(&source, error))),
+        }
+    }
+
+    pub(super) fn settle(&mut self, stage: &Declaration, registry: &Registry, sections: &Sections) -> Option<Found> {
+        let Some(kind) = registry.find(&stage.uses) else {
+            let help = did_you_mean(&stage.uses, registry.kinds().map(|kind| kind.name()))
+                .unwrap_or_else(|| "`fingerpost kinds` lists the kinds".to_owned());
+            self.mistakes.push(
+                self.manifest
+                    .mistake_at_value(&stage.uses_path(), "unknown-kind", format!("there is no kind `{}`", stage.uses))
+                    .help(help),
+            );
+            return None;
+        };
+        let wired: Vec<_> = stage.inputs.keys().cloned().collect();
+        let settled = match kind.settle(stage.with.clone(), &self.folders(&stage.with_path(), &stage.with), sections, &wired) {
+            Ok(settled) => Some(settled),
+            Err(SettleError::Fields(errors)) => {
+                let at = stage.with_path();
+                self.mistakes.extend(errors.iter().map(|error| self.manifest.field_mistake(&at, error)));
+                None
+            }
+            Err(SettleError::Mistakes(mistakes)) => {
+                self.param_mistakes(&stage.with_path(), mistakes);
+                None
+            }
+        };
+        Some(Found { kind: Arc::clone(kind), settled })
+    }
+
+    fn param_mistakes(&mut self, at: &Path, mistakes: Vec<ParamMistake>) {
+        for mistake in mistakes {
+            let path = field_path(at, &mistake.field);
+            self.mistakes.push(self.manifest.mistake_at_value(&path, "wrong-value", mistake.message).help(mistake.help));
+        }
+    }
+}
+
+fn field_path(at: &Path, field: &[String]) -> Path {
+    field.iter().fold(at.clone(), |path, name| path.key(name.as_str()))
+}

@@ -1,0 +1,10 @@
+//! The engine through a program, as a user meets it: `examples/toy.rs` is the program.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod commands;
+mod failures;
+mod hits;
+mod mistakes;
+mod place;
+mod processes;
+mod replies;

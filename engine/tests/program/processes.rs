@@ -1,0 +1,135 @@
+//! Programs that are stopped, killed, or run beside each other.
+
+use std::{
+    process::Child,
+    time::{Duration, Instant},
+};
+
+use crate::place::{Ended, Place, WORDS, ended};
+
+const RUN: [&str; 6] = ["run", "words.yaml", "--format", "json", "--budget", "1"];
+
+fn start(place: &Place, wait: u64) -> Child {
+    place.command(&RUN, wait).spawn().unwrap()
+}
+
+/// Waits until so many calls were made.
+fn until_calls(place: &Place, count: usize) {
+    let started = Instant::now();
+    let made = || std::fs::read_to_string(place.path("calls.txt")).unwrap_or_default().lines().count();
+    while made() < count {
+        assert!(started.elapsed() < Duration::from_mins(1), "{} calls in a minute", made());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[cfg(unix)]
+fn signal(child: &Child, name: &str) {
+    let sent = std::process::Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// What an undisturbed run gives.
+fn undisturbed(count: usize) -> String {
+    let place = Place::new();
+    place.write_words(count);
+    place.run(&[]);
+    place.call(&["show", "words.yaml", "shouts"]).with(0).out
+}
+
+#[test]
+fn two_runs_at_once_buy_each_reply_once() {
+    let place = Place::new();
+    place.write_words(600);
+    let runs: Vec<_> = (0..2).map(|_| start(&place, 30)).collect();
+    let ended: Vec<Ended> = runs.into_iter().map(|child| ended(child).with(0)).collect();
+    assert_eq!(place.calls().len(), 600);
+    assert_eq!(ended.iter().map(|ended| ended.ran().len()).sum::<usize>(), 3, "each stage ran in one of them");
+    assert_eq!(place.call(&["show", "words.yaml", "shouts"]).with(0).out, undisturbed(600));
+}
+
+#[test]
+fn two_manifests_at_once_share_the_calls_that_both_need() {
+    let place = Place::new();
+    place.write_words(600);
+    place.write("other.yaml", &WORDS.replace("models: [loud]", "models: [loud], ending: '?'"));
+    let one = start(&place, 30);
+    let other = place.command(&["run", "other.yaml", "--budget", "1"], 30).spawn().unwrap();
+    ended(one).with(0);
+    ended(other).with(0);
+    assert_eq!(place.calls().len(), 600);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_killed_run_goes_on_where_it_was() {
+    let place = Place::new();
+    place.write_words(800);
+    for kill in 1..4 {
+        let child = start(&place, 5);
+        until_calls(&place, kill * 200);
+        signal(&child, "KILL");
+        ended(child);
+    }
+    place.run(&[]);
+    // Calls under way at a kill were made and not yet kept; at most as many as rows are under way at once.
+    let mut calls = place.calls();
+    assert!(calls.len() <= 800 + 3 * 256, "{}", calls.len());
+    calls.dedup();
+    assert_eq!(calls.len(), 800);
+    assert_eq!(place.call(&["show", "words.yaml", "shouts"]).with(0).out, undisturbed(800));
+    place.call(&["cache", "verify"]).with(0);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_first_signal_keeps_what_is_under_way() {
+    for name in ["INT", "TERM"] {
+        let place = Place::new();
+        place.write_words(600);
+        let child = start(&place, 50);
+        until_calls(&place, 10);
+        signal(&child, name);
+        let stopped = ended(child).with(130);
+        assert!(stopped.err.contains("Stopping"), "{}", stopped.err);
+        let first = place.calls();
+        assert!(first.len() < 600, "{}", first.len());
+        place.run(&[]);
+        let rest = place.calls();
+        assert_eq!(first.len() + rest.len(), 600, "nothing was bought twice");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_second_signal_stops_at_once() {
+    let place = Place::new();
+    place.change("uses: count", "uses: wait, with: { milliseconds: 60000, stubborn: true }");
+    let child = place.command(&["run", "words.yaml", "--budget", "1"], 0).spawn().unwrap();
+    let started = Instant::now();
+    until_calls(&place, 2);
+    std::thread::sleep(Duration::from_millis(300));
+    signal(&child, "INT");
+    std::thread::sleep(Duration::from_millis(300));
+    signal(&child, "INT");
+    ended(child).with(130);
+    assert!(started.elapsed() < Duration::from_secs(30));
+    assert_eq!(place.call(&["show", "words.yaml", "shouts"]).with(0).lines().len(), 2, "what was done is kept");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_full_disk_is_told_and_what_was_kept_stays() {
+    let place = Place::new();
+    // No file may grow beyond a few blocks: what a full disk looks like to a program.
+    place.write_words(60_000);
+    let mut limited = std::process::Command::new("sh");
+    let line = "ulimit -f 64; trap '' XFSZ; exec \"$0\" \"$@\"";
+    let program = place.command(&["run", "words.yaml", "words"], 0);
+    limited.arg("-c").arg(line).arg(program.get_program()).args(program.get_args()).current_dir(place.path("."));
+    let output = limited.output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{err}");
+    place.run(&["words"]);
+    place.call(&["cache", "verify"]).with(0);
+}
