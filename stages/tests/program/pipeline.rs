@@ -1,58 +1,14 @@
-//! The shipped manifests through the program, as a user runs them, with sizes that a test can wait for.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! The shipped manifests, with sizes that a test can wait for.
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Command,
 };
 
 use serde_json::{Value, json};
 
-/// A cache and a folder of runs that go with the test.
-struct Place {
-    folder: tempfile::TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn call(&self, words: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fingerpost"));
-        command.args(words).arg("--cache").arg(self.path("cache")).arg("--runs").arg(self.path("runs"));
-        command.current_dir(self.folder.path()).output().unwrap()
-    }
-
-    /// Calls a command that must succeed; returns its standard output.
-    fn good(&self, words: &[&str]) -> String {
-        let output = self.call(words);
-        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// What ran and what was cached, by stage.
-    fn events(&self, words: &[&str]) -> BTreeMap<String, String> {
-        let out = self.good(&[words, &["--format", "json"]].concat());
-        let events = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let told = events.filter_map(|event| {
-            let kind = event["event"].as_str()?;
-            ["stage_cached", "stage_finished"]
-                .contains(&kind)
-                .then(|| (event["stage"].as_str().unwrap().to_owned(), kind.to_owned()))
-        });
-        told.collect()
-    }
-
-    fn rows(&self, words: &[&str]) -> Vec<Value> {
-        self.good(&[&["show"], words].concat()).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-}
+use crate::place::Place;
 
 fn ran(events: &BTreeMap<String, String>) -> Vec<&str> {
     events.iter().filter(|(_, kind)| *kind == "stage_finished").map(|(stage, _)| stage.as_str()).collect()

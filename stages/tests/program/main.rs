@@ -1,0 +1,6 @@
+//! The program, as a user runs it.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod golden;
+mod pipeline;
+mod place;
