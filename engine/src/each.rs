@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, future::Future, pin::Pin};
 
-use futures_util::{StreamExt as _, stream::FuturesOrdered};
+use futures_util::{StreamExt as _, future::join_all, stream::FuturesOrdered};
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -139,7 +139,7 @@ impl<S: EachRow> Stage for Each<S> {
                 Some(Err(error)) => failure = failure.or(Some(error)),
                 Some(Ok(_)) if failure.is_some() => {}
                 Some(Ok(rows)) => {
-                    rows.iter().try_for_each(|row| writer.push(row))?;
+                    failure = rows.iter().try_for_each(|row| writer.push(row)).err();
                     ctx.tick(String::new);
                 }
             }
@@ -163,11 +163,17 @@ async fn one<S: EachRow>(ctx: &Context, stage: &S, row: S::In) -> Result<Vec<S::
         if asked.is_empty() {
             return stage.rows(row, known);
         }
-        for ask in asked {
-            known.push(match ask {
-                Ask::Known(reply) => reply,
-                Ask::Call(unit) => replies::reply::<S::Effect>(ctx, &unit).await?,
-            });
+        // All of a round end, so that what they buy is kept where one of them fails.
+        let round = join_all(asked.into_iter().map(|ask| answer::<S::Effect>(ctx, ask))).await;
+        for reply in round {
+            known.push(reply?);
         }
+    }
+}
+
+async fn answer<E: Effect>(ctx: &Context, ask: Ask<E>) -> Result<E::Reply, StageError> {
+    match ask {
+        Ask::Known(reply) => Ok(reply),
+        Ask::Call(unit) => replies::reply::<E>(ctx, &unit).await,
     }
 }

@@ -89,11 +89,4 @@ impl Cache {
         }
         self.store.writer.release(units).await.map_err(|_| CacheError::Closed)?.map(|_| ())
     }
-
-    /// Gives units back without waiting until that is done, as a `Drop` must.
-    pub fn abandon(&self, units: Vec<Digest>) {
-        if self.mode == Mode::ReadWrite {
-            drop(self.store.writer.release(units));
-        }
-    }
 }

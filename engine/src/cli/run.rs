@@ -78,6 +78,9 @@ impl Run {
         });
         let outcome = drive(&pipeline, &request, &shared, &record.name)?;
         let exit = exit(&outcome);
+        for damage in shared.store.cache().take_damage() {
+            shared.events.send(&Event::Warning { stage: None, message: format!("the cache was damaged: {damage}") });
+        }
         shared.events.send(&Event::RunFinished {
             run: record.name.clone(),
             manifest: pipeline.manifest.name.clone(),
