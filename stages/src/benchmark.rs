@@ -142,6 +142,8 @@ fn question(draft: Draft, params: &Params) -> Question {
         split: split(&normalised, &params.split),
         question: draft.question,
         gold: draft.gold,
+        choices: draft.choices,
+        wrong: draft.wrong,
         benchmark: params.name.clone(),
         meta: draft.meta,
     }

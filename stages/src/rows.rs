@@ -29,6 +29,12 @@ pub struct Question {
     pub question: String,
     /// Every text that counts as right.
     pub gold: Vec<String>,
+    /// The texts to choose from, in order, where it is a multiple choice; the gold is then a letter, `A` the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
+    /// Texts that are known to be wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wrong: Vec<String>,
     /// Where the question is from.
     pub benchmark: String,
     /// Equal questions are in one split.

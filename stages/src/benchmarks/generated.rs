@@ -15,6 +15,7 @@ pub(super) const ARITHMETIC: Benchmark = Benchmark {
             question: question.text,
             gold: question.gold,
             meta: Map::from_iter([("kind".to_owned(), Value::from(question.kind))]),
+            ..Draft::default()
         });
         Ok(drafts.collect())
     },

@@ -43,6 +43,7 @@ fn draft(row: &Value, columns: &Columns) -> Result<Draft, String> {
             None | Some(Value::Null) => Map::new(),
             Some(other) => Map::from_iter([(columns.meta.clone(), other.clone())]),
         },
+        ..Draft::default()
     })
 }
 

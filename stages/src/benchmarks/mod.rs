@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// A question as a benchmark has it.
+#[derive(Default)]
 pub(crate) struct Draft {
     /// The benchmark's own id, if it has one.
     pub id: Option<String>,
@@ -20,6 +21,10 @@ pub(crate) struct Draft {
     pub question: String,
     /// Every text that counts as right.
     pub gold: Vec<String>,
+    /// The texts to choose from, where it is a multiple choice.
+    pub choices: Vec<String>,
+    /// Texts that are known to be wrong.
+    pub wrong: Vec<String>,
     /// Whatever else the benchmark says.
     pub meta: Map<String, Value>,
 }

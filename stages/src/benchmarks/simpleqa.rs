@@ -34,6 +34,7 @@ fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError
                 question: field(problem).to_owned(),
                 gold: vec![field(answer).to_owned()],
                 meta,
+                ..Draft::default()
             })
         })
         .collect()
