@@ -1,5 +1,6 @@
 //! The cache as its callers see it: blobs, results, replies, locks and housekeeping, as far as the [`Mode`] lets them.
 
+mod pins;
 mod replies;
 mod results;
 
@@ -18,6 +19,7 @@ use crate::preimage::Key;
 use crate::store::Store;
 use crate::verify::{self, Stats};
 
+pub use pins::Kept;
 pub(crate) use results::last_key;
 
 /// An open cache. All callers of a process that open one folder share what lies below; each has its own mode.

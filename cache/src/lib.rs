@@ -12,7 +12,9 @@
 //! │   ├── history             manifest and stage → the key it had last
 //! │   ├── partials            key of a stage → its latest checkpoint
 //! │   ├── replies             digest of a unit → the reply to it
-//! │   └── claims              digest of a unit → the process that is getting its reply
+//! │   ├── claims              digest of a unit → the process that is getting its reply
+//! │   ├── receipts            digest of a receipt → the receipt: what was paid, for which unit
+//! │   └── pins                digest of a name → what was first written under it
 //! ├── locks/KEY               locked while the stage of that key runs                            lock
 //! ├── owners/HOST-PID-START   locked while that process has the cache open
 //! ├── tmp/HOST-PID-START/     its files that are not whole yet
@@ -48,7 +50,7 @@ mod store;
 mod verify;
 
 pub use blobs::{BlobReader, BlobWriter};
-pub use cache::Cache;
+pub use cache::{Cache, Kept};
 pub use collect::{Collect, Collected};
 pub use damage::Damage;
 pub use digest::{Digest, Hasher};

@@ -116,6 +116,17 @@ impl Memo {
         })
     }
 
+    /// Writes an entry where there is none.
+    pub(crate) fn change_absent(&self, (table, key, entry): &(Table, Digest, Vec<u8>)) -> Result<(), CacheError> {
+        self.with(|opened| {
+            let mut txn = opened.env.write_txn()?;
+            if opened.get(&txn, *table, key)?.is_none() {
+                opened.put(&mut txn, *table, key, entry)?;
+            }
+            Ok(txn.commit()?)
+        })
+    }
+
     /// Returns all entries of a table, in the order of their keys, as they stood at one moment, each passed through `pick`.
     pub(crate) fn all<T>(&self, table: Table, pick: impl Fn(Digest, &[u8]) -> Option<T>) -> Result<Vec<T>, CacheError> {
         self.with(|opened| {

@@ -56,7 +56,7 @@ async fn a_full_disk_is_an_error_and_nothing_kept_is_lost() {
     let blob = cache.put(b"stored before").unwrap();
     let mut kept = 0;
     let error = loop {
-        match cache.keep(Digest::of(&noise(kept, 8)), noise(kept, 8000)).await {
+        match cache.keep(Digest::of(&noise(kept, 8)), noise(kept, 8000), None).await {
             Ok(()) => kept += 1,
             Err(error) => break error,
         }
@@ -75,7 +75,7 @@ async fn a_full_disk_is_an_error_and_nothing_kept_is_lost() {
     };
     all_there(&cache);
     std::fs::remove_file(filler).unwrap();
-    cache.keep(Digest::of(b"later"), b"reply".to_vec()).await.unwrap();
+    cache.keep(Digest::of(b"later"), b"reply".to_vec(), None).await.unwrap();
     drop(cache);
     let cache = Cache::open(&disk.point.join("cache"), Mode::ReadWrite).unwrap();
     all_there(&cache);

@@ -77,7 +77,7 @@ async fn other_process() {
                 let cache = Arc::clone(&cache);
                 tasks.spawn(async move {
                     for number in (0..).map(|round| round * 64 + task) {
-                        cache.keep(unit(number), reply(number)).await.unwrap();
+                        cache.keep(unit(number), reply(number), None).await.unwrap();
                         say(&format!("{number}"));
                     }
                 });
@@ -96,7 +96,7 @@ async fn other_process() {
             cache.claim(vec![unit(1), unit(2)]).await.unwrap();
             say("claimed");
             tokio::time::sleep(Duration::from_millis(300)).await;
-            cache.keep(unit(1), reply(1)).await.unwrap();
+            cache.keep(unit(1), reply(1), None).await.unwrap();
             cache.release(vec![unit(2)]).await.unwrap();
             std::future::pending::<()>().await;
         }
@@ -115,7 +115,7 @@ async fn other_process() {
                         Claim::Ours => {
                             say(&format!("{number}"));
                             tokio::time::sleep(Duration::from_millis(1)).await;
-                            cache.keep(unit(number), reply(number)).await.unwrap();
+                            cache.keep(unit(number), reply(number), None).await.unwrap();
                         }
                         Claim::Theirs(owner) => panic!("waited for {owner:?}, and not to the end"),
                     }

@@ -29,7 +29,7 @@ async fn replies_that_wait_together_are_committed_together() {
         let cache = Arc::clone(&cache);
         tasks.spawn(async move {
             for number in (task..replies).step_by(in_flight) {
-                cache.keep(unit(number as u64), reply(number as u64)).await.unwrap();
+                cache.keep(unit(number as u64), reply(number as u64), None).await.unwrap();
             }
         });
     }

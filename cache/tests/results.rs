@@ -224,8 +224,8 @@ fn collecting_drops_what_nobody_used_and_keeps_what_something_needs() {
 async fn replies_are_collected_only_when_asked() {
     let (_scratch, cache) = open(Mode::ReadWrite);
     let large: Vec<u8> = (0..2000_u32).flat_map(|i| *Digest::of(&i.to_le_bytes()).as_bytes()).collect();
-    cache.keep(Digest::of(b"small"), b"reply".to_vec()).await.unwrap();
-    cache.keep(Digest::of(b"large"), large.clone()).await.unwrap();
+    cache.keep(Digest::of(b"small"), b"reply".to_vec(), None).await.unwrap();
+    cache.keep(Digest::of(b"large"), large.clone(), None).await.unwrap();
     age(&cache);
     let now = Collect { older_than: Duration::ZERO, ..Collect::default() };
     assert_eq!(cache.collect(now).unwrap(), Collected::default());
@@ -240,8 +240,8 @@ async fn a_damaged_entry_is_found_and_not_served() {
     let (scratch, cache) = open(Mode::ReadWrite);
     let folder = scratch.path().join("cache");
     let unit = Digest::of(b"unit");
-    cache.keep(unit, b"the reply that was paid for".to_vec()).await.unwrap();
-    cache.keep(Digest::of(b"other"), b"another reply".to_vec()).await.unwrap();
+    cache.keep(unit, b"the reply that was paid for".to_vec(), None).await.unwrap();
+    cache.keep(Digest::of(b"other"), b"another reply".to_vec(), None).await.unwrap();
     drop(cache);
     damage_memo(&folder, b"the reply that was paid for");
 
@@ -254,7 +254,7 @@ async fn a_damaged_entry_is_found_and_not_served() {
     assert_eq!(cache.verify().unwrap(), [], "it was set aside");
     assert_eq!(cache.stats().unwrap().damaged, 1);
     assert_eq!(cache.reply(&Digest::of(b"other")).unwrap().unwrap(), b"another reply");
-    cache.keep(unit, b"the reply again".to_vec()).await.unwrap();
+    cache.keep(unit, b"the reply again".to_vec(), None).await.unwrap();
     assert_eq!(cache.reply(&unit).unwrap().unwrap(), b"the reply again");
 }
 

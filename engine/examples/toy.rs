@@ -18,11 +18,12 @@ use std::{
 };
 
 use engine::{
-    Ask, Checkpoint, Context, Dataset, Each, EachRow, Effect, File, Metrics, Price, Registry, Reply, Row, Services, Stage,
-    StageError, Template, ports,
+    Ask, Bought, Checkpoint, Context, Dataset, Each, EachRow, Effect, File, Metrics, Price, Receipt, Registry, Reply, Row,
+    Services, Stage, StageError, Template, ports,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 fn main() -> ExitCode {
     let registry = Registry::new()
@@ -142,7 +143,7 @@ impl Effect for Call {
         }
     }
 
-    async fn call(ctx: &Context, unit: &Unit) -> Result<String, StageError> {
+    async fn call(ctx: &Context, unit: &Unit) -> Result<Bought<String>, StageError> {
         let telephone = ctx.service::<Telephone>().expect("the program has one");
         tokio::time::sleep(telephone.time).await;
         match unit.text.as_str() {
@@ -151,7 +152,15 @@ impl Effect for Call {
             _ => {}
         }
         telephone.note(unit)?;
-        Ok(unit.text.to_uppercase())
+        let cost = match unit.model.as_str() {
+            "free" => Some(0),
+            "secretive" => None,
+            // A whisper costs less than it might have.
+            "whisper" => Some(100_000),
+            _ => Some(1_000_000),
+        };
+        let receipt = Receipt { payee: unit.model.clone(), cost, seconds: telephone.time.as_secs_f64(), details: Value::Null };
+        Ok(Bought { reply: unit.text.to_uppercase(), receipt: Some(receipt) })
     }
 }
 
@@ -184,6 +193,10 @@ impl EachRow for Shout {
     type In = Line;
     type Out = Line;
     type Effect = Call;
+
+    fn name(line: &Line) -> String {
+        format!("line {}", line.id)
+    }
 
     fn open(_: &Context, params: &ShoutParams, inputs: Rows) -> Result<(Self, Dataset<Line>), StageError> {
         Ok((Self { models: params.models.clone(), ending: params.ending.clone() }, inputs.lines))

@@ -1,9 +1,13 @@
 //! What a run may spend. Money is in integer nano-dollars.
 
 use std::{
+    fmt,
     str::FromStr,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
+
+use serde::Serialize;
+use tokio::sync::Notify;
 
 use crate::error::StageError;
 
@@ -51,22 +55,57 @@ impl FromStr for Limit {
     }
 }
 
-/// The run's ceiling and what is spent or in flight.
+/// A ceiling, what is spent, and what calls under way may cost at worst.
 pub(crate) struct Budget {
     limit: Limit,
-    spent: AtomicU64,
+    purse: Mutex<Purse>,
+    changed: Notify,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Purse {
+    spent: u64,
+    held: u64,
+}
+
+enum Fit {
+    Fits(u64),
+    Later,
 }
 
 impl Budget {
     pub(crate) fn new(limit: Limit) -> Self {
-        Self { limit, spent: AtomicU64::new(0) }
+        Self { limit, purse: Mutex::default(), changed: Notify::new() }
     }
 
-    /// Counts a call's worst case before it starts, or refuses it.
-    pub(crate) fn reserve(&self, price: Price) -> Result<(), StageError> {
+    /// Whether it has a ceiling.
+    pub(crate) fn is_limited(&self) -> bool {
+        matches!(self.limit, Limit::AtMost(_))
+    }
+
+    /// Nano-dollars that were paid.
+    pub(crate) fn spent(&self) -> u64 {
+        self.purse().spent
+    }
+
+    /// Holds a call's worst case before it starts. A call that does not fit waits for those under way, which mostly cost less than
+    /// they might; it is refused when there is none to wait for.
+    ///
+    /// Where the call is `covered` by another budget, this one may be unset.
+    pub(crate) async fn hold(&self, price: Price, covered: bool) -> Result<Hold<'_>, StageError> {
+        loop {
+            let changed = self.changed.notified();
+            match self.fit(price, covered)? {
+                Fit::Fits(cost) => return Ok(Hold { budget: self, cost }),
+                Fit::Later => changed.await,
+            }
+        }
+    }
+
+    fn fit(&self, price: Price, covered: bool) -> Result<Fit, StageError> {
         let cost = match (price, self.limit) {
-            (Price::Free, _) | (_, Limit::Unlimited) => return Ok(()),
-            (_, Limit::Unset) => {
+            (Price::Free, _) => return Ok(Fit::Fits(0)),
+            (_, Limit::Unset) if !covered => {
                 return Err(StageError::OverBudget(
                     "the run would pay for calls and has no budget: give `--budget USD`, or `--budget none`".to_owned(),
                 ));
@@ -76,43 +115,151 @@ impl Budget {
                     "the price of a call is unknown, so no budget can hold it: add the model to `prices:`, or give `--budget none`".to_owned(),
                 ));
             }
-            (Price::AtMost(cost), Limit::AtMost(_)) => cost,
+            (Price::Unknown, Limit::Unlimited | Limit::Unset) => 0,
+            (Price::AtMost(cost), _) => cost,
         };
-        let Limit::AtMost(limit) = self.limit else { return Ok(()) };
-        self.spent
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |spent| spent.checked_add(cost).filter(|sum| *sum <= limit))
-            .map(drop)
-            .map_err(|spent| {
-                #[expect(clippy::cast_precision_loss, reason = "for people")]
-                let dollars = |nano: u64| nano as f64 / NANO;
-                StageError::OverBudget(format!(
-                    "the next call may cost ${:.4} and ${:.4} of ${:.4} are spent; what was bought is kept",
-                    dollars(cost),
-                    dollars(spent),
-                    dollars(limit)
-                ))
-            })
+        let mut purse = self.purse();
+        let Limit::AtMost(limit) = self.limit else {
+            purse.held += cost;
+            return Ok(Fit::Fits(cost));
+        };
+        if purse.spent.saturating_add(purse.held).saturating_add(cost) <= limit {
+            purse.held += cost;
+            return Ok(Fit::Fits(cost));
+        }
+        if purse.held > 0 && purse.spent.saturating_add(cost) <= limit {
+            return Ok(Fit::Later);
+        }
+        Err(StageError::OverBudget(format!(
+            "the next call may cost {} and {} of {} are spent; what was bought is kept",
+            dollars(cost),
+            dollars(purse.spent),
+            dollars(limit)
+        )))
     }
+
+    fn purse(&self) -> MutexGuard<'_, Purse> {
+        self.purse.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The worst case of a call under way; given back when it is dropped.
+pub(crate) struct Hold<'a> {
+    budget: &'a Budget,
+    cost: u64,
+}
+
+impl Hold<'_> {
+    /// Pays what the call cost in the end, in nano-dollars.
+    pub(crate) fn pay(self, cost: u64) {
+        self.budget.purse().spent += cost;
+    }
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        self.budget.purse().held -= self.cost;
+        self.budget.changed.notify_waiters();
+    }
+}
+
+/// What calls cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Spent {
+    /// Nano-dollars, as far as prices are known.
+    pub(crate) nano_dollars: u64,
+    /// Calls whose price is not known.
+    pub(crate) unpriced: u64,
+}
+
+impl std::ops::AddAssign for Spent {
+    fn add_assign(&mut self, other: Self) {
+        self.nano_dollars += other.nano_dollars;
+        self.unpriced += other.unpriced;
+    }
+}
+
+/// Nothing where nothing was paid.
+impl fmt::Display for Spent {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self { nano_dollars: 0, unpriced: 0 } => Ok(()),
+            Self { unpriced: 0, .. } => out.write_str(&dollars(self.nano_dollars)),
+            Self { nano_dollars: 0, .. } => write!(out, "{} calls of unknown price", self.unpriced),
+            _ => write!(out, "{} and {} calls of unknown price", dollars(self.nano_dollars), self.unpriced),
+        }
+    }
+}
+
+/// Nano-dollars for people: cents, and as many digits more as a small amount needs.
+pub(crate) fn dollars(nano: u64) -> String {
+    let amount = nano as f64 / NANO;
+    if amount == 0.0 || amount >= 0.1 {
+        return format!("${amount:.2}");
+    }
+    let places = (1.0 - amount.log10().floor()).min(9.0) as usize;
+    let text = format!("${amount:.places$}");
+    let shortest = "$0.00".len();
+    text[..shortest].to_owned() + text[shortest..].trim_end_matches('0')
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    #[test]
-    fn a_ceiling_holds_what_is_in_flight() {
-        let budget = Budget::new("0.000000010".parse().unwrap());
-        budget.reserve(Price::AtMost(6)).unwrap();
-        budget.reserve(Price::Free).unwrap();
-        assert!(budget.reserve(Price::AtMost(5)).is_err());
-        budget.reserve(Price::AtMost(4)).unwrap();
-        assert!(budget.reserve(Price::Unknown).is_err());
+    fn at_most(limit: &str) -> Budget {
+        Budget::new(limit.parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_ceiling_holds_what_is_in_flight() {
+        let budget = at_most("0.000000010");
+        let first = budget.hold(Price::AtMost(6), false).await.unwrap();
+        drop(budget.hold(Price::Free, false).await.unwrap());
+        assert!(budget.hold(Price::Unknown, false).await.is_err());
+        assert!(budget.hold(Price::AtMost(11), false).await.is_err());
+        // It may fit when the first has ended for less than it might have cost.
+        let waiting = budget.hold(Price::AtMost(7), false);
+        tokio::pin!(waiting);
+        assert!(tokio::time::timeout(Duration::from_millis(20), &mut waiting).await.is_err());
+        first.pay(3);
+        waiting.await.unwrap().pay(7);
+        assert_eq!(budget.spent(), 10);
+        assert!(budget.hold(Price::AtMost(1), false).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_is_not_paid_comes_back() {
+        let budget = at_most("0.000000010");
+        for _ in 0..3 {
+            drop(budget.hold(Price::AtMost(10), false).await.unwrap());
+        }
+        assert_eq!(budget.spent(), 0);
+    }
+
+    #[tokio::test]
+    async fn no_budget_refuses_what_costs_and_none_allows_it() {
+        assert!(Budget::new(Limit::Unset).hold(Price::AtMost(1), false).await.is_err());
+        assert!(Budget::new(Limit::Unset).hold(Price::AtMost(1), true).await.is_ok());
+        let unlimited = at_most("none");
+        unlimited.hold(Price::Unknown, false).await.unwrap().pay(5);
+        assert_eq!(unlimited.spent(), 5);
+        assert!("-1".parse::<Limit>().is_err());
     }
 
     #[test]
-    fn no_budget_refuses_what_costs_and_none_allows_it() {
-        assert!(Budget::new(Limit::Unset).reserve(Price::AtMost(1)).is_err());
-        assert!(Budget::new("none".parse().unwrap()).reserve(Price::Unknown).is_ok());
-        assert!("-1".parse::<Limit>().is_err());
+    fn small_amounts_keep_two_digits() {
+        for (nano, text) in [
+            (0, "$0.00"),
+            (12_340_000_000, "$12.34"),
+            (12_300_000, "$0.012"),
+            (20_000_000, "$0.02"),
+            (1_230, "$0.0000012"),
+            (1, "$0.000000001"),
+        ] {
+            assert_eq!(dollars(nano), text);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     any::{Any, TypeId},
+    borrow::Cow,
     collections::BTreeMap,
     path::Path,
     sync::{
@@ -11,15 +12,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::Serialize;
+use cache::Digest;
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     artifact::Store,
-    budget::Budget,
+    budget::{Budget, Limit, Spent},
+    each::Receipt,
     error::StageError,
     event::{Event, Events},
     replies::Replies,
+    section::{Section, Sections},
 };
 
 /// Handles that change no result (a pool of connections, a device), by type.
@@ -43,6 +47,20 @@ pub(crate) struct Shared {
     pub(crate) replies: Replies,
     pub(crate) budget: Budget,
     pub(crate) cancellation: CancellationToken,
+    /// The manifest's blocks beside the stages.
+    pub(crate) sections: Sections,
+    /// The run's name.
+    pub(crate) run: String,
+}
+
+/// A receipt with what it is for, as the memo keeps it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct KeptReceipt<'a> {
+    #[serde(flatten)]
+    pub(crate) receipt: Cow<'a, Receipt>,
+    pub(crate) unit: String,
+    pub(crate) run: String,
+    pub(crate) stage: String,
 }
 
 /// One stage's view of the run.
@@ -53,11 +71,13 @@ struct Inner {
     shared: Arc<Shared>,
     stage: String,
     rebuy: bool,
+    budget: Budget,
     scratch: tempfile::TempDir,
     done: AtomicU64,
     total: AtomicU64,
     calls: AtomicU64,
     reused: AtomicU64,
+    unpriced: AtomicU64,
     told: Mutex<Option<Instant>>,
 }
 
@@ -65,17 +85,19 @@ struct Inner {
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 impl Context {
-    pub(crate) fn new(shared: Arc<Shared>, stage: &str, rebuy: bool) -> Result<Self, StageError> {
+    pub(crate) fn new(shared: Arc<Shared>, stage: &str, rebuy: bool, limit: Limit) -> Result<Self, StageError> {
         let scratch = tempfile::Builder::new().prefix("fingerpost-").tempdir()?;
         Ok(Self(Arc::new(Inner {
             shared,
             stage: stage.to_owned(),
             rebuy,
+            budget: Budget::new(limit),
             scratch,
             done: AtomicU64::new(0),
             total: AtomicU64::new(0),
             calls: AtomicU64::new(0),
             reused: AtomicU64::new(0),
+            unpriced: AtomicU64::new(0),
             told: Mutex::new(None),
         })))
     }
@@ -83,6 +105,16 @@ impl Context {
     /// Returns the service of this type, where the program has one.
     pub fn service<S: Any + Send + Sync>(&self) -> Option<&S> {
         self.0.shared.services.0.get(&TypeId::of::<S>()).and_then(|service| service.downcast_ref())
+    }
+
+    /// Returns a block of the manifest: for what changes no result. What changes one is taken by the stage's params.
+    pub fn section<S: Section>(&self) -> Arc<S> {
+        self.0.shared.sections.get()
+    }
+
+    /// Returns what was first written under a name, in this run or an earlier one: `value`, where nothing was.
+    pub fn pin(&self, name: &str, value: &str) -> Result<String, StageError> {
+        Ok(self.store().cache().pin(name, value)?)
     }
 
     /// Says how much there is to do.
@@ -153,6 +185,32 @@ impl Context {
     pub(crate) fn count(&self, called: bool) {
         let counter = if called { &self.0.calls } else { &self.0.reused };
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The stage's own ceiling.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.0.budget
+    }
+
+    /// Notes that a reply was paid for and nobody knows how much.
+    pub(crate) fn count_unpriced(&self) {
+        self.0.unpriced.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What the stage's calls cost, as far as it is known.
+    pub(crate) fn spent(&self) -> Spent {
+        Spent { nano_dollars: self.0.budget.spent(), unpriced: self.0.unpriced.load(Ordering::Relaxed) }
+    }
+
+    /// A receipt as the memo keeps it.
+    pub(crate) fn receipt(&self, receipt: &Receipt, unit: Digest) -> Result<Vec<u8>, StageError> {
+        let kept = KeptReceipt {
+            receipt: Cow::Borrowed(receipt),
+            unit: unit.to_string(),
+            run: self.0.shared.run.clone(),
+            stage: self.0.stage.clone(),
+        };
+        serde_json::to_vec(&kept).map_err(StageError::failed)
     }
 
     /// Calls made and replies reused so far.

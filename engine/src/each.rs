@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, future::Future, pin::Pin};
 
 use futures_util::{StreamExt as _, future::join_all, stream::FuturesOrdered};
 use schemars::JsonSchema;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     artifact::{Dataset, DatasetWriter, Row},
@@ -34,7 +34,28 @@ pub trait Effect: Send + Sync + 'static {
     fn price(ctx: &Context, unit: &Self::Unit) -> Price;
 
     /// Makes the call.
-    fn call(ctx: &Context, unit: &Self::Unit) -> impl Future<Output = Result<Self::Reply, StageError>> + Send;
+    fn call(ctx: &Context, unit: &Self::Unit) -> impl Future<Output = Result<Bought<Self::Reply>, StageError>> + Send;
+}
+
+/// A reply with the receipt for it. The receipt is kept beside the reply and reaches no row.
+pub struct Bought<R> {
+    /// The reply.
+    pub reply: R,
+    /// What was paid for it.
+    pub receipt: Option<Receipt>,
+}
+
+/// What was paid for a reply.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Who was paid, as the manifest names it.
+    pub payee: String,
+    /// Nano-dollars; null where nobody knows.
+    pub cost: Option<u64>,
+    /// How long the call took, in seconds.
+    pub seconds: f64,
+    /// Whatever else is worth keeping: tokens, the provider's own name for the call.
+    pub details: serde_json::Value,
 }
 
 /// What a row asks for next.
@@ -77,6 +98,9 @@ pub trait EachRow: Sized + Send + Sync + 'static {
         let _ = params;
         BTreeMap::new()
     }
+
+    /// How messages name a row: ``question `7` ``.
+    fn name(row: &Self::In) -> String;
 
     /// Reads side inputs once; returns the stage and the dataset whose rows drive it.
     fn open(ctx: &Context, params: &Self::Params, inputs: Self::Inputs) -> Result<(Self, Dataset<Self::In>), StageError>;
@@ -140,7 +164,7 @@ impl<S: EachRow> Stage for Each<S> {
                 Some(Ok(_)) if failure.is_some() => {}
                 Some(Ok(rows)) => {
                     failure = rows.iter().try_for_each(|row| writer.push(row)).err();
-                    ctx.tick(String::new);
+                    ctx.tick(|| ctx.spent().to_string());
                 }
             }
         }
@@ -166,7 +190,7 @@ async fn one<S: EachRow>(ctx: &Context, stage: &S, row: S::In) -> Result<Vec<S::
         // All of a round end, so that what they buy is kept where one of them fails.
         let round = join_all(asked.into_iter().map(|ask| answer::<S::Effect>(ctx, ask))).await;
         for reply in round {
-            known.push(reply?);
+            known.push(reply.map_err(|error| error.at(&S::name(&row)))?);
         }
     }
 }

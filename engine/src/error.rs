@@ -33,6 +33,17 @@ impl StageError {
         Self::Failed { message: message.to_string(), help: None }
     }
 
+    /// Says where it happened.
+    pub(crate) fn at(self, place: &str) -> Self {
+        let placed = |message: String| format!("{place}: {message}");
+        match self {
+            Self::Failed { message, help } => Self::Failed { message: placed(message), help },
+            Self::Environment(message) => Self::Environment(placed(message)),
+            Self::Transient(message) => Self::Transient(placed(message)),
+            other => other,
+        }
+    }
+
     /// Adds what to do about the failure.
     #[must_use]
     pub fn help(self, text: impl Into<String>) -> Self {

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::budget::Spent;
+
 /// Something that happened.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -28,6 +30,7 @@ pub(crate) enum Event {
         seconds: f64,
         calls: u64,
         reused: u64,
+        spent: Spent,
         unchanged: bool,
     },
     /// A stage failed.
@@ -47,6 +50,7 @@ pub(crate) enum Event {
         cached: usize,
         failed: usize,
         calls: u64,
+        spent: Spent,
         seconds: f64,
         saved_seconds: f64,
     },

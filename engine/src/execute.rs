@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 pub(crate) use self::task::Failure;
 use self::task::{End, Task};
 use crate::{
+    budget::Spent,
     context::{Context, Shared},
     error::StageError,
     event::Event,
@@ -25,6 +26,7 @@ pub(crate) struct Outcome {
     pub(crate) ran: usize,
     pub(crate) cached: usize,
     pub(crate) calls: u64,
+    pub(crate) spent: Spent,
     pub(crate) saved_seconds: f64,
     /// The stages that failed, by name, in the order in which they did.
     pub(crate) failures: Vec<(String, Failure)>,
@@ -59,7 +61,7 @@ pub(crate) async fn execute(
         hits: Vec::new(),
         again: BTreeSet::new(),
         tasks: JoinSet::new(),
-        outcome: Outcome { ran: 0, cached: 0, calls: 0, saved_seconds: 0.0, failures: Vec::new() },
+        outcome: Outcome { ran: 0, cached: 0, calls: 0, spent: Spent::default(), saved_seconds: 0.0, failures: Vec::new() },
     };
     loop {
         scheduler.start()?;
@@ -186,7 +188,7 @@ impl Scheduler<'_> {
         let rebuy = self.request.rebought.contains(&stage);
         let task = Task {
             pipeline: Arc::clone(self.pipeline),
-            context: Context::new(Arc::clone(self.shared), &resolved.name, rebuy)?,
+            context: Context::new(Arc::clone(self.shared), &resolved.name, rebuy, resolved.budget)?,
             stage,
             preimage,
             inputs,
@@ -220,7 +222,7 @@ impl Scheduler<'_> {
         let (name, kind) = (self.name(stage), self.pipeline.stages[stage].kind.name().to_owned());
         match end {
             Ok(End::Found(result)) => self.cached(stage, key, result),
-            Ok(End::Ran { result, reused, unchanged }) => {
+            Ok(End::Ran { result, reused, spent, unchanged }) => {
                 self.shared.events.send(&Event::StageFinished {
                     stage: name.clone(),
                     kind,
@@ -229,10 +231,12 @@ impl Scheduler<'_> {
                     seconds: result.seconds,
                     calls: result.calls,
                     reused,
+                    spent,
                     unchanged,
                 });
                 self.outcome.ran += 1;
                 self.outcome.calls += result.calls;
+                self.outcome.spent += spent;
                 self.states[stage] = State::Done(result);
             }
             Err(failure) => {

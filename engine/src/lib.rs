@@ -52,7 +52,7 @@ pub use artifact::{Anything, Artifact, Checkpoint, Dataset, DatasetWriter, Metri
 pub use budget::Price;
 pub use cache::Output;
 pub use context::{Context, Services};
-pub use each::{Ask, Each, EachRow, Effect, Reply};
+pub use each::{Ask, Bought, Each, EachRow, Effect, Receipt, Reply};
 pub use error::{StageError, without_place};
 pub use file::File;
 pub use registry::{Registry, Template};

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use serde_yaml::Value;
 
+use crate::budget::Limit;
 use crate::diagnostic::{Label, Mistake};
 use crate::source::{Path, Source};
 use places::Places;
@@ -45,6 +46,8 @@ pub(crate) struct Declaration {
     pub inputs: BTreeMap<String, String>,
     /// A mapping, empty where `with:` is left out.
     pub with: Value,
+    /// What its calls may cost.
+    pub budget: Limit,
 }
 
 impl Declaration {

@@ -8,7 +8,12 @@ use std::{
 use cache::{Claim, Digest};
 use tokio::sync::OnceCell;
 
-use crate::{context::Context, each::Effect, error::StageError};
+use crate::{
+    budget::{Hold, Price},
+    context::Context,
+    each::{Bought, Effect},
+    error::StageError,
+};
 
 type Flight = Arc<OnceCell<Arc<[u8]>>>;
 
@@ -59,12 +64,10 @@ async fn fetch<E: Effect>(ctx: &Context, unit: &E::Unit, digest: Digest, called:
             return Ok(bytes.into());
         }
     }
-    let reply = bought::<E>(ctx, unit).await;
-    match reply {
+    match bought::<E>(ctx, unit, digest).await {
         Ok(bytes) => {
             *called = true;
-            cache.keep(digest, bytes.clone()).await?;
-            Ok(bytes.into())
+            Ok(bytes)
         }
         Err(error) => {
             cache.release(vec![digest]).await?;
@@ -81,9 +84,29 @@ async fn theirs(ctx: &Context, digest: Digest) -> Result<Option<Claim>, StageErr
     }
 }
 
-async fn bought<E: Effect>(ctx: &Context, unit: &E::Unit) -> Result<Vec<u8>, StageError> {
+async fn bought<E: Effect>(ctx: &Context, unit: &E::Unit, digest: Digest) -> Result<Arc<[u8]>, StageError> {
     ctx.check()?;
-    ctx.shared().budget.reserve(E::price(ctx, unit))?;
-    let reply = E::call(ctx, unit).await?;
-    serde_json::to_vec(&reply).map_err(StageError::failed)
+    let price = E::price(ctx, unit);
+    let (run, stage) = tokio::select! {
+        holds = hold(ctx, price) => holds?,
+        () = ctx.cancellation().cancelled() => return Err(StageError::Cancelled),
+    };
+    let Bought { reply, receipt } = E::call(ctx, unit).await?;
+    let cost = receipt.as_ref().and_then(|receipt| receipt.cost);
+    run.pay(cost.unwrap_or(0));
+    stage.pay(cost.unwrap_or(0));
+    if receipt.is_some() && cost.is_none() {
+        ctx.count_unpriced();
+    }
+    let bytes = serde_json::to_vec(&reply).map_err(StageError::failed)?;
+    let receipt = receipt.map(|receipt| ctx.receipt(&receipt, digest)).transpose()?;
+    ctx.store().cache().keep(digest, bytes.clone(), receipt).await?;
+    Ok(bytes.into())
+}
+
+/// The worst case held in the run's budget and then in the stage's, always in this order.
+async fn hold(ctx: &Context, price: Price) -> Result<(Hold<'_>, Hold<'_>), StageError> {
+    let run = ctx.shared().budget.hold(price, ctx.budget().is_limited()).await?;
+    let stage = ctx.budget().hold(price, true).await?;
+    Ok((run, stage))
 }

@@ -11,10 +11,12 @@ use std::{
 
 use crate::{
     artifact::Type,
+    budget::Limit,
     diagnostic::Mistake,
     file::{File, Folders},
     manifest::Manifest,
     registry::{Kind, Registry, Settled},
+    section::Sections,
     source::Path,
     stage::Port,
 };
@@ -26,6 +28,8 @@ pub(crate) struct Pipeline {
     pub(crate) stages: Vec<ResolvedStage>,
     /// Positions in `stages`, producers first.
     pub(crate) order: Vec<usize>,
+    /// The blocks beside the stages.
+    pub(crate) sections: Sections,
 }
 
 /// A stage with its kind, its params and its wires.
@@ -34,6 +38,8 @@ pub(crate) struct ResolvedStage {
     pub(crate) kind: Arc<dyn Kind>,
     pub(crate) settled: Settled,
     pub(crate) wires: BTreeMap<String, Wire>,
+    /// What its calls may cost.
+    pub(crate) budget: Limit,
 }
 
 /// What a port is wired to.
@@ -109,10 +115,16 @@ pub(crate) fn resolve(manifest: Manifest, registry: &Registry) -> Result<Pipelin
         .zip(settled.into_iter().flatten())
         .zip(wires)
         .filter_map(|((declaration, found), wires)| {
-            Some(ResolvedStage { name: declaration.name.clone(), kind: found.kind, settled: found.settled?, wires })
+            Some(ResolvedStage {
+                name: declaration.name.clone(),
+                kind: found.kind,
+                settled: found.settled?,
+                wires,
+                budget: declaration.budget,
+            })
         })
         .collect();
-    Ok(Pipeline { manifest, stages, order })
+    Ok(Pipeline { manifest, stages, order, sections })
 }
 
 /// A stage whose kind is known; its params may be wrong.

@@ -57,6 +57,10 @@ impl EachRow for Stage {
         BTreeMap::from([("analyse/rules".to_owned(), rules::VERSION)])
     }
 
+    fn name(question: &Question) -> String {
+        format!("question `{}`", question.id)
+    }
+
     fn open(_: &Context, _: &Params, inputs: Inputs) -> Result<(Self, Dataset<Question>), StageError> {
         Ok((Self, inputs.questions))
     }

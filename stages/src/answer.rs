@@ -68,6 +68,10 @@ impl EachRow for Stage {
         kinds.map(|kind| (format!("provider/{}", kind.name), kind.version)).collect()
     }
 
+    fn name(question: &Question) -> String {
+        format!("question `{}`", question.id)
+    }
+
     fn open(ctx: &Context, params: &Params, inputs: Inputs) -> Result<(Self, Dataset<Question>), StageError> {
         let open = |(role, asked): (&String, &String)| {
             let unknown = || StageError::failed(format!("there is no provider for `{asked}`"));

@@ -1,6 +1,6 @@
 //! A request to a model → its reply: the one effect that `answer`, `judge` and `analyse` share, and so its kept replies.
 
-use engine::{Context, Effect, Price, StageError};
+use engine::{Bought, Context, Effect, Price, StageError};
 use serde::{Deserialize, Serialize};
 
 use crate::rows::{Outcome, Usage};
@@ -42,7 +42,7 @@ impl Effect for Completion {
         Price::Unknown
     }
 
-    async fn call(_: &Context, request: &Request) -> Result<Reply, StageError> {
+    async fn call(_: &Context, request: &Request) -> Result<Bought<Reply>, StageError> {
         Err(StageError::failed(format!(
             "provider `{}` makes no calls, and `{}` has no known answer",
             request.provider, request.model

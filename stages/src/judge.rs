@@ -86,6 +86,10 @@ impl EachRow for Stage {
         find(params).map(|kind| (format!("judge/{}", kind.name), kind.version)).into_iter().collect()
     }
 
+    fn name(answer: &Answer) -> String {
+        format!("question `{}`, answer of `{}`", answer.id, answer.model)
+    }
+
     fn open(ctx: &Context, params: &Params, inputs: Inputs) -> Result<(Self, Dataset<Answer>), StageError> {
         let kind = find(params).ok_or_else(|| StageError::failed(format!("there is no judge `{}`", params.judge)))?;
         let settings = judges::Settings { file: params.file.as_ref(), tolerance: params.tolerance, idk: &params.idk };

@@ -66,11 +66,13 @@ impl Cache {
         }
     }
 
-    /// Stores the reply to a unit and ends the claim on it. When it returns, the reply survives whatever happens to the process.
-    pub async fn keep(&self, unit: Digest, reply: Vec<u8>) -> Result<(), CacheError> {
+    /// Stores the reply to a unit, with the receipt for it where it was paid for, and ends the claim on it. When it returns, both
+    /// survive whatever happens to the process.
+    pub async fn keep(&self, unit: Digest, reply: Vec<u8>, receipt: Option<Vec<u8>>) -> Result<(), CacheError> {
         if !self.mode.writes() {
             return Ok(());
         }
+        let receipt = receipt.map(|receipt| self.receipt_entry(&receipt)).transpose()?;
         let entry = if value::may_be_large(&reply) {
             // It may be written to a file, which takes too long for a thread that others wait for.
             let blobs = Arc::clone(&self.store.blobs);
@@ -79,7 +81,7 @@ impl Cache {
         } else {
             value::encode(Table::Replies, &unit, &reply, now(), &self.store.blobs)?
         };
-        self.store.writer.keep(unit, entry).await
+        self.store.writer.keep(unit, entry, receipt).await
     }
 
     /// Gives units back that were claimed and have no reply: their call failed.

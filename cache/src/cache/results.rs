@@ -132,14 +132,19 @@ impl Cache {
         Ok(true)
     }
 
-    fn get<T: DeserializeOwned>(&self, table: Table, key: &Digest) -> Result<Option<T>, CacheError> {
+    pub(super) fn get<T: DeserializeOwned>(&self, table: Table, key: &Digest) -> Result<Option<T>, CacheError> {
         let Some(entry) = self.store.memo.get(table, key)? else {
             return Ok(None);
         };
         parse(&self.store, table, key, &entry)
     }
 
-    fn entry(&self, table: Table, key: Digest, content: &impl Serialize) -> Result<(Table, Digest, Vec<u8>), CacheError> {
+    pub(super) fn entry(
+        &self,
+        table: Table,
+        key: Digest,
+        content: &impl Serialize,
+    ) -> Result<(Table, Digest, Vec<u8>), CacheError> {
         let json = serde_json::to_vec(content).map_err(|error| CacheError::Value { reason: error.to_string() })?;
         Ok((table, key, value::encode(table, &key, &json, now(), &self.store.blobs)?))
     }

@@ -17,11 +17,24 @@ pub(crate) enum Table {
     Replies,
     /// Unit → the process that is getting its reply.
     Claims,
+    /// Digest of a receipt → the receipt: what was paid, to whom, when.
+    Receipts,
+    /// Digest of a name → the name and what was first written under it.
+    Pins,
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Results, Self::Preimages, Self::Uses, Self::History, Self::Partials, Self::Replies, Self::Claims];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Results,
+        Self::Preimages,
+        Self::Uses,
+        Self::History,
+        Self::Partials,
+        Self::Replies,
+        Self::Claims,
+        Self::Receipts,
+        Self::Pins,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -32,6 +45,8 @@ impl Table {
             Self::Partials => "partials",
             Self::Replies => "replies",
             Self::Claims => "claims",
+            Self::Receipts => "receipts",
+            Self::Pins => "pins",
         }
     }
 }

@@ -25,8 +25,8 @@ pub(crate) struct Writer {
 enum Work {
     /// Units to get a reply for.
     Claim(Vec<Digest>),
-    /// A unit and its reply's entry.
-    Keep(Digest, Vec<u8>),
+    /// A unit and its reply's entry, and the name and entry of the receipt for it.
+    Keep(Digest, Vec<u8>, Option<(Digest, Vec<u8>)>),
     /// Units given back.
     Release(Vec<Digest>),
 }
@@ -53,8 +53,8 @@ impl Writer {
         self.send(Work::Claim(units)).await.map_err(|_| CacheError::Closed)?
     }
 
-    pub(crate) async fn keep(&self, unit: Digest, entry: Vec<u8>) -> Result<(), CacheError> {
-        self.send(Work::Keep(unit, entry)).await.map_err(|_| CacheError::Closed)?.map(|_| ())
+    pub(crate) async fn keep(&self, unit: Digest, entry: Vec<u8>, receipt: Option<(Digest, Vec<u8>)>) -> Result<(), CacheError> {
+        self.send(Work::Keep(unit, entry, receipt)).await.map_err(|_| CacheError::Closed)?.map(|_| ())
     }
 
     /// Queues at once; what it returns need not be awaited.
@@ -126,8 +126,11 @@ fn commit(memo: &Memo, blobs: &Arc<Blobs>, batch: &[Job]) -> Result<Vec<Vec<Clai
                         answer.push(claims::claim(opened, &mut txn, blobs, &mut alive, unit)?);
                     }
                 }
-                Work::Keep(unit, entry) => {
+                Work::Keep(unit, entry, receipt) => {
                     opened.put(&mut txn, Table::Replies, unit, entry)?;
+                    if let Some((name, receipt)) = receipt {
+                        opened.put(&mut txn, Table::Receipts, name, receipt)?;
+                    }
                     opened.delete(&mut txn, Table::Claims, unit)?;
                 }
                 Work::Release(units) => {
@@ -149,7 +152,7 @@ fn note(held: &mut BTreeSet<Digest>, work: &Work, answer: &[Claim]) {
         Work::Claim(units) => {
             held.extend(units.iter().zip(answer).filter(|(_, claim)| **claim == Claim::Ours).map(|(unit, _)| *unit));
         }
-        Work::Keep(unit, _) => {
+        Work::Keep(unit, ..) => {
             held.remove(unit);
         }
         Work::Release(units) => units.iter().for_each(|unit| {

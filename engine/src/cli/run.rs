@@ -70,6 +70,8 @@ impl Run {
             replies: Replies::default(),
             budget: Budget::new(self.budget.unwrap_or(Limit::Unset)),
             cancellation: CancellationToken::new(),
+            sections: pipeline.sections.clone(),
+            run: record.name.clone(),
         });
         shared.events.send(&Event::RunStarted {
             run: record.name.clone(),
@@ -89,6 +91,7 @@ impl Run {
             cached: outcome.cached,
             failed: outcome.failures.len(),
             calls: outcome.calls,
+            spent: outcome.spent,
             seconds: started.elapsed().as_secs_f64(),
             saved_seconds: outcome.saved_seconds,
         });

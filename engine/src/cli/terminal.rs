@@ -100,12 +100,13 @@ impl Subscriber for Terminal {
             Event::StageCached { stage, rows, .. } => self.line("Cached", &format!("{stage:12} {}", rows_of(*rows))),
             Event::StageStarted { stage, .. } => self.start(stage),
             Event::Progress { stage, done, total, note } => self.progress(stage, *done, *total, note),
-            Event::StageFinished { stage, rows, seconds, calls, reused, unchanged, .. } => {
+            Event::StageFinished { stage, rows, seconds, calls, reused, spent, unchanged, .. } => {
                 self.stop(stage);
                 let mut facts = vec![format!("in {}", duration(*seconds))];
                 if calls + reused > 0 {
                     facts.push(format!("{}, {reused} reused", counted(*calls, "call")));
                 }
+                facts.extend(Some(spent.to_string()).filter(|spent| !spent.is_empty()));
                 if *unchanged {
                     facts.push("came out the same".to_owned());
                 }
@@ -128,7 +129,7 @@ impl Subscriber for Terminal {
                 let of = stage.as_ref().map_or_else(String::new, |stage| format!("{stage}: "));
                 self.write(&format!("{verb} {of}{message}"));
             }
-            Event::RunFinished { run, manifest, ran, cached, failed, calls, seconds, saved_seconds, .. } => {
+            Event::RunFinished { run, manifest, ran, cached, failed, calls, spent, seconds, saved_seconds, .. } => {
                 // With several failures the first lines are far up by now.
                 if self.failures.len() > 1 {
                     self.write("\nfailures:");
@@ -141,6 +142,7 @@ impl Subscriber for Terminal {
                     facts.push(format!("{failed} failed"));
                 }
                 facts.push(counted(*calls, "call"));
+                facts.extend(Some(spent.to_string()).filter(|spent| !spent.is_empty()));
                 let verb = if *failed > 0 { "Ended" } else { "Finished" };
                 self.line(
                     verb,

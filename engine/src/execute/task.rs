@@ -9,7 +9,7 @@ use std::{
 
 use cache::{Key, Output, Preimage, StageLock, StageResult};
 
-use crate::{context::Context, error::StageError, resolve::Pipeline};
+use crate::{budget::Spent, context::Context, error::StageError, resolve::Pipeline};
 
 /// A stage on its way.
 pub(super) struct Task {
@@ -28,6 +28,7 @@ pub(super) enum End {
     Ran {
         result: StageResult,
         reused: u64,
+        spent: Spent,
         unchanged: bool,
     },
     /// Another process had it by the time it was this one's turn.
@@ -110,7 +111,7 @@ impl Task {
         };
         cache.record(&self.preimage, &result, manifest, &stage.name)?;
         let unchanged = before.is_some_and(|before| before.outputs == result.outputs);
-        Ok(End::Ran { result, reused, unchanged })
+        Ok(End::Ran { result, reused, spent: self.context.spent(), unchanged })
     }
 }
 

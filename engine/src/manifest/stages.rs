@@ -7,10 +7,11 @@ use serde_yaml::{Mapping, Value};
 use super::Declaration;
 use super::places::Places;
 use super::shape::wrong_type;
+use crate::budget::Limit;
 use crate::diagnostic::{Mistake, did_you_mean, suggest};
 use crate::source::Path;
 
-const FIELDS: [&str; 3] = ["uses", "in", "with"];
+const FIELDS: [&str; 4] = ["uses", "in", "with", "budget"];
 
 /// Reads the stages in order of the file.
 pub(super) fn read(data: &Value, places: &Places, mistakes: &mut Vec<Mistake>) -> Vec<Declaration> {
@@ -61,8 +62,9 @@ fn declaration(name: &str, stage: &Value, path: &Path, places: &Places, mistakes
     for field in entries.keys().filter_map(Value::as_str).filter(|field| !FIELDS.contains(field)) {
         let mistake = places.mistake_at_key(&path.key(field), "unknown-field", format!("a stage has no field `{field}`"));
         let help = did_you_mean(field, FIELDS);
-        mistakes
-            .push(mistake.help("a stage has `uses`, `in` and `with`; the settings of its kind go under `with`").help_if(help));
+        mistakes.push(
+            mistake.help("a stage has `uses`, `in`, `with` and `budget`; the settings of its kind go under `with`").help_if(help),
+        );
     }
     // A misspelt `uses` is one mistake, not two.
     let misspelt =
@@ -78,7 +80,24 @@ fn declaration(name: &str, stage: &Value, path: &Path, places: &Places, mistakes
             return None;
         }
     };
-    Some(Declaration { name: name.to_owned(), uses: uses?, inputs, with })
+    let budget = budget(entries, &path.key("budget"), places, mistakes);
+    Some(Declaration { name: name.to_owned(), uses: uses?, inputs, with, budget })
+}
+
+fn budget(entries: &Mapping, path: &Path, places: &Places, mistakes: &mut Vec<Mistake>) -> Limit {
+    let text = match entries.get("budget") {
+        None | Some(Value::Null) => return Limit::Unlimited,
+        Some(Value::Number(number)) => number.to_string(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => {
+            mistakes.push(wrong_type(places, path, "budget", "an amount of dollars", other).help("write `budget: 2.50`"));
+            return Limit::Unlimited;
+        }
+    };
+    text.parse().unwrap_or_else(|message: String| {
+        mistakes.push(places.mistake_at_value(path, "wrong-value", message));
+        Limit::Unlimited
+    })
 }
 
 fn uses(

@@ -75,13 +75,49 @@ fn a_budget_is_hard_and_loses_nothing() {
     let place = Place::new();
     place.write_words(50);
     let stopped = place.call(&["run", "words.yaml", "--budget", "0.02"]).with(5);
-    assert!(stopped.err.contains("$0.0200"), "{}", stopped.err);
+    assert!(stopped.err.contains("$0.02 of $0.02"), "{}", stopped.err);
     let first = place.calls();
     assert_eq!(first.len(), 20);
     place.run(&["--budget", "0.03"]);
     let rest = place.calls();
     assert_eq!(rest.len(), 30);
     assert!(rest.iter().all(|call| !first.contains(call)));
+}
+
+#[test]
+fn a_call_that_may_not_fit_waits_for_those_that_cost_less_than_they_might() {
+    let place = Place::new();
+    place.write_words(50);
+    place.change("[loud]", "[whisper]");
+    // Fifty whispers cost half a cent; a single one is held as a tenth of a cent.
+    let ran = place.call(&["run", "words.yaml", "--budget", "0.006"]).with(0);
+    assert_eq!(place.calls().len(), 50);
+    assert!(ran.err.contains("50 calls, 0 reused, $0.005"), "{}", ran.err);
+    let events = place.call(&["run", "words.yaml", "--force", "shouts", "--budget", "0", "--format", "json"]).with(0).out;
+    assert!(events.contains(r#""spent":{"nano_dollars":0,"unpriced":0}"#), "{events}");
+}
+
+#[test]
+fn a_stage_has_a_budget_of_its_own() {
+    let place = Place::new();
+    place.write_words(50);
+    place.change("uses: shout", "uses: shout, budget: 0.004");
+    let stopped = place.call(&["run", "words.yaml", "--budget", "none"]).with(5);
+    assert!(stopped.err.contains("$0.004 of $0.004"), "{}", stopped.err);
+    assert_eq!(place.calls().len(), 4);
+    place.change("uses: shout", "uses: shout, budget: 0.046");
+    place.call(&["run", "words.yaml"]).with(0);
+    assert_eq!(place.calls().len(), 46);
+    place.change("uses: shout", "uses: shout, budget: much");
+    assert!(place.call(&["check", "words.yaml"]).with(2).err.contains("`much` is no amount of dollars"));
+}
+
+#[test]
+fn a_failure_names_its_row() {
+    let place = Place::new();
+    place.write("words.txt", "one\nbusy\n");
+    let failed = place.call(&["run", "words.yaml", "--budget", "1"]).with(4);
+    assert!(failed.err.contains("line 2: the line is busy"), "{}", failed.err);
 }
 
 #[test]

@@ -1,0 +1,30 @@
+//! What is pinned stays, and a reply's receipt is kept with it.
+
+use cache::{Cache, Digest, Mode};
+
+#[tokio::test]
+async fn the_first_value_under_a_name_stays_until_it_is_taken_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::open(folder.path(), Mode::ReadWrite).unwrap();
+    assert_eq!(cache.pinned("model").unwrap(), None);
+    assert_eq!(cache.pin("model", "first").unwrap(), "first");
+    assert_eq!(cache.pin("model", "second").unwrap(), "first");
+    assert_eq!(cache.pin("other", "second").unwrap(), "second");
+    assert!(cache.unpin("model").unwrap());
+    assert!(!cache.unpin("model").unwrap());
+    assert_eq!(cache.pin("model", "second").unwrap(), "second");
+}
+
+#[tokio::test]
+async fn a_receipt_is_kept_with_its_reply() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::open(folder.path(), Mode::ReadWrite).unwrap();
+    cache.keep(Digest::of(b"unit"), b"reply".to_vec(), Some(b"one".to_vec())).await.unwrap();
+    cache.keep(Digest::of(b"unit"), b"again".to_vec(), Some(b"two".to_vec())).await.unwrap();
+    cache.keep(Digest::of(b"free"), b"reply".to_vec(), None).await.unwrap();
+    let receipts = cache.receipts().unwrap();
+    let mut texts: Vec<_> = receipts.iter().map(|kept| kept.receipt.as_slice()).collect();
+    texts.sort_unstable();
+    assert_eq!(texts, [b"one", b"two"], "a reply that was bought twice has two receipts");
+    assert!(receipts.iter().all(|kept| kept.time > 1_700_000_000));
+}
