@@ -20,6 +20,7 @@ use crate::{
     artifact::Store,
     budget::{Budget, Limit, Spent},
     each::Receipt,
+    environment::Environment,
     error::StageError,
     event::{Event, Events},
     replies::Replies,
@@ -49,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) cancellation: CancellationToken,
     /// The manifest's blocks beside the stages.
     pub(crate) sections: Sections,
+    /// Variables that hold keys.
+    pub(crate) environment: Environment,
     /// The run's name.
     pub(crate) run: String,
 }
@@ -112,9 +115,19 @@ impl Context {
         self.0.shared.sections.get()
     }
 
+    /// Returns an environment variable, or what `.env` beside the manifest says of it.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        self.0.shared.environment.get(name)
+    }
+
     /// Returns what was first written under a name, in this run or an earlier one: `value`, where nothing was.
     pub fn pin(&self, name: &str, value: &str) -> Result<String, StageError> {
         Ok(self.store().cache().pin(name, value)?)
+    }
+
+    /// Returns what is written under a name by [`Context::pin`].
+    pub fn pinned(&self, name: &str) -> Result<Option<String>, StageError> {
+        Ok(self.store().cache().pinned(name)?)
     }
 
     /// Says how much there is to do.

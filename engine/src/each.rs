@@ -14,6 +14,7 @@ use crate::{
     budget::Price,
     context::Context,
     error::StageError,
+    forecast::{self, Forecast},
     replies,
     section::Sections,
     stage::{ParamMistake, Ports, Stage},
@@ -99,6 +100,12 @@ pub trait EachRow: Sized + Send + Sync + 'static {
         BTreeMap::new()
     }
 
+    /// See [`Stage::ready`].
+    fn ready(ctx: &Context, params: &Self::Params) -> Result<(), StageError> {
+        let _ = (ctx, params);
+        Ok(())
+    }
+
     /// How messages name a row: ``question `7` ``.
     fn name(row: &Self::In) -> String;
 
@@ -140,6 +147,14 @@ impl<S: EachRow> Stage for Each<S> {
         let mut parts = S::parts(params);
         parts.insert(S::Effect::NAME.to_owned(), S::Effect::VERSION);
         parts
+    }
+
+    fn ready(ctx: &Context, params: &S::Params) -> Result<(), StageError> {
+        S::ready(ctx, params)
+    }
+
+    fn forecast(ctx: &Context, params: &S::Params, inputs: S::Inputs) -> Result<Forecast, StageError> {
+        forecast::each::<S>(ctx, params, inputs)
     }
 
     async fn run(ctx: &Context, params: &S::Params, inputs: S::Inputs) -> Result<S::Outputs, StageError> {

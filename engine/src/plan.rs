@@ -1,13 +1,18 @@
 //! Pipeline → plan: per stage a hit, a run with its reasons, or a decision that waits for what is above.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use cache::{Cache, Digest, Key, Output, Preimage, StageResult};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
+    context::{Context, Shared},
     error::StageError,
+    forecast::Forecast,
     resolve::{Pipeline, ResolvedStage, Wire},
 };
 
@@ -38,6 +43,8 @@ pub(crate) struct Plan {
 pub(crate) struct PlannedStage {
     pub(crate) stage: usize,
     pub(crate) decision: Decision,
+    /// What it would buy, where it is to run and that was asked for.
+    pub(crate) forecast: Option<Forecast>,
 }
 
 /// What is to be done for a stage.
@@ -95,10 +102,49 @@ pub(crate) fn plan(pipeline: &Pipeline, cache: &Cache, request: &Request) -> Res
         if let Decision::Hit { result, .. } = &decision {
             results.insert(stage, result.clone());
         }
-        stages.push(PlannedStage { stage, decision });
+        stages.push(PlannedStage { stage, decision, forecast: None });
     }
     stages.sort_by_key(|planned| planned.stage);
     Ok(Plan { stages })
+}
+
+/// Says of every stage that is to run what it would buy.
+///
+/// Errors: an input cannot be read; something that calls need, such as a key, is not there (only where `ready` asks for it).
+pub(crate) fn forecast(
+    plan: &mut Plan,
+    pipeline: &Pipeline,
+    shared: &Arc<Shared>,
+    request: &Request,
+    ready: bool,
+) -> Result<(), StageError> {
+    let results: BTreeMap<usize, StageResult> = plan
+        .stages
+        .iter()
+        .filter_map(|planned| match &planned.decision {
+            Decision::Hit { result, .. } => Some((planned.stage, result.clone())),
+            _ => None,
+        })
+        .collect();
+    for planned in &mut plan.stages {
+        let stage = &pipeline.stages[planned.stage];
+        let rebuy = request.rebought.contains(&planned.stage);
+        let context = || Context::new(Arc::clone(shared), &stage.name, rebuy, stage.budget);
+        let mut buys = true;
+        if let Decision::Run { .. } = planned.decision {
+            for file in stage.files() {
+                file.keep(&shared.store)?;
+            }
+            let inputs = inputs(stage, |producer| results.get(&producer))?;
+            let forecast = stage.kind.forecast(&context()?, &stage.settled, inputs)?;
+            buys = forecast.calls > 0;
+            planned.forecast = Some(forecast);
+        }
+        if ready && buys && !matches!(planned.decision, Decision::Hit { .. }) {
+            stage.kind.ready(&context()?, &stage.settled).map_err(|error| error.at(&format!("`{}`", stage.name)))?;
+        }
+    }
+    Ok(())
 }
 
 /// What flows into a stage whose producers are all known.

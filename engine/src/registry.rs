@@ -10,6 +10,7 @@ use crate::{
     context::{Context, Services},
     error::StageError,
     file::{self, Folders},
+    forecast::Forecast,
     schema,
     section::{Section, SectionKind, Sections},
     stage::{ParamMistake, Port, Ports as _, Stage},
@@ -34,6 +35,8 @@ pub(crate) trait Kind: Send + Sync {
         sections: &Sections,
         wired: &[String],
     ) -> Result<Settled, SettleError>;
+    fn ready(&self, ctx: &Context, settled: &Settled) -> Result<(), StageError>;
+    fn forecast(&self, ctx: &Context, settled: &Settled, inputs: BTreeMap<String, Output>) -> Result<Forecast, StageError>;
     fn run<'a>(&'a self, ctx: &'a Context, settled: &'a Settled, inputs: BTreeMap<String, Output>) -> RunFuture<'a>;
 }
 
@@ -46,6 +49,12 @@ pub(crate) struct Settled {
     pub(crate) inputs: Vec<Port>,
     pub(crate) outputs: Vec<Port>,
     typed: Arc<dyn Any + Send + Sync>,
+}
+
+impl Settled {
+    fn typed<P: 'static>(&self) -> &P {
+        self.typed.downcast_ref().expect("params are settled by the kind that runs them")
+    }
 }
 
 /// Why params could not be settled.
@@ -108,9 +117,17 @@ impl<S: Stage> Kind for Erased<S> {
         })
     }
 
+    fn ready(&self, ctx: &Context, settled: &Settled) -> Result<(), StageError> {
+        S::ready(ctx, settled.typed::<S::Params>())
+    }
+
+    fn forecast(&self, ctx: &Context, settled: &Settled, inputs: BTreeMap<String, Output>) -> Result<Forecast, StageError> {
+        S::forecast(ctx, settled.typed::<S::Params>(), S::Inputs::open(ctx.store(), inputs)?)
+    }
+
     fn run<'a>(&'a self, ctx: &'a Context, settled: &'a Settled, inputs: BTreeMap<String, Output>) -> RunFuture<'a> {
         Box::pin(async move {
-            let params = settled.typed.downcast_ref::<S::Params>().expect("params are settled by the kind that runs them");
+            let params = settled.typed::<S::Params>();
             let inputs = S::Inputs::open(ctx.store(), inputs)?;
             Ok(S::run(ctx, params, inputs).await?.seal())
         })

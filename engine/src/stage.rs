@@ -10,6 +10,7 @@ use crate::{
     artifact::{Anything, Artifact, Store, Type},
     context::Context,
     error::StageError,
+    forecast::Forecast,
     section::Sections,
 };
 
@@ -44,6 +45,19 @@ pub trait Stage: Send + Sync + 'static {
     fn ports(params: &Self::Params, wired: &[String]) -> (Vec<Port>, Vec<Port>) {
         let _ = (params, wired);
         (Self::Inputs::declared(), Self::Outputs::declared())
+    }
+
+    /// Says what calls need and is not there, such as a key, before anything runs.
+    fn ready(ctx: &Context, params: &Self::Params) -> Result<(), StageError> {
+        let _ = (ctx, params);
+        Ok(())
+    }
+
+    /// What the stage would buy.
+    fn forecast(ctx: &Context, params: &Self::Params, inputs: Self::Inputs) -> Result<Forecast, StageError> {
+        drop(inputs);
+        let _ = (ctx, params);
+        Ok(Forecast::default())
     }
 
     /// Does the work. May block.

@@ -1,16 +1,17 @@
 //! `uses: answer`: every named model answers every question. Questions → answers, by question and then by role.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use engine::{Ask, Context, Dataset, EachRow, ParamMistake, Sections, StageError, ports};
+use engine::{Ask, Context, Dataset, EachRow, File, ParamMistake, Sections, StageError, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    completion::{Completion, Reply},
-    providers::{self, Provider},
-    rows::{Answer, Question},
-    sections::providers::ProviderSetting,
+    completion::{Completion, Reply, Settings},
+    providers::{self, Model, Source},
+    rows::{Answer, Outcome, Question, Usage},
+    served::{OnSwap, Served},
+    template::Template,
 };
 
 /// What stands under `with:`.
@@ -19,23 +20,110 @@ use crate::{
 pub(crate) struct Params {
     /// The models as `provider/name`, by role: `{ medium: calculator/pocket, large: calculator/scientific }`.
     models: BTreeMap<String, String>,
-    /// Settings of the providers that the models name [default: the manifest's `providers`].
+    /// What of the providers' settings decides the answers; filled in by the program.
+    #[serde(default, skip_deserializing)]
+    #[schemars(skip)]
+    providers: BTreeMap<String, Source>,
+    /// How models are asked.
     #[serde(default)]
-    providers: BTreeMap<String, ProviderSetting>,
+    settings: Settings,
+    /// How the model of a role is asked, where that differs: `{ large: { max_output_tokens: 8192 } }`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    settings_of: BTreeMap<String, Settings>,
+    /// What becomes of a setting that a model does not take.
+    #[serde(default)]
+    unsupported: Unsupported,
+    /// Settings that were left out, by role; filled in by the program.
+    #[serde(default, skip_deserializing, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(skip)]
+    left_out: BTreeMap<String, Vec<String>>,
+    /// The prompt, with `{question}` and `{choices}` in it [default: the question and, if there are any, its choices].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    prompt: Option<File>,
+    /// What models are told before the question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    system: Option<String>,
+    /// Asks for the reasoning before the answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    cot: bool,
+    /// Questions that are shown with their answers before the one that is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shots: Option<Shots>,
+    /// How often an answer that is none is asked for again, by what became of it. A truncated one gets four times the tokens.
+    #[serde(default)]
+    ask_again: AskAgain,
+    /// The name that a model is served under, by role [default: the first one that was seen stays].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    served: BTreeMap<String, String>,
+    /// What happens when another model is served than the one that was first.
+    #[serde(default)]
+    on_model_swap: OnSwap,
 }
+
+#[derive(Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Unsupported {
+    /// It is left out, and that is recorded.
+    #[default]
+    Drop,
+    /// It is a mistake in the manifest.
+    Refuse,
+}
+
+/// Examples in the prompt.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Shots {
+    /// The questions of which they are taken, as rows with `question`, `gold` and `choices`.
+    from: File,
+    /// How many, from the start of the file.
+    n: usize,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct AskAgain {
+    truncated: u32,
+    empty: u32,
+    blocked: u32,
+    refused: u32,
+}
+
+impl Default for AskAgain {
+    fn default() -> Self {
+        Self { truncated: 1, empty: 1, blocked: 0, refused: 0 }
+    }
+}
+
+impl AskAgain {
+    fn times(self, outcome: Outcome) -> u32 {
+        match outcome {
+            Outcome::Truncated => self.truncated,
+            Outcome::Empty => self.empty,
+            Outcome::Blocked => self.blocked,
+            Outcome::Refused => self.refused,
+            Outcome::Ok | Outcome::ModelSwapped | Outcome::Error => 0,
+        }
+    }
+}
+
+/// By how much the cap grows when a truncated answer is asked for again.
+const LARGER_CAP: u32 = 4;
 
 ports! { pub struct Inputs { questions: Dataset<Question> } }
 ports! { pub struct Outputs { answers: Dataset<Answer> } }
 
 /// The stage, with each role's model open.
 pub(crate) struct Stage {
-    models: Vec<Model>,
+    roles: Vec<Role>,
+    template: Template,
+    ask_again: AskAgain,
 }
 
-struct Model {
-    role: String,
-    asked: String,
-    provider: Box<dyn Provider>,
+struct Role {
+    name: String,
+    model: Model,
+    served: Served,
 }
 
 impl EachRow for Stage {
@@ -50,22 +138,59 @@ impl EachRow for Stage {
     type Effect = Completion;
 
     fn settle(mut params: Params, sections: &Sections) -> Result<Params, Vec<ParamMistake>> {
+        let mut mistakes = Vec::new();
         if params.models.is_empty() {
-            return Err(vec![ParamMistake {
+            mistakes.push(ParamMistake {
                 field: vec!["models".to_owned()],
                 message: "there is no model to ask".to_owned(),
                 help: "write `models: { medium: PROVIDER/NAME, large: PROVIDER/NAME }`".to_owned(),
-            }]);
+            });
         }
-        if params.providers.is_empty() {
-            params.providers = providers::settle(&params.models, sections)?;
+        let named = params.settings_of.keys().map(|role| ("settings_of", role));
+        for (field, role) in named.chain(params.served.keys().map(|role| ("served", role))) {
+            if !params.models.contains_key(role) {
+                mistakes.push(ParamMistake {
+                    field: vec![field.to_owned(), role.clone()],
+                    message: format!("there is no model of the role `{role}`"),
+                    help: format!("the roles are {}", params.models.keys().cloned().collect::<Vec<_>>().join(", ")),
+                });
+            }
         }
-        Ok(params)
+        for (role, asked) in &params.models {
+            let (provider, source) = match providers::source(asked, sections) {
+                Ok(found) => found,
+                Err(message) => {
+                    mistakes.push(providers::mistake(&["models", role], message));
+                    continue;
+                }
+            };
+            if source.calls() {
+                let given = params.settings_of.get(role).map_or_else(|| params.settings.clone(), |own| params.settings.with(own));
+                let name = providers::split(asked).map_or("", |(_, name)| name);
+                let (settings, left_out) = providers::fit(source.kind(), name, given);
+                if !left_out.is_empty() && params.unsupported == Unsupported::Refuse {
+                    mistakes.push(ParamMistake {
+                        field: vec!["models".to_owned(), role.clone()],
+                        message: format!("`{asked}` takes no `{}`", left_out.join("`, no `")),
+                        help: "take it out of the settings, or write `unsupported: drop`".to_owned(),
+                    });
+                }
+                if !left_out.is_empty() {
+                    params.left_out.insert(role.clone(), left_out.into_iter().map(str::to_owned).collect());
+                }
+                params.settings_of.insert(role.clone(), settings);
+            }
+            params.providers.insert(provider, source);
+        }
+        if mistakes.is_empty() { Ok(params) } else { Err(mistakes) }
     }
 
     fn parts(params: &Params) -> BTreeMap<String, u32> {
-        let kinds = params.providers.values().filter_map(providers::find);
-        kinds.map(|kind| (format!("provider/{}", kind.name), kind.version)).collect()
+        params.providers.values().filter_map(Source::part).collect()
+    }
+
+    fn ready(ctx: &Context, params: &Params) -> Result<(), StageError> {
+        providers::ready(ctx, params.models.values(), &params.providers)
     }
 
     fn name(question: &Question) -> String {
@@ -73,38 +198,98 @@ impl EachRow for Stage {
     }
 
     fn open(ctx: &Context, params: &Params, inputs: Inputs) -> Result<(Self, Dataset<Question>), StageError> {
+        for (role, left_out) in &params.left_out {
+            ctx.warn(format!("`{}` takes no `{}`: left out", params.models[role], left_out.join("`, no `")));
+        }
         let open = |(role, asked): (&String, &String)| {
-            let unknown = || StageError::failed(format!("there is no provider for `{asked}`"));
-            let (provider, name) = providers::split(asked).ok_or_else(unknown)?;
-            let setting = params.providers.get(provider).ok_or_else(unknown)?;
-            let kind = providers::find(setting).ok_or_else(unknown)?;
-            Ok(Model { role: role.clone(), asked: asked.clone(), provider: (kind.open)(ctx, name, setting)? })
+            let settings = params.settings_of.get(role).unwrap_or(&params.settings);
+            let model = Model::open(ctx, asked, &params.providers, settings)?;
+            let served = Served::new(ctx, &model, params.served.get(role), params.on_model_swap);
+            Ok(Role { name: role.clone(), model, served })
         };
-        let models = params.models.iter().map(open).collect::<Result<_, StageError>>()?;
-        Ok((Self { models }, inputs.questions))
+        let roles = params.models.iter().map(open).collect::<Result<_, StageError>>()?;
+        let template = Template::read(ctx, params.prompt.as_ref(), ANSWER, &["question"])?;
+        let template = template.system(params.system.as_deref()).reasoned(params.cot);
+        let template = match &params.shots {
+            Some(shots) => template.shots(ctx, &shots.from, shots.n)?,
+            None => template,
+        };
+        Ok((Self { roles, template, ask_again: params.ask_again }, inputs.questions))
     }
 
     fn units(&self, question: &Question, replies: &[Reply]) -> Result<Vec<Ask<Completion>>, StageError> {
-        if !replies.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.models.iter().map(|model| model.provider.ask(question)).collect()
+        let state = State::of(self.roles.len(), replies, self.ask_again);
+        state.open.iter().map(|&role| self.ask(&self.roles[role], question, &state.asked[role])).collect()
     }
 
     fn rows(&self, question: Question, replies: Vec<Reply>) -> Result<Vec<Answer>, StageError> {
-        let answers = self.models.iter().zip(replies).map(|(model, reply)| Answer {
-            id: question.id.clone(),
-            model: model.role.clone(),
-            asked: model.asked.clone(),
-            text: reply.text,
-            outcome: reply.outcome,
-            served: reply.served,
-            usage: reply.usage,
-        });
-        Ok(answers.collect())
+        let state = State::of(self.roles.len(), &replies, self.ask_again);
+        let answer = |(role, asked): (&Role, Vec<&Reply>)| {
+            let mut usage = Usage::default();
+            for reply in &asked {
+                usage += reply.usage;
+            }
+            let last = asked.last().ok_or_else(|| StageError::failed(format!("`{}` was not asked", role.name)))?;
+            let swapped = role.served.is_swapped(last)?;
+            Ok(Answer {
+                id: question.id.clone(),
+                model: role.name.clone(),
+                asked: role.model.asked.clone(),
+                text: last.text.clone(),
+                outcome: if swapped { Outcome::ModelSwapped } else { last.outcome },
+                served: last.served.clone(),
+                usage,
+            })
+        };
+        self.roles.iter().zip(state.asked).map(answer).collect()
     }
 
     fn outputs(answers: Dataset<Answer>) -> Outputs {
         Outputs { answers }
     }
 }
+
+impl Stage {
+    fn ask(&self, role: &Role, question: &Question, before: &[&Reply]) -> Result<Ask<Completion>, StageError> {
+        let truncated = before.iter().filter(|reply| reply.outcome == Outcome::Truncated).count() as u32;
+        let sample = before.len() as u32 - truncated;
+        let ask = role.model.ask(question, || self.template.conversation(question), sample)?;
+        Ok(match ask {
+            Ask::Call(mut request) => {
+                let cap = &mut request.settings.max_output_tokens;
+                *cap = cap.map(|cap| cap.saturating_mul(LARGER_CAP.saturating_pow(truncated)));
+                Ask::Call(request)
+            }
+            known @ Ask::Known(_) => known,
+        })
+    }
+}
+
+/// Which replies are whose, told from their order: round by round, in each the roles that were still open.
+struct State<'a> {
+    asked: Vec<Vec<&'a Reply>>,
+    open: BTreeSet<usize>,
+}
+
+impl<'a> State<'a> {
+    fn of(roles: usize, replies: &'a [Reply], ask_again: AskAgain) -> Self {
+        let mut state = State { asked: vec![Vec::new(); roles], open: (0..roles).collect() };
+        let mut replies = replies.iter();
+        while !state.open.is_empty() {
+            let mut next = BTreeSet::new();
+            for &role in &state.open {
+                let Some(reply) = replies.next() else { return state };
+                let alike = state.asked[role].iter().filter(|before| before.outcome == reply.outcome).count() as u32;
+                if alike < ask_again.times(reply.outcome) {
+                    next.insert(role);
+                }
+                state.asked[role].push(reply);
+            }
+            state.open = next;
+        }
+        state
+    }
+}
+
+/// The prompt where none is given.
+const ANSWER: &str = include_str!("../prompts/answer@1.txt");

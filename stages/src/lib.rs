@@ -24,6 +24,7 @@ pub mod baselines;
 mod benchmark;
 mod benchmarks;
 mod by_id;
+mod calls;
 mod command;
 mod completion;
 mod dpo;
@@ -43,13 +44,16 @@ mod router;
 pub mod rows;
 mod rules;
 pub mod score;
+mod secret;
 mod sections;
+mod served;
 mod sft;
+mod template;
 pub mod tokenizer;
 pub mod train;
 mod training;
 
-use engine::{Each, Registry, Template};
+use engine::{Each, Registry, Services, Template};
 
 /// All that the program can run.
 pub fn registry() -> Registry {
@@ -63,7 +67,8 @@ pub fn registry() -> Registry {
         .kind::<sft::Stage>()
         .kind::<dpo::Stage>()
         .kind::<evaluate::Stage>()
-        .kind::<command::Stage>();
+        .kind::<command::Stage>()
+        .services(Services::default().with(calls::Accounts::default()));
     TEMPLATES.into_iter().fold(sections::register(rows::register(registry)), Registry::template)
 }
 

@@ -64,6 +64,11 @@ pub enum Outcome {
     Error,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn nothing(number: &u64) -> bool {
+    *number == 0
+}
+
 /// Tokens that a call used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {
@@ -79,9 +84,23 @@ pub struct Usage {
     /// Tokens of the prompt that the provider had cached.
     #[serde(default)]
     pub cached: u64,
+    /// Tokens of the prompt that the provider put into its cache, where that has a price of its own.
+    #[serde(default, skip_serializing_if = "nothing")]
+    pub cache_write: u64,
     /// Whether these are estimates.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub estimated: bool,
+}
+
+impl std::ops::AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        self.input += other.input;
+        self.output += other.output;
+        self.thinking += other.thinking;
+        self.cached += other.cached;
+        self.cache_write += other.cache_write;
+        self.estimated |= other.estimated;
+    }
 }
 
 /// One model's answer to one question.

@@ -24,12 +24,19 @@ use std::{
 
 use ::cache::{Cache, Mode};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tokio_util::sync::CancellationToken;
 
 use self::exit::{Exit, Failure};
 use crate::{
+    artifact::Store,
+    budget::{Budget, Limit},
+    context::Shared,
     diagnostic::{self, Mistake},
+    environment::Environment,
+    event::{Events, Subscriber},
     manifest::{self, Set},
     registry::Registry,
+    replies::Replies,
     resolve::{Pipeline, resolve},
     source::Source,
 };
@@ -196,6 +203,30 @@ impl Common {
             )),
         }
     }
+}
+
+/// What all stages of a run share.
+fn shared(
+    registry: &Registry,
+    pipeline: &Pipeline,
+    cache: Arc<Cache>,
+    subscribers: Vec<Box<dyn Subscriber>>,
+    limit: Limit,
+    run: String,
+) -> Result<Arc<Shared>, Failure> {
+    let environment = Environment::beside(&pipeline.manifest.folder)
+        .map_err(|message| Failure::new(Exit::Usage, message).help("write NAME=value, one a line"))?;
+    Ok(Arc::new(Shared {
+        store: Store::new(cache),
+        events: Events::new(subscribers),
+        services: registry.shared_services(),
+        replies: Replies::default(),
+        budget: Budget::new(limit),
+        cancellation: CancellationToken::new(),
+        sections: pipeline.sections.clone(),
+        environment,
+        run,
+    }))
 }
 
 fn nearest_cache() -> Result<PathBuf, Failure> {

@@ -12,6 +12,7 @@ use super::{
     style::{counted, duration},
 };
 use crate::{
+    budget::Limit,
     plan::{self, Decision, Reason},
     registry::Registry,
     resolve::Pipeline,
@@ -33,7 +34,10 @@ impl Plan {
     pub(super) fn run(&self, common: &Common, registry: &Registry) -> Result<Exit, Failure> {
         let pipeline = common.pipeline(&self.manifest, registry)?;
         let cache = common.open_cache()?;
-        let plan = plan::plan(&pipeline, &cache, &self.selection.request(&pipeline)?)?;
+        let request = self.selection.request(&pipeline)?;
+        let mut plan = plan::plan(&pipeline, &cache, &request)?;
+        let shared = super::shared(registry, &pipeline, cache, Vec::new(), Limit::Unset, String::new())?;
+        plan::forecast(&mut plan, &pipeline, &shared, &request, false)?;
         match common.format {
             Format::Json => data(&format!("{:#}\n", document(&pipeline, &plan)))?,
             Format::Text => data(&text(&pipeline, &plan))?,
@@ -78,6 +82,8 @@ pub(super) fn text(pipeline: &Pipeline, plan: &plan::Plan) -> String {
                 ("?", format!("decided when {} {verb} known", on.join(", ")), Vec::new())
             }
         };
+        let mut details = details;
+        details.extend(planned.forecast.map(|forecast| forecast.to_string()).filter(|text| !text.is_empty()));
         text += &format!("  {symbol} {:name_width$}   {:kind_width$}   {words}\n", stage.name, stage.kind.name());
         for detail in details {
             text += &format!("    {:name_width$}     {detail}\n", "");
@@ -103,6 +109,9 @@ pub(super) fn document(pipeline: &Pipeline, plan: &plan::Plan) -> Value {
             };
             entry["stage"] = json!(stage.name);
             entry["kind"] = json!(stage.kind.name());
+            if let Some(forecast) = planned.forecast {
+                entry["forecast"] = json!(forecast);
+            }
             entry
         })
         .collect();

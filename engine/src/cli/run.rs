@@ -14,14 +14,12 @@ use super::{
     terminal::Terminal,
 };
 use crate::{
-    artifact::Store,
-    budget::{Budget, Limit},
+    budget::Limit,
     context::Shared,
-    event::{Event, Events, Subscriber},
+    event::{Event, Subscriber},
     execute::{self, Outcome, execute},
     record::{JsonLines, Record},
     registry::Registry,
-    replies::Replies,
     resolve::Pipeline,
 };
 
@@ -46,12 +44,15 @@ impl Run {
         let pipeline = common.pipeline(&self.manifest, registry)?;
         let cache = common.open_cache()?;
         let request = self.selection.request(&pipeline)?;
-        let planned = crate::plan::plan(&pipeline, &cache, &request)?;
+        let mut planned = crate::plan::plan(&pipeline, &cache, &request)?;
         if self.frozen && !planned.is_fresh() {
             talk(&plan::text(&pipeline, &planned));
             return Err(Failure::new(Exit::Stale, "something would run, and `--frozen` forbids it")
                 .help("run without `--frozen`, and keep the cache"));
         }
+        let limit = self.budget.unwrap_or(Limit::Unset);
+        let forecaster = super::shared(registry, &pipeline, Arc::clone(&cache), Vec::new(), limit, String::new())?;
+        crate::plan::forecast(&mut planned, &pipeline, &forecaster, &request, true)?;
         let document = plan::document(&pipeline, &planned);
         let sets: Vec<_> = self.manifest.sets.iter().map(ToString::to_string).collect();
         let unwritten =
@@ -63,16 +64,7 @@ impl Run {
             Format::Text if common.quiet => {}
             Format::Text => subscribers.push(Box::new(Terminal::new(common.color()))),
         }
-        let shared = Arc::new(Shared {
-            store: Store::new(cache),
-            events: Events::new(subscribers),
-            services: registry.shared_services(),
-            replies: Replies::default(),
-            budget: Budget::new(self.budget.unwrap_or(Limit::Unset)),
-            cancellation: CancellationToken::new(),
-            sections: pipeline.sections.clone(),
-            run: record.name.clone(),
-        });
+        let shared = super::shared(registry, &pipeline, cache, subscribers, limit, record.name.clone())?;
         shared.events.send(&Event::RunStarted {
             run: record.name.clone(),
             manifest: pipeline.manifest.name.clone(),

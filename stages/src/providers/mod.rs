@@ -1,41 +1,118 @@
-//! A model's name and a question → a reply, or the request that brings one. One file a provider; nothing here knows an API.
+//! A model's name and a question → a reply that is known, or the request that brings one. One file a provider.
 
+mod anthropic;
 pub(crate) mod calculator;
+mod capabilities;
+mod gemini;
+mod openai;
 mod replay;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use engine::{Ask, Context, ParamMistake, Sections, StageError};
+use engine::{Ask, Context, File, ParamMistake, Sections, StageError};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
-    completion::Completion,
-    rows::Question,
+    calls::missing_variables,
+    completion::{Completion, Reply, Request, Settings},
+    rows::{Message, Question},
     sections::{ProviderSettings, providers::ProviderSetting},
 };
-
-/// One model at one provider.
-pub(crate) trait Provider: Send + Sync {
-    /// What to do for a question: a reply that is known without a call, or the call.
-    fn ask(&self, question: &Question) -> Result<Ask<Completion>, StageError>;
-}
+pub(crate) use capabilities::fit;
 
 /// A kind of provider: the word after `kind:`.
 pub(crate) struct ProviderKind {
     /// The word.
     pub name: &'static str,
-    /// Raised when it answers anything differently.
+    /// Raised when it answers, asks or reads anything differently.
     pub version: u32,
     /// Says what is wrong with a model's name or the settings before anything runs.
     pub check: fn(model: &str, setting: &ProviderSetting) -> Result<(), String>,
-    /// Opens one model.
-    pub open: fn(ctx: &Context, model: &str, setting: &ProviderSetting) -> Result<Box<dyn Provider>, StageError>,
+    /// How replies are come by.
+    pub replies: Replies,
 }
 
-const ALL: [&ProviderKind; 2] = [&calculator::KIND, &replay::KIND];
+/// How replies are come by.
+pub(crate) enum Replies {
+    /// They are known without a call.
+    Known(fn(ctx: &Context, model: &str, source: &Source) -> Result<Box<dyn Known>, StageError>),
+    /// They are called for.
+    Called(&'static Protocol),
+}
 
-/// Finds the kind that a setting names.
-pub(crate) fn find(setting: &ProviderSetting) -> Option<&'static ProviderKind> {
-    ALL.into_iter().find(|kind| kind.name == setting.kind)
+/// One model whose replies are known without a call.
+pub(crate) trait Known: Send + Sync {
+    /// The reply to a question.
+    fn reply(&self, question: &Question) -> Result<Reply, StageError>;
+}
+
+/// How a provider is spoken to: pure functions between our words and its own.
+pub(crate) struct Protocol {
+    /// The vendor's own address.
+    pub base_url: &'static str,
+    /// The environment variable that usually holds the key.
+    pub key: &'static str,
+    /// Where a model is asked.
+    pub url: fn(base_url: &str, model: &str) -> String,
+    /// The header that carries the key, its value made of the key.
+    pub key_header: (&'static str, fn(&str) -> String),
+    /// Headers that every request has.
+    pub headers: &'static [(&'static str, &'static str)],
+    /// What is sent.
+    pub body: fn(&Request) -> Value,
+    /// What came back; `None` where it is no reply of this protocol.
+    pub read: fn(&Request, &Value) -> Option<Reply>,
+    /// When an error says that it may be tried again.
+    pub retry_after: fn(error: &Value) -> Option<Duration>,
+    /// Headers of replies that announce the limits: requests and tokens a minute.
+    pub limit_headers: (&'static str, &'static str),
+}
+
+const ALL: [&ProviderKind; 5] = [&gemini::KIND, &openai::KIND, &anthropic::KIND, &calculator::KIND, &replay::KIND];
+
+/// What of a provider's settings decides its replies, and so is in keys.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Source {
+    /// The kind of provider.
+    kind: String,
+    /// Where it is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base_url: Option<String>,
+    /// The recorded answers of a `replay` provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) file: Option<File>,
+}
+
+impl Source {
+    /// The kind and the version of its code.
+    pub(crate) fn part(&self) -> Option<(String, u32)> {
+        find(&self.kind).map(|kind| (format!("provider/{}", kind.name), kind.version))
+    }
+
+    /// The kind.
+    pub(crate) fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// Whether replies are called for.
+    pub(crate) fn calls(&self) -> bool {
+        find(&self.kind).is_some_and(|kind| matches!(kind.replies, Replies::Called(_)))
+    }
+}
+
+fn find(kind: &str) -> Option<&'static ProviderKind> {
+    ALL.into_iter().find(|known| known.name == kind)
+}
+
+/// The protocol of a kind that calls.
+pub(crate) fn protocol(kind: &str) -> Option<&'static Protocol> {
+    match find(kind)?.replies {
+        Replies::Called(protocol) => Some(protocol),
+        Replies::Known(_) => None,
+    }
 }
 
 /// Splits `provider/name`; the name may have further slashes.
@@ -43,38 +120,121 @@ pub(crate) fn split(model: &str) -> Option<(&str, &str)> {
     model.split_once('/').filter(|(provider, name)| !provider.is_empty() && !name.is_empty())
 }
 
-/// The settings of the providers that `models` name: the manifest's, or a kind of that name that needs none.
+/// The source that `PROVIDER/NAME` names, with the provider's name: the manifest's, or a kind of that name that needs no setting.
 ///
 /// Errors: an unknown provider or kind, a name that the provider does not have.
-pub(crate) fn settle(
-    models: &BTreeMap<String, String>,
-    sections: &Sections,
-) -> Result<BTreeMap<String, ProviderSetting>, Vec<ParamMistake>> {
+pub(crate) fn source(model: &str, sections: &Sections) -> Result<(String, Source), String> {
     let declared = sections.get::<ProviderSettings>();
-    let mut settings = BTreeMap::new();
-    let mut mistakes = Vec::new();
-    for (role, model) in models {
-        match setting(model, &declared) {
-            Ok((name, setting)) => {
-                settings.insert(name, setting);
-            }
-            Err(message) => mistakes.push(ParamMistake {
-                field: vec!["models".to_owned(), role.clone()],
-                message,
-                help: "write PROVIDER/NAME, where `providers:` declares the provider or it is `calculator`".to_owned(),
-            }),
-        }
-    }
-    if mistakes.is_empty() { Ok(settings) } else { Err(mistakes) }
-}
-
-fn setting(model: &str, declared: &ProviderSettings) -> Result<(String, ProviderSetting), String> {
     let (provider, name) = split(model).ok_or_else(|| format!("`{model}` names no provider"))?;
-    let setting = declared.0.get(provider).cloned().unwrap_or_else(|| ProviderSetting { kind: provider.to_owned(), file: None });
-    let kind = find(&setting).ok_or_else(|| {
+    let setting = declared.0.get(provider).cloned();
+    let setting = setting.unwrap_or_else(|| ProviderSetting { kind: provider.to_owned(), ..ProviderSetting::default() });
+    let kind = find(&setting.kind).ok_or_else(|| {
         let kinds: Vec<_> = ALL.iter().map(|kind| kind.name).collect();
         format!("there is no provider of kind `{}`; the kinds are {}", setting.kind, kinds.join(", "))
     })?;
     (kind.check)(name, &setting)?;
-    Ok((provider.to_owned(), setting))
+    let base_url = match kind.replies {
+        Replies::Known(_) => None,
+        Replies::Called(protocol) => {
+            let base_url = setting.base_url.as_deref().unwrap_or(protocol.base_url);
+            Some(base_url.trim_end_matches('/').to_owned())
+        }
+    };
+    Ok((provider.to_owned(), Source { kind: setting.kind, base_url, file: setting.file }))
+}
+
+/// About how many tokens a prompt has: four bytes to one, as English has it.
+pub(crate) fn estimated_tokens(prompt: &[Message]) -> u64 {
+    prompt.iter().map(|message| message.content.len().div_ceil(4) as u64).sum()
+}
+
+/// Says which environment variables calls to these models need and are not set.
+pub(crate) fn ready<'a>(
+    ctx: &Context,
+    models: impl Iterator<Item = &'a String>,
+    sources: &BTreeMap<String, Source>,
+) -> Result<(), StageError> {
+    for asked in models {
+        let Some((provider, source)) = split(asked).and_then(|(provider, _)| sources.get_key_value(provider)) else { continue };
+        let missing = missing_variables(ctx, provider, source.kind());
+        if !missing.is_empty() {
+            return Err(StageError::Environment(format!(
+                "provider `{provider}` needs the environment variable `{}`, which is not set; put it into the environment, or into a \
+                 file `.env` beside the manifest",
+                missing.join("`, `")
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with a model's name, as a mistake at a field.
+pub(crate) fn mistake(field: &[&str], message: String) -> ParamMistake {
+    ParamMistake {
+        field: field.iter().map(|&name| name.to_owned()).collect(),
+        message,
+        help: "write PROVIDER/NAME, where `providers:` declares the provider, or it is one of the kinds".to_owned(),
+    }
+}
+
+/// One model, open.
+pub(crate) struct Model {
+    /// `provider/name`, as the manifest has it.
+    pub asked: String,
+    replies: Opened,
+}
+
+enum Opened {
+    Known(Box<dyn Known>),
+    Called(Box<Request>),
+}
+
+impl Model {
+    /// Opens `asked` with settings that fit it.
+    pub(crate) fn open(
+        ctx: &Context,
+        asked: &str,
+        sources: &BTreeMap<String, Source>,
+        settings: &Settings,
+    ) -> Result<Self, StageError> {
+        let unknown = || StageError::failed(format!("there is no provider for `{asked}`"));
+        let (provider, name) = split(asked).ok_or_else(unknown)?;
+        let source = sources.get(provider).ok_or_else(unknown)?;
+        let kind = find(&source.kind).ok_or_else(unknown)?;
+        let replies = match kind.replies {
+            Replies::Known(open) => Opened::Known(open(ctx, name, source)?),
+            Replies::Called(_) => Opened::Called(Box::new(Request {
+                provider: kind.name,
+                version: kind.version,
+                base_url: source.base_url.clone().ok_or_else(unknown)?,
+                model: name.to_owned(),
+                settings: settings.clone(),
+                prompt: Vec::new(),
+                sample: 0,
+                account: provider.to_owned(),
+            })),
+        };
+        Ok(Self { asked: asked.to_owned(), replies })
+    }
+
+    /// What to do for a question: a reply that is known without a call, or the call. `sample` tells apart calls that ask the same.
+    pub(crate) fn ask(
+        &self,
+        question: &Question,
+        prompt: impl FnOnce() -> Vec<Message>,
+        sample: u32,
+    ) -> Result<Ask<Completion>, StageError> {
+        match &self.replies {
+            Opened::Known(known) => Ok(Ask::Known(known.reply(question)?)),
+            Opened::Called(request) => Ok(Ask::Call(Request { prompt: prompt(), sample, ..(**request).clone() })),
+        }
+    }
+
+    /// The request without its prompt, where the model is called.
+    pub(crate) fn request(&self) -> Option<&Request> {
+        match &self.replies {
+            Opened::Known(_) => None,
+            Opened::Called(request) => Some(request),
+        }
+    }
 }

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use engine::{Ask, Context, StageError};
+use engine::{Context, StageError};
 
-use super::{Provider, ProviderKind};
+use super::{Known, ProviderKind, Replies, Source};
 use crate::{
-    completion::{Completion, Reply},
+    completion::Reply,
     recording,
     rows::{Outcome, Question, Usage},
     sections::providers::ProviderSetting,
 };
 
-pub(super) const KIND: ProviderKind = ProviderKind { name: "replay", version: 1, check, open };
+pub(super) const KIND: ProviderKind = ProviderKind { name: "replay", version: 1, check, replies: Replies::Known(open) };
 
 struct Replay {
     model: String,
@@ -30,8 +30,8 @@ fn check(_: &str, setting: &ProviderSetting) -> Result<(), String> {
     }
 }
 
-fn open(ctx: &Context, model: &str, setting: &ProviderSetting) -> Result<Box<dyn Provider>, StageError> {
-    let file = setting.file.as_ref().ok_or_else(|| StageError::failed("a `replay` provider needs a file"))?;
+fn open(ctx: &Context, model: &str, source: &Source) -> Result<Box<dyn Known>, StageError> {
+    let file = source.file.as_ref().ok_or_else(|| StageError::failed("a `replay` provider needs a file"))?;
     let mut replies = BTreeMap::new();
     for row in recording::read(ctx, file)? {
         let row = row?;
@@ -49,23 +49,24 @@ fn reply(model: &str, recorded: &recording::Recorded) -> Reply {
     Reply {
         text,
         outcome: if answered { Outcome::Ok } else { Outcome::Empty },
+        finish: String::new(),
         served: model.to_owned(),
         usage: Usage {
             input: recorded.input.or(recorded.est_in).unwrap_or(0),
             output: recorded.output.or(recorded.est_out).unwrap_or(0),
             thinking: recorded.thinking.unwrap_or(0),
             cached: recorded.cached.unwrap_or(0),
+            cache_write: 0,
             estimated: recorded.input.is_none() && recorded.output.is_none(),
         },
     }
 }
 
-impl Provider for Replay {
-    fn ask(&self, question: &Question) -> Result<Ask<Completion>, StageError> {
-        let reply = self.replies.get(&question.id).cloned().ok_or_else(|| {
+impl Known for Replay {
+    fn reply(&self, question: &Question) -> Result<Reply, StageError> {
+        self.replies.get(&question.id).cloned().ok_or_else(|| {
             StageError::failed(format!("`{}` has no answer of `{}` to question `{}`", self.file, self.model, question.id))
                 .help("take the questions from the same file, or name a model that is in it")
-        })?;
-        Ok(Ask::Known(reply))
+        })
     }
 }

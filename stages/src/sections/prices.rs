@@ -27,6 +27,12 @@ pub(crate) struct TokenPrice {
     /// Of a prompt that the provider had cached; as the prompt's where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached: Option<f64>,
+    /// Of a prompt that the provider puts into its cache; as the prompt's where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write: Option<f64>,
+    /// What a call in a batch costs, as a share of the same call by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<f64>,
     /// Where the price is from.
     pub source: String,
     /// When it was read there.
@@ -34,17 +40,39 @@ pub(crate) struct TokenPrice {
 }
 
 const MILLION: f64 = 1e6;
+const NANO: f64 = 1e9;
 
 impl TokenPrice {
     /// Dollars for this usage.
     #[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^52")]
     pub(crate) fn cost(&self, usage: &Usage) -> f64 {
-        let fresh = usage.input.saturating_sub(usage.cached) as f64;
+        let fresh = usage.input.saturating_sub(usage.cached + usage.cache_write) as f64;
         let dollars = fresh * self.input
+            + usage.cache_write as f64 * self.cache_write.unwrap_or(self.input)
             + usage.cached as f64 * self.cached.unwrap_or(self.input)
             + usage.output as f64 * self.output
             + usage.thinking as f64 * self.thinking.unwrap_or(self.output);
         dollars / MILLION
+    }
+
+    /// Nano-dollars for this usage.
+    pub(crate) fn nano_dollars(&self, usage: &Usage) -> u64 {
+        (self.cost(usage) * NANO).round() as u64
+    }
+
+    /// Nano-dollars at most for so many tokens of a prompt and of an answer, reasoning included.
+    pub(crate) fn worst(&self, input: u64, output: u64) -> u64 {
+        let dearest = |price: f64, other: Option<f64>| other.unwrap_or(price).max(price);
+        let prompt = dearest(dearest(self.input, self.cache_write), self.cached);
+        let dollars = (input as f64 * prompt + output as f64 * dearest(self.output, self.thinking)) / MILLION;
+        (dollars * NANO).ceil() as u64
+    }
+}
+
+impl Prices {
+    /// The price of a provider's model.
+    pub(crate) fn get(&self, provider: &str, model: &str) -> Option<&TokenPrice> {
+        self.0.get(&format!("{provider}/{model}"))
     }
 }
 
@@ -53,7 +81,7 @@ impl Section for Prices {
 
     fn mistakes(&self) -> Vec<ParamMistake> {
         let wrong = |price: &TokenPrice| {
-            let amounts = [Some(price.input), Some(price.output), price.thinking, price.cached];
+            let amounts = [Some(price.input), Some(price.output), price.thinking, price.cached, price.cache_write, price.batch];
             amounts.into_iter().flatten().any(|amount| amount < 0.0)
         };
         self.0
@@ -79,10 +107,12 @@ mod tests {
             output: 10.0,
             thinking: None,
             cached: Some(0.5),
+            cache_write: None,
+            batch: None,
             source: String::new(),
             date: String::new(),
         };
-        let usage = Usage { input: 1_000_000, cached: 400_000, output: 100_000, thinking: 100_000, estimated: false };
+        let usage = Usage { input: 1_000_000, cached: 400_000, output: 100_000, thinking: 100_000, ..Usage::default() };
         assert!((price.cost(&usage) - (1.2 + 0.2 + 1.0 + 1.0)).abs() < 1e-12);
     }
 }

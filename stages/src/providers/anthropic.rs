@@ -1,0 +1,77 @@
+//! Anthropic's messages, version 2023-06-01.
+
+use serde_json::{Value, json};
+
+use super::{Protocol, ProviderKind, Replies};
+use crate::{
+    completion::{Reply, Request},
+    rows::{Outcome, Usage},
+};
+
+pub(super) const KIND: ProviderKind =
+    ProviderKind { name: "anthropic", version: 1, check: |_, _| Ok(()), replies: Replies::Called(&PROTOCOL) };
+
+static PROTOCOL: Protocol = Protocol {
+    base_url: "https://api.anthropic.com",
+    key: "ANTHROPIC_API_KEY",
+    url,
+    key_header: ("x-api-key", str::to_owned),
+    headers: &[("anthropic-version", "2023-06-01")],
+    body,
+    read,
+    retry_after: |_| None,
+    limit_headers: ("anthropic-ratelimit-requests-limit", "anthropic-ratelimit-tokens-limit"),
+};
+
+fn url(base_url: &str, _: &str) -> String {
+    let version = if base_url.ends_with("/v1") { "" } else { "/v1" };
+    format!("{base_url}{version}/messages")
+}
+
+fn body(request: &Request) -> Value {
+    let settings = &request.settings;
+    let turns: Vec<_> = request.prompt.iter().filter(|message| message.role != "system").collect();
+    let system: Vec<_> = request.prompt.iter().filter(|message| message.role == "system").map(|m| m.content.as_str()).collect();
+    let mut body = json!({ "model": request.model, "messages": turns, "max_tokens": settings.max_output_tokens });
+    let thinking = settings.thinking.filter(|tokens| *tokens > 0);
+    for (name, value) in [
+        ("system", (!system.is_empty()).then(|| json!(system.join("\n\n")))),
+        ("temperature", settings.temperature.map(Value::from)),
+        ("top_p", settings.top_p.map(Value::from)),
+        ("stop_sequences", (!settings.stop.is_empty()).then(|| json!(settings.stop))),
+        ("thinking", thinking.map(|tokens| json!({ "type": "enabled", "budget_tokens": tokens }))),
+    ] {
+        if let Some(value) = value {
+            body[name] = value;
+        }
+    }
+    body
+}
+
+fn read(request: &Request, body: &Value) -> Option<Reply> {
+    let parts = body.get("content")?.as_array()?;
+    let said = parts.iter().filter(|part| part.get("type").and_then(Value::as_str) == Some("text"));
+    let text: String = said.filter_map(|part| part.get("text")?.as_str()).collect();
+    let finish = body.get("stop_reason").and_then(Value::as_str).unwrap_or_default();
+    let outcome = match finish {
+        "refusal" => Outcome::Refused,
+        "max_tokens" | "model_context_window_exceeded" => Outcome::Truncated,
+        _ if text.trim().is_empty() => Outcome::Empty,
+        _ => Outcome::Ok,
+    };
+    let tokens = |name: &str| body.pointer(&format!("/usage/{name}")).and_then(Value::as_u64).unwrap_or(0);
+    let (cached, cache_write) = (tokens("cache_read_input_tokens"), tokens("cache_creation_input_tokens"));
+    Some(Reply {
+        text: Some(text).filter(|text| !text.is_empty()),
+        outcome,
+        finish: finish.to_owned(),
+        served: body.get("model").and_then(Value::as_str).unwrap_or(&request.model).to_owned(),
+        usage: Usage {
+            input: tokens("input_tokens") + cached + cache_write,
+            output: tokens("output_tokens"),
+            cached,
+            cache_write,
+            ..Usage::default()
+        },
+    })
+}
