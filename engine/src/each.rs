@@ -129,7 +129,7 @@ pub type Reply<S> = <<S as EachRow>::Effect as Effect>::Reply;
 pub struct Each<S>(std::marker::PhantomData<fn() -> S>);
 
 /// Rows under way at once. A provider's own limits decide how many of their calls are.
-const ROWS_IN_FLIGHT: usize = 256;
+const ROWS_IN_FLIGHT: usize = 1024;
 
 impl<S: EachRow> Stage for Each<S> {
     const KIND: &'static str = S::KIND;

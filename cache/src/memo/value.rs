@@ -17,8 +17,8 @@ use crate::memo::Table;
 /// Larger values go to blobs, in bytes: LMDB keeps a value of several pages in pages that lie side by side.
 const LARGEST: usize = 16 * 1024;
 
-/// Smaller values are not packed, in bytes: they would hardly shrink.
-const SMALLEST_PACKED: usize = 256;
+/// Smaller values are not packed, in bytes: they would hardly shrink, and packing costs more than writing them.
+const SMALLEST_PACKED: usize = 1024;
 
 const HEAD: usize = 1 + 8 + 8;
 
@@ -127,7 +127,7 @@ mod tests {
     fn every_flipped_bit_is_found() {
         let (_scratch, blobs) = blobs();
         let key = Digest::of(b"key");
-        for value in [b"a reply".to_vec(), b"a reply that is packed, ".repeat(20)] {
+        for value in [b"a reply".to_vec(), b"a reply that is packed, ".repeat(60)] {
             let entry = encode(Table::Replies, &key, &value, 77, &blobs).unwrap();
             for bit in 0..entry.len() * 8 {
                 let mut damaged = entry.clone();
