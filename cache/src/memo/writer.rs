@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -15,6 +16,10 @@ use crate::memo::{Memo, Table};
 
 /// Jobs in one commit at most, so that the first does not wait for ever for the last.
 const LARGEST_BATCH: usize = 4096;
+
+/// Where so many came with the last commit, the next one waits for as long for more: fewer commits cost less.
+const BUSY: usize = 16;
+const LINGER: Duration = Duration::from_millis(4);
 
 /// One thread that writes what is queued, all of it in one transaction.
 pub(crate) struct Writer {
@@ -84,9 +89,14 @@ impl Drop for Writer {
 
 fn write(memo: &Memo, blobs: &Arc<Blobs>, jobs: &Receiver<Job>) {
     let mut held = BTreeSet::new();
+    let mut busy = false;
     while let Ok(first) = jobs.recv() {
+        if busy {
+            thread::sleep(LINGER);
+        }
         let mut batch = vec![first];
         batch.extend(jobs.try_iter().take(LARGEST_BATCH - 1));
+        busy = batch.len() >= BUSY;
         match commit(memo, blobs, &batch) {
             Ok(answers) => {
                 for (job, answer) in batch.into_iter().zip(answers) {
