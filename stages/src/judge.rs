@@ -1,6 +1,9 @@
 //! `uses: judge`: each answer is graded against the gold. Answers and questions → verdicts, in the answers' order.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 use engine::{Ask, Context, Dataset, EachRow, File, ParamMistake, Sections, StageError, ports};
 use schemars::JsonSchema;
@@ -8,8 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     by_id::ById,
-    completion::{Completion, Reply},
-    judges::{self, Judge, JudgeKind},
+    completion::{Completion, Reply, Settings},
+    judges::{
+        self, Judge, JudgeKind,
+        llm::{self, Llm, Llms},
+    },
+    providers::{self, Source},
     rows::{Answer, Grade, Outcome, Question, Verdict},
 };
 
@@ -17,7 +24,7 @@ use crate::{
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Params {
-    /// `numeric`, `exact`, or `recorded`.
+    /// `numeric`, `exact`, `recorded`, or `llm`.
     judge: String,
     /// The file whose verdicts `recorded` takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -25,9 +32,45 @@ pub(crate) struct Params {
     /// How far a number may be from the gold, for `numeric`.
     #[serde(default)]
     tolerance: f64,
+    /// The model that judges, as `provider/name`, for `llm`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+    /// The model that is asked where the votes of `llm` tie.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    second: Option<String>,
+    /// How often `llm` judges each answer; most votes decide.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    votes: u32,
+    /// How `llm` is asked [default: temperature 0 for a single vote].
+    #[serde(default, skip_serializing_if = "is_default")]
+    settings: Settings,
+    /// The prompt of `llm`, with `{question}`, `{gold}` and `{answer}` in it, and `{choices}` and `{wrong}` [default: `judge@1`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    prompt: Option<File>,
+    /// What of the providers' settings decides the verdicts; filled in by the program.
+    #[serde(default, skip_deserializing, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(skip)]
+    providers: BTreeMap<String, Source>,
+    /// How each model is asked; filled in by the program.
+    #[serde(default, skip_deserializing, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(skip)]
+    settings_of: BTreeMap<String, Settings>,
     /// Texts that say that the model does not know; those of several words count anywhere in an answer.
     #[serde(default = "idk")]
     idk: Vec<String>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_one(votes: &u32) -> bool {
+    *votes == 1
+}
+
+fn is_default(settings: &Settings) -> bool {
+    *settings == Settings::default()
 }
 
 fn idk() -> Vec<String> {
@@ -39,8 +82,16 @@ ports! { pub struct Outputs { verdicts: Dataset<Verdict> } }
 
 /// The stage, with the judge open and the questions at hand.
 pub(crate) struct Stage {
-    judge: Box<dyn Judge>,
+    ctx: Context,
+    judge: Opened,
     questions: ById<Question>,
+    /// The models that judge, as long as nobody was told that one of them judges itself.
+    judges: Mutex<Vec<String>>,
+}
+
+enum Opened {
+    Free(Box<dyn Judge>),
+    Llm(Box<Llm>),
 }
 
 fn find(params: &Params) -> Option<&'static JudgeKind> {
@@ -58,14 +109,27 @@ impl EachRow for Stage {
     type Out = Verdict;
     type Effect = Completion;
 
-    fn settle(params: Params, _: &Sections) -> Result<Params, Vec<ParamMistake>> {
+    fn settle(params: Params, sections: &Sections) -> Result<Params, Vec<ParamMistake>> {
         let mistake = |field: &str, message: String, help: &str| {
             Err(vec![ParamMistake { field: vec![field.to_owned()], message, help: help.to_owned() }])
         };
+        if params.judge == llm::NAME {
+            return settle_llm(params, sections);
+        }
+        for (field, given) in [
+            ("model", params.model.is_some()),
+            ("second", params.second.is_some()),
+            ("prompt", params.prompt.is_some()),
+            ("votes", params.votes != 1),
+        ] {
+            if given {
+                return mistake(field, format!("judge `{}` asks no model", params.judge), "write `judge: llm`, or take it out");
+            }
+        }
         match (find(&params), &params.file) {
             (None, _) => {
                 let names = judges::ALL.map(|kind| kind.name).join(", ");
-                mistake("judge", format!("there is no judge `{}`", params.judge), &format!("the judges are {names}"))
+                mistake("judge", format!("there is no judge `{}`", params.judge), &format!("the judges are {names}, llm"))
             }
             (Some(kind), None) if kind.reads_file => mistake(
                 "judge",
@@ -83,7 +147,13 @@ impl EachRow for Stage {
     }
 
     fn parts(params: &Params) -> BTreeMap<String, u32> {
-        find(params).map(|kind| (format!("judge/{}", kind.name), kind.version)).into_iter().collect()
+        let free = find(params).map(|kind| (format!("judge/{}", kind.name), kind.version));
+        let llm = (params.judge == llm::NAME).then(|| ("judge/llm".to_owned(), llm::VERSION));
+        free.into_iter().chain(llm).chain(params.providers.values().filter_map(Source::part)).collect()
+    }
+
+    fn ready(ctx: &Context, params: &Params) -> Result<(), StageError> {
+        providers::ready(ctx, params.model.iter().chain(&params.second), &params.providers)
     }
 
     fn name(answer: &Answer) -> String {
@@ -91,23 +161,53 @@ impl EachRow for Stage {
     }
 
     fn open(ctx: &Context, params: &Params, inputs: Inputs) -> Result<(Self, Dataset<Answer>), StageError> {
-        let kind = find(params).ok_or_else(|| StageError::failed(format!("there is no judge `{}`", params.judge)))?;
-        let settings = judges::Settings { file: params.file.as_ref(), tolerance: params.tolerance, idk: &params.idk };
+        let judge = if let Some(model) = &params.model {
+            Opened::Llm(Box::new(Llm::open(
+                ctx,
+                &Llms {
+                    model,
+                    second: params.second.as_deref(),
+                    votes: params.votes,
+                    prompt: params.prompt.as_ref(),
+                    providers: &params.providers,
+                    settings_of: &params.settings_of,
+                },
+            )?))
+        } else {
+            let kind = find(params).ok_or_else(|| StageError::failed(format!("there is no judge `{}`", params.judge)))?;
+            let settings = judges::Settings { file: params.file.as_ref(), tolerance: params.tolerance, idk: &params.idk };
+            Opened::Free((kind.open)(ctx, &settings)?)
+        };
         let stage = Self {
-            judge: (kind.open)(ctx, &settings)?,
+            ctx: ctx.clone(),
+            judge,
+            judges: Mutex::new(params.model.iter().chain(&params.second).cloned().collect()),
             questions: ById::read(&inputs.questions, "question", |question| &question.id)?,
         };
         Ok((stage, inputs.answers))
     }
 
-    fn units(&self, _: &Answer, _: &[Reply]) -> Result<Vec<Ask<Completion>>, StageError> {
-        Ok(Vec::new())
+    fn units(&self, answer: &Answer, replies: &[Reply]) -> Result<Vec<Ask<Completion>>, StageError> {
+        match &self.judge {
+            Opened::Llm(llm) if answer.outcome == Outcome::Ok => Ok(llm.units(self.questions.get(&answer.id)?, answer, replies)),
+            _ => Ok(Vec::new()),
+        }
     }
 
-    fn rows(&self, answer: Answer, _: Vec<Reply>) -> Result<Vec<Verdict>, StageError> {
+    fn rows(&self, answer: Answer, replies: Vec<Reply>) -> Result<Vec<Verdict>, StageError> {
         let question = self.questions.get(&answer.id)?;
         let (verdict, reason) = match answer.outcome {
-            Outcome::Ok => self.judge.grade(question, &answer)?,
+            Outcome::Ok => match &self.judge {
+                Opened::Free(judge) => judge.grade(question, &answer)?,
+                Opened::Llm(llm) => {
+                    self.tell_of_itself(&answer);
+                    let Some(verdict) = llm.verdict(question, &answer, &replies) else {
+                        self.ctx.warn(format!("the judge gave no verdict that can be read on {}", Self::name(&answer)));
+                        return Ok(Vec::new());
+                    };
+                    verdict
+                }
+            },
             Outcome::Refused => (Grade::Idk, "refused".to_owned()),
             Outcome::Error => {
                 return Err(StageError::failed(format!(
@@ -125,4 +225,35 @@ impl EachRow for Stage {
     fn outputs(verdicts: Dataset<Verdict>) -> Outputs {
         Outputs { verdicts }
     }
+}
+
+impl Stage {
+    /// Warns once where a judge is one of the judged: it may be kinder to itself.
+    fn tell_of_itself(&self, answer: &Answer) {
+        let mut judges = self.judges.lock().unwrap_or_else(PoisonError::into_inner);
+        if judges.contains(&answer.asked) {
+            self.ctx.warn(format!("the judge `{}` judges its own answers; measure it against another judge", answer.asked));
+            judges.clear();
+        }
+    }
+}
+
+fn settle_llm(mut params: Params, sections: &Sections) -> Result<Params, Vec<ParamMistake>> {
+    let mistake = |field: &str, message: &str, help: &str| {
+        Err(vec![ParamMistake { field: vec![field.to_owned()], message: message.to_owned(), help: help.to_owned() }])
+    };
+    let Some(model) = &params.model else {
+        return mistake("judge", "judge `llm` asks a model, and none is named", "add `model: PROVIDER/NAME`");
+    };
+    if params.file.is_some() {
+        return mistake("file", "judge `llm` reads no file of verdicts", "take `file:` out, or use `judge: recorded`");
+    }
+    if params.votes == 0 {
+        return mistake("votes", "an answer needs at least one vote", "give 1 or more");
+    }
+    let second = params.second.as_deref().map(|second| ("second", second));
+    let models: Vec<_> = [("model", model.as_str())].into_iter().chain(second).collect();
+    let settings = llm::settings(&params.settings, params.votes);
+    (params.providers, params.settings_of) = providers::settle_called(&models, &settings, sections)?;
+    Ok(params)
 }

@@ -48,6 +48,7 @@ mod secret;
 mod sections;
 mod served;
 mod sft;
+mod structured;
 mod template;
 pub mod tokenizer;
 pub mod train;

@@ -97,7 +97,7 @@ fn values(question: &str, choices: &[String]) -> [(&'static str, String); 2] {
 }
 
 /// The choices as lines, each behind its letter, with what is asked of them; nothing where there are none.
-fn lettered(choices: &[String]) -> String {
+pub(crate) fn lettered(choices: &[String]) -> String {
     if choices.is_empty() {
         return String::new();
     }

@@ -1,6 +1,7 @@
 //! A question and an answer → a grade with its reason. One file a judge.
 
 mod exact;
+pub(crate) mod llm;
 mod numeric;
 mod recorded;
 

@@ -148,6 +148,45 @@ pub(crate) fn estimated_tokens(prompt: &[Message]) -> u64 {
     prompt.iter().map(|message| message.content.len().div_ceil(4) as u64).sum()
 }
 
+/// Finds the providers of models that have to be called, and the settings that fit each.
+///
+/// Errors: per field of a stage's params, what is wrong with the model that it names.
+pub(crate) fn settle_called(
+    models: &[(&str, &str)],
+    given: &Settings,
+    sections: &Sections,
+) -> Result<(BTreeMap<String, Source>, BTreeMap<String, Settings>), Vec<ParamMistake>> {
+    let (mut sources, mut settings, mut mistakes) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    for (field, asked) in models {
+        match called(asked, sections) {
+            Ok((provider, source)) => {
+                let name = split(asked).map_or("", |(_, name)| name);
+                settings.insert((*asked).to_owned(), fit(source.kind(), name, given.clone()).0);
+                sources.insert(provider, source);
+            }
+            Err(message) => mistakes.push(mistake(&[field], message)),
+        }
+    }
+    if mistakes.is_empty() { Ok((sources, settings)) } else { Err(mistakes) }
+}
+
+/// The request to a model that has to be called, without its prompt.
+pub(crate) fn request(
+    ctx: &Context,
+    asked: &str,
+    sources: &BTreeMap<String, Source>,
+    settings: &BTreeMap<String, Settings>,
+) -> Result<Request, StageError> {
+    let model = Model::open(ctx, asked, sources, &settings.get(asked).cloned().unwrap_or_default())?;
+    model.request().cloned().ok_or_else(|| StageError::failed(format!("`{asked}` is not called")))
+}
+
+/// The source that `PROVIDER/NAME` names, where it has to be one that is called.
+fn called(model: &str, sections: &Sections) -> Result<(String, Source), String> {
+    let (provider, source) = source(model, sections)?;
+    if source.calls() { Ok((provider, source)) } else { Err(format!("`{model}` answers benchmarks, and nothing else")) }
+}
+
 /// Says which environment variables calls to these models need and are not set.
 pub(crate) fn ready<'a>(
     ctx: &Context,
