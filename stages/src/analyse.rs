@@ -2,34 +2,66 @@
 
 use std::collections::BTreeMap;
 
-use engine::{Ask, Context, Dataset, EachRow, ParamMistake, Sections, StageError, ports};
+use engine::{Ask, Context, Dataset, EachRow, File, ParamMistake, Sections, StageError, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use crate::{
-    completion::{Completion, Reply},
+    completion::{Completion, Reply, Request, Settings},
+    providers::{self, Source},
     rows::{Analysis, Question},
-    rules,
+    rules, structured,
+    template::{Template, lettered},
 };
 
 /// What stands under `with:`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Params {
-    /// `rules`: facts read off the text by a program.
+    /// `rules`: facts read off the text by a program. `llm`: what a model says of it.
     #[serde(default = "by_rules")]
     by: String,
+    /// The model, as `provider/name`, for `llm`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+    /// How the model is asked [default: temperature 0].
+    #[serde(default, skip_serializing_if = "is_default")]
+    settings: Settings,
+    /// The prompt, with `{question}` in it, and `{choices}` [default: `analyse@1`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    prompt: Option<File>,
+    /// What of the provider's settings decides the analyses; filled in by the program.
+    #[serde(default, skip_deserializing, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(skip)]
+    providers: BTreeMap<String, Source>,
+    /// How the model is asked, in the end; filled in by the program.
+    #[serde(default, skip_deserializing, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(skip)]
+    settings_of: BTreeMap<String, Settings>,
 }
 
 fn by_rules() -> String {
     "rules".to_owned()
 }
 
+fn is_default(settings: &Settings) -> bool {
+    *settings == Settings::default()
+}
+
 ports! { pub struct Inputs { questions: Dataset<Question> } }
 ports! { pub struct Outputs { analyses: Dataset<Analysis> } }
 
-/// The stage.
-pub(crate) struct Stage;
+/// The stage; without a model it goes by rules.
+pub(crate) struct Stage {
+    ctx: Context,
+    llm: Option<(Request, Template)>,
+}
+
+const PROMPT: &str = include_str!("../prompts/analyse@1.txt");
+
+/// Raised when requests or the reading of replies change.
+const LLM_VERSION: u32 = 1;
 
 impl EachRow for Stage {
     const KIND: &'static str = "analyse";
@@ -42,39 +74,105 @@ impl EachRow for Stage {
     type Out = Analysis;
     type Effect = Completion;
 
-    fn settle(params: Params, _: &Sections) -> Result<Params, Vec<ParamMistake>> {
-        if params.by == "rules" {
-            return Ok(params);
+    fn settle(mut params: Params, sections: &Sections) -> Result<Params, Vec<ParamMistake>> {
+        let mistake = |field: &str, message: String, help: &str| {
+            Err(vec![ParamMistake { field: vec![field.to_owned()], message, help: help.to_owned() }])
+        };
+        match (params.by.as_str(), &params.model) {
+            ("rules", None) => Ok(params),
+            ("rules", Some(_)) => mistake("model", "rules ask no model".to_owned(), "write `by: llm`, or take it out"),
+            ("llm", None) => mistake("by", "a model is asked, and none is named".to_owned(), "add `model: PROVIDER/NAME`"),
+            ("llm", Some(model)) => {
+                let given = Settings {
+                    temperature: params.settings.temperature.or(Some(0.0)),
+                    schema: Some(schema()),
+                    ..params.settings.clone()
+                };
+                (params.providers, params.settings_of) = providers::settle_called(&[("model", model)], &given, sections)?;
+                Ok(params)
+            }
+            (other, _) => mistake("by", format!("nothing analyses by `{other}`"), "write `by: rules` or `by: llm`"),
         }
-        Err(vec![ParamMistake {
-            field: vec!["by".to_owned()],
-            message: format!("nothing analyses by `{}`", params.by),
-            help: "write `by: rules`".to_owned(),
-        }])
     }
 
-    fn parts(_: &Params) -> BTreeMap<String, u32> {
-        BTreeMap::from([("analyse/rules".to_owned(), rules::VERSION)])
+    fn parts(params: &Params) -> BTreeMap<String, u32> {
+        let sources = params.providers.values().filter_map(Source::part);
+        // Rules stand in where a model says nothing.
+        let rules = ("analyse/rules".to_owned(), rules::VERSION);
+        let llm = params.model.as_ref().map(|_| ("analyse/llm".to_owned(), LLM_VERSION));
+        sources.chain([rules]).chain(llm).collect()
+    }
+
+    fn ready(ctx: &Context, params: &Params) -> Result<(), StageError> {
+        providers::ready(ctx, params.model.iter(), &params.providers)
     }
 
     fn name(question: &Question) -> String {
         format!("question `{}`", question.id)
     }
 
-    fn open(_: &Context, _: &Params, inputs: Inputs) -> Result<(Self, Dataset<Question>), StageError> {
-        Ok((Self, inputs.questions))
+    fn open(ctx: &Context, params: &Params, inputs: Inputs) -> Result<(Self, Dataset<Question>), StageError> {
+        let llm = match &params.model {
+            None => None,
+            Some(model) => Some((
+                providers::request(ctx, model, &params.providers, &params.settings_of)?,
+                Template::read(ctx, params.prompt.as_ref(), PROMPT, &["question"])?,
+            )),
+        };
+        Ok((Self { ctx: ctx.clone(), llm }, inputs.questions))
     }
 
-    fn units(&self, _: &Question, _: &[Reply]) -> Result<Vec<Ask<Completion>>, StageError> {
-        Ok(Vec::new())
+    fn units(&self, question: &Question, replies: &[Reply]) -> Result<Vec<Ask<Completion>>, StageError> {
+        let Some((request, template)) = &self.llm else { return Ok(Vec::new()) };
+        let asked = || {
+            let values = [("question", question.question.clone()), ("choices", lettered(&question.choices))];
+            Request { prompt: template.with(&values), ..request.clone() }
+        };
+        Ok(match replies {
+            [] => vec![Ask::Call(asked())],
+            [first] => match structured::said(first).map(|said| (said, read(said))) {
+                Some((said, Err(problem))) => vec![Ask::Call(structured::repair(asked(), said, &problem))],
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        })
     }
 
-    fn rows(&self, question: Question, _: Vec<Reply>) -> Result<Vec<Analysis>, StageError> {
-        let (features, reasoning) = rules::analyse(&question.question);
+    fn rows(&self, question: Question, replies: Vec<Reply>) -> Result<Vec<Analysis>, StageError> {
+        let said = replies.last().and_then(structured::said).and_then(|said| read(said).ok());
+        if said.is_none() && self.llm.is_some() {
+            self.ctx.warn(format!("the model said nothing that can be read on {}: rules stand in", Self::name(&question)));
+        }
+        let (features, reasoning) = said.unwrap_or_else(|| rules::analyse(&question.question));
         Ok(vec![Analysis { id: question.id, features, reasoning }])
     }
 
     fn outputs(analyses: Dataset<Analysis>) -> Outputs {
         Outputs { analyses }
     }
+}
+
+fn schema() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "domain": { "type": "string" },
+            "kind": { "type": "string" },
+            "steps": { "type": "integer" },
+            "ambiguous": { "type": "boolean" },
+            "reasoning": { "type": "string" },
+        },
+        "required": ["domain", "kind", "steps", "ambiguous", "reasoning"],
+        "additionalProperties": false,
+    })
+}
+
+/// The facts of a reply, and its reasoning on one line: a router's answer has its policy on the last.
+fn read(said: &str) -> Result<(BTreeMap<String, Value>, String), String> {
+    let mut object: Map<String, Value> = structured::object(said)?;
+    let reasoning = match object.remove("reasoning") {
+        Some(Value::String(text)) if !text.trim().is_empty() => text.split_whitespace().collect::<Vec<_>>().join(" "),
+        _ => return Err("there is no `reasoning` in it".to_owned()),
+    };
+    Ok((object.into_iter().collect(), reasoning))
 }
