@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     artifact::{Dataset, DatasetWriter, Row},
+    attempt::{self, Attempt},
     budget::Price,
     context::Context,
     error::StageError,
@@ -33,6 +34,12 @@ pub trait Effect: Send + Sync + 'static {
 
     /// The worst case of the call, known before it starts.
     fn price(ctx: &Context, unit: &Self::Unit) -> Price;
+
+    /// What a call sends, for people: secrets masked.
+    fn describe(ctx: &Context, unit: &Self::Unit) -> Result<serde_json::Value, StageError> {
+        let _ = ctx;
+        serde_json::to_value(unit).map_err(StageError::failed)
+    }
 
     /// Makes the call.
     fn call(ctx: &Context, unit: &Self::Unit) -> impl Future<Output = Result<Bought<Self::Reply>, StageError>> + Send;
@@ -155,6 +162,16 @@ impl<S: EachRow> Stage for Each<S> {
 
     fn forecast(ctx: &Context, params: &S::Params, inputs: S::Inputs) -> Result<Forecast, StageError> {
         forecast::each::<S>(ctx, params, inputs)
+    }
+
+    async fn attempt(
+        ctx: &Context,
+        params: &S::Params,
+        inputs: S::Inputs,
+        id: &str,
+        send: bool,
+    ) -> Result<Vec<Attempt>, StageError> {
+        attempt::each::<S>(ctx, params, inputs, id, send).await
     }
 
     async fn run(ctx: &Context, params: &S::Params, inputs: S::Inputs) -> Result<S::Outputs, StageError> {

@@ -92,7 +92,8 @@ pub(crate) fn each<S: EachRow>(ctx: &Context, params: &S::Params, inputs: S::Inp
     Ok(forecast)
 }
 
-fn known<E: Effect>(ctx: &Context, unit: &E::Unit) -> Result<(Digest, Option<E::Reply>), StageError> {
+/// The digest of a unit, and the reply to it that is kept.
+pub(crate) fn known<E: Effect>(ctx: &Context, unit: &E::Unit) -> Result<(Digest, Option<E::Reply>), StageError> {
     let digest = Digest::of_value(&(E::NAME, E::VERSION, unit))?;
     if ctx.rebuys() {
         return Ok((digest, None));

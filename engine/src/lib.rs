@@ -26,6 +26,7 @@
 //! - Nothing outside `cli` prints.
 
 mod artifact;
+mod attempt;
 mod budget;
 mod canonical;
 pub mod cli;
@@ -51,6 +52,7 @@ mod stage;
 mod typed;
 
 pub use artifact::{Anything, Artifact, Checkpoint, Dataset, DatasetWriter, Metrics, Row, Store, Type};
+pub use attempt::Attempt;
 pub use budget::Price;
 pub use cache::Output;
 pub use context::{Context, Services};

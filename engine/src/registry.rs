@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::{
     artifact::Row,
+    attempt::Attempt,
     context::{Context, Services},
     error::StageError,
     file::{self, Folders},
@@ -18,6 +19,8 @@ use crate::{
 };
 
 type RunFuture<'a> = Pin<Box<dyn Future<Output = Result<BTreeMap<String, Output>, StageError>> + Send + 'a>>;
+
+type AttemptFuture<'a> = Pin<Box<dyn Future<Output = Result<Vec<Attempt>, StageError>> + Send + 'a>>;
 
 /// A kind of stage with its types erased.
 pub(crate) trait Kind: Send + Sync {
@@ -37,6 +40,14 @@ pub(crate) trait Kind: Send + Sync {
     ) -> Result<Settled, SettleError>;
     fn ready(&self, ctx: &Context, settled: &Settled) -> Result<(), StageError>;
     fn forecast(&self, ctx: &Context, settled: &Settled, inputs: BTreeMap<String, Output>) -> Result<Forecast, StageError>;
+    fn attempt<'a>(
+        &'a self,
+        ctx: &'a Context,
+        settled: &'a Settled,
+        inputs: BTreeMap<String, Output>,
+        id: &'a str,
+        send: bool,
+    ) -> AttemptFuture<'a>;
     fn run<'a>(&'a self, ctx: &'a Context, settled: &'a Settled, inputs: BTreeMap<String, Output>) -> RunFuture<'a>;
 }
 
@@ -123,6 +134,20 @@ impl<S: Stage> Kind for Erased<S> {
 
     fn forecast(&self, ctx: &Context, settled: &Settled, inputs: BTreeMap<String, Output>) -> Result<Forecast, StageError> {
         S::forecast(ctx, settled.typed::<S::Params>(), S::Inputs::open(ctx.store(), inputs)?)
+    }
+
+    fn attempt<'a>(
+        &'a self,
+        ctx: &'a Context,
+        settled: &'a Settled,
+        inputs: BTreeMap<String, Output>,
+        id: &'a str,
+        send: bool,
+    ) -> AttemptFuture<'a> {
+        Box::pin(async move {
+            let inputs = S::Inputs::open(ctx.store(), inputs)?;
+            S::attempt(ctx, settled.typed::<S::Params>(), inputs, id, send).await
+        })
     }
 
     fn run<'a>(&'a self, ctx: &'a Context, settled: &'a Settled, inputs: BTreeMap<String, Output>) -> RunFuture<'a> {

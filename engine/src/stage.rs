@@ -8,6 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     artifact::{Anything, Artifact, Store, Type},
+    attempt::Attempt,
     context::Context,
     error::StageError,
     forecast::Forecast,
@@ -58,6 +59,19 @@ pub trait Stage: Send + Sync + 'static {
         drop(inputs);
         let _ = (ctx, params);
         Ok(Forecast::default())
+    }
+
+    /// What would be asked for the row with this id, and what comes back.
+    fn attempt(
+        ctx: &Context,
+        params: &Self::Params,
+        inputs: Self::Inputs,
+        id: &str,
+        send: bool,
+    ) -> impl Future<Output = Result<Vec<Attempt>, StageError>> + Send {
+        let _ = (ctx, params, id, send);
+        drop(inputs);
+        async { Err(StageError::failed(format!("a stage of the kind `{}` asks for nothing row by row", Self::KIND))) }
     }
 
     /// Does the work. May block.

@@ -115,6 +115,10 @@ impl Effect for Completion {
         calls::worst_price(ctx, request)
     }
 
+    fn describe(ctx: &Context, request: &Request) -> Result<Value, StageError> {
+        calls::describe(ctx, request)
+    }
+
     async fn call(ctx: &Context, request: &Request) -> Result<Bought<Reply>, StageError> {
         calls::call(ctx, request).await
     }

@@ -35,6 +35,29 @@ impl Cache {
         units.iter().zip(entries).map(decode).collect()
     }
 
+    /// Returns all replies with their units, in the order of these.
+    pub fn all_replies(&self) -> Result<Vec<(Digest, Vec<u8>)>, CacheError> {
+        let mut replies = Vec::new();
+        for (unit, entry) in self.store.memo.all(Table::Replies, |unit, entry| Some((unit, entry.to_vec())))? {
+            replies.extend(value::decode(Table::Replies, &unit, &entry, &self.store.blobs)?.map(|reply| (unit, reply)));
+        }
+        Ok(replies)
+    }
+
+    /// Stores replies that were come by elsewhere, in one durable transaction; those that are known stay. Returns how many were not.
+    pub fn adopt(&self, replies: Vec<(Digest, Vec<u8>)>) -> Result<usize, CacheError> {
+        let units: Vec<_> = replies.iter().map(|(unit, _)| *unit).collect();
+        let known = self.store.memo.get_all(Table::Replies, &units)?;
+        let mut puts = Vec::new();
+        for ((unit, reply), known) in replies.into_iter().zip(known) {
+            if known.is_none() {
+                puts.push((Table::Replies, unit, value::encode(Table::Replies, &unit, &reply, now(), &self.store.blobs)?));
+            }
+        }
+        self.store.memo.change(&puts, &[])?;
+        Ok(puts.len())
+    }
+
     /// Claims units: each is known, ours to get, or being got by another process, whose claim ends when it dies.
     ///
     /// A unit that this process claimed before is `Ours` again: who gets it inside a process is the caller's affair.

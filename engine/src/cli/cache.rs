@@ -1,9 +1,15 @@
 //! `cache`: what is kept, whether it is sound, and what may go.
 
-use std::time::Duration;
+use std::{
+    io::{BufRead as _, BufReader, BufWriter, Write as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use ::cache::{Cache, Digest};
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{
     Common, Format, data,
@@ -23,6 +29,18 @@ enum Action {
     Stats,
     /// Reads everything, and sets aside what is damaged
     Verify,
+    /// Writes all replies to a file, for a colleague or another machine
+    Export {
+        /// The file, one reply a line
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Takes replies over from a file that `cache export` wrote; those that are here stay
+    Import {
+        /// The file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Says what has not been used for a while, and removes it with `--yes`
     Collect {
         /// Days since the last use
@@ -64,6 +82,18 @@ impl CacheCommand {
                 let exit = if damages.is_empty() { Exit::Done } else { Exit::Environment };
                 (json!({ "damaged": damages.iter().map(ToString::to_string).collect::<Vec<_>>() }), text, exit)
             }
+            Some(Action::Export { file }) => {
+                let count = export(&cache, file)?;
+                (json!({ "exported": count }), format!("{count} replies written to `{}`\n", file.display()), Exit::Done)
+            }
+            Some(Action::Import { file }) => {
+                let (taken, known) = import(&cache, file)?;
+                (
+                    json!({ "imported": taken, "known": known }),
+                    format!("{taken} replies taken over, {known} were here\n"),
+                    Exit::Done,
+                )
+            }
             Some(Action::Collect { days, replies, yes }) => {
                 let collected =
                     cache.collect(::cache::Collect { older_than: DAY.saturating_mul(*days), replies: *replies, dry: !*yes })?;
@@ -94,4 +124,52 @@ impl CacheCommand {
 #[expect(clippy::cast_precision_loss, reason = "for people")]
 fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
+}
+
+/// A reply in a file.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    /// The digest of what was asked.
+    unit: String,
+    reply: Value,
+}
+
+fn export(cache: &Cache, path: &Path) -> Result<usize, Failure> {
+    let unwritten = |error: std::io::Error| Failure::new(Exit::Environment, format!("`{}`: {error}", path.display()));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(unwritten)?;
+    let mut count = 0;
+    {
+        let mut out = BufWriter::new(file.as_file_mut());
+        for (unit, reply) in cache.all_replies()? {
+            let Ok(reply) = serde_json::from_slice(&reply) else { continue };
+            let line = serde_json::to_string(&Line { unit: unit.to_string(), reply }).map_err(|e| unwritten(e.into()))?;
+            writeln!(out, "{line}").map_err(unwritten)?;
+            count += 1;
+        }
+        out.flush().map_err(unwritten)?;
+    }
+    file.persist(path).map_err(|error| unwritten(error.error))?;
+    Ok(count)
+}
+
+fn import(cache: &Cache, path: &Path) -> Result<(usize, usize), Failure> {
+    let wrong = |line: usize, what: String| {
+        Failure::new(Exit::Usage, format!("`{}`, line {line}: {what}", path.display()))
+            .help("give a file that `cache export` wrote")
+    };
+    let file = std::fs::File::open(path).map_err(|error| Failure::new(Exit::Usage, format!("`{}`: {error}", path.display())))?;
+    let mut replies = Vec::new();
+    for (index, line) in BufReader::new(file).lines().enumerate() {
+        let line = line.map_err(|error| wrong(index + 1, error.to_string()))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let line: Line = serde_json::from_str(&line).map_err(|error| wrong(index + 1, crate::without_place(&error)))?;
+        let unit: Digest = line.unit.parse().map_err(|_| wrong(index + 1, format!("`{}` is no digest", line.unit)))?;
+        replies.push((unit, line.reply.to_string().into_bytes()));
+    }
+    let all = replies.len();
+    let taken = cache.adopt(replies)?;
+    Ok((taken, all - taken))
 }

@@ -1,5 +1,6 @@
 //! Command line → exit code. One file a command; nothing outside this folder prints.
 
+mod attempt;
 mod cache;
 mod check;
 mod exit;
@@ -11,6 +12,7 @@ mod run;
 mod schema;
 mod select;
 mod show;
+mod spent;
 mod style;
 mod terminal;
 mod why;
@@ -99,6 +101,8 @@ enum Command {
     Kinds(kinds::Kinds),
     Schema(schema::Schema),
     Cache(cache::CacheCommand),
+    Spent(spent::SpentCommand),
+    Try(attempt::Attempt),
 }
 
 /// A manifest and what is changed in it for once.
@@ -135,6 +139,8 @@ pub fn main(registry: Registry) -> ExitCode {
         Command::Kinds(command) => command.run(common, &registry),
         Command::Schema(command) => command.run(&registry),
         Command::Cache(command) => command.run(common),
+        Command::Spent(command) => command.run(common),
+        Command::Try(command) => command.run(common, &registry),
     };
     match done {
         Ok(exit) => exit.into(),

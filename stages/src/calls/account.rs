@@ -1,7 +1,7 @@
 //! A provider's name in the manifest → the account that all its calls share: key, connections, pace, circuit.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -87,6 +87,16 @@ pub(crate) fn missing_variables(ctx: &Context, account: &str, kind: &str) -> Vec
     let setting = setting(ctx, account);
     let needed = key_variable(protocol, &setting).into_iter().chain(setting.headers.values().map(|header| header.env.as_str()));
     needed.filter(|name| ctx.variable(name).is_none_or(|value| value.is_empty())).map(str::to_owned).collect()
+}
+
+/// The headers of an account's calls, each secret as the variable that holds it.
+pub(super) fn described_headers(ctx: &Context, account: &str, protocol: &'static Protocol) -> BTreeMap<String, String> {
+    let setting = setting(ctx, account);
+    let plain = protocol.headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let (header, form) = protocol.key_header;
+    let key = key_variable(protocol, &setting).map(|variable| (header.to_owned(), form(&format!("*** ({variable})"))));
+    let others = setting.headers.iter().map(|(header, from)| (header.clone(), format!("*** ({})", from.env)));
+    plain.chain(key).chain(others).collect()
 }
 
 impl Account {

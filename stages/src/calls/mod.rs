@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use engine::{Bought, Context, Price, Receipt, StageError};
 use rand::Rng as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(crate) use self::account::{Accounts, missing_variables};
 use self::{
@@ -50,6 +50,19 @@ pub(crate) fn worst_price(ctx: &Context, request: &Request) -> Price {
 
 /// Tokens that providers put around each message, generously.
 const MESSAGE_TOKENS: usize = 16;
+
+/// What is sent, with the variables' names in place of what they hold.
+pub(crate) fn describe(ctx: &Context, request: &Request) -> Result<Value, StageError> {
+    let protocol = crate::providers::protocol(request.provider)
+        .ok_or_else(|| StageError::failed(format!("`{}` makes no calls", request.provider)))?;
+    let headers = account::described_headers(ctx, &request.account, protocol);
+    Ok(json!({
+        "method": "POST",
+        "url": (protocol.url)(&request.base_url, &request.model),
+        "headers": headers,
+        "body": (protocol.body)(request),
+    }))
+}
 
 /// Asks until there is a reply, or a failure that asking again would not mend.
 pub(crate) async fn call(ctx: &Context, request: &Request) -> Result<Bought<Reply>, StageError> {
