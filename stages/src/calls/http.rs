@@ -30,9 +30,20 @@ pub(super) enum Failed {
     /// Refused for being too fast.
     TooFast { after: Option<Duration>, message: String },
     /// The server or the network failed; the next try may not.
-    Again { after: Option<Duration>, message: String, reached: bool },
+    Again { after: Option<Duration>, message: String, why: Why },
     /// Asking again would not help.
     Never { code: String, message: String },
+}
+
+/// What is in trouble when the next try may not fail.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Why {
+    /// The server or the way to it.
+    Trouble,
+    /// It answers with what is no reply: something else may stand at that address.
+    Nonsense,
+    /// It is not there.
+    Unreached,
 }
 
 /// Sends a request once.
@@ -50,7 +61,7 @@ pub(super) async fn try_once(account: &Account, request: &Request) -> Result<Got
         }
         Err(Unread::Cut(error)) => {
             let message = format!("{} broke off its reply: {}", place(account, request), reason(&error));
-            return Err(Failed::Again { after: None, message, reached: true });
+            return Err(Failed::Again { after: None, message, why: Why::Trouble });
         }
     };
     let parsed = serde_json::from_slice::<Value>(&bytes);
@@ -64,7 +75,7 @@ pub(super) async fn try_once(account: &Account, request: &Request) -> Result<Got
         Err(error) => {
             // A gateway's page, or a reply cut by one that kept count.
             let message = format!("{} with {}: {}", answered(), what_it_is(&bytes, &error), quoted(account, &bytes));
-            return Err(Failed::Again { after: None, message, reached: true });
+            return Err(Failed::Again { after: None, message, why: Why::Nonsense });
         }
     };
     if let Some(reply) = (account.protocol.read)(request, &value) {
@@ -77,7 +88,7 @@ pub(super) async fn try_once(account: &Account, request: &Request) -> Result<Got
         None => Err(Failed::Again {
             after: None,
             message: format!("{} with something that is no reply: {}", answered(), quoted(account, &bytes)),
-            reached: true,
+            why: Why::Nonsense,
         }),
     }
 }
@@ -105,13 +116,14 @@ fn unsent(account: &Account, request: &Request, error: &reqwest::Error) -> Faile
         return Failed::Never { code: "address".to_owned(), message: format!("{place} cannot be asked: {reason}") };
     }
     if error.is_timeout() && !error.is_connect() {
-        return Failed::Again { after: None, message: format!("{place} did not answer in time"), reached: true };
+        return Failed::Again { after: None, message: format!("{place} did not answer in time"), why: Why::Trouble };
     }
     // Certificates do not become right by waiting.
     if reason.contains("certificate") || reason.contains("HandshakeFailure") {
         return Failed::Never { code: "certificate".to_owned(), message: format!("{place} cannot be trusted: {reason}") };
     }
-    Failed::Again { after: None, message: format!("{place} cannot be reached: {reason}"), reached: !error.is_connect() }
+    let why = if error.is_connect() { Why::Unreached } else { Why::Trouble };
+    Failed::Again { after: None, message: format!("{place} cannot be reached: {reason}"), why }
 }
 
 /// The innermost causes say what happened; the outer ones only that something did.
@@ -145,7 +157,7 @@ fn refusal(
             Err(Failed::Never { code: "quota".to_owned(), message: format!("{message}\nthe account's quota is used up") })
         }
         429 => Err(Failed::TooFast { after, message }),
-        408 | 409 | 425 | 500..=599 => Err(Failed::Again { after, message, reached: true }),
+        408 | 409 | 425 | 500..=599 => Err(Failed::Again { after, message, why: Why::Trouble }),
         400 if code.contains("content_filter") || code.contains("content_policy") => {
             Ok(unanswered(request, Outcome::Blocked, &code))
         }

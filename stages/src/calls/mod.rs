@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 pub(crate) use self::account::{Accounts, missing_variables};
 use self::{
     account::Account,
-    http::{Failed, Got},
+    http::{Failed, Got, Why},
 };
 use crate::{
     completion::{Reply, Request},
@@ -26,8 +26,8 @@ use crate::{
 /// Tries of one call whose failures say that the server is in trouble; refusals for being too fast do not count.
 const TRIES: u32 = 8;
 
-/// Tries of a call where the server was never reached: it is more likely that it is not there.
-const TRIES_UNREACHED: u32 = 3;
+/// Tries of a call where the server was never reached, or answers with what is no reply: it is likely to be another address.
+const FEW_TRIES: u32 = 3;
 
 /// How long a call goes on being refused for being too fast while no other call of the account gets through.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -97,10 +97,14 @@ pub(crate) async fn call(ctx: &Context, request: &Request) -> Result<Bought<Repl
                 }
                 after.unwrap_or_default() + jitter(tries)
             }
-            Err(Failed::Again { after, message, reached }) => {
+            Err(Failed::Again { after, message, why }) => {
                 permit.failed();
                 tries += 1;
-                let most = if reached || account.since_success().is_some() { TRIES } else { TRIES_UNREACHED };
+                let most = match why {
+                    Why::Trouble => TRIES,
+                    Why::Unreached if account.since_success().is_some() => TRIES,
+                    Why::Nonsense | Why::Unreached => FEW_TRIES,
+                };
                 if tries >= most {
                     return Err(StageError::Transient(format!("{message}; tried {tries} times")));
                 }

@@ -4,3 +4,5 @@
 mod golden;
 mod pipeline;
 mod place;
+mod providers;
+mod server;

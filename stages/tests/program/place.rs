@@ -22,10 +22,15 @@ impl Place {
         self.folder.path().join(name)
     }
 
-    pub(crate) fn call(&self, words: &[&str]) -> Output {
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fingerpost"));
         command.args(words).arg("--cache").arg(self.path("cache")).arg("--runs").arg(self.path("runs"));
-        command.current_dir(self.folder.path()).output().unwrap()
+        command.current_dir(self.folder.path());
+        command
+    }
+
+    pub(crate) fn call(&self, words: &[&str]) -> Output {
+        self.command(words).output().unwrap()
     }
 
     /// Calls a command that must succeed; returns its standard output.
