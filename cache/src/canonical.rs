@@ -19,9 +19,10 @@ const CONTEXT: &str = "fingerpost cache 2026 canonical value 1";
 
 pub(crate) fn digest(value: &(impl Serialize + ?Sized)) -> Result<Digest, CacheError> {
     let part = value.serialize(Walk).map_err(|refusal| CacheError::Value { reason: refusal.0 })?;
-    let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
-    part.hash(&mut hasher);
-    Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
+    // All frames first: hashing many small pieces costs more than copying them.
+    let mut bytes = Vec::with_capacity(512);
+    part.frame(&mut bytes);
+    Ok(Digest::from_bytes(blake3::derive_key(CONTEXT, &bytes)))
 }
 
 enum Part {
@@ -35,40 +36,41 @@ enum Part {
 }
 
 impl Part {
-    fn hash(&self, hasher: &mut blake3::Hasher) {
+    fn frame(&self, bytes: &mut Vec<u8>) {
         match self {
-            Self::Null => frame(hasher, b'n', 0),
-            Self::Bool(value) => frame(hasher, b'b', u64::from(*value)),
+            Self::Null => frame(bytes, b'n', 0),
+            Self::Bool(value) => frame(bytes, b'b', u64::from(*value)),
             Self::Integer(value) => {
-                frame(hasher, b'i', 16);
-                hasher.update(&value.to_le_bytes());
+                frame(bytes, b'i', 16);
+                bytes.extend(value.to_le_bytes());
             }
-            Self::Float(value) => frame(hasher, b'f', value.to_bits()),
-            Self::Text(text) => {
-                frame(hasher, b't', text.len() as u64);
-                hasher.update(text.as_bytes());
-            }
+            Self::Float(value) => frame(bytes, b'f', value.to_bits()),
+            Self::Text(value) => text(bytes, value),
             Self::List(parts) => {
-                frame(hasher, b'l', parts.len() as u64);
+                frame(bytes, b'l', parts.len() as u64);
                 for part in parts {
-                    part.hash(hasher);
+                    part.frame(bytes);
                 }
             }
             Self::Map(parts) => {
-                frame(hasher, b'm', parts.len() as u64);
+                frame(bytes, b'm', parts.len() as u64);
                 for (name, part) in parts {
-                    frame(hasher, b't', name.len() as u64);
-                    hasher.update(name.as_bytes());
-                    part.hash(hasher);
+                    text(bytes, name);
+                    part.frame(bytes);
                 }
             }
         }
     }
 }
 
-fn frame(hasher: &mut blake3::Hasher, tag: u8, size: u64) {
-    hasher.update(&[tag]);
-    hasher.update(&size.to_le_bytes());
+fn text(bytes: &mut Vec<u8>, text: &str) {
+    frame(bytes, b't', text.len() as u64);
+    bytes.extend(text.as_bytes());
+}
+
+fn frame(bytes: &mut Vec<u8>, tag: u8, size: u64) {
+    bytes.push(tag);
+    bytes.extend(size.to_le_bytes());
 }
 
 #[cfg(test)]

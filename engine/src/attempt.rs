@@ -7,7 +7,7 @@ use crate::{
     context::Context,
     each::{Ask, EachRow, Effect as _},
     error::StageError,
-    forecast::known,
+    replies,
 };
 
 /// One thing asked for a row.
@@ -31,20 +31,20 @@ pub(crate) async fn each<S: EachRow>(
 ) -> Result<Vec<Attempt>, StageError> {
     let (stage, driving) = S::open(ctx, params, inputs)?;
     let row = find::<S>(&driving, id)?;
-    let (mut attempts, mut replies) = (Vec::new(), Vec::new());
+    let (mut attempts, mut known) = (Vec::new(), Vec::new());
     loop {
-        let asked = stage.units(&row, &replies)?;
+        let asked = stage.units(&row, &known)?;
         if asked.is_empty() {
             return Ok(attempts);
         }
-        let before = replies.len();
+        let before = known.len();
         let count = asked.len();
         for ask in asked {
             let (request, reply, from) = match ask {
                 Ask::Known(reply) => (Value::Null, Some(reply), "stage"),
                 Ask::Call(unit) => {
                     let request = S::Effect::describe(ctx, &unit)?;
-                    match known::<S::Effect>(ctx, &unit)?.1 {
+                    match replies::known::<S::Effect>(ctx, &unit)?.1 {
                         Some(reply) => (request, Some(reply), "memo"),
                         None if send => (request, Some(S::Effect::call(ctx, &unit).await?.reply), "call"),
                         None => (request, None, "none"),
@@ -52,9 +52,9 @@ pub(crate) async fn each<S: EachRow>(
                 }
             };
             attempts.push(Attempt { request, reply: json!(reply), from });
-            replies.extend(reply);
+            known.extend(reply);
         }
-        if replies.len() < before + count {
+        if known.len() < before + count {
             return Ok(attempts);
         }
     }

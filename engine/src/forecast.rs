@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use cache::Digest;
 use serde::Serialize;
 
 use crate::{
     budget::{Price, dollars},
     context::Context,
-    each::{Ask, EachRow, Effect},
+    each::{Ask, EachRow, Effect as _},
     error::StageError,
+    replies,
 };
 
 /// What a stage would buy.
@@ -70,7 +70,7 @@ pub(crate) fn each<S: EachRow>(ctx: &Context, params: &S::Params, inputs: S::Inp
             for ask in asked {
                 match ask {
                     Ask::Known(reply) => replies.push(reply),
-                    Ask::Call(unit) => match known::<S::Effect>(ctx, &unit)? {
+                    Ask::Call(unit) => match replies::known::<S::Effect>(ctx, &unit)? {
                         (_, Some(reply)) => {
                             forecast.known += 1;
                             replies.push(reply);
@@ -90,14 +90,4 @@ pub(crate) fn each<S: EachRow>(ctx: &Context, params: &S::Params, inputs: S::Inp
         }
     }
     Ok(forecast)
-}
-
-/// The digest of a unit, and the reply to it that is kept.
-pub(crate) fn known<E: Effect>(ctx: &Context, unit: &E::Unit) -> Result<(Digest, Option<E::Reply>), StageError> {
-    let digest = Digest::of_value(&(E::NAME, E::VERSION, unit))?;
-    if ctx.rebuys() {
-        return Ok((digest, None));
-    }
-    let bytes = ctx.store().cache().reply(&digest)?;
-    Ok((digest, bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok())))
 }

@@ -108,43 +108,55 @@ pub(crate) fn plan(pipeline: &Pipeline, cache: &Cache, request: &Request) -> Res
     Ok(Plan { stages })
 }
 
-/// Says of every stage that is to run what it would buy.
-///
-/// Errors: an input cannot be read; something that calls need, such as a key, is not there (only where `ready` asks for it).
-pub(crate) fn forecast(
-    plan: &mut Plan,
-    pipeline: &Pipeline,
-    shared: &Arc<Shared>,
-    request: &Request,
-    ready: bool,
-) -> Result<(), StageError> {
-    let results: BTreeMap<usize, StageResult> = plan
-        .stages
-        .iter()
-        .filter_map(|planned| match &planned.decision {
-            Decision::Hit { result, .. } => Some((planned.stage, result.clone())),
-            _ => None,
-        })
-        .collect();
-    for planned in &mut plan.stages {
+/// Says of every stage that is to run what it would buy, as far as its inputs are known.
+pub(crate) fn forecast(plan: &mut Plan, pipeline: &Pipeline, shared: &Arc<Shared>, request: &Request) -> Result<(), StageError> {
+    let forecasts: Vec<_> =
+        plan.stages.iter().map(|planned| forecast_one(plan, planned, pipeline, shared, request)).collect::<Result<_, _>>()?;
+    for (planned, forecast) in plan.stages.iter_mut().zip(forecasts) {
+        planned.forecast = forecast;
+    }
+    Ok(())
+}
+
+/// Sees before anything runs that what calls need, such as a key, is there. A stage that would make no call needs nothing.
+pub(crate) fn ready(plan: &Plan, pipeline: &Pipeline, shared: &Arc<Shared>, request: &Request) -> Result<(), StageError> {
+    for planned in plan.stages.iter().filter(|planned| !matches!(planned.decision, Decision::Hit { .. })) {
         let stage = &pipeline.stages[planned.stage];
-        let rebuy = request.rebought.contains(&planned.stage);
-        let context = || Context::new(Arc::clone(shared), &stage.name, rebuy, stage.budget);
-        let mut buys = true;
-        if let Decision::Run { .. } = planned.decision {
-            for file in stage.files() {
-                file.keep(&shared.store)?;
-            }
-            let inputs = inputs(stage, |producer| results.get(&producer))?;
-            let forecast = stage.kind.forecast(&context()?, &stage.settled, inputs)?;
-            buys = forecast.calls > 0;
-            planned.forecast = Some(forecast);
-        }
-        if ready && buys && !matches!(planned.decision, Decision::Hit { .. }) {
-            stage.kind.ready(&context()?, &stage.settled).map_err(|error| error.at(&format!("`{}`", stage.name)))?;
+        let Err(error) = stage.kind.ready(&context(shared, stage, false)?, &stage.settled) else { continue };
+        let forecast = forecast_one(plan, planned, pipeline, shared, request)?;
+        if forecast.is_none_or(|forecast| forecast.calls > 0) {
+            return Err(error.at(&format!("`{}`", stage.name)));
         }
     }
     Ok(())
+}
+
+fn forecast_one(
+    plan: &Plan,
+    planned: &PlannedStage,
+    pipeline: &Pipeline,
+    shared: &Arc<Shared>,
+    request: &Request,
+) -> Result<Option<Forecast>, StageError> {
+    let Decision::Run { .. } = planned.decision else { return Ok(None) };
+    let stage = &pipeline.stages[planned.stage];
+    for file in stage.files() {
+        file.keep(&shared.store)?;
+    }
+    let result = |producer| {
+        let producer = plan.stages.iter().find(|planned| planned.stage == producer)?;
+        match &producer.decision {
+            Decision::Hit { result, .. } => Some(result),
+            _ => None,
+        }
+    };
+    let inputs = inputs(stage, result)?;
+    let context = context(shared, stage, request.rebought.contains(&planned.stage))?;
+    Ok(Some(stage.kind.forecast(&context, &stage.settled, inputs)?))
+}
+
+fn context(shared: &Arc<Shared>, stage: &ResolvedStage, rebuy: bool) -> Result<Context, StageError> {
+    Context::new(Arc::clone(shared), &stage.name, rebuy, stage.budget)
 }
 
 /// What flows into a stage whose producers are all known.

@@ -32,6 +32,16 @@ impl Replies {
     }
 }
 
+/// The digest of a unit, and the reply to it that is kept.
+pub(crate) fn known<E: Effect>(ctx: &Context, unit: &E::Unit) -> Result<(Digest, Option<E::Reply>), StageError> {
+    let digest = Digest::of_value(&(E::NAME, E::VERSION, unit))?;
+    if ctx.rebuys() {
+        return Ok((digest, None));
+    }
+    let bytes = ctx.store().cache().reply(&digest)?;
+    Ok((digest, bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok())))
+}
+
 /// Returns the reply to `unit`; equal units are called once, in this process and beside others.
 pub(crate) async fn reply<E: Effect>(ctx: &Context, unit: &E::Unit) -> Result<E::Reply, StageError> {
     let digest = Digest::of_value(&(E::NAME, E::VERSION, unit))?;

@@ -37,7 +37,7 @@ impl Plan {
         let request = self.selection.request(&pipeline)?;
         let mut plan = plan::plan(&pipeline, &cache, &request)?;
         let shared = super::shared(registry, &pipeline, cache, Vec::new(), Limit::Unset, String::new())?;
-        plan::forecast(&mut plan, &pipeline, &shared, &request, false)?;
+        plan::forecast(&mut plan, &pipeline, &shared, &request)?;
         match common.format {
             Format::Json => data(&format!("{:#}\n", document(&pipeline, &plan)))?,
             Format::Text => data(&text(&pipeline, &plan))?,

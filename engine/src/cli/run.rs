@@ -44,15 +44,15 @@ impl Run {
         let pipeline = common.pipeline(&self.manifest, registry)?;
         let cache = common.open_cache()?;
         let request = self.selection.request(&pipeline)?;
-        let mut planned = crate::plan::plan(&pipeline, &cache, &request)?;
+        let planned = crate::plan::plan(&pipeline, &cache, &request)?;
         if self.frozen && !planned.is_fresh() {
             talk(&plan::text(&pipeline, &planned));
             return Err(Failure::new(Exit::Stale, "something would run, and `--frozen` forbids it")
                 .help("run without `--frozen`, and keep the cache"));
         }
         let limit = self.budget.unwrap_or(Limit::Unset);
-        let forecaster = super::shared(registry, &pipeline, Arc::clone(&cache), Vec::new(), limit, String::new())?;
-        crate::plan::forecast(&mut planned, &pipeline, &forecaster, &request, true)?;
+        let before = super::shared(registry, &pipeline, Arc::clone(&cache), Vec::new(), limit, String::new())?;
+        crate::plan::ready(&planned, &pipeline, &before, &request)?;
         let document = plan::document(&pipeline, &planned);
         let sets: Vec<_> = self.manifest.sets.iter().map(ToString::to_string).collect();
         let unwritten =
