@@ -156,7 +156,7 @@ impl<T: Row> DatasetWriter<T> {
     /// Adds a row.
     pub fn push(&mut self, row: &T) -> Result<(), StageError> {
         let line = canonical::line(row).map_err(StageError::failed)?;
-        self.blob.write_all(line.as_bytes())?;
+        self.blob.write_all(&line)?;
         self.rows += 1;
         Ok(())
     }
@@ -188,7 +188,7 @@ impl Checkpoint {
         }
         let text = canonical::text(&tree).map_err(StageError::failed)?;
         let output = Output {
-            digest: store.0.put(text.as_bytes())?,
+            digest: store.0.put(&text)?,
             artifact: "checkpoint".to_owned(),
             rows: None,
             bytes: tree.files.values().map(|entry| entry.bytes).sum(),
@@ -240,7 +240,7 @@ impl Metrics {
     pub fn write(ctx: &Context, value: &impl Serialize) -> Result<Self, StageError> {
         let text = canonical::text(value).map_err(StageError::failed)?;
         let output = Output {
-            digest: ctx.store().0.put(text.as_bytes())?,
+            digest: ctx.store().0.put(&text)?,
             artifact: "metrics".to_owned(),
             rows: None,
             bytes: text.len() as u64,
@@ -301,7 +301,7 @@ impl Anything {
             };
             check(&line).map_err(wrong)?;
             let value: Value = serde_json::from_str(&line).map_err(wrong)?;
-            blob.write_all(canonical::line(&value).map_err(StageError::failed)?.as_bytes())?;
+            blob.write_all(&canonical::line(&value).map_err(StageError::failed)?)?;
             rows += 1;
         }
         let (digest, bytes) = blob.finish()?;

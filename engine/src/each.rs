@@ -183,12 +183,18 @@ impl<S: EachRow> Stage for Each<S> {
         let mut failure = None;
         loop {
             while failure.is_none() && in_flight.len() < ROWS_IN_FLIGHT {
-                let Some(row) = rows.next() else { break };
-                match ctx.check().and(row).and_then(|row| known(ctx, &stage, row)) {
-                    Ok(Far::Whole(rows)) if in_flight.is_empty() => failure = write(ctx, &mut writer, &rows).err(),
-                    Ok(Far::Whole(rows)) => in_flight.push_back(boxed(std::future::ready(Ok(rows)))),
-                    Ok(Far::Open(row, replies)) => in_flight.push_back(boxed(one(ctx, &stage, row, replies))),
-                    Err(error) => failure = Some(error),
+                let next: Vec<_> = rows.by_ref().take(ROWS_IN_FLIGHT - in_flight.len()).collect();
+                if next.is_empty() {
+                    break;
+                }
+                for far in as_far_as_known(ctx, &stage, next) {
+                    match ctx.check().and(far) {
+                        _ if failure.is_some() => {}
+                        Ok(Far::Whole(rows)) if in_flight.is_empty() => failure = write(ctx, &mut writer, &rows).err(),
+                        Ok(Far::Whole(rows)) => in_flight.push_back(boxed(std::future::ready(Ok(rows)))),
+                        Ok(Far::Open(row, replies)) => in_flight.push_back(boxed(one(ctx, &stage, row, replies))),
+                        Err(error) => failure = Some(error),
+                    }
                 }
             }
             // After a failure the rows under way end first, so that what they buy is kept.
@@ -224,7 +230,34 @@ enum Far<S: EachRow> {
     Open(S::In, Vec<Reply<S>>),
 }
 
-/// Goes as far as the memo does, without waiting: most rows of most runs are known.
+/// Rows that are worth a thread of their own.
+const ROWS_A_THREAD: usize = 64;
+
+/// Goes with every row as far as the memo does, on all processors: most rows of most runs are known.
+fn as_far_as_known<S: EachRow>(
+    ctx: &Context,
+    stage: &S,
+    rows: Vec<Result<S::In, StageError>>,
+) -> Vec<Result<Far<S>, StageError>> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(rows.len() / ROWS_A_THREAD).max(1);
+    let size = rows.len().div_ceil(threads);
+    let mut rows = rows.into_iter();
+    let mut parts = (0..threads).map(|_| rows.by_ref().take(size).collect::<Vec<_>>());
+    let first = parts.next().unwrap_or_default();
+    let work = |part: Vec<Result<S::In, StageError>>| -> Vec<_> {
+        part.into_iter().map(|row| row.and_then(|row| known(ctx, stage, row))).collect()
+    };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = parts.map(|part| scope.spawn(move || work(part))).collect();
+        let mut far = work(first);
+        for other in others {
+            far.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        far
+    })
+}
+
+/// Goes as far as the memo does, without waiting.
 fn known<S: EachRow>(ctx: &Context, stage: &S, row: S::In) -> Result<Far<S>, StageError> {
     let mut replies = Vec::new();
     loop {

@@ -1,5 +1,7 @@
 //! The name that a reply gives its model → whether another model was served than the one that was asked for.
 
+use std::sync::OnceLock;
+
 use engine::{Context, StageError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,8 @@ pub(crate) struct Served {
     ctx: Context,
     on_swap: OnSwap,
     expected: Option<Expected>,
+    /// The name that stays, once it is known.
+    first: OnceLock<String>,
 }
 
 struct Expected {
@@ -47,7 +51,7 @@ impl Served {
             vendor: providers::protocol(request.provider).is_some_and(|protocol| protocol.base_url == request.base_url),
             pin: format!("served {} {} {}", request.provider, request.base_url, request.model),
         });
-        Self { ctx: ctx.clone(), on_swap, expected }
+        Self { ctx: ctx.clone(), on_swap, expected, first: OnceLock::new() }
     }
 
     /// Whether the reply is another model's.
@@ -60,7 +64,7 @@ impl Served {
         };
         let (right, stays) = match &expected.given {
             Some(given) => (given.clone(), "`served:` says"),
-            None => match self.ctx.pinned(&expected.pin)? {
+            None => match self.pinned(expected)? {
                 Some(first) => (first, "it was"),
                 None if expected.vendor && !is_form_of(&reply.served, &expected.model) => {
                     (expected.model.clone(), "the manifest asks for")
@@ -82,6 +86,14 @@ impl Served {
                 reply.served
             ))),
         }
+    }
+
+    fn pinned(&self, expected: &Expected) -> Result<Option<String>, StageError> {
+        if let Some(first) = self.first.get() {
+            return Ok(Some(first.clone()));
+        }
+        let pinned = self.ctx.pinned(&expected.pin)?;
+        Ok(pinned.map(|first| self.first.get_or_init(|| first).clone()))
     }
 
     /// Pins the first name that was seen.
