@@ -24,7 +24,7 @@ use crate::{
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Params {
-    /// `numeric`, `exact`, `recorded`, or `llm`.
+    /// `numeric`, `exact`, `choice`, `f1`, `squad`, `regex`, `recorded`, or `llm`.
     judge: String,
     /// The file whose verdicts `recorded` takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,6 +32,12 @@ pub(crate) struct Params {
     /// How far a number may be from the gold, for `numeric`.
     #[serde(default)]
     tolerance: f64,
+    /// How much of a gold answer has to be said, for `f1` [default: 0.5].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    threshold: Option<f64>,
+    /// What `regex` looks for; what its group finds is compared with the gold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pattern: Option<String>,
     /// The model that judges, as `provider/name`, for `llm`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     model: Option<String>,
@@ -59,6 +65,9 @@ pub(crate) struct Params {
     #[serde(default = "idk")]
     idk: Vec<String>,
 }
+
+/// How much of a gold answer `f1` wants where nothing is said.
+const THRESHOLD: f64 = 0.5;
 
 fn one() -> u32 {
     1
@@ -126,6 +135,38 @@ impl EachRow for Stage {
                 return mistake(field, format!("judge `{}` asks no model", params.judge), "write `judge: llm`, or take it out");
             }
         }
+        if params.threshold.is_some() && params.judge != "f1" {
+            return mistake(
+                "threshold",
+                format!("judge `{}` has no threshold", params.judge),
+                "write `judge: f1`, or take it out",
+            );
+        }
+        if params.threshold.is_some_and(|threshold| !(0.0..=1.0).contains(&threshold)) {
+            return mistake("threshold", "a threshold is between 0 and 1".to_owned(), "for example 0.5");
+        }
+        match (&params.pattern, params.judge == "regex") {
+            (None, true) => {
+                return mistake("judge", "judge `regex` looks for a pattern, and none is given".to_owned(), "add `pattern: '…'`");
+            }
+            (Some(_), false) => {
+                return mistake(
+                    "pattern",
+                    format!("judge `{}` looks for no pattern", params.judge),
+                    "write `judge: regex`, or take it out",
+                );
+            }
+            (Some(pattern), true) => {
+                if let Err(error) = judges::regex::compile(pattern) {
+                    return mistake(
+                        "pattern",
+                        format!("the pattern cannot be read: {error}"),
+                        "mend it; a backslash needs single quotes around the text",
+                    );
+                }
+            }
+            (None, false) => {}
+        }
         match (find(&params), &params.file) {
             (None, _) => {
                 let names = judges::ALL.map(|kind| kind.name).join(", ");
@@ -175,7 +216,13 @@ impl EachRow for Stage {
             )?))
         } else {
             let kind = find(params).ok_or_else(|| StageError::failed(format!("there is no judge `{}`", params.judge)))?;
-            let settings = judges::Settings { file: params.file.as_ref(), tolerance: params.tolerance, idk: &params.idk };
+            let settings = judges::Settings {
+                file: params.file.as_ref(),
+                tolerance: params.tolerance,
+                threshold: params.threshold.unwrap_or(THRESHOLD),
+                pattern: params.pattern.as_deref(),
+                idk: &params.idk,
+            };
             Opened::Free((kind.open)(ctx, &settings)?)
         };
         let stage = Self {

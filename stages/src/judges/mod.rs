@@ -1,9 +1,12 @@
 //! A question and an answer → a grade with its reason. One file a judge.
 
+mod choice;
 mod exact;
 pub(crate) mod llm;
 mod numeric;
 mod recorded;
+pub(crate) mod regex;
+mod squad;
 
 use engine::{Context, File, StageError};
 
@@ -21,6 +24,10 @@ pub(crate) struct Settings<'a> {
     pub file: Option<&'a File>,
     /// How far `numeric` lets a number be from the gold.
     pub tolerance: f64,
+    /// How much of a gold answer `f1` wants to be said.
+    pub threshold: f64,
+    /// What `regex` looks for.
+    pub pattern: Option<&'a str>,
     /// What an answer says that does not know.
     pub idk: &'a [String],
 }
@@ -38,7 +45,8 @@ pub(crate) struct JudgeKind {
 }
 
 /// All judges.
-pub(crate) const ALL: [&JudgeKind; 3] = [&exact::KIND, &numeric::KIND, &recorded::KIND];
+pub(crate) const ALL: [&JudgeKind; 7] =
+    [&choice::KIND, &exact::KIND, &squad::F1, &numeric::KIND, &recorded::KIND, &regex::KIND, &squad::SQUAD];
 
 /// What an answer says that does not know, where the manifest says nothing.
 pub(crate) const IDK: [&str; 9] = [

@@ -24,13 +24,9 @@ fn place(kind: &str, url: &str, questions: usize, with: &str) -> Place {
 }
 
 fn write_questions(place: &Place, numbers: impl IntoIterator<Item = usize>) {
-    let lines: String = numbers
-        .into_iter()
-        .map(|number| {
-            format!("{}\n", json!({ "id": format!("q{number}"), "question": format!("What is {number}?"), "gold": "x" }))
-        })
-        .collect();
-    fs::write(place.path("q.jsonl"), lines).unwrap();
+    let row = |number| json!({ "id": format!("q{number}"), "question": format!("What is {number}?"), "gold": "x" }).to_string();
+    let lines: Vec<_> = numbers.into_iter().map(row).collect();
+    fs::write(place.path("q.jsonl"), lines.join("\n")).unwrap();
 }
 
 fn write_manifest(place: &Place, kind: &str, url: &str, with: &str) {
