@@ -1,13 +1,16 @@
 //! `uses: benchmark`: a named benchmark, in splits. A file or a seed → questions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use engine::{Context, Dataset, File, ParamMistake, Sections, StageError, fingerprint, ports};
+use engine::{Context, Dataset, ParamMistake, Sections, StageError, fingerprint, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    benchmarks::{self, Columns, Draft},
+    benchmarks::{
+        self, Columns, Draft, Files, Reads,
+        duplicates::{self, Duplicates, normalised},
+    },
     rows::{Question, Split},
 };
 
@@ -15,12 +18,13 @@ use crate::{
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Params {
-    /// `arithmetic`, `jsonl` or `simpleqa`.
+    /// A published benchmark: `gsm8k`, `mmlu`, `mmlu_pro`, `natural_questions`, `simpleqa` or `truthfulqa`; a file with any
+    /// columns: `csv`, `jsonl` or `parquet`; or a generated one: `arithmetic`.
     name: String,
-    /// The benchmark's file.
+    /// The benchmark's file; for `mmlu`, the folder of its files or one of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    path: Option<File>,
-    /// Which fields of a `jsonl` row hold what.
+    path: Option<Files>,
+    /// Which fields of a row of `csv`, `jsonl` or `parquet` hold what.
     #[serde(default)]
     columns: Columns,
     /// How many questions `arithmetic` generates.
@@ -38,6 +42,13 @@ pub(crate) struct Params {
     /// How large each split is. Which one a question is in follows from its text alone.
     #[serde(default)]
     split: Shares,
+    /// What becomes of questions that are asked again: `keep`, `drop` or `drop_across`.
+    #[serde(default)]
+    duplicates: Duplicates,
+    /// The part of their runs of five characters that two questions must share to count as nearly the same, from 0.5 to 1.
+    /// Without it, only the same words count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    near_duplicates: Option<f64>,
 }
 
 fn count() -> usize {
@@ -84,17 +95,34 @@ impl engine::Stage for Stage {
                 format!("there is no benchmark `{}`", params.name),
                 format!("the benchmarks are {}", benchmarks::names()),
             ),
-            (Some(found), None) if found.reads_file => {
-                mistake(
-                    "name",
-                    format!("benchmark `{}` reads a file, and none is named", found.name),
-                    "add `path: FILE`".to_owned(),
-                );
+            (Some(found), None) if found.reads != Reads::Nothing => {
+                mistake("name", format!("benchmark `{}` reads a file, and none is named", found.name), found.help());
             }
-            (Some(found), Some(_)) if !found.reads_file => {
+            (Some(found), Some(_)) if found.reads == Reads::Nothing => {
                 mistake("path", format!("benchmark `{}` reads no file", found.name), "take `path:` out".to_owned());
             }
+            (Some(found), Some(files)) if found.reads == Reads::File && files.one().is_none() => {
+                mistake(
+                    "path",
+                    format!("benchmark `{}` reads a file, and this is a folder", found.name),
+                    "name a file in it".to_owned(),
+                );
+            }
             _ => {}
+        }
+        if params.near_duplicates.is_some_and(|threshold| !(0.5..=1.0).contains(&threshold)) {
+            mistake(
+                "near_duplicates",
+                "`near_duplicates` is not between 0.5 and 1".to_owned(),
+                "for example `near_duplicates: 0.8`".to_owned(),
+            );
+        }
+        if params.duplicates == Duplicates::DropAcross && params.near_duplicates.is_none() {
+            mistake(
+                "duplicates",
+                "the same words are in one split already, so there is nothing to drop across splits".to_owned(),
+                "add `near_duplicates: 0.8`, or take `duplicates: drop`".to_owned(),
+            );
         }
         let shares = [params.split.train, params.split.validation, params.split.test];
         if shares.iter().any(|share| !(0.0..=1.0).contains(share)) || (shares.iter().sum::<f64>() - 1.0).abs() > 1e-9 {
@@ -117,19 +145,24 @@ impl engine::Stage for Stage {
             .ok_or_else(|| StageError::failed(format!("there is no benchmark `{}`", params.name)))?;
         let settings =
             benchmarks::Settings { path: params.path.as_ref(), columns: &params.columns, count: params.count, seed: params.seed };
-        let drafts = (benchmark.load)(ctx, &settings)?;
+        let drafts = benchmark.questions(ctx, &settings)?;
         if drafts.is_empty() {
             return Err(StageError::failed("the benchmark has no questions").help("give a file with rows, or a `count` above 0"));
         }
         let mut questions: Vec<_> = drafts.into_iter().map(|draft| question(draft, params)).collect();
+        let drops = params.duplicates != Duplicates::Keep;
+        let settle = |questions: &mut _| duplicates::settle(ctx, questions, params.duplicates, params.near_duplicates);
+        // What is dropped makes room for others; what is kept is told of what is left.
+        if drops {
+            settle(&mut questions)?;
+        }
         benchmarks::refuse_double_ids(questions.iter().map(|question| question.id.as_str()))?;
         questions.truncate(params.limit.unwrap_or(usize::MAX));
         if let Some(sample) = params.sample {
             keep_sample(&mut questions, sample, params.seed);
         }
-        let texts: BTreeSet<_> = questions.iter().map(|question| normalised(&question.question)).collect();
-        if texts.len() < questions.len() {
-            ctx.warn(format!("{} questions are asked more than once; each text is in one split", questions.len() - texts.len()));
+        if !drops {
+            settle(&mut questions)?;
         }
         Ok(Outputs { questions: Dataset::write(ctx, questions)? })
     }
@@ -147,11 +180,6 @@ fn question(draft: Draft, params: &Params) -> Question {
         benchmark: params.name.clone(),
         meta: draft.meta,
     }
-}
-
-/// A text as duplicates are found by: letter case and spaces aside.
-fn normalised(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
 fn split(normalised: &str, shares: &Shares) -> Split {

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use super::{Benchmark, Draft, arithmetic};
+use super::{Benchmark, Draft, Reads, arithmetic};
 
 pub(super) const ARITHMETIC: Benchmark = Benchmark {
     name: "arithmetic",
     version: arithmetic::VERSION,
-    reads_file: false,
+    reads: Reads::Nothing,
     load: |_, settings| {
         let questions = arithmetic::generate(settings.count, settings.seed);
         let drafts = questions.into_iter().enumerate().map(|(index, question)| Draft {

@@ -1,16 +1,30 @@
 //! A file or a seed → questions without a split. One file a benchmark.
 
 pub(crate) mod arithmetic;
+mod choices;
+mod columns;
+mod csv;
+pub(crate) mod duplicates;
+mod files;
 mod generated;
+mod gsm8k;
 mod jsonl;
+mod minhash;
+mod mmlu;
+mod mmlu_pro;
+mod natural_questions;
+mod parquet;
+mod published;
 mod simpleqa;
+mod table;
+mod truthfulqa;
 
 use std::collections::BTreeMap;
 
 use engine::{Context, File, StageError};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+pub(crate) use self::{columns::Columns, files::Files};
 
 /// A question as a benchmark has it.
 #[derive(Default)]
@@ -29,30 +43,10 @@ pub(crate) struct Draft {
     pub meta: Map<String, Value>,
 }
 
-/// Which fields of a row hold what. A dot goes into an object: `meta.asked`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Columns {
-    /// The id; where a row has none, its id is made from the question.
-    pub id: String,
-    /// The text that models see.
-    pub question: String,
-    /// A text, a number, or a list of them.
-    pub gold: String,
-    /// Whatever else is to be kept.
-    pub meta: String,
-}
-
-impl Default for Columns {
-    fn default() -> Self {
-        Self { id: "id".to_owned(), question: "question".to_owned(), gold: "gold".to_owned(), meta: "meta".to_owned() }
-    }
-}
-
 /// What a benchmark is loaded with.
 pub(crate) struct Settings<'a> {
-    /// The file, where the benchmark reads one.
-    pub path: Option<&'a File>,
+    /// What the benchmark reads, if it does.
+    pub path: Option<&'a Files>,
     /// Its columns.
     pub columns: &'a Columns,
     /// How many questions to generate.
@@ -61,19 +55,71 @@ pub(crate) struct Settings<'a> {
     pub seed: u64,
 }
 
+impl<'a> Settings<'a> {
+    fn files(&self) -> Result<&'a Files, StageError> {
+        self.path.ok_or_else(|| StageError::failed("the benchmark reads a file, and none is named").help("add `path: FILE`"))
+    }
+
+    fn file(&self) -> Result<&'a File, StageError> {
+        let one = self.files()?.one();
+        one.ok_or_else(|| StageError::failed("the benchmark reads a file, and a folder is named").help("name a file in it"))
+    }
+}
+
+/// What a benchmark is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// A seed.
+    Nothing,
+    /// A file.
+    File,
+    /// A folder of files that have known names, or one of these.
+    Folder,
+}
+
 /// A benchmark: the word after `name:`.
 pub(crate) struct Benchmark {
     /// The word.
     pub name: &'static str,
     /// Raised when it gives other questions.
     pub version: u32,
-    /// Whether it reads a file.
-    pub reads_file: bool,
+    /// What it is made from.
+    pub reads: Reads,
     /// Reads or makes the questions.
     pub load: fn(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError>,
 }
 
-const ALL: [&Benchmark; 3] = [&generated::ARITHMETIC, &jsonl::BENCHMARK, &simpleqa::BENCHMARK];
+const ALL: [&Benchmark; 10] = [
+    &generated::ARITHMETIC,
+    &csv::BENCHMARK,
+    &gsm8k::BENCHMARK,
+    &jsonl::BENCHMARK,
+    &mmlu::BENCHMARK,
+    &mmlu_pro::BENCHMARK,
+    &natural_questions::BENCHMARK,
+    &parquet::BENCHMARK,
+    &simpleqa::BENCHMARK,
+    &truthfulqa::BENCHMARK,
+];
+
+impl Benchmark {
+    /// Reads or makes the questions, and says so where a file is not the one that is published under this name.
+    pub(crate) fn questions(&self, ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
+        let drafts = (self.load)(ctx, settings)?;
+        if let Some(file) = settings.path.and_then(Files::one) {
+            published::compare(ctx, self.name, file, drafts.len());
+        }
+        Ok(drafts)
+    }
+
+    /// What to do where no file is named.
+    pub(crate) fn help(&self) -> String {
+        match published::addresses(self.name).as_slice() {
+            [] => "add `path: FILE`".to_owned(),
+            addresses => format!("add `path: FILE`; published at {}", addresses.join(", ")),
+        }
+    }
+}
 
 /// Finds a benchmark by name.
 pub(crate) fn find(name: &str) -> Option<&'static Benchmark> {
@@ -91,7 +137,7 @@ pub(crate) fn refuse_double_ids<'a>(ids: impl Iterator<Item = &'a str>) -> Resul
     for (index, id) in ids.enumerate() {
         if let Some(before) = first.insert(id, index) {
             return Err(StageError::failed(format!("questions {} and {} have the same id `{id}`", before + 1, index + 1))
-                .help("name another column by `columns: { id: … }`"));
+                .help("name another column by `columns: { id: … }`, or take `duplicates: drop` where rows are repeated"));
         }
     }
     Ok(())

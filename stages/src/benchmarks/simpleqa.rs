@@ -1,43 +1,36 @@
-//! `SimpleQA`'s published CSV (`metadata,problem,answer`; <https://openai.com/index/introducing-simpleqa>) → questions.
-//! Its metadata column is a Python literal.
+//! `SimpleQA`'s published CSV (`metadata,problem,answer`; <https://openai.com/index/introducing-simpleqa>), or JSON lines with the same
+//! fields → questions. The metadata column is a Python literal; in JSON lines it may be an object.
+
+use std::borrow::Cow;
 
 use engine::{Context, StageError};
 use serde_json::{Map, Value};
 
-use super::{Benchmark, Draft, Settings};
+use super::{
+    Benchmark, Draft, Reads, Settings,
+    table::{drafts, rows, text},
+};
 
-pub(super) const BENCHMARK: Benchmark = Benchmark { name: "simpleqa", version: 1, reads_file: true, load };
+pub(super) const BENCHMARK: Benchmark = Benchmark { name: "simpleqa", version: 1, reads: Reads::File, load };
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
-    let file = settings.path.ok_or_else(|| StageError::failed("benchmark `simpleqa` reads a file, and none is named"))?;
-    let mut reader = csv::Reader::from_reader(file.open(ctx)?);
-    let wrong = |message: String| {
-        StageError::failed(format!("`{}`: {message}", file.name()))
-            .help("this reads the published `simple_qa_test_set.csv`; for another file use `name: jsonl`")
+    let file = settings.file()?;
+    let help = "this reads the published `simple_qa_test_set.csv`; for another file use `name: csv` or `name: jsonl`";
+    drafts(file, rows(ctx, file)?, help, draft)
+}
+
+fn draft(index: usize, row: &Value) -> Result<Draft, String> {
+    let metadata = match row.get("metadata") {
+        Some(Value::Object(metadata)) => Cow::Borrowed(metadata),
+        _ => Cow::Owned(python(text(row, "metadata")?).ok_or("`metadata` is no Python literal of a dictionary")?),
     };
-    let headers = reader.headers().map_err(|error| wrong(error.to_string()))?.clone();
-    let column = |name: &str| {
-        headers.iter().position(|header| header == name).ok_or_else(|| wrong(format!("there is no column `{name}`")))
-    };
-    let (metadata, problem, answer) = (column("metadata")?, column("problem")?, column("answer")?);
-    reader
-        .into_records()
-        .enumerate()
-        .map(|(index, record)| {
-            let record = record.map_err(|error| wrong(error.to_string()))?;
-            let line = record.position().map_or(0, csv::Position::line);
-            let field = |column: usize| record.get(column).unwrap_or_default();
-            let meta = python(field(metadata))
-                .ok_or_else(|| wrong(format!("line {line}: `metadata` is no Python literal of a dictionary")))?;
-            Ok(Draft {
-                id: Some(format!("simpleqa-{index}")),
-                question: field(problem).to_owned(),
-                gold: vec![field(answer).to_owned()],
-                meta,
-                ..Draft::default()
-            })
-        })
-        .collect()
+    Ok(Draft {
+        id: Some(format!("simpleqa-{index}")),
+        question: text(row, "problem")?.to_owned(),
+        gold: vec![text(row, "answer")?.to_owned()],
+        meta: metadata.into_owned(),
+        ..Draft::default()
+    })
 }
 
 /// Reads a Python dictionary of strings, numbers and lists.
@@ -145,6 +138,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn metadata_is_an_object_or_a_literal() {
+        let row = |metadata: Value| json!({ "metadata": metadata, "problem": "Who?", "answer": "Ann" });
+        for metadata in [json!({ "topic": "Art" }), json!("{'topic': 'Art'}")] {
+            assert_eq!(Value::from(draft(0, &row(metadata)).unwrap().meta), json!({ "topic": "Art" }));
+        }
+        assert_eq!(draft(0, &row(json!("{"))).err().unwrap(), "`metadata` is no Python literal of a dictionary");
+    }
 
     #[test]
     fn a_python_literal_is_read() {

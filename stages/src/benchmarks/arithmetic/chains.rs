@@ -4,7 +4,7 @@ use bigdecimal::BigDecimal;
 use rand_chacha::ChaCha8Rng;
 
 use super::Draft;
-use super::draw::{below, between, pick, shuffle, until, whole};
+use super::draw::{below, between, pick, search, shuffle, until, whole};
 use super::expression::{Chain, Operator, needs_precedence, says};
 use super::phrases::{Style, ask, goods, person};
 use Operator::{Minus, Over, Plus, Times};
@@ -259,7 +259,10 @@ pub(super) fn than(random: &mut ChaCha8Rng) -> Draft {
     let style = Style::Words;
     let less = short(random);
     let operators: &[Operator] = pick(random, &[&[Times], &[Plus], &[Times, Plus], &[Plus, Plus]]);
-    let from = until(random, |random| chain(random, operators, 3), |from| from.exact() > &less * 2);
+    let large = |from: &Chain| from.exact() > &less * 2;
+    // A sum of two is hardly ever large beside 990, and never beside 999; a product always is in the end.
+    let from = search(random, |random| chain(random, operators, 3), large)
+        .unwrap_or_else(|| until(random, |random| chain(random, &[Times], 3), large));
     let text = format!("{less} less than {}", style.chain(&from));
     Draft::one(ask(random, &text), &(from.exact() - less))
 }

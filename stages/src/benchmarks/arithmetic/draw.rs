@@ -44,5 +44,10 @@ pub(super) fn shuffle<T>(random: &mut ChaCha8Rng, items: &mut [T]) {
 /// # Panics
 /// Where 100,000 drafts in a row did not suit: the condition can't be met, and waiting longer would hang.
 pub(super) fn until<T>(random: &mut ChaCha8Rng, draft: impl Fn(&mut ChaCha8Rng) -> T, suits: impl Fn(&T) -> bool) -> T {
-    (0..100_000).map(|_| draft(random)).find(suits).expect("a condition on drafts can be met")
+    search(random, draft, suits).expect("a condition on drafts can be met")
+}
+
+/// Draws until a draft suits, or 100,000 did not.
+pub(super) fn search<T>(random: &mut ChaCha8Rng, draft: impl Fn(&mut ChaCha8Rng) -> T, suits: impl Fn(&T) -> bool) -> Option<T> {
+    (0..100_000).map(|_| draft(random)).find(suits)
 }

@@ -285,3 +285,10 @@ fn questions_stay_as_they_are() {
     ];
     assert_eq!(texts, expected, "the questions changed: raise `VERSION` in arithmetic.rs and write the new ones here");
 }
+
+#[test]
+fn a_sum_that_cannot_be_large_enough_gives_way_to_a_product() {
+    let question = super::question(&mut super::draw::generator(0, 7766));
+    assert!(question.text.contains("997 less than 414 times 343"), "{}", question.text);
+    assert_eq!(question.gold, ["141005"]);
+}
