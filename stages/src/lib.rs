@@ -75,7 +75,19 @@ pub fn registry() -> Registry {
 
 const PRICES: (&str, &str) = ("prices.yaml", include_str!("../../pipelines/prices.yaml"));
 
-const TEMPLATES: [Template; 2] = [
+const TEMPLATES: [Template; 8] = [
     Template { name: "quickstart", files: &[("quickstart.yaml", include_str!("../../pipelines/quickstart.yaml")), PRICES] },
+    Template { name: "simpleqa", files: &[("simpleqa.yaml", include_str!("../../pipelines/simpleqa.yaml")), PRICES] },
+    Template {
+        name: "natural-questions",
+        files: &[("natural-questions.yaml", include_str!("../../pipelines/natural-questions.yaml")), PRICES],
+    },
+    Template { name: "mmlu", files: &[("mmlu.yaml", include_str!("../../pipelines/mmlu.yaml")), PRICES] },
+    Template { name: "truthfulqa", files: &[("truthfulqa.yaml", include_str!("../../pipelines/truthfulqa.yaml")), PRICES] },
+    Template { name: "three-models", files: &[("three-models.yaml", include_str!("../../pipelines/three-models.yaml")), PRICES] },
+    Template {
+        name: "openai-compatible",
+        files: &[("openai-compatible.yaml", include_str!("../../pipelines/openai-compatible.yaml")), PRICES],
+    },
     Template { name: "recorded", files: &[("recorded.yaml", include_str!("../../pipelines/recorded.yaml")), PRICES] },
 ];

@@ -3,6 +3,7 @@
 
 mod benchmarks;
 mod golden;
+mod manifests;
 mod pipeline;
 mod place;
 mod providers;
