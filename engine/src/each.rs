@@ -239,7 +239,12 @@ fn as_far_as_known<S: EachRow>(
     stage: &S,
     rows: Vec<Result<S::In, StageError>>,
 ) -> Vec<Result<Far<S>, StageError>> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(rows.len() / ROWS_A_THREAD).max(1);
+    let worthwhile = rows.len() / ROWS_A_THREAD;
+    if worthwhile < 2 {
+        return rows.into_iter().map(|row| row.and_then(|row| known(ctx, stage, row))).collect();
+    }
+    // Asking for the number reads files, which is no matter for so many rows.
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(worthwhile);
     let size = rows.len().div_ceil(threads);
     let mut rows = rows.into_iter();
     let mut parts = (0..threads).map(|_| rows.by_ref().take(size).collect::<Vec<_>>());
