@@ -29,7 +29,7 @@ fn number(text: &str) -> usize {
 fn answer(model: &str, asked: &str) -> String {
     let number = number(asked);
     let knows = match model {
-        small if small.contains("lite") || small == "small" => number % 3 == 0,
+        small if small.contains("lite") || small == "small" => number.is_multiple_of(3),
         _ => number % 3 != 2,
     };
     match (asked.contains("\nA. "), knows) {
