@@ -106,7 +106,7 @@ impl Place {
     /// Runs `words.yaml` with calls paid for, which must succeed, and returns its events.
     #[track_caller]
     pub(crate) fn run(&self, words: &[&str]) -> Ended {
-        let budget: &[&str] = if words.contains(&"--budget") { &[] } else { &["--budget", "1"] };
+        let budget: &[&str] = if words.contains(&"--budget") { &[] } else { &["--budget", "10"] };
         self.call(&[&["run", "words.yaml", "--format", "json"], budget, words].concat()).with(0)
     }
 
