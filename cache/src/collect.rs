@@ -96,6 +96,12 @@ pub(crate) fn collect(store: &Store, what: Collect) -> Result<Collected, CacheEr
             needed.extend(blob);
         }
     }
+    // No provider keeps what came of a job for as long as replies are kept.
+    for (unit, time) in store.memo.all(Table::Submitted, |unit, entry| Some((unit, value::time(entry))))? {
+        if old(time) {
+            deletes.push((Table::Submitted, unit));
+        }
+    }
 
     // The memo first: a blob without an entry is a blob too many, an entry without a blob is work to do again.
     if !what.dry {

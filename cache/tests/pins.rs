@@ -16,6 +16,20 @@ async fn the_first_value_under_a_name_stays_until_it_is_taken_out() {
 }
 
 #[tokio::test]
+async fn units_are_in_the_job_that_they_were_handed_over_in_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let units = [Digest::of(b"one"), Digest::of(b"two"), Digest::of(b"three")];
+    let jobs = |cache: &Cache| cache.submitted(&units).unwrap();
+    let cache = Cache::open(folder.path(), Mode::ReadWrite).unwrap();
+    cache.submit(&units[..2], "first").unwrap();
+    cache.submit(&units[1..2], "second").unwrap();
+    drop(cache);
+    let cache = Cache::open(folder.path(), Mode::ReadWrite).unwrap();
+    assert_eq!(jobs(&cache), [Some("first".to_owned()), Some("second".to_owned()), None]);
+    assert_eq!(jobs(&Cache::open(folder.path(), Mode::Off).unwrap()), [None, None, None]);
+}
+
+#[tokio::test]
 async fn a_receipt_is_kept_with_its_reply() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::open(folder.path(), Mode::ReadWrite).unwrap();

@@ -84,6 +84,10 @@ struct Inner {
     told: Mutex<Option<Instant>>,
 }
 
+fn digests(texts: &[String]) -> Result<Vec<Digest>, StageError> {
+    texts.iter().map(|text| text.parse().map_err(StageError::failed)).collect()
+}
+
 /// Between two progress events of a stage.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
@@ -128,6 +132,19 @@ impl Context {
     /// Returns what is written under a name by [`Context::pin`].
     pub fn pinned(&self, name: &str) -> Result<Option<String>, StageError> {
         Ok(self.store().cache().pinned(name)?)
+    }
+
+    /// Returns the job that each unit was handed over in, in this run or an earlier one, by the units' digests.
+    pub fn submitted(&self, units: &[String]) -> Result<Vec<Option<String>>, StageError> {
+        if self.rebuys() {
+            return Ok(vec![None; units.len()]);
+        }
+        Ok(self.store().cache().submitted(&digests(units)?)?)
+    }
+
+    /// Writes down that units are about to be handed over in a job; their replies come later, to whoever asks then.
+    pub fn submit(&self, units: &[String], job: &str) -> Result<(), StageError> {
+        Ok(self.store().cache().submit(&digests(units)?, job)?)
     }
 
     /// Says how much there is to do.

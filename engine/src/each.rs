@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeMap, future::Future, pin::Pin};
 
+use cache::Digest;
 use futures_util::{StreamExt as _, future::join_all, stream::FuturesOrdered};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -127,6 +128,17 @@ pub trait EachRow: Sized + Send + Sync + 'static {
 
     /// Names the output port.
     fn outputs(rows: Dataset<Self::Out>) -> Self::Outputs;
+
+    /// Rows under way at once. A provider's own limits decide how many of their calls are.
+    fn rows_in_flight(ctx: &Context, params: &Self::Params) -> usize {
+        let _ = (ctx, params);
+        ROWS_IN_FLIGHT
+    }
+}
+
+/// The digest of a unit: the name of its reply.
+pub fn unit_digest<E: Effect>(unit: &E::Unit) -> Result<Digest, StageError> {
+    Ok(Digest::of_value(&(E::NAME, E::VERSION, unit))?)
 }
 
 /// What the effect of `S` replies.
@@ -135,8 +147,8 @@ pub type Reply<S> = <<S as EachRow>::Effect as Effect>::Reply;
 /// Makes a stage of an [`EachRow`].
 pub struct Each<S>(std::marker::PhantomData<fn() -> S>);
 
-/// Rows under way at once. A provider's own limits decide how many of their calls are.
-const ROWS_IN_FLIGHT: usize = 1024;
+/// Enough for every provider's concurrency.
+pub const ROWS_IN_FLIGHT: usize = 1024;
 
 impl<S: EachRow> Stage for Each<S> {
     const KIND: &'static str = S::KIND;
@@ -181,9 +193,10 @@ impl<S: EachRow> Stage for Each<S> {
         let mut writer = DatasetWriter::new(ctx)?;
         let mut in_flight = FuturesOrdered::new();
         let mut failure = None;
+        let most = S::rows_in_flight(ctx, params);
         loop {
-            while failure.is_none() && in_flight.len() < ROWS_IN_FLIGHT {
-                let next: Vec<_> = rows.by_ref().take(ROWS_IN_FLIGHT - in_flight.len()).collect();
+            while failure.is_none() && in_flight.len() < most {
+                let next: Vec<_> = rows.by_ref().take(most - in_flight.len()).collect();
                 if next.is_empty() {
                     break;
                 }

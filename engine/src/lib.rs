@@ -56,7 +56,7 @@ pub use attempt::Attempt;
 pub use budget::Price;
 pub use cache::Output;
 pub use context::{Context, Services};
-pub use each::{Ask, Bought, Each, EachRow, Effect, Receipt, Reply};
+pub use each::{Ask, Bought, Each, EachRow, Effect, ROWS_IN_FLIGHT, Receipt, Reply, unit_digest};
 pub use error::{StageError, without_place};
 pub use file::File;
 pub use forecast::Forecast;

@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use crate::{
     budget::{Hold, Price},
     context::Context,
-    each::{Bought, Effect},
+    each::{Bought, Effect, unit_digest},
     error::StageError,
 };
 
@@ -34,7 +34,7 @@ impl Replies {
 
 /// The digest of a unit, and the reply to it that is kept.
 pub(crate) fn known<E: Effect>(ctx: &Context, unit: &E::Unit) -> Result<(Digest, Option<E::Reply>), StageError> {
-    let digest = Digest::of_value(&(E::NAME, E::VERSION, unit))?;
+    let digest = unit_digest::<E>(unit)?;
     if ctx.rebuys() {
         return Ok((digest, None));
     }
@@ -44,7 +44,7 @@ pub(crate) fn known<E: Effect>(ctx: &Context, unit: &E::Unit) -> Result<(Digest,
 
 /// Returns the reply to `unit`; equal units are called once, in this process and beside others.
 pub(crate) async fn reply<E: Effect>(ctx: &Context, unit: &E::Unit) -> Result<E::Reply, StageError> {
-    let digest = Digest::of_value(&(E::NAME, E::VERSION, unit))?;
+    let digest = unit_digest::<E>(unit)?;
     let replies = &ctx.shared().replies;
     let flight = replies.flight(digest);
     let mut called = false;

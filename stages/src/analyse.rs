@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
+    calls,
     completion::{Completion, Reply, Request, Settings},
     providers::{self, Source},
     rows::{Analysis, Question},
@@ -149,6 +150,10 @@ impl EachRow for Stage {
 
     fn outputs(analyses: Dataset<Analysis>) -> Outputs {
         Outputs { analyses }
+    }
+
+    fn rows_in_flight(ctx: &Context, params: &Params) -> usize {
+        calls::rows_in_flight(ctx, params.providers.keys())
     }
 }
 

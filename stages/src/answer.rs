@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    calls,
     completion::{Completion, Reply, Settings},
     providers::{self, Model, Source},
     rows::{Answer, Outcome, Question, Usage},
@@ -246,6 +247,10 @@ impl EachRow for Stage {
 
     fn outputs(answers: Dataset<Answer>) -> Outputs {
         Outputs { answers }
+    }
+
+    fn rows_in_flight(ctx: &Context, params: &Params) -> usize {
+        calls::rows_in_flight(ctx, params.providers.keys())
     }
 }
 

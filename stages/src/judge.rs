@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     by_id::ById,
+    calls,
     completion::{Completion, Reply, Settings},
     judges::{
         self, Judge, JudgeKind,
@@ -271,6 +272,10 @@ impl EachRow for Stage {
 
     fn outputs(verdicts: Dataset<Verdict>) -> Outputs {
         Outputs { verdicts }
+    }
+
+    fn rows_in_flight(ctx: &Context, params: &Params) -> usize {
+        calls::rows_in_flight(ctx, params.providers.keys())
     }
 }
 

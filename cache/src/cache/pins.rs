@@ -1,4 +1,5 @@
-//! A name and a value in, out what was first written under the name; and the receipts of what was paid for.
+//! A name and a value in, out what was first written under the name; units in, out the jobs that they were handed over in; and the
+//! receipts of what was paid for.
 
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,34 @@ impl Cache {
         let was = self.pinned(name)?.is_some();
         self.store.memo.change(&[], &[(Table::Pins, Digest::of(name.as_bytes()))])?;
         Ok(was)
+    }
+
+    /// Returns the job that each unit was handed over in last.
+    pub fn submitted(&self, units: &[Digest]) -> Result<Vec<Option<String>>, CacheError> {
+        if !self.mode.reads() {
+            return Ok(vec![None; units.len()]);
+        }
+        let entries = self.store.memo.get_all(Table::Submitted, units)?;
+        let decode = |(unit, entry): (&Digest, Option<Vec<u8>>)| match entry {
+            Some(entry) => value::decode(Table::Submitted, unit, &entry, &self.store.blobs),
+            None => Ok(None),
+        };
+        let jobs = units.iter().zip(entries).map(decode);
+        jobs.map(|job| Ok(job?.and_then(|job| String::from_utf8(job).ok()))).collect()
+    }
+
+    /// Writes down that units are about to be handed over in a job. Durable when it returns.
+    pub fn submit(&self, units: &[Digest], job: &str) -> Result<(), CacheError> {
+        if !self.mode.writes() {
+            return Ok(());
+        }
+        let time = now();
+        let entry = |unit: &Digest| {
+            let entry = value::encode(Table::Submitted, unit, job.as_bytes(), time, &self.store.blobs)?;
+            Ok((Table::Submitted, *unit, entry))
+        };
+        let puts = units.iter().map(entry).collect::<Result<Vec<_>, CacheError>>()?;
+        self.store.memo.change(&puts, &[])
     }
 
     /// Returns all receipts, in the order in which they were kept.

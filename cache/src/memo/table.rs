@@ -21,10 +21,12 @@ pub(crate) enum Table {
     Receipts,
     /// Digest of a name → the name and what was first written under it.
     Pins,
+    /// Unit → the job that it was handed over in, to be answered later.
+    Submitted,
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Results,
         Self::Preimages,
         Self::Uses,
@@ -34,6 +36,7 @@ impl Table {
         Self::Claims,
         Self::Receipts,
         Self::Pins,
+        Self::Submitted,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -47,6 +50,7 @@ impl Table {
             Self::Claims => "claims",
             Self::Receipts => "receipts",
             Self::Pins => "pins",
+            Self::Submitted => "submitted",
         }
     }
 }

@@ -9,12 +9,18 @@ use std::{
 use engine::{Context, StageError};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::pace::{Limits, Pace};
+use super::{
+    batch::Batch,
+    pace::{Limits, Pace},
+};
 use crate::{
     completion::Request,
     providers::{self, Protocol},
     secret::Secret,
-    sections::{ProviderSettings, providers::ProviderSetting},
+    sections::{
+        ProviderSettings,
+        providers::{Mode, ProviderSetting},
+    },
 };
 
 /// Equal failures in a row after which no further call is made.
@@ -35,6 +41,8 @@ pub(crate) struct Account {
     pub(super) client: reqwest::Client,
     pub(super) secrets: Vec<Secret>,
     pub(super) pace: Pace,
+    pub(super) mode: Mode,
+    pub(super) batch: Batch,
     state: Mutex<State>,
 }
 
@@ -70,6 +78,11 @@ impl Accounts {
 fn setting(ctx: &Context, account: &str) -> ProviderSetting {
     let declared = ctx.section::<ProviderSettings>();
     declared.0.get(account).cloned().unwrap_or_default()
+}
+
+/// How calls of an account are made.
+pub(super) fn mode(ctx: &Context, account: &str) -> Mode {
+    ctx.section::<ProviderSettings>().0.get(account).map_or_else(Mode::default, |setting| setting.mode)
 }
 
 /// The environment variable that holds the key, if there is to be one. A server of one's own has a key where one is declared.
@@ -136,6 +149,8 @@ impl Account {
                 requests_per_minute: setting.requests_per_minute,
                 tokens_per_minute: setting.tokens_per_minute,
             }),
+            mode: setting.mode,
+            batch: Batch::default(),
             state: Mutex::default(),
         })
     }

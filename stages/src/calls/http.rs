@@ -2,7 +2,7 @@
 
 use std::{error::Error as _, time::Duration};
 
-use reqwest::{Response, StatusCode, header::HeaderMap};
+use reqwest::{RequestBuilder, Response, StatusCode, header::HeaderMap};
 use serde_json::Value;
 
 use super::{account::Account, pace::Announced};
@@ -13,6 +13,9 @@ use crate::{
 
 /// The largest reply that is read, in bytes.
 const LARGEST: usize = 16 << 20;
+
+/// The largest state of a job that is read, in bytes: its results may stand in it.
+const LARGEST_JOB: usize = 256 << 20;
 
 /// How much of what a server says is repeated, in characters.
 const QUOTED: usize = 300;
@@ -50,34 +53,13 @@ pub(super) enum Why {
 pub(super) async fn try_once(account: &Account, request: &Request) -> Result<Got, Failed> {
     let url = (account.protocol.url)(&request.base_url, &request.model);
     let body = (account.protocol.body)(request).to_string();
-    let sent = account.client.post(&url).header("content-type", "application/json").body(body).send().await;
-    let response = sent.map_err(|error| unsent(account, request, &error))?;
-    let (status, headers) = (response.status(), response.headers().clone());
-    let bytes = match read(response).await {
-        Ok(bytes) => bytes,
-        Err(Unread::TooLarge) => {
-            let message = format!("{} sent a reply of more than {} MiB", place(account, request), LARGEST >> 20);
-            return Err(Failed::Never { code: "large".to_owned(), message });
-        }
-        Err(Unread::Cut(error)) => {
-            let message = format!("{} broke off its reply: {}", place(account, request), reason(&error));
-            return Err(Failed::Again { after: None, message, why: Why::Trouble });
-        }
-    };
-    let parsed = serde_json::from_slice::<Value>(&bytes);
+    let post = account.client.post(&url).header("content-type", "application/json").body(body);
+    let (status, headers, bytes) = exchange(account, request, post, LARGEST).await?;
     if !status.is_success() {
-        let error = parsed.unwrap_or_default();
+        let error = serde_json::from_slice(&bytes).unwrap_or_default();
         return refusal(account, request, status, &headers, &error, &bytes);
     }
-    let answered = || format!("{} answered 200", place(account, request));
-    let value = match parsed {
-        Ok(value) => value,
-        Err(error) => {
-            // A gateway's page, or a reply cut by one that kept count.
-            let message = format!("{} with {}: {}", answered(), what_it_is(&bytes, &error), quoted(account, &bytes));
-            return Err(Failed::Again { after: None, message, why: Why::Nonsense });
-        }
-    };
+    let value = parse(account, request, &bytes)?;
     if let Some(reply) = (account.protocol.read)(request, &value) {
         let id = ["x-request-id", "request-id"].iter().find_map(|name| headers.get(*name)?.to_str().ok());
         let id = id.map(str::to_owned).or_else(|| value.get("id").or(value.get("responseId"))?.as_str().map(str::to_owned));
@@ -87,10 +69,115 @@ pub(super) async fn try_once(account: &Account, request: &Request) -> Result<Got
         Some(status) => refusal(account, request, status, &headers, &value, &bytes),
         None => Err(Failed::Again {
             after: None,
-            message: format!("{} with something that is no reply: {}", answered(), quoted(account, &bytes)),
+            message: format!(
+                "{} answered 200 with something that is no reply: {}",
+                place(account, request),
+                quoted(account, &bytes)
+            ),
             why: Why::Nonsense,
         }),
     }
+}
+
+/// Sends something about a job of requests like this one; returns the JSON that comes back.
+pub(super) async fn ask(account: &Account, request: &Request, what: RequestBuilder) -> Result<Value, Failed> {
+    let (status, headers, bytes) = exchange(account, request, what, LARGEST_JOB).await?;
+    if status.is_success() {
+        return parse(account, request, &bytes);
+    }
+    let error = serde_json::from_slice(&bytes).unwrap_or_default();
+    match refusal(account, request, status, &headers, &error, &bytes) {
+        Err(failed) => Err(failed),
+        Ok(_) => {
+            let message = format!("{} answered {}: {}", place(account, request), status.as_u16(), quoted(account, &bytes));
+            Err(Failed::Never { code: status.as_u16().to_string(), message })
+        }
+    }
+}
+
+/// Reads a file of JSON lines, and hands over each.
+pub(super) async fn lines(account: &Account, request: &Request, url: &str, mut each: impl FnMut(Value)) -> Result<(), Failed> {
+    let sent = account.client.get(url).send().await;
+    let mut response = sent.map_err(|error| unsent(account, request, &error))?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let mut waiting = Vec::new();
+    loop {
+        let chunk = response.chunk().await.map_err(|error| cut(account, request, &error))?;
+        let Some(chunk) = chunk else { break };
+        waiting.extend_from_slice(&chunk);
+        if waiting.len() > LARGEST + chunk.len() {
+            return Err(too_large(account, request, LARGEST));
+        }
+        while status.is_success()
+            && let Some(end) = waiting.iter().position(|byte| *byte == b'\n')
+        {
+            let line: Vec<_> = waiting.drain(..=end).collect();
+            if !line.trim_ascii().is_empty() {
+                each(parse(account, request, &line)?);
+            }
+        }
+    }
+    if !status.is_success() {
+        let error = serde_json::from_slice(&waiting).unwrap_or_default();
+        return refusal(account, request, status, &headers, &error, &waiting).map(|_| ());
+    }
+    if !waiting.trim_ascii().is_empty() {
+        each(parse(account, request, &waiting)?);
+    }
+    Ok(())
+}
+
+/// What came of one request of a job.
+pub(super) fn result(account: &Account, request: &Request, status: Option<u16>, value: &Value) -> Result<Got, Failed> {
+    let status = status.and_then(|status| StatusCode::from_u16(status).ok()).filter(|status| !status.is_success());
+    if status.is_none()
+        && let Some(reply) = (account.protocol.read)(request, value)
+    {
+        let id = value.get("id").or_else(|| value.get("responseId")).and_then(Value::as_str).map(str::to_owned);
+        return Ok(Got { reply, id, announced: Announced::default() });
+    }
+    let bytes = value.to_string().into_bytes();
+    match status.or_else(|| inner_status(value)) {
+        Some(status) => refusal(account, request, status, &HeaderMap::new(), value, &bytes),
+        None => Err(Failed::Again {
+            after: None,
+            message: format!("{} gave a result that is no reply: {}", place(account, request), quoted(account, &bytes)),
+            why: Why::Trouble,
+        }),
+    }
+}
+
+async fn exchange(
+    account: &Account,
+    request: &Request,
+    what: RequestBuilder,
+    largest: usize,
+) -> Result<(StatusCode, HeaderMap, Vec<u8>), Failed> {
+    let response = what.send().await.map_err(|error| unsent(account, request, &error))?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    match read(response, largest).await {
+        Ok(bytes) => Ok((status, headers, bytes)),
+        Err(Unread::TooLarge) => Err(too_large(account, request, largest)),
+        Err(Unread::Cut(error)) => Err(cut(account, request, &error)),
+    }
+}
+
+fn too_large(account: &Account, request: &Request, largest: usize) -> Failed {
+    let message = format!("{} sent a reply of more than {} MiB", place(account, request), largest >> 20);
+    Failed::Never { code: "large".to_owned(), message }
+}
+
+fn cut(account: &Account, request: &Request, error: &reqwest::Error) -> Failed {
+    let message = format!("{} broke off its reply: {}", place(account, request), reason(error));
+    Failed::Again { after: None, message, why: Why::Trouble }
+}
+
+fn parse(account: &Account, request: &Request, bytes: &[u8]) -> Result<Value, Failed> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        // A gateway's page, or a reply cut by one that kept count.
+        let answered = format!("{} answered 200 with {}", place(account, request), what_it_is(bytes, &error));
+        Failed::Again { after: None, message: format!("{answered}: {}", quoted(account, bytes)), why: Why::Nonsense }
+    })
 }
 
 enum Unread {
@@ -98,10 +185,10 @@ enum Unread {
     Cut(reqwest::Error),
 }
 
-async fn read(mut response: Response) -> Result<Vec<u8>, Unread> {
+async fn read(mut response: Response, largest: usize) -> Result<Vec<u8>, Unread> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(Unread::Cut)? {
-        if bytes.len() + chunk.len() > LARGEST {
+        if bytes.len() + chunk.len() > largest {
             return Err(Unread::TooLarge);
         }
         bytes.extend_from_slice(&chunk);

@@ -1,14 +1,15 @@
 //! A request → a reply with its receipt: sent when the account's pace lets it, and again where a failure says nothing about it.
 //!
-//! [`account`] is who is asked with which key, [`pace`] how fast, [`http`] one try.
+//! [`account`] is who is asked with which key, [`pace`] how fast, [`http`] one try, [`batch`] many requests in one job.
 
 mod account;
+mod batch;
 mod http;
 mod pace;
 
 use std::time::{Duration, Instant};
 
-use engine::{Bought, Context, Price, Receipt, StageError};
+use engine::{Bought, Context, Price, ROWS_IN_FLIGHT, Receipt, StageError};
 use rand::Rng as _;
 use serde_json::{Value, json};
 
@@ -20,7 +21,7 @@ use self::{
 use crate::{
     completion::{Reply, Request},
     providers::estimated_tokens,
-    sections::Prices,
+    sections::{Prices, providers::Mode},
 };
 
 /// Tries of one call whose failures say that the server is in trouble; refusals for being too fast do not count.
@@ -36,12 +37,18 @@ const PATIENCE: Duration = Duration::from_mins(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
+/// How many rows have to be under way for calls of these accounts: more where they are collected first.
+pub(crate) fn rows_in_flight<'a>(ctx: &Context, mut accounts: impl Iterator<Item = &'a String>) -> usize {
+    if accounts.any(|account| account::mode(ctx, account) == Mode::Batch) { batch::ROWS_IN_FLIGHT } else { ROWS_IN_FLIGHT }
+}
+
 /// What a request may cost at worst: a token for every byte of its prompt, and all the tokens that its cap allows.
 pub(crate) fn worst_price(ctx: &Context, request: &Request) -> Price {
     let prices = ctx.section::<Prices>();
     let Some(price) = prices.get(&request.account, &request.model) else { return Price::Unknown };
     let schema = request.settings.schema.as_ref().map_or(0, |schema| schema.to_string().len());
     let bytes: usize = request.prompt.iter().map(|message| message.content.len() + MESSAGE_TOKENS).sum();
+    let price = price.of_mode(account::mode(ctx, &request.account));
     match price.worst((bytes + schema) as u64, u64::from(request.settings.max_output_tokens.unwrap_or(0))) {
         0 => Price::Free,
         nano => Price::AtMost(nano),
@@ -67,6 +74,11 @@ pub(crate) fn describe(ctx: &Context, request: &Request) -> Result<Value, StageE
 /// Asks until there is a reply, or a failure that asking again would not mend.
 pub(crate) async fn call(ctx: &Context, request: &Request) -> Result<Bought<Reply>, StageError> {
     let account = Accounts::of(ctx)?.open(ctx, request)?;
+    if account.mode == Mode::Batch {
+        let started = Instant::now();
+        let got = batch::call(ctx, &account, request).await?;
+        return Ok(bought(ctx, request, got, started.elapsed().as_secs_f64()));
+    }
     let tokens = estimated_tokens(&request.prompt) + u64::from(request.settings.max_output_tokens.unwrap_or(0)) / 4;
     let mut tries = 0;
     let mut refused_since = None;
@@ -130,7 +142,7 @@ fn jitter(tries: u32) -> Duration {
 
 fn bought(ctx: &Context, request: &Request, got: Got, seconds: f64) -> Bought<Reply> {
     let prices = ctx.section::<Prices>();
-    let price = prices.get(&request.account, &request.model);
+    let price = prices.get(&request.account, &request.model).map(|price| price.of_mode(account::mode(ctx, &request.account)));
     let receipt = Receipt {
         payee: format!("{}/{}", request.account, request.model),
         cost: price.map(|price| price.nano_dollars(&got.reply.usage)),

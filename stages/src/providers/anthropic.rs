@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Protocol, ProviderKind, Replies};
+use super::{Batches, Job, JobState, Protocol, ProviderKind, Replies};
 use crate::{
     completion::{Reply, Request},
     rows::{Outcome, Usage},
@@ -21,7 +21,53 @@ static PROTOCOL: Protocol = Protocol {
     read,
     retry_after: |_| None,
     limit_headers: ("anthropic-ratelimit-requests-limit", "anthropic-ratelimit-tokens-limit"),
+    batches: Batches {
+        most_requests: 100_000,
+        most_bytes: 240 << 20,
+        upload: None,
+        submit: |job| {
+            let requests: Vec<_> = job.requests.iter().map(|(name, body)| json!({ "custom_id": name, "params": body })).collect();
+            (batches(job.base_url), json!({ "requests": requests }))
+        },
+        name: "id",
+        list: |base_url| format!("{}?limit=100", batches(base_url)),
+        find,
+        address: |base_url, name| format!("{}/{name}", batches(base_url)),
+        state: |base_url, batch| match batch.get("processing_status").and_then(Value::as_str) {
+            Some("ended") => {
+                let name = batch.get("id").and_then(Value::as_str).unwrap_or_default();
+                JobState::Ended { files: vec![format!("{}/{name}/results", batches(base_url))], results: Vec::new() }
+            }
+            _ => JobState::Running,
+        },
+        result: |line| {
+            let name = line.get("custom_id")?.as_str()?.to_owned();
+            let result = line.get("result")?;
+            let body = ["message", "error"].iter().find_map(|field| result.get(field));
+            // One that expired or was cancelled has no body, and may be asked again.
+            let status = body.is_none().then_some(503);
+            Some((name, status, body.cloned().unwrap_or_else(|| json!({ "error": { "message": result.get("type") } }))))
+        },
+    },
 };
+
+fn batches(base_url: &str) -> String {
+    format!("{}/batches", url(base_url, ""))
+}
+
+/// Jobs have no names of ours: it is one of as many requests, made since. If it is another one after all, its results say so.
+fn find(list: &Value, job: &Job<'_>) -> Option<String> {
+    let like_ours = |batch: &&Value| {
+        let counts = batch.get("request_counts").and_then(Value::as_object);
+        let requests: u64 = counts.into_iter().flat_map(|counts| counts.values()).filter_map(Value::as_u64).sum();
+        let created = batch.get("created_at").and_then(Value::as_str).and_then(|at| at.parse::<jiff::Timestamp>().ok());
+        requests >= job.requests && created.is_some_and(|at| at.as_second() + CLOCKS_APART >= job.since as i64)
+    };
+    list.get("data")?.as_array()?.iter().rfind(like_ours)?.get("id")?.as_str().map(str::to_owned)
+}
+
+/// How far the provider's clock may be behind ours, in seconds.
+const CLOCKS_APART: i64 = 60;
 
 fn url(base_url: &str, _: &str) -> String {
     let version = if base_url.ends_with("/v1") { "" } else { "/v1" };

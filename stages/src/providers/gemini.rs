@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Protocol, ProviderKind, Replies};
+use super::{Batches, JobState, Protocol, ProviderKind, Replies};
 use crate::{
     completion::{Reply, Request},
     rows::{Outcome, Usage},
@@ -23,11 +23,58 @@ static PROTOCOL: Protocol = Protocol {
     read,
     retry_after,
     limit_headers: ("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens"),
+    batches: Batches {
+        most_requests: 50_000,
+        // Requests stand in the submission itself, which may have 20 MB.
+        most_bytes: 18_000_000,
+        upload: None,
+        submit: |job| {
+            let requests = job.requests.iter();
+            let requests: Vec<_> = requests.map(|(name, body)| json!({ "request": body, "metadata": { "key": name } })).collect();
+            let batch = json!({ "display_name": job.job, "input_config": { "requests": { "requests": requests } } });
+            (versioned(job.base_url, &format!("models/{}:batchGenerateContent", job.model)), json!({ "batch": batch }))
+        },
+        name: "name",
+        list: |base_url| versioned(base_url, "batches?pageSize=100"),
+        find: |list, job| {
+            let name = |batch: &Value| batch.pointer("/metadata/displayName").and_then(Value::as_str).map(str::to_owned);
+            let ours = |batch: &&Value| name(batch).as_deref() == Some(job.name);
+            list.get("operations")?.as_array()?.iter().find(ours)?.get("name")?.as_str().map(str::to_owned)
+        },
+        address: versioned,
+        state: batch_state,
+        result: |item| {
+            let key = item.pointer("/metadata/key").or_else(|| item.get("key"))?.as_str()?.to_owned();
+            let code = item.pointer("/error/code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
+            // The codes inside are gRPC's: of them only these say that the request itself is wrong.
+            let status = code.map(|code| if code < 100 && ![3, 5, 7, 9, 11, 12].contains(&code) { 503 } else { 400 });
+            Some((key, status, item.get("response").cloned().unwrap_or_else(|| item.clone())))
+        },
+    },
 };
 
 fn url(base_url: &str, model: &str) -> String {
+    versioned(base_url, &format!("models/{model}:generateContent"))
+}
+
+fn versioned(base_url: &str, path: &str) -> String {
     let version = if base_url.ends_with("/v1beta") || base_url.ends_with("/v1") { "" } else { "/v1beta" };
-    format!("{base_url}{version}/models/{model}:generateContent")
+    format!("{base_url}{version}/{path}")
+}
+
+fn batch_state(_: &str, operation: &Value) -> JobState {
+    let state = operation.pointer("/metadata/state").and_then(Value::as_str).unwrap_or_default();
+    let output = operation.get("response").or_else(|| operation.pointer("/metadata/output"));
+    let results = output.and_then(|output| output.pointer("/inlinedResponses/inlinedResponses")).and_then(Value::as_array);
+    let said = operation.pointer("/error/message").and_then(Value::as_str);
+    if let Some(results) = results {
+        return JobState::Ended { files: Vec::new(), results: results.clone() };
+    }
+    match state.rsplit('_').next().unwrap_or_default() {
+        "FAILED" => JobState::Failed(said.unwrap_or("it failed").to_owned()),
+        "CANCELLED" | "EXPIRED" | "SUCCEEDED" => JobState::Ended { files: Vec::new(), results: Vec::new() },
+        _ => JobState::Running,
+    }
 }
 
 fn body(request: &Request) -> Value {

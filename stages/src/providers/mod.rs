@@ -68,6 +68,69 @@ pub(crate) struct Protocol {
     pub retry_after: fn(error: &Value) -> Option<Duration>,
     /// Headers of replies that announce the limits: requests and tokens a minute.
     pub limit_headers: (&'static str, &'static str),
+    /// How many requests are handed over in one job.
+    pub batches: Batches,
+}
+
+/// How jobs of many requests are spoken of. Each request has a name that its result comes back with.
+pub(crate) struct Batches {
+    /// The most requests of a job.
+    pub most_requests: usize,
+    /// The most bytes of a job's requests.
+    pub most_bytes: usize,
+    /// Where a file of requests is uploaded first, and its line of a request, where jobs are made of files.
+    pub upload: Option<(fn(base_url: &str) -> String, fn(name: &str, body: &Value) -> Value)>,
+    /// Where a job is submitted, and as what.
+    pub submit: fn(&Submission<'_>) -> (String, Value),
+    /// The field of what comes back that has the provider's name of the job.
+    pub name: &'static str,
+    /// Where the newest jobs are listed.
+    pub list: fn(base_url: &str) -> String,
+    /// The provider's name of our job in that list.
+    pub find: fn(list: &Value, job: &Job<'_>) -> Option<String>,
+    /// Where a job's state is asked for.
+    pub address: fn(base_url: &str, name: &str) -> String,
+    /// What that state is.
+    pub state: fn(base_url: &str, state: &Value) -> JobState,
+    /// A request's name and what came of it: a status, where there is one, and a body.
+    pub result: fn(&Value) -> Option<(String, Option<u16>, Value)>,
+}
+
+/// A job to be submitted.
+pub(crate) struct Submission<'a> {
+    pub base_url: &'a str,
+    pub model: &'a str,
+    /// Our name of the job.
+    pub job: &'a str,
+    /// The requests by name; empty where they were uploaded.
+    pub requests: &'a [(String, Value)],
+    /// The provider's name of the file that was uploaded.
+    pub file: &'a str,
+}
+
+/// A job that may have been submitted.
+pub(crate) struct Job<'a> {
+    /// Our name of it.
+    pub name: &'a str,
+    /// Seconds since 1970 at which it was about to be.
+    pub since: u64,
+    /// How many of its requests are waited for, at least.
+    pub requests: u64,
+}
+
+/// How far a job is.
+pub(crate) enum JobState {
+    /// It goes on.
+    Running,
+    /// It ended, with results in files of lines and in this list.
+    Ended {
+        /// The files' addresses.
+        files: Vec<String>,
+        /// Results at hand.
+        results: Vec<Value>,
+    },
+    /// It came to nothing.
+    Failed(String),
 }
 
 const ALL: [&ProviderKind; 5] = [&gemini::KIND, &openai::KIND, &anthropic::KIND, &calculator::KIND, &replay::KIND];

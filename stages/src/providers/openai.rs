@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Protocol, ProviderKind, Replies, capabilities};
+use super::{Batches, JobState, Protocol, ProviderKind, Replies, capabilities};
 use crate::{
     completion::{Reply, Request},
     rows::{Outcome, Usage},
@@ -21,7 +21,52 @@ static PROTOCOL: Protocol = Protocol {
     read,
     retry_after: |_| None,
     limit_headers: ("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens"),
+    batches: Batches {
+        most_requests: 50_000,
+        most_bytes: 190 << 20,
+        upload: Some((|base_url| format!("{base_url}/files"), line)),
+        submit: |job| {
+            let body = json!({
+                "input_file_id": job.file, "endpoint": ENDPOINT, "completion_window": "24h", "metadata": { "job": job.job },
+            });
+            (format!("{}/batches", job.base_url), body)
+        },
+        name: "id",
+        list: |base_url| format!("{base_url}/batches?limit=100"),
+        find: |list, job| {
+            let ours = |batch: &&Value| batch.pointer("/metadata/job").and_then(Value::as_str) == Some(job.name);
+            list.get("data")?.as_array()?.iter().find(ours)?.get("id")?.as_str().map(str::to_owned)
+        },
+        address: |base_url, name| format!("{base_url}/batches/{name}"),
+        state: batch_state,
+        result: |line| {
+            let name = line.get("custom_id")?.as_str()?.to_owned();
+            let status = line.pointer("/response/status_code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
+            let body = line.pointer("/response/body").cloned();
+            Some((name, status, body.unwrap_or_else(|| json!({ "error": line.get("error") }))))
+        },
+    },
 };
+
+/// What jobs of chat completions are for, in the vendor's words.
+const ENDPOINT: &str = "/v1/chat/completions";
+
+fn line(name: &str, body: &Value) -> Value {
+    json!({ "custom_id": name, "method": "POST", "url": ENDPOINT, "body": body })
+}
+
+fn batch_state(base_url: &str, batch: &Value) -> JobState {
+    let said = batch.pointer("/errors/data/0/message").and_then(Value::as_str);
+    match batch.get("status").and_then(Value::as_str).unwrap_or_default() {
+        "completed" | "expired" | "cancelled" => {
+            let files = ["output_file_id", "error_file_id"].iter().filter_map(|field| batch.get(field)?.as_str());
+            let files = files.map(|file| format!("{base_url}/files/{file}/content")).collect();
+            JobState::Ended { files, results: Vec::new() }
+        }
+        "failed" => JobState::Failed(said.unwrap_or("it failed").to_owned()),
+        _ => JobState::Running,
+    }
+}
 
 fn body(request: &Request) -> Value {
     let settings = &request.settings;

@@ -6,7 +6,7 @@ use engine::{ParamMistake, Section};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::rows::Usage;
+use crate::{rows::Usage, sections::providers::Mode};
 
 /// Prices by `provider/name`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,7 +30,7 @@ pub(crate) struct TokenPrice {
     /// Of a prompt that the provider puts into its cache; as the prompt's where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_write: Option<f64>,
-    /// What a call in a batch costs, as a share of the same call by itself.
+    /// What a call in a batch costs, as a share of the same call by itself; the same where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<f64>,
     /// Where the price is from.
@@ -53,6 +53,19 @@ impl TokenPrice {
             + usage.output as f64 * self.output
             + usage.thinking as f64 * self.thinking.unwrap_or(self.output);
         dollars / MILLION
+    }
+
+    /// The price of calls that are made in this mode.
+    pub(crate) fn of_mode(&self, mode: Mode) -> Self {
+        let share = if mode == Mode::Batch { self.batch.unwrap_or(1.0) } else { 1.0 };
+        Self {
+            input: self.input * share,
+            output: self.output * share,
+            thinking: self.thinking.map(|price| price * share),
+            cached: self.cached.map(|price| price * share),
+            cache_write: self.cache_write.map(|price| price * share),
+            ..self.clone()
+        }
     }
 
     /// Nano-dollars for this usage.

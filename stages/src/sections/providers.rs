@@ -41,6 +41,20 @@ pub(crate) struct ProviderSetting {
     /// Seconds after which a call without a reply is made again [default: 300].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<f64>,
+    /// `interactive`, or `batch`: calls are handed over in jobs that cost less and may take a day. The replies are the same ones.
+    #[serde(default)]
+    pub mode: Mode,
+}
+
+/// How calls are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Mode {
+    /// One by one, each answered at once.
+    #[default]
+    Interactive,
+    /// Many in a job, answered when it ends.
+    Batch,
 }
 
 /// A value that stands in an environment variable and nowhere else.
