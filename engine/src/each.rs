@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
+    adopt::{self, Adopted, Answers},
     artifact::{Dataset, DatasetWriter, Row},
     attempt::{self, Attempt},
     budget::Price,
@@ -40,6 +41,12 @@ pub trait Effect: Send + Sync + 'static {
     fn describe(ctx: &Context, unit: &Self::Unit) -> Result<serde_json::Value, StageError> {
         let _ = ctx;
         serde_json::to_value(unit).map_err(StageError::failed)
+    }
+
+    /// The reply that an answer of `payee` is to this unit, where it is that payee who is asked.
+    fn adopted(unit: &Self::Unit, payee: &str, answer: &serde_json::Value) -> Option<Result<Self::Reply, String>> {
+        let _ = (unit, payee, answer);
+        None
     }
 
     /// Makes the call.
@@ -174,6 +181,10 @@ impl<S: EachRow> Stage for Each<S> {
 
     fn forecast(ctx: &Context, params: &S::Params, inputs: S::Inputs) -> Result<Forecast, StageError> {
         forecast::each::<S>(ctx, params, inputs)
+    }
+
+    fn adopt(ctx: &Context, params: &S::Params, inputs: S::Inputs, answers: &Answers) -> Result<Adopted, StageError> {
+        adopt::each::<S>(ctx, params, inputs, answers)
     }
 
     async fn attempt(

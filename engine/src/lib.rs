@@ -25,6 +25,7 @@
 //! - No manifest mistake hides another one; nothing runs before all are gone.
 //! - Nothing outside `cli` prints.
 
+mod adopt;
 mod artifact;
 mod attempt;
 mod budget;
@@ -51,6 +52,7 @@ mod source;
 mod stage;
 mod typed;
 
+pub use adopt::Answers;
 pub use artifact::{Anything, Artifact, Checkpoint, Dataset, DatasetWriter, Metrics, Row, Store, Type};
 pub use attempt::Attempt;
 pub use budget::Price;

@@ -6,6 +6,7 @@ use cache::Output;
 use serde_json::Value;
 
 use crate::{
+    adopt::{Adopted, Answers},
     artifact::Row,
     attempt::Attempt,
     context::{Context, Services},
@@ -40,6 +41,13 @@ pub(crate) trait Kind: Send + Sync {
     ) -> Result<Settled, SettleError>;
     fn ready(&self, ctx: &Context, settled: &Settled) -> Result<(), StageError>;
     fn forecast(&self, ctx: &Context, settled: &Settled, inputs: BTreeMap<String, Output>) -> Result<Forecast, StageError>;
+    fn adopt(
+        &self,
+        ctx: &Context,
+        settled: &Settled,
+        inputs: BTreeMap<String, Output>,
+        answers: &Answers,
+    ) -> Result<Adopted, StageError>;
     fn attempt<'a>(
         &'a self,
         ctx: &'a Context,
@@ -134,6 +142,16 @@ impl<S: Stage> Kind for Erased<S> {
 
     fn forecast(&self, ctx: &Context, settled: &Settled, inputs: BTreeMap<String, Output>) -> Result<Forecast, StageError> {
         S::forecast(ctx, settled.typed::<S::Params>(), S::Inputs::open(ctx.store(), inputs)?)
+    }
+
+    fn adopt(
+        &self,
+        ctx: &Context,
+        settled: &Settled,
+        inputs: BTreeMap<String, Output>,
+        answers: &Answers,
+    ) -> Result<Adopted, StageError> {
+        S::adopt(ctx, settled.typed::<S::Params>(), S::Inputs::open(ctx.store(), inputs)?, answers)
     }
 
     fn attempt<'a>(

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
+    adopt::Answers,
     artifact::{Anything, Artifact, Store, Type},
     attempt::Attempt,
     context::Context,
@@ -59,6 +60,19 @@ pub trait Stage: Send + Sync + 'static {
         drop(inputs);
         let _ = (ctx, params);
         Ok(Forecast::default())
+    }
+
+    /// The replies that answers are to what the stage asks for.
+    #[doc(hidden)]
+    fn adopt(
+        ctx: &Context,
+        params: &Self::Params,
+        inputs: Self::Inputs,
+        answers: &Answers,
+    ) -> Result<Vec<(cache::Digest, Vec<u8>)>, StageError> {
+        drop(inputs);
+        let _ = (ctx, params, answers);
+        Ok(Vec::new())
     }
 
     /// What would be asked for the row with this id, and what comes back.

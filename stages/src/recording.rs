@@ -4,8 +4,12 @@ use std::{collections::BTreeMap, io::BufRead as _};
 
 use engine::{Context, File, StageError, without_place};
 use serde::Deserialize;
+use serde_json::Value;
 
-use crate::rows::Grade;
+use crate::{
+    completion::Reply,
+    rows::{Grade, Outcome, Usage},
+};
 
 /// One question with what several models answered.
 #[derive(Debug, Deserialize)]
@@ -38,6 +42,39 @@ pub(crate) struct Recorded {
     pub(crate) est_in: Option<u64>,
     #[serde(default)]
     pub(crate) est_out: Option<u64>,
+}
+
+impl Recorded {
+    /// The reply that the model gave.
+    pub(crate) fn reply(&self, model: &str) -> Reply {
+        let text = self.text.clone().filter(|text| !text.trim().is_empty());
+        // A verdict says that somebody has read an answer, even where its text was not published.
+        let answered = text.is_some() || self.verdict.is_some();
+        Reply {
+            text,
+            outcome: if answered { Outcome::Ok } else { Outcome::Empty },
+            finish: String::new(),
+            served: model.to_owned(),
+            usage: Usage {
+                input: self.input.or(self.est_in).unwrap_or(0),
+                output: self.output.or(self.est_out).unwrap_or(0),
+                thinking: self.thinking.unwrap_or(0),
+                cached: self.cached.unwrap_or(0),
+                cache_write: 0,
+                estimated: self.input.is_none() && self.output.is_none(),
+            },
+        }
+    }
+}
+
+/// The reply that a line of answers holds: in the line itself, or under `answers` by the model's name.
+pub(crate) fn reply(model: &str, line: &Value) -> Result<Reply, String> {
+    let own = line.get("answers").and_then(|answers| answers.get(model)).unwrap_or(line);
+    if own.get("text").is_none_or(|text| !text.is_string() && !text.is_null()) {
+        return Err("the answer has no `text`".to_owned());
+    }
+    let recorded = Recorded::deserialize(own).map_err(|error| error.to_string())?;
+    Ok(recorded.reply(model))
 }
 
 /// Reads a file of recordings; an error names file, line and column.

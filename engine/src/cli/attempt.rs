@@ -6,15 +6,10 @@ use serde_json::{Value, json};
 use super::{
     Common, Format, ManifestArguments, data,
     exit::{Exit, Failure},
+    inputs,
     select::position,
 };
-use crate::{
-    attempt::Attempt as Tried,
-    budget::Limit,
-    context::Context,
-    plan::{self, Decision, Request},
-    registry::Registry,
-};
+use crate::{attempt::Attempt as Tried, budget::Limit, context::Context, registry::Registry};
 
 /// Print what would be asked for one row, secrets masked, and send it with `--send`
 #[derive(Args)]
@@ -38,21 +33,7 @@ impl Attempt {
         let cache = common.open_cache()?;
         let position = position(&pipeline, &self.stage)?;
         let stage = &pipeline.stages[position];
-        let wanted = pipeline.with_producers([position]);
-        let request = Request { wanted: Some(wanted), ..Request::default() };
-        let planned = plan::plan(&pipeline, &cache, &request)?;
-        let result = |producer: usize| {
-            planned.stages.iter().find(|planned| planned.stage == producer).and_then(|planned| match &planned.decision {
-                Decision::Hit { result, .. } => Some(result),
-                _ => None,
-            })
-        };
-        if let Some(missing) = stage.producers().find(|producer| result(*producer).is_none()) {
-            let name = &pipeline.stages[missing].name;
-            return Err(Failure::new(Exit::Stale, format!("`{name}` has not run, and `{}` takes from it", self.stage))
-                .help(format!("`fingerpost run {} {name}`", self.manifest.manifest.display())));
-        }
-        let inputs = plan::inputs(stage, result)?;
+        let inputs = inputs::known(&pipeline, &cache, position, &self.manifest.manifest)?;
         let shared = super::shared(registry, &pipeline, cache, Vec::new(), Limit::Unlimited, String::new())?;
         for file in stage.files() {
             file.keep(&shared.store)?;

@@ -1,8 +1,10 @@
 //! `cache`: what is kept, whether it is sound, and what may go.
 
 use std::{
+    collections::BTreeMap,
     io::{BufRead as _, BufReader, BufWriter, Write as _},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,9 +14,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Common, Format, data,
+    Common, Format, ManifestArguments, data,
     exit::{Exit, Failure},
+    inputs,
 };
+
+use crate::{adopt::Answers, budget::Limit, context::Context, registry::Registry};
 
 /// Look at the cache, check it, or free space
 #[derive(Args)]
@@ -35,11 +40,17 @@ enum Action {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Takes replies over from a file that `cache export` wrote; those that are here stay
+    /// Takes replies over from a file that `cache export` wrote, or answers as the replies of a model; those that are here stay
     Import {
-        /// The file
+        /// The file; with `--as`, JSON lines with `id` or `question`, and `text`
         #[arg(value_name = "FILE")]
         file: PathBuf,
+        /// The model whose answers they are, as the manifest names it
+        #[arg(long = "as", value_name = "PROVIDER/MODEL", requires = "manifest")]
+        payee: Option<String>,
+        /// The manifest whose stages ask that model: it says what exactly it would be asked
+        #[arg(long, value_name = "MANIFEST", requires = "payee")]
+        manifest: Option<PathBuf>,
     },
     /// Says what has not been used for a while, and removes it with `--yes`
     Collect {
@@ -58,7 +69,7 @@ enum Action {
 const DAY: Duration = Duration::from_hours(24);
 
 impl CacheCommand {
-    pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
+    pub(super) fn run(&self, common: &Common, registry: &Registry) -> Result<Exit, Failure> {
         let cache = common.open_cache()?;
         let (document, text, exit) = match &self.action {
             None | Some(Action::Stats) => {
@@ -86,8 +97,11 @@ impl CacheCommand {
                 let count = export(&cache, file)?;
                 (json!({ "exported": count }), format!("{count} replies written to `{}`\n", file.display()), Exit::Done)
             }
-            Some(Action::Import { file }) => {
-                let (taken, known) = import(&cache, file)?;
+            Some(Action::Import { file, payee, manifest }) => {
+                let (taken, known) = match (payee, manifest) {
+                    (Some(payee), Some(manifest)) => adopt(common, registry, &cache, file, payee, manifest)?,
+                    _ => import(&cache, file)?,
+                };
                 (
                     json!({ "imported": taken, "known": known }),
                     format!("{taken} replies taken over, {known} were here\n"),
@@ -151,6 +165,77 @@ fn export(cache: &Cache, path: &Path) -> Result<usize, Failure> {
     }
     file.persist(path).map_err(|error| unwritten(error.error))?;
     Ok(count)
+}
+
+/// Takes answers over as replies to what a manifest's stages ask a model; returns how many are new and how many were known.
+fn adopt(
+    common: &Common,
+    registry: &Registry,
+    cache: &Arc<Cache>,
+    path: &Path,
+    payee: &str,
+    manifest: &Path,
+) -> Result<(usize, usize), Failure> {
+    let pipeline = common.pipeline(&ManifestArguments { manifest: manifest.to_path_buf(), sets: Vec::new() }, registry)?;
+    let answers = Answers { payee: payee.to_owned(), by_name: answers(path)? };
+    let shared = super::shared(registry, &pipeline, Arc::clone(cache), Vec::new(), Limit::Unlimited, String::new())?;
+    let (mut replies, mut unknown) = (Vec::new(), None);
+    for (position, stage) in pipeline.stages.iter().enumerate() {
+        let inputs = match inputs::known(&pipeline, cache, position, manifest) {
+            Ok(inputs) => inputs,
+            Err(failure) => {
+                unknown.get_or_insert(failure);
+                continue;
+            }
+        };
+        for file in stage.files() {
+            file.keep(&shared.store)?;
+        }
+        let context = Context::new(Arc::clone(&shared), &stage.name, false, Limit::Unlimited)?;
+        replies.extend(stage.kind.adopt(&context, &stage.settled, inputs, &answers)?);
+    }
+    match unknown {
+        Some(failure) if replies.is_empty() => return Err(failure),
+        None if replies.is_empty() => {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("no row of `{}` asks `{payee}` what is in `{}`", manifest.display(), path.display()),
+            )
+            .help("are the ids or questions those of the manifest's benchmark, and is it the name that its `models` have?"));
+        }
+        _ => {}
+    }
+    let all = replies.len();
+    let taken = cache.adopt(replies)?;
+    Ok((taken, all - taken))
+}
+
+/// The lines of a file of answers, by id and by question.
+fn answers(path: &Path) -> Result<BTreeMap<String, Value>, Failure> {
+    let file = std::fs::File::open(path).map_err(|error| Failure::new(Exit::Usage, format!("`{}`: {error}", path.display())))?;
+    let mut answers = BTreeMap::new();
+    for (index, line) in BufReader::new(file).lines().enumerate() {
+        let wrong = |what: String| {
+            Failure::new(Exit::Usage, format!("`{}`, line {}: {what}", path.display(), index + 1))
+                .help("a line is a JSON object with `id` or `question`, and `text`")
+        };
+        let line = line.map_err(|error| wrong(error.to_string()))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let answer: Value = serde_json::from_str(&line).map_err(|error| wrong(crate::without_place(&error)))?;
+        let names = ["id", "question"].iter().filter_map(|field| answer.get(field)?.as_str());
+        let names: Vec<_> = names.map(str::to_owned).collect();
+        if names.is_empty() {
+            return Err(wrong("it has neither `id` nor `question`".to_owned()));
+        }
+        for name in names {
+            if answers.insert(name.clone(), answer.clone()).is_some_and(|before| before != answer) {
+                return Err(wrong(format!("a second answer to `{name}`")));
+            }
+        }
+    }
+    Ok(answers)
 }
 
 fn import(cache: &Cache, path: &Path) -> Result<(usize, usize), Failure> {

@@ -6,6 +6,7 @@ mod check;
 mod exit;
 mod export;
 mod init;
+mod inputs;
 mod kinds;
 mod plan;
 mod run;
@@ -138,7 +139,7 @@ pub fn main(registry: Registry) -> ExitCode {
         Command::Export(command) => command.run(common, &registry),
         Command::Kinds(command) => command.run(common, &registry),
         Command::Schema(command) => command.run(&registry),
-        Command::Cache(command) => command.run(common),
+        Command::Cache(command) => command.run(common, &registry),
         Command::Spent(command) => command.run(common),
         Command::Try(command) => command.run(common, &registry),
     };

@@ -5,12 +5,7 @@ use std::collections::BTreeMap;
 use engine::{Context, StageError};
 
 use super::{Known, ProviderKind, Replies, Source};
-use crate::{
-    completion::Reply,
-    recording,
-    rows::{Outcome, Question, Usage},
-    sections::providers::ProviderSetting,
-};
+use crate::{completion::Reply, recording, rows::Question, sections::providers::ProviderSetting};
 
 pub(super) const KIND: ProviderKind = ProviderKind { name: "replay", version: 1, check, replies: Replies::Known(open) };
 
@@ -36,30 +31,10 @@ fn open(ctx: &Context, model: &str, source: &Source) -> Result<Box<dyn Known>, S
     for row in recording::read(ctx, file)? {
         let row = row?;
         if let Some(recorded) = row.answers.get(model) {
-            replies.insert(row.id, reply(model, recorded));
+            replies.insert(row.id, recorded.reply(model));
         }
     }
     Ok(Box::new(Replay { model: model.to_owned(), file: file.name().to_owned(), replies }))
-}
-
-fn reply(model: &str, recorded: &recording::Recorded) -> Reply {
-    let text = recorded.text.clone().filter(|text| !text.trim().is_empty());
-    // A verdict says that somebody has read an answer, even where its text was not published.
-    let answered = text.is_some() || recorded.verdict.is_some();
-    Reply {
-        text,
-        outcome: if answered { Outcome::Ok } else { Outcome::Empty },
-        finish: String::new(),
-        served: model.to_owned(),
-        usage: Usage {
-            input: recorded.input.or(recorded.est_in).unwrap_or(0),
-            output: recorded.output.or(recorded.est_out).unwrap_or(0),
-            thinking: recorded.thinking.unwrap_or(0),
-            cached: recorded.cached.unwrap_or(0),
-            cache_write: 0,
-            estimated: recorded.input.is_none() && recorded.output.is_none(),
-        },
-    }
 }
 
 impl Known for Replay {

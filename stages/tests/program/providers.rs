@@ -437,3 +437,29 @@ fn votes_tie_and_a_second_judge_decides() {
     assert_eq!(judge(", second: p/second"), "incorrect");
     assert_eq!(server.count(), 4, "the votes are known");
 }
+
+#[test]
+fn answers_that_were_paid_for_elsewhere_are_bought_by_nobody() {
+    let server = Server::new(|_, _| Answer::says("called"));
+    let place = place("openai", &server.url(), 4, "");
+    let line =
+        |name: &str, value: &str, text: &str| format!("{{\"{name}\": \"{value}\", \"text\": \"{text}\", \"output\": 3}}\n");
+    let lines = [line("id", "q0", "zero"), line("question", "What is 1?", "one"), line("id", "q9", "of no question")].concat();
+    fs::write(place.path("answers.jsonl"), lines).unwrap();
+    let import = |payee: &str| place.call(&["cache", "import", "answers.jsonl", "--as", payee, "--manifest", "m.yaml"]);
+    let early = import("p/m");
+    assert_eq!(early.status.code(), Some(3), "{}", err(&early));
+    assert!(err(&early).contains("`questions` has not run"), "{}", err(&early));
+    place.good(&["run", "m.yaml", "questions"]);
+    assert!(failed(&import("p/other"), 2).contains("no row of `m.yaml` asks `p/other`"));
+    assert!(String::from_utf8_lossy(&import("p/m").stdout).contains("2 replies taken over, 0 were here"));
+    assert!(String::from_utf8_lossy(&import("p/m").stdout).contains("0 replies taken over, 2 were here"));
+    assert_eq!(run(&place).status.code(), Some(0));
+    assert_eq!(server.count(), 2);
+    let texts: Vec<_> = place.rows(&["m.yaml", "answers"]).iter().map(|row| row["text"].clone()).collect();
+    assert_eq!(texts, ["zero", "one", "called", "called"]);
+    fs::write(place.path("answers.jsonl"), "{\"id\": \"q0\"}\n").unwrap();
+    assert!(failed(&import("p/m"), 1).contains("question `q0`: the answer has no `text`"));
+    fs::write(place.path("answers.jsonl"), "{\"text\": \"x\"}\n").unwrap();
+    assert!(failed(&import("p/m"), 2).contains("line 1: it has neither `id` nor `question`"));
+}

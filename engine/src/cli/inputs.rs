@@ -1,0 +1,35 @@
+//! A stage whose producers have run → what flows into it, without running anything.
+
+use std::{collections::BTreeMap, path::Path};
+
+use ::cache::{Cache, Output};
+
+use super::exit::{Exit, Failure};
+use crate::{
+    plan::{self, Decision, Request},
+    resolve::Pipeline,
+};
+
+/// What flows into a stage, where all of it is known.
+pub(super) fn known(
+    pipeline: &Pipeline,
+    cache: &Cache,
+    position: usize,
+    manifest: &Path,
+) -> Result<BTreeMap<String, Output>, Failure> {
+    let stage = &pipeline.stages[position];
+    let request = Request { wanted: Some(pipeline.with_producers([position])), ..Request::default() };
+    let planned = plan::plan(pipeline, cache, &request)?;
+    let result = |producer: usize| {
+        planned.stages.iter().find(|planned| planned.stage == producer).and_then(|planned| match &planned.decision {
+            Decision::Hit { result, .. } => Some(result),
+            _ => None,
+        })
+    };
+    if let Some(missing) = stage.producers().find(|producer| result(*producer).is_none()) {
+        let name = &pipeline.stages[missing].name;
+        return Err(Failure::new(Exit::Stale, format!("`{name}` has not run, and `{}` takes from it", stage.name))
+            .help(format!("`fingerpost run {} {name}`", manifest.display())));
+    }
+    Ok(plan::inputs(stage, result)?)
+}
