@@ -33,6 +33,9 @@ pub(crate) struct Params {
     /// How far a number may be from the gold, for `numeric`.
     #[serde(default)]
     tolerance: f64,
+    /// The same as a share of the gold number; the larger of both counts.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    relative_tolerance: f64,
     /// How much of a gold answer has to be said, for `f1` [default: 0.5].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     threshold: Option<f64>,
@@ -77,6 +80,11 @@ fn one() -> u32 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
 fn is_one(votes: &u32) -> bool {
     *votes == 1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
 }
 
 fn is_default(settings: &Settings) -> bool {
@@ -181,6 +189,9 @@ impl EachRow for Stage {
             (Some(kind), Some(_)) if !kind.reads_file => {
                 mistake("file", format!("judge `{}` reads no file", kind.name), "take `file:` out, or use `judge: recorded`")
             }
+            _ if !(params.relative_tolerance >= 0.0 && params.relative_tolerance.is_finite()) => {
+                mistake("relative_tolerance", "a tolerance cannot be below nothing".to_owned(), "give 0 for exact comparison")
+            }
             _ if !(params.tolerance >= 0.0 && params.tolerance.is_finite()) => {
                 mistake("tolerance", "a tolerance cannot be below nothing".to_owned(), "give 0 for exact comparison")
             }
@@ -220,6 +231,7 @@ impl EachRow for Stage {
             let settings = judges::Settings {
                 file: params.file.as_ref(),
                 tolerance: params.tolerance,
+                relative_tolerance: params.relative_tolerance,
                 threshold: params.threshold.unwrap_or(THRESHOLD),
                 pattern: params.pattern.as_deref(),
                 idk: &params.idk,

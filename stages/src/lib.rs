@@ -18,6 +18,7 @@
 //! - No training result hangs on the number of cores, on load or on the clock.
 //! - No data of others is in here: benchmarks and recordings are read by path.
 
+mod agreement;
 mod analyse;
 mod answer;
 pub mod baselines;
@@ -68,6 +69,7 @@ pub fn registry() -> Registry {
         .kind::<sft::Stage>()
         .kind::<dpo::Stage>()
         .kind::<evaluate::Stage>()
+        .kind::<agreement::Stage>()
         .kind::<command::Stage>()
         .services(Services::default().with(calls::Accounts::default()));
     TEMPLATES.into_iter().fold(sections::register(rows::register(registry)), Registry::template)

@@ -24,6 +24,8 @@ pub(crate) struct Settings<'a> {
     pub file: Option<&'a File>,
     /// How far `numeric` lets a number be from the gold.
     pub tolerance: f64,
+    /// The same as a share of the gold.
+    pub relative_tolerance: f64,
     /// How much of a gold answer `f1` wants to be said.
     pub threshold: f64,
     /// What `regex` looks for.

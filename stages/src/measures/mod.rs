@@ -3,6 +3,7 @@
 //! Each file defines its measures once, over plain slices; [`table`] puts them together. A measure that is undefined on its input
 //! (no rows, a strong model no better than the weak one, an unknown price) is `None`, never a NaN, an infinity or a zero.
 
+pub mod agreement;
 mod board;
 pub mod calibration;
 pub mod classification;

@@ -4,6 +4,7 @@
 mod batches;
 mod benchmarks;
 mod golden;
+mod judging;
 mod manifests;
 mod pipeline;
 mod place;

@@ -1,0 +1,204 @@
+//! Judges against what others published: verdicts of benchmarks' own graders, and of people.
+
+use std::{fs, path::PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::place::Place;
+
+/// A file beside the repository, where it is there.
+#[expect(clippy::print_stderr, reason = "a test says what it skips")]
+fn shared(name: &str) -> Option<PathBuf> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(name);
+    let there = path.exists();
+    if !there {
+        eprintln!("skipped: `{name}` is not beside the repository");
+    }
+    there.then(|| path.canonicalize().unwrap())
+}
+
+/// Judges recorded answers of these models, and measures the judge against the recorded verdicts.
+fn measured(path: &std::path::Path, models: &[&str], judge: &Value) -> (Value, Vec<Compared>) {
+    let place = Place::new();
+    let roles: serde_json::Map<_, _> =
+        models.iter().enumerate().map(|(index, model)| (format!("m{index}"), json!(format!("replay/{model}")))).collect();
+    let manifest = json!({
+        "version": 1,
+        "providers": { "replay": { "kind": "replay", "file": path } },
+        "stages": {
+            "questions": { "uses": "benchmark", "with": { "name": "jsonl", "path": path } },
+            "answers": { "uses": "answer", "in": { "questions": "questions" }, "with": { "models": roles } },
+            "judged": { "uses": "judge", "in": { "questions": "questions", "answers": "answers" }, "with": judge },
+            "reference": {
+                "uses": "judge", "in": { "questions": "questions", "answers": "answers" },
+                "with": { "judge": "recorded", "file": path },
+            },
+            "agreement": { "uses": "agreement", "in": { "verdicts": "judged", "reference": "reference" } },
+        },
+    });
+    fs::write(place.path("m.yaml"), manifest.to_string()).unwrap();
+    place.good(&["run", "m.yaml", "--quiet"]);
+    let metrics = serde_json::from_str(&place.good(&["show", "m.yaml", "agreement"])).unwrap();
+    let rows = |stage: &str| place.rows(&["m.yaml", stage, "--limit", "1000000"]);
+    let correct = |verdict: &Value| verdict["verdict"] == "correct";
+    let verdict = |((judged, reference), answer): ((Value, Value), Value)| Compared {
+        text: answer["text"].as_str().unwrap_or_default().to_owned(),
+        judged: correct(&judged),
+        reference: correct(&reference),
+    };
+    (metrics, rows("judged").into_iter().zip(rows("reference")).zip(rows("answers")).map(verdict).collect())
+}
+
+/// An answer, and whether either side calls it correct.
+struct Compared {
+    text: String,
+    judged: bool,
+    reference: bool,
+}
+
+#[expect(clippy::print_stderr, reason = "figures are for those who ask with `--nocapture`")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+fn figure(what: &str, metrics: &Value, figure: &str) -> f64 {
+    let all = &metrics["all"];
+    let value = |name: &str| all[name]["value"].as_f64().unwrap_or(f64::NAN);
+    say(&format!(
+        "{what}: {} pairs, agreement {:.4} {}, kappa {:.3}, precision {:.3}, recall {:.3}",
+        all["pairs"],
+        value("agreement"),
+        all["agreement"]["interval"],
+        value("kappa"),
+        value("precision"),
+        value("recall")
+    ));
+    value(figure)
+}
+
+#[test]
+fn choices_are_read_as_mmlu_pro_reads_them() {
+    let Some(path) = shared("mmlu-pro-gemini/answers.jsonl") else { return };
+    let (metrics, verdicts) = measured(&path, &["gemini-1.5-flash-002", "gemini-1.5-pro-002"], &json!({ "judge": "choice" }));
+    assert!(figure("choice on MMLU-Pro", &metrics, "agreement") >= 0.98);
+    // Where an answer states several letters (the examples' answers once more, and then its own), MMLU-Pro's grader takes the first
+    // and this one the last.
+    let statement = regex::Regex::new(r"answer is \(?([A-J])\)?").unwrap();
+    let single = |text: &str| {
+        let letters: std::collections::BTreeSet<_> = statement.captures_iter(text).map(|found| found[1].to_owned()).collect();
+        letters.len() < 2
+    };
+    let single: Vec<_> = verdicts.iter().filter(|verdict| single(&verdict.text)).collect();
+    let equal = single.iter().filter(|verdict| verdict.judged == verdict.reference).count();
+    let share = equal as f64 / single.len() as f64;
+    say(&format!("choice on the {} answers of one statement: agreement {share:.4}", single.len()));
+    assert!(share >= 0.995, "{share}");
+}
+
+#[test]
+fn numbers_are_read_as_zero_eval_reads_them() {
+    let Some(path) = shared("zeroeval-gsm8k/answers.jsonl") else { return };
+    let models =
+        ["gpt-4o-mini-2024-07-18", "gpt-4o-2024-08-06", "claude-3-haiku-20240307", "gpt-3.5-turbo-0125", "gemma-2-2b-it"];
+    let (metrics, _) = measured(&path, &models, &json!({ "judge": "numeric" }));
+    assert!(figure("numeric on ZeroEval's GSM8K", &metrics, "agreement") >= 0.995);
+}
+
+#[test]
+fn numbers_are_read_as_route_llm_reads_them_but_for_cents() {
+    let Some(path) = shared("routellm-gsm8k/answers.jsonl") else { return };
+    let models = ["mistralai/Mixtral-8x7B-Instruct-v0.1", "gpt-4-1106-preview"];
+    let (metrics, verdicts) = measured(&path, &models, &json!({ "judge": "numeric" }));
+    figure("numeric on RouteLLM's GSM8K", &metrics, "agreement");
+    // RouteLLM's grader reads the digits behind the last point: to it `$144.00` is no 144, and `0.5` is a 5.
+    let cents = regex::Regex::new(r"\.\d").unwrap();
+    let tail = |text: &str| text.trim_end().lines().last().unwrap_or_default().to_owned();
+    let whole: Vec<_> = verdicts.iter().filter(|verdict| !cents.is_match(&tail(&verdict.text))).collect();
+    let equal = whole.iter().filter(|verdict| verdict.judged == verdict.reference).count();
+    let share = equal as f64 / whole.len() as f64;
+    say(&format!("numeric on the {} answers that end without a point: agreement {share:.4}", whole.len()));
+    // The rest are sentences such as "60 shells by her 10th birthday", which to it are a 10.
+    assert!(share >= 0.99, "{share}");
+}
+
+#[test]
+fn words_agree_with_people_as_far_as_words_can() {
+    let Some(path) = shared("evouna-nq/answers.jsonl") else { return };
+    for (model, judge, least) in [
+        ("dpr-fid", json!({ "judge": "squad" }), 0.7),
+        ("dpr-fid", json!({ "judge": "f1" }), 0.7),
+        ("chatgpt-4", json!({ "judge": "f1", "threshold": 0.1 }), 0.5),
+    ] {
+        let (metrics, _) = measured(&path, &[model], &judge);
+        assert!(figure(&format!("{judge} on {model}"), &metrics, "agreement") >= least);
+    }
+}
+
+#[test]
+fn a_judge_is_measured_against_people() {
+    let Some(people) = shared("judge-nq301/NQ301_human.tsv") else { return };
+    let place = Place::new();
+    // One line an answer; the last answers of a question are those of further systems.
+    let verdicts = |path: PathBuf, column: usize| {
+        let text = fs::read_to_string(path).unwrap();
+        let mut answers = std::collections::BTreeMap::<String, usize>::new();
+        let row = |line: &str| {
+            let cells: Vec<_> = line.split('\t').map(|cell| cell.trim_matches('"').trim()).collect();
+            let count = answers.entry(cells[0].to_owned()).or_default();
+            *count += 1;
+            let verdict = if cells[column].starts_with("Yes") { "correct" } else { "incorrect" };
+            json!({ "id": cells[0], "model": format!("answer-{count}"), "verdict": verdict, "reason": "", "split": "test" })
+                .to_string()
+        };
+        text.lines().skip(1).map(row).collect::<Vec<_>>().join("\n")
+    };
+    fs::write(place.path("people.jsonl"), verdicts(people.clone(), 3)).unwrap();
+    fs::write(place.path("judge.jsonl"), verdicts(people.with_file_name("NQ301_gpt-4.tsv"), 4)).unwrap();
+    let manifest = "version: 1
+stages:
+  agreement: { uses: agreement, in: { verdicts: ./judge.jsonl, reference: ./people.jsonl } }
+";
+    fs::write(place.path("m.yaml"), manifest).unwrap();
+    place.good(&["run", "m.yaml"]);
+    let metrics: Value = serde_json::from_str(&place.good(&["show", "m.yaml", "agreement"])).unwrap();
+    assert_eq!((&metrics["questions"], &metrics["all"]["pairs"]), (&json!(301), &json!(1490)));
+    let kappa = figure("GPT-4 on NQ-301", &metrics, "kappa");
+    let table = &metrics["all"]["table"];
+    let count = |judge: &str, people: &str| table[judge][people].as_f64().unwrap();
+    // Cohen's kappa from the table by itself.
+    let (yes, no) = (["correct"], ["incorrect"]);
+    let both = count(yes[0], yes[0]) + count(no[0], no[0]);
+    let (said, right) = (count(yes[0], yes[0]) + count(yes[0], no[0]), count(yes[0], yes[0]) + count(no[0], yes[0]));
+    let chance = (said * right + (1490.0 - said) * (1490.0 - right)) / 1490.0;
+    assert!((kappa - (both - chance) / (1490.0 - chance)).abs() < 1e-12);
+    assert!(kappa > 0.5, "{kappa}");
+}
+
+#[test]
+fn an_author_whom_a_judge_favours_is_named() {
+    let place = Place::new();
+    let row = |id: usize, model: &str, verdict: &str| {
+        json!({ "id": format!("q{id}"), "model": model, "verdict": verdict, "reason": "", "split": "test" }).to_string()
+    };
+    let verdicts = |of: &dyn Fn(usize, &str) -> &'static str| {
+        let rows = (0..100).flat_map(|id| ["own", "other"].map(|model| row(id, model, of(id, model))));
+        rows.collect::<Vec<_>>().join("\n")
+    };
+    let right = |id: usize, _: &str| if id % 2 == 0 { "correct" } else { "incorrect" };
+    let kind = |id: usize, model: &str| if id % 2 == 0 || model == "own" && id % 4 == 1 { "correct" } else { "incorrect" };
+    fs::write(place.path("judge.jsonl"), verdicts(&kind)).unwrap();
+    fs::write(place.path("people.jsonl"), verdicts(&right) + "\n" + &row(200, "own", "correct")).unwrap();
+    let manifest = "version: 1
+stages:
+  agreement: { uses: agreement, in: { verdicts: ./judge.jsonl, reference: ./people.jsonl } }
+";
+    fs::write(place.path("m.yaml"), manifest).unwrap();
+    let ran = place.call(&["run", "m.yaml"]);
+    let err = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(ran.status.success(), "{err}");
+    assert!(err.contains("kinder to `own`") && err.contains("0.500") && !err.contains("kinder to `other`"), "{err}");
+    assert!(err.contains("0 verdicts have no reference, and 1 of the reference no verdict"), "{err}");
+    fs::write(place.path("judge.jsonl"), [row(1, "own", "correct"), row(1, "own", "idk")].join("\n")).unwrap();
+    let twice = String::from_utf8_lossy(&place.call(&["run", "m.yaml"]).stderr).into_owned();
+    assert!(twice.contains("`verdicts` has two verdicts on `own` for question `q1`"), "{twice}");
+}
