@@ -4,7 +4,7 @@ use std::thread;
 
 use burn::tensor::{Int, Tensor, TensorData};
 
-use crate::models::{Batch, Checkpoint, Llama, Row};
+use crate::models::{Batch, Checkpoint, Model, Row};
 use crate::rows::Message;
 use crate::tokenizer::TokenizerError;
 
@@ -55,7 +55,7 @@ pub fn score(checkpoint: &Checkpoint, prompts: &[Vec<Message>], candidates: &[St
         continuations.push(tokens.map_err(|source| ScoreError::Candidate { candidate: candidate.clone(), source })?);
     }
     let longest = continuations.iter().map(Vec::len).max().unwrap_or(0);
-    let most = model.config().max_position_embeddings;
+    let most = model.max_position_embeddings();
     let room = most.checked_sub(longest).filter(|room| *room > 1).ok_or(ScoreError::TooLong { tokens: longest, most })?;
     let mut rows = Vec::with_capacity(prompts.len());
     for (prompt, messages) in prompts.iter().enumerate() {
@@ -75,7 +75,7 @@ fn shorten(prompt: &mut Vec<u32>, most: usize) {
 }
 
 /// Returns for each row the sum of log-probabilities of each of its continuations, without gradients.
-pub(crate) fn log_probabilities(model: &Llama, rows: &[Row]) -> Vec<Vec<f64>> {
+pub(crate) fn log_probabilities(model: &Model, rows: &[Row]) -> Vec<Vec<f64>> {
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|&row| rows[row].width());
     let passes = passes(rows, &order);
@@ -109,13 +109,13 @@ fn passes<'a>(rows: &[Row], order: &'a [usize]) -> Vec<&'a [usize]> {
     passes
 }
 
-fn run(model: &Llama, rows: &[Row], pass: &[usize]) -> Vec<(usize, Vec<f64>)> {
+fn run(model: &Model, rows: &[Row], pass: &[usize]) -> Vec<(usize, Vec<f64>)> {
     let batch = Batch::new(&pass.iter().map(|&row| &rows[row]).collect::<Vec<_>>());
     let mut sums = sequence_sums(&target_log_probabilities(model, &batch), &batch).into_iter();
     pass.iter().map(|&row| (row, sums.by_ref().take(rows[row].sequences()).collect())).collect()
 }
 
-fn target_log_probabilities(model: &Llama, batch: &Batch) -> Vec<f32> {
+fn target_log_probabilities(model: &Model, batch: &Batch) -> Vec<f32> {
     if batch.targets.is_empty() {
         return Vec::new();
     }
@@ -139,7 +139,7 @@ mod tests {
     use burn::tensor::activation;
 
     use super::*;
-    use crate::models::llama::tests::tiny;
+    use crate::models::tests::tiny;
 
     fn prompts() -> Vec<Vec<Message>> {
         let texts = ["what is 3", "3 plus 4 plus 37 is", "", "one two three four five six"];

@@ -58,6 +58,29 @@ pub struct Target {
     pub token: u32,
 }
 
+/// Says why rows cannot be laid out as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LayoutError {
+    /// There is nothing, or no rectangle.
+    #[error("`input_ids` must be rows of one length, at least one token each")]
+    Rows,
+    /// Something that belongs to each token has another shape than the tokens.
+    #[error("`{name}` must have the shape of `input_ids`")]
+    Shape {
+        /// What it is.
+        name: &'static str,
+    },
+    /// A mask is more than yes and no.
+    #[error("`attention_mask` must hold 0 and 1 only")]
+    Mask,
+    /// Documents are longer than the row that they are packed in.
+    #[error("row {row}: `sequence_lengths` add up to more than its tokens")]
+    Packing {
+        /// Index of the row, from 0.
+        row: usize,
+    },
+}
+
 /// Rows padded on the right to one width.
 #[derive(Clone, Debug)]
 pub struct Batch {
@@ -69,7 +92,11 @@ pub struct Batch {
     pub ids: Vec<i32>,
     /// Positions for the rotary embedding, `rows * width`; a branch's begin where the trunk ends.
     pub positions: Vec<usize>,
-    /// Branch of each place (0 is the trunk), `rows * width`; `None` where causality alone decides.
+    /// How many tokens stand before each place in its sequence, `rows * width`, by which a sliding window is measured; `None` where
+    /// that is the place's column. Positions may have gaps, which do not count.
+    pub offsets: Option<Vec<usize>>,
+    /// Branch of each place, `rows * width`; `None` where causality alone decides. What is on branch 0, the trunk, is seen from all
+    /// branches. Documents that are packed into one row are branches without a trunk, and padding is a branch of its own.
     pub branches: Option<Vec<usize>>,
     /// All predicted tokens, shared ones once.
     pub targets: Vec<Target>,
@@ -88,6 +115,7 @@ impl Batch {
             width,
             ids: vec![0; places],
             positions: (0..places).map(|place| place % width).collect(),
+            offsets: None,
             branches: None,
             targets: Vec::new(),
             sequences: Vec::new(),
@@ -97,8 +125,86 @@ impl Batch {
             batch.lay_out(row, index * width, &mut branches);
         }
         let branching = branches.iter().any(|&branch| branch > 0);
-        batch.branches = branching.then_some(branches);
+        if branching {
+            batch.offsets = Some(batch.positions.clone());
+            batch.branches = Some(branches);
+        }
         batch
+    }
+
+    /// Lays out rows of one length as they are: no targets, positions counted from 0.
+    ///
+    /// # Errors
+    /// No rows, empty rows, or rows of several lengths.
+    pub fn plain(rows: &[Vec<u32>]) -> Result<Self, LayoutError> {
+        let width = rows.first().map_or(0, Vec::len);
+        if width == 0 || rows.iter().any(|row| row.len() != width) {
+            return Err(LayoutError::Rows);
+        }
+        Ok(Self {
+            rows: rows.len(),
+            width,
+            ids: rows.iter().flatten().map(|token| token.cast_signed()).collect(),
+            positions: (0..rows.len() * width).map(|place| place % width).collect(),
+            offsets: None,
+            branches: None,
+            targets: Vec::new(),
+            sequences: Vec::new(),
+        })
+    }
+
+    /// Gives every place a position of its own; a sliding window still counts tokens.
+    ///
+    /// # Errors
+    /// Another shape than the rows have.
+    pub fn at_positions(mut self, positions: &[Vec<usize>]) -> Result<Self, LayoutError> {
+        self.fits(positions, "position_ids")?;
+        self.positions = positions.concat();
+        Ok(self)
+    }
+
+    /// Hides the places where the mask is 0 from the others.
+    ///
+    /// # Errors
+    /// Another shape than the rows have, or an entry other than 0 and 1.
+    pub fn with_padding(mut self, attention_mask: &[Vec<u32>]) -> Result<Self, LayoutError> {
+        self.fits(attention_mask, "attention_mask")?;
+        let mask = attention_mask.concat();
+        if mask.iter().any(|&entry| entry > 1) {
+            return Err(LayoutError::Mask);
+        }
+        if mask.contains(&0) {
+            let branches = self.branches.get_or_insert_with(|| vec![0; mask.len()]);
+            for (branch, _) in branches.iter_mut().zip(mask).filter(|(_, entry)| *entry == 0) {
+                *branch = usize::MAX;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Takes each row as several documents, one after another, that do not see each other; what is left of a row is padding.
+    ///
+    /// # Errors
+    /// Lengths that are more than a row has.
+    pub fn packed(mut self, sequence_lengths: &[Vec<usize>]) -> Result<Self, LayoutError> {
+        if sequence_lengths.len() != self.rows {
+            return Err(LayoutError::Shape { name: "sequence_lengths" });
+        }
+        let mut branches = Vec::with_capacity(self.rows * self.width);
+        for (row, lengths) in sequence_lengths.iter().enumerate() {
+            if lengths.iter().try_fold(0_usize, |sum, &length| sum.checked_add(length)).is_none_or(|sum| sum > self.width) {
+                return Err(LayoutError::Packing { row });
+            }
+            branches.extend(lengths.iter().enumerate().flat_map(|(document, &length)| vec![document + 1; length]));
+            branches.resize((row + 1) * self.width, usize::MAX);
+        }
+        self.branches = Some(branches);
+        Ok(self)
+    }
+
+    fn fits<T>(&self, rows: &[Vec<T>], name: &'static str) -> Result<(), LayoutError> {
+        let fits = rows.len() == self.rows && rows.iter().all(|row| row.len() == self.width);
+        if fits { Ok(()) } else { Err(LayoutError::Shape { name }) }
     }
 
     fn lay_out(&mut self, row: &Row, start: usize, branches: &mut [usize]) {
@@ -128,6 +234,18 @@ impl Batch {
     fn target(&mut self, place: usize, token: u32) -> usize {
         self.targets.push(Target { place, token });
         self.targets.len() - 1
+    }
+
+    /// Returns the number of tokens of the longest row, by the positions.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.positions.iter().max().map_or(0, |position| position + 1)
+    }
+
+    /// Returns how many tokens stand before a place in its sequence.
+    #[must_use]
+    pub fn offset(&self, row: usize, column: usize) -> usize {
+        self.offsets.as_ref().map_or(column, |offsets| offsets[row * self.width + column])
     }
 
     /// Says whether the place at column `from` of a row attends to the one at column `to`.

@@ -1,59 +1,65 @@
 //! Decoder models: a checkpoint (weights, configuration, tokenizer) in memory, and the same as a folder of Hugging Face files.
+//!
+//! ```text
+//! config.json ─ config ─→ an architecture ──┐
+//! *.safetensors ─ weights, quantised ─→ parameters ─→ decoder ─→ logits
+//! adapter_* ──── adapter ────────────────┘      batch ─┘
+//! ```
+//!
+//! An architecture is one file: the keys of its `config.json` and its forward pass, which asks [`parameters`] for layers by Hugging Face's
+//! names. `attention`, `rotary`, `norm` and `activation` are what architectures truly share.
 
+mod activation;
+mod architecture;
+mod attention;
 mod batch;
-pub mod llama;
+mod config;
+mod decoder;
+mod error;
+mod llama;
+mod new;
+mod nf4;
+mod norm;
+mod parameters;
+mod quantised;
+mod rotary;
 mod weights;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-pub use batch::{Batch, Row, Target};
-pub use llama::{Llama, LlamaConfig, LlamaSettings};
-use serde::de::DeserializeOwned;
+use architecture::Architecture;
+pub use batch::{Batch, LayoutError, Row, Target};
+use config::Keys;
+pub use decoder::Model;
+pub use error::{CheckpointError, InputError};
+pub use new::{NewArchitecture, NewModel};
+pub use nf4::{NestedScales, Nf4Matrix};
+pub use parameters::{Parameters, Weight};
 
-use crate::tokenizer::{Tokenizer, TokenizerError};
+use crate::tokenizer::Tokenizer;
+
+type Open = fn(Keys) -> Result<Box<dyn Architecture>, String>;
+
+/// Every architecture by its `model_type`.
+const ARCHITECTURES: [(&str, Open); 1] = [("llama", llama::open)];
 
 /// Weights and the tokenizer they were trained with.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
     /// The decoder, on a device without gradients.
-    pub model: Llama,
+    pub model: Model,
     /// Text to token ids, with the chat template.
     pub tokenizer: Tokenizer,
-}
-
-/// Says why a checkpoint could not be written or read.
-#[derive(Debug, thiserror::Error)]
-pub enum CheckpointError {
-    /// A file could not be written or read.
-    #[error("cannot access `{path}`: {source}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A file is there and says something else than a checkpoint must.
-    #[error("`{path}` is not a checkpoint's file: {reason}")]
-    Content {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The tokenizer's files do not make a tokenizer.
-    #[error(transparent)]
-    Tokenizer(#[from] TokenizerError),
 }
 
 impl Checkpoint {
     /// Makes an untrained decoder for a tokenizer, its weights drawn from `seed`.
     ///
     /// # Errors
-    /// Sizes that do not fit together (see [`LlamaSettings::check`]).
-    pub fn new(settings: &LlamaSettings, tokenizer: Tokenizer, seed: u64) -> Result<Self, String> {
-        let config = LlamaConfig::new(settings, &tokenizer)?;
-        Ok(Self { model: Llama::new(config, seed), tokenizer })
+    /// Sizes that do not fit together.
+    pub fn new(settings: &NewModel, tokenizer: Tokenizer, seed: u64) -> Result<Self, String> {
+        Ok(Self { model: settings.draw(&tokenizer, seed)?, tokenizer })
     }
 
     /// Writes `config.json`, `model.safetensors`, `tokenizer.json` and `tokenizer_config.json` into an existing folder.
@@ -61,8 +67,7 @@ impl Checkpoint {
     /// # Errors
     /// A file that cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), CheckpointError> {
-        write(&folder.join("config.json"), &json(self.model.config()))?;
-        write(&folder.join("model.safetensors"), &weights::to_bytes(&self.model))?;
+        self.model.save(folder)?;
         write(&folder.join("tokenizer.json"), self.tokenizer.to_json().as_bytes())?;
         write(&folder.join("tokenizer_config.json"), &json(&self.tokenizer.config()))
     }
@@ -73,14 +78,11 @@ impl Checkpoint {
     /// A file that is missing, is damaged, or does not fit the others.
     pub fn load(folder: &Path) -> Result<Self, CheckpointError> {
         let tokenizer = Tokenizer::from_json(&read(&folder.join("tokenizer.json"))?)?;
-        let config: LlamaConfig = parse(&folder.join("config.json"))?;
-        let path = folder.join("model.safetensors");
-        let content = |reason| CheckpointError::Content { path: path.clone(), reason };
-        config.check().map_err(|reason| CheckpointError::Content { path: folder.join("config.json"), reason })?;
-        if tokenizer.size() > config.vocab_size {
-            return Err(content(format!("the tokenizer has {} tokens, the model {}", tokenizer.size(), config.vocab_size)));
+        let model = Model::load(folder)?;
+        if tokenizer.size() > model.vocab_size() {
+            let reason = format!("the tokenizer has {} tokens, the model {}", tokenizer.size(), model.vocab_size());
+            return Err(CheckpointError::Content { path: folder.join("tokenizer.json"), reason });
         }
-        let model = weights::from_bytes(config, &read(&path)?).map_err(content)?;
         Ok(Self { model, tokenizer })
     }
 }
@@ -89,11 +91,6 @@ fn json(value: &impl serde::Serialize) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(value).expect("configurations have string keys and finite numbers");
     bytes.push(b'\n');
     bytes
-}
-
-fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, CheckpointError> {
-    serde_json::from_slice(&read(path)?)
-        .map_err(|error| CheckpointError::Content { path: path.into(), reason: error.to_string() })
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
@@ -105,35 +102,4 @@ fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::models::llama::tests::tiny;
-
-    #[test]
-    fn a_saved_checkpoint_reads_back_with_the_same_logits() {
-        let checkpoint = tiny(3);
-        let folder = tempfile::tempdir().unwrap();
-        checkpoint.save(folder.path()).unwrap();
-        let again = Checkpoint::load(folder.path()).unwrap();
-        let row = Row::new(vec![1, 5, 9, 4], vec![vec![7, 8, 2]]);
-        let batch = Batch::new(&[&row]);
-        let logits = |model: &Llama| model.logits(&batch).into_data().try_to_vec::<f32>().unwrap();
-        assert_eq!(logits(&checkpoint.model), logits(&again.model));
-        let other = tempfile::tempdir().unwrap();
-        again.save(other.path()).unwrap();
-        for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
-            assert_eq!(fs::read(folder.path().join(name)).unwrap(), fs::read(other.path().join(name)).unwrap(), "{name}");
-        }
-    }
-
-    #[test]
-    fn damaged_and_missing_files_are_named() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(Checkpoint::load(folder.path()).unwrap_err().to_string().contains("tokenizer.json"));
-        tiny(3).save(folder.path()).unwrap();
-        let path = folder.path().join("model.safetensors");
-        let bytes = fs::read(&path).unwrap();
-        fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-        assert!(Checkpoint::load(folder.path()).unwrap_err().to_string().contains("model.safetensors"));
-    }
-}
+pub(crate) mod tests;

@@ -1,67 +1,152 @@
-//! A decoder's weights to the bytes of a safetensors file under Hugging Face's names, and back.
+//! safetensors files in, a model's weights out, each copied once from the mapped file; and weights out again, the same bytes for the same.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
-use burn::module::Param;
-use burn::tensor::{Tensor, TensorData};
-use safetensors::tensor::TensorView;
+use half::{bf16, f16};
+use memmap2::Mmap;
+use safetensors::tensor::{TensorInfo, TensorView};
 use safetensors::{Dtype, SafeTensors};
+use serde::Deserialize;
 
-use super::llama::{self, Layer, Llama, LlamaConfig};
+use super::error::CheckpointError;
+use super::parameters::Dense;
 
-/// Writes all weights as f32; the same weights give the same bytes.
-pub(super) fn to_bytes(model: &Llama) -> Vec<u8> {
-    let mut tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)> = BTreeMap::new();
-    model.for_each(&mut |name, data: TensorData| {
-        let values = data.try_to_vec::<f32>().expect("weights are f32");
-        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        tensors.insert(name, (data.shape().to_vec(), bytes));
-    });
-    let views = tensors.iter().map(|(name, (shape, bytes))| {
-        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("the bytes fill the shape");
-        (name.as_str(), view)
+/// Tensors of one or several mapped files, by name.
+pub(super) struct Tensors {
+    files: Vec<(PathBuf, Mmap, usize)>,
+    index: BTreeMap<String, (usize, TensorInfo)>,
+}
+
+/// `model.safetensors.index.json`.
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+impl Tensors {
+    /// Opens a model's weights: `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+    pub(super) fn of_model(folder: &Path) -> Result<Self, CheckpointError> {
+        let index = folder.join("model.safetensors.index.json");
+        if !index.exists() {
+            return Self::open(&[folder.join("model.safetensors")]);
+        }
+        let content = |reason: String| CheckpointError::Content { path: index.clone(), reason };
+        let text = std::fs::read(&index).map_err(|source| CheckpointError::File { path: index.clone(), source })?;
+        let Index { weight_map } = serde_json::from_slice(&text).map_err(|error| content(error.to_string()))?;
+        let mut shards: Vec<&String> = weight_map.values().collect();
+        shards.sort();
+        shards.dedup();
+        if let Some(shard) = shards.iter().find(|shard| Path::new(shard).file_name() != Some(shard.as_ref())) {
+            return Err(content(format!("the shard `{shard}` is not a file of this folder")));
+        }
+        let tensors = Self::open(&shards.iter().map(|shard| folder.join(shard)).collect::<Vec<_>>())?;
+        for (name, shard) in &weight_map {
+            let place = tensors.index.get(name).map(|(file, _)| tensors.files[*file].0.as_path());
+            if place != Some(folder.join(shard).as_path()) {
+                return Err(content(format!("`{name}` is not in `{shard}`")));
+            }
+        }
+        Ok(tensors)
+    }
+
+    /// Maps files and reads their headers.
+    pub(super) fn open(paths: &[PathBuf]) -> Result<Self, CheckpointError> {
+        let mut tensors = Self { files: Vec::new(), index: BTreeMap::new() };
+        for path in paths {
+            let map = map(path).map_err(|source| CheckpointError::File { path: path.clone(), source })?;
+            let content = |reason: String| CheckpointError::Content { path: path.clone(), reason };
+            let (length, header) = SafeTensors::read_metadata(&map).map_err(|error| content(error.to_string()))?;
+            let names: BTreeMap<_, _> = header.tensors().into_iter().collect();
+            for (name, info) in names {
+                if tensors.index.insert(name.clone(), (tensors.files.len(), info.clone())).is_some() {
+                    return Err(content(format!("`{name}` is in another file too")));
+                }
+            }
+            tensors.files.push((path.clone(), map, 8 + length));
+        }
+        Ok(tensors)
+    }
+
+    /// Returns the names in order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.index.keys().map(String::as_str)
+    }
+
+    /// Returns how many tensors there are.
+    pub(super) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Says whether a tensor is there.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.index.contains_key(name)
+    }
+
+    /// Returns a tensor's shape, if it is there.
+    pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.index.get(name).map(|(_, info)| info.shape.as_slice())
+    }
+
+    /// Makes an error about a tensor.
+    pub(super) fn wrong(&self, name: &str, reason: String) -> CheckpointError {
+        let path = self.index.get(name).map_or_else(|| self.files[0].0.clone(), |(file, _)| self.files[*file].0.clone());
+        CheckpointError::Tensor { path, name: name.to_owned(), reason }
+    }
+
+    fn bytes(&self, name: &str) -> Result<(Dtype, &[u8]), CheckpointError> {
+        let (file, info) = self.index.get(name).ok_or_else(|| self.wrong(name, "is missing".into()))?;
+        let (_, map, start) = &self.files[*file];
+        let (from, to) = info.data_offsets;
+        Ok((info.dtype, &map[start + from..start + to]))
+    }
+
+    /// Returns a tensor of bytes.
+    pub(super) fn raw(&self, name: &str) -> Result<&[u8], CheckpointError> {
+        match self.bytes(name)? {
+            (Dtype::U8, bytes) => Ok(bytes),
+            (other, _) => Err(self.wrong(name, format!("holds {other:?}, not bytes"))),
+        }
+    }
+
+    /// Reads a tensor's values as f32, whatever it is stored in, and refuses those that are no numbers.
+    pub(super) fn values(&self, name: &str) -> Result<Vec<f32>, CheckpointError> {
+        let (dtype, bytes) = self.bytes(name)?;
+        let values: Vec<f32> = match dtype {
+            Dtype::F32 => bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+            Dtype::BF16 => bytes.as_chunks().0.iter().map(|bytes| bf16::from_le_bytes(*bytes).to_f32()).collect(),
+            Dtype::F16 => bytes.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect(),
+            other => return Err(self.wrong(name, format!("holds {other:?}, and weights are read in f32, bf16 and f16"))),
+        };
+        match values.iter().position(|value| !value.is_finite()) {
+            Some(at) => Err(self.wrong(name, format!("holds {} at element {at}", values[at]))),
+            None => Ok(values),
+        }
+    }
+}
+
+#[expect(unsafe_code, reason = "mapping a file, so that weights are not in memory twice")]
+fn map(path: &Path) -> std::io::Result<Mmap> {
+    let file = File::open(path)?;
+    // SAFETY: the map is read only, and lives no longer than the loading of one model. As everywhere where safetensors are mapped, nobody
+    // may change the file meanwhile: whoever writes checkpoints here writes them aside and renames them.
+    unsafe { Mmap::map(&file) }
+}
+
+/// Writes tensors as f32; the same tensors give the same bytes.
+pub(super) fn to_bytes(tensors: &BTreeMap<String, Dense>) -> Vec<u8> {
+    let bytes: Vec<(&str, &[usize], Vec<u8>)> = tensors
+        .iter()
+        .map(|(name, (shape, values))| {
+            (name.as_str(), shape.as_slice(), values.iter().flat_map(|value| value.to_le_bytes()).collect())
+        })
+        .collect();
+    let views = bytes.iter().map(|(name, shape, bytes)| {
+        let view = TensorView::new(Dtype::F32, shape.to_vec(), bytes).expect("the values fill the shape");
+        (*name, view)
     });
     // Readers of Hugging Face's files ask for this entry; one entry alone keeps the header's order fixed.
     let metadata = [("format".to_owned(), "pt".to_owned())].into();
     safetensors::serialize(views, Some(metadata)).expect("names are unique and shapes are whole")
-}
-
-/// Reads the weights that the configuration asks for.
-pub(super) fn from_bytes(config: LlamaConfig, bytes: &[u8]) -> Result<Llama, String> {
-    let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
-    let (hidden, head) = (config.hidden_size, config.head_dim);
-    let queries = config.num_attention_heads * head;
-    let keys = config.num_key_value_heads * head;
-    let layers = (0..config.num_hidden_layers)
-        .map(|index| {
-            let one = |part: &str| tensor::<1>(&file, &llama::layer_name(index, part), [hidden]);
-            let two = |part: &str, shape| tensor::<2>(&file, &llama::layer_name(index, part), shape);
-            Ok(Layer {
-                input_layernorm: one("input_layernorm")?,
-                q_proj: two("self_attn.q_proj", [queries, hidden])?,
-                k_proj: two("self_attn.k_proj", [keys, hidden])?,
-                v_proj: two("self_attn.v_proj", [keys, hidden])?,
-                o_proj: two("self_attn.o_proj", [hidden, queries])?,
-                post_attention_layernorm: one("post_attention_layernorm")?,
-                gate_proj: two("mlp.gate_proj", [config.intermediate_size, hidden])?,
-                up_proj: two("mlp.up_proj", [config.intermediate_size, hidden])?,
-                down_proj: two("mlp.down_proj", [hidden, config.intermediate_size])?,
-            })
-        })
-        .collect::<Result<_, String>>()?;
-    let embed_tokens = tensor(&file, llama::EMBEDDING, [config.vocab_size, hidden])?;
-    let norm = tensor(&file, llama::NORM, [hidden])?;
-    Ok(Llama::from_parts(config, embed_tokens, layers, norm))
-}
-
-fn tensor<const D: usize>(file: &SafeTensors<'_>, name: &str, shape: [usize; D]) -> Result<Param<Tensor<D>>, String> {
-    let view = file.tensor(name).map_err(|error| error.to_string())?;
-    if view.dtype() != Dtype::F32 {
-        return Err(format!("`{name}` holds {:?}, not f32", view.dtype()));
-    }
-    if view.shape() != shape {
-        return Err(format!("`{name}` has the shape {:?}, not {shape:?}", view.shape()));
-    }
-    let values: Vec<f32> = view.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-    Ok(Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), &llama::device())))
 }

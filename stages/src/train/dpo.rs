@@ -94,7 +94,7 @@ pub fn dpo(start: Checkpoint, rows: &[DpoExample], settings: &DpoSettings, obser
         return Err(TrainError::Setting { name: "beta", reason: format!("is {beta} and must be above 0") });
     }
     let Checkpoint { model, tokenizer } = start;
-    let max_length = settings.max_length.min(model.config().max_position_embeddings);
+    let max_length = settings.max_length.min(model.max_position_embeddings());
     let (rows, mut summary) = prepare(&tokenizer, rows, max_length)?;
     let references = score::log_probabilities(&model, &rows);
     let (model, steps) = plan.run(

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Int, Tensor, TensorData, activation};
 
-use crate::models::{Batch, Llama};
+use crate::models::{Batch, Model};
 pub(super) use crate::score::sequence_sums;
 
 /// Log-probabilities of a batch's targets, `[targets, 1]`, with the gradient's graph, and how many are the model's first choice.
@@ -19,7 +19,7 @@ impl Scored {
 }
 
 /// Runs the model over a batch.
-pub(super) fn score(model: &Llama, batch: &Batch) -> Scored {
+pub(super) fn score(model: &Model, batch: &Batch) -> Scored {
     let logits = model.logits(batch);
     let best = logits.clone().inner().argmax(1).into_data().convert::<i64>();
     let best = best.try_into_vec::<i64>().expect("converted to i64");

@@ -1,12 +1,8 @@
 //! `AdamW` with clipping by the global norm: weights and gradients in, new weights out, in one pass over memory.
 
-use burn::module::{Module as _, ModuleMapper, ModuleVisitor, Param};
-use burn::optim::GradientsParams;
-use burn::tensor::{Tensor, TensorData};
+use crate::models::Parameters;
 
-use crate::models::Llama;
-
-/// `PyTorch`'s `AdamW`; matrices decay, norms (vectors) do not.
+/// `PyTorch`'s `AdamW`; norms and biases do not decay.
 pub(super) struct AdamW {
     pub(super) weight_decay: f64,
     pub(super) adam_beta1: f64,
@@ -14,7 +10,7 @@ pub(super) struct AdamW {
     pub(super) adam_epsilon: f64,
     /// Step number, for the correction of the first averages.
     time: i32,
-    /// Averages of gradients and of their squares, in the order of a visit.
+    /// Averages of gradients and of their squares, in the order of the names.
     moments: Vec<Moments>,
 }
 
@@ -28,48 +24,28 @@ impl AdamW {
         Self { weight_decay, adam_beta1, adam_beta2, adam_epsilon: 1e-8, time: 0, moments: Vec::new() }
     }
 
-    /// Moves the weights by one step against the gradients, which are multiplied by `scale` first.
-    pub(super) fn step(&mut self, model: Llama, gradients: &[Vec<f32>], scale: f32, learning_rate: f64) -> Llama {
+    /// Moves the named weights by one step against their gradients, which are multiplied by `scale` first.
+    pub(super) fn step(&mut self, parameters: &mut Parameters, names: &[String], gradients: &[Vec<f32>], scale: f32, learning_rate: f64) {
         if self.moments.is_empty() {
             let zeros = |gradient: &Vec<f32>| Moments { first: vec![0.0; gradient.len()], second: vec![0.0; gradient.len()] };
             self.moments = gradients.iter().map(zeros).collect();
         }
         self.time += 1;
-        model.map(&mut Update { optimizer: self, gradients, scale, learning_rate, next: 0 })
+        for (index, (name, gradient)) in names.iter().zip(gradients).enumerate() {
+            let rate = if decays(name) { self.weight_decay } else { 0.0 };
+            parameters.update(name, |weights| self.update(index, gradient, scale, learning_rate, rate, weights));
+        }
     }
-}
 
-struct Update<'a> {
-    optimizer: &'a mut AdamW,
-    gradients: &'a [Vec<f32>],
-    scale: f32,
-    learning_rate: f64,
-    next: usize,
-}
-
-impl ModuleMapper for Update<'_> {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let index = self.next;
-        self.next += 1;
-        param.map(|tensor| {
-            let (shape, device) = (tensor.shape(), tensor.device());
-            let mut weights = tensor.into_data().try_into_vec::<f32>().expect("weights are f32");
-            self.update(index, D > 1, &mut weights);
-            Tensor::from_data(TensorData::new(weights, shape), &device)
-        })
-    }
-}
-
-impl Update<'_> {
-    fn update(&mut self, index: usize, decays: bool, weights: &mut [f32]) {
-        let AdamW { weight_decay, adam_beta1, adam_beta2, adam_epsilon, time, .. } = *self.optimizer;
-        let Moments { first, second } = &mut self.optimizer.moments[index];
-        let keep = if decays { (1.0 - self.learning_rate * weight_decay) as f32 } else { 1.0 };
-        let (beta1, beta2, epsilon, scale) = (adam_beta1 as f32, adam_beta2 as f32, adam_epsilon as f32, self.scale);
-        let step = (self.learning_rate / (1.0 - adam_beta1.powi(time))) as f32;
+    fn update(&mut self, index: usize, gradient: &[f32], scale: f32, learning_rate: f64, weight_decay: f64, weights: &mut [f32]) {
+        let Self { adam_beta1, adam_beta2, adam_epsilon, time, .. } = *self;
+        let Moments { first, second } = &mut self.moments[index];
+        let keep = (1.0 - learning_rate * weight_decay) as f32;
+        let (beta1, beta2, epsilon) = (adam_beta1 as f32, adam_beta2 as f32, adam_epsilon as f32);
+        let step = (learning_rate / (1.0 - adam_beta1.powi(time))) as f32;
         let root = (1.0 / (1.0 - adam_beta2.powi(time)).sqrt()) as f32;
         let averages = first.iter_mut().zip(second);
-        for ((weight, gradient), (first, second)) in weights.iter_mut().zip(&self.gradients[index]).zip(averages) {
+        for ((weight, gradient), (first, second)) in weights.iter_mut().zip(gradient).zip(averages) {
             let gradient = gradient * scale;
             *first = beta1 * *first + (1.0 - beta1) * gradient;
             *second = beta2 * *second + (1.0 - beta2) * gradient * gradient;
@@ -78,21 +54,10 @@ impl Update<'_> {
     }
 }
 
-/// Takes the gradients of all weights out, in the order of a visit; a weight without one has zeros.
-pub(super) fn flatten(model: &Llama, gradients: GradientsParams) -> Vec<Vec<f32>> {
-    struct Take(GradientsParams, Vec<Vec<f32>>);
-    impl ModuleVisitor for Take {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let values = match self.0.remove::<D>(param.id) {
-                Some(gradient) => gradient.into_data().try_into_vec::<f32>().expect("gradients are f32"),
-                None => vec![0.0; param.val().shape().num_elements()],
-            };
-            self.1.push(values);
-        }
-    }
-    let mut take = Take(gradients, Vec::new());
-    model.visit(&mut take);
-    take.1
+/// Says whether a weight decays, by transformers' rule (`get_decay_parameter_names`): all but biases and norms.
+fn decays(name: &str) -> bool {
+    let norm = |part: &str| part == "norm" || part.ends_with("_norm") || part.contains("layernorm") || part.contains("rmsnorm");
+    !name.split('.').any(|part| norm(part) || part.contains("bias"))
 }
 
 /// Adds gradients to those before, element by element.
@@ -123,16 +88,15 @@ pub(super) fn global_norm(gradients: &[Vec<f32>]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::llama::tests::tiny;
+    use crate::models::tests::tiny;
 
-    fn update(optimizer: &mut AdamW, gradient: f32, scale: f32, decays: bool, weight: f32) -> f32 {
+    fn update(optimizer: &mut AdamW, gradient: f32, scale: f32, weight_decay: f64, weight: f32) -> f32 {
         optimizer.time += 1;
         if optimizer.moments.is_empty() {
             optimizer.moments.push(Moments { first: vec![0.0], second: vec![0.0] });
         }
         let mut weights = [weight];
-        let gradients = [vec![gradient]];
-        Update { optimizer, gradients: &gradients, scale, learning_rate: 0.1, next: 0 }.update(0, decays, &mut weights);
+        optimizer.update(0, &[gradient], scale, 0.1, weight_decay, &mut weights);
         weights[0]
     }
 
@@ -140,19 +104,29 @@ mod tests {
     fn two_steps_follow_the_formula() {
         let mut optimizer = AdamW::new(0.5, 0.9, 0.99);
         // Step 1: averages corrected to g and g², so the weight moves by the rate: 1 * (1 - 0.05) - 0.1.
-        let first = update(&mut optimizer, 2.0, 1.0, true, 1.0);
+        let first = update(&mut optimizer, 2.0, 1.0, 0.5, 1.0);
         assert!((first - 0.85).abs() < 1e-6, "{first}");
         // Step 2, gradient -4: m = (0.9 * 0.2 - 0.4) / 0.19, v = (0.99 * 0.04 + 0.16) / 0.0199.
-        let second = update(&mut optimizer, -4.0, 1.0, true, first);
+        let second = update(&mut optimizer, -4.0, 1.0, 0.5, first);
         let (mean, square) = ((0.9 * 0.2 - 0.4) / 0.19, (0.99 * 0.04 + 0.16) / 0.0199_f64);
         let expected = 0.85 * 0.95 - 0.1 * mean / square.sqrt();
         assert!((f64::from(second) - expected).abs() < 1e-6, "{second} {expected}");
     }
 
     #[test]
-    fn norms_do_not_decay() {
-        assert_eq!(update(&mut AdamW::new(0.5, 0.9, 0.99), 0.0, 1.0, false, 1.0), 1.0);
-        assert!((update(&mut AdamW::new(0.5, 0.9, 0.99), 0.0, 1.0, true, 1.0) - 0.95).abs() < 1e-6);
+    fn norms_and_biases_do_not_decay() {
+        for name in ["model.embed_tokens.weight", "model.layers.0.mlp.up_proj.weight", "model.layers.3.self_attn.q_proj.lora_A.weight"] {
+            assert!(decays(name), "{name}");
+        }
+        for name in [
+            "model.norm.weight",
+            "model.final_layernorm.weight",
+            "model.layers.0.input_layernorm.weight",
+            "model.layers.0.self_attn.q_norm.weight",
+            "model.layers.0.self_attn.q_proj.bias",
+        ] {
+            assert!(!decays(name), "{name}");
+        }
     }
 
     #[test]
@@ -162,25 +136,19 @@ mod tests {
     }
 
     #[test]
-    fn a_step_reaches_every_weight_of_the_model() {
-        let model = tiny(1).model;
-        let ones: Vec<Vec<f32>> = flatten(&model, GradientsParams::new()).iter().map(|zeros| vec![1.0; zeros.len()]).collect();
-        let before = flatten_weights(&model);
-        let after = flatten_weights(&AdamW::new(0.0, 0.9, 0.99).step(model, &ones, 1.0, 0.1));
-        for (before, after) in before.iter().flatten().zip(after.iter().flatten()) {
-            assert!((before - after - 0.1).abs() < 1e-5);
+    fn a_step_reaches_the_named_weights_and_no_other() {
+        let mut model = tiny(1).model;
+        let values = |model: &crate::models::Model| -> Vec<(String, Vec<f32>)> {
+            model.parameters().iter().map(|(name, weight)| (name.to_owned(), weight.clone().into_values())).collect()
+        };
+        let before = values(&model);
+        let mut names = model.names();
+        let left = names.pop().unwrap();
+        let ones: Vec<Vec<f32>> = before.iter().filter(|(name, _)| *name != left).map(|(_, values)| vec![1.0; values.len()]).collect();
+        AdamW::new(0.0, 0.9, 0.99).step(model.parameters_mut(), &names, &ones, 1.0, 0.1);
+        for ((name, before), (_, after)) in before.iter().zip(values(&model)) {
+            let moved = if *name == left { 0.0 } else { 0.1 };
+            assert!(before.iter().zip(after).all(|(before, after)| (before - after - moved).abs() < 1e-5), "{name}");
         }
-    }
-
-    fn flatten_weights(model: &Llama) -> Vec<Vec<f32>> {
-        struct Take(Vec<Vec<f32>>);
-        impl ModuleVisitor for Take {
-            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-                self.0.push(param.val().into_data().try_to_vec().unwrap());
-            }
-        }
-        let mut take = Take(Vec::new());
-        model.visit(&mut take);
-        take.0
     }
 }

@@ -7,7 +7,7 @@ use super::loss;
 use super::schedule::Scheduler;
 use super::trainer::Plan;
 use super::{Observe, Summary, TrainError, Trained};
-use crate::models::{Checkpoint, LlamaSettings, Row};
+use crate::models::{Checkpoint, NewModel, Row};
 use crate::rows::SftExample;
 use crate::sections::Policies;
 use crate::tokenizer::Tokenizer;
@@ -17,7 +17,7 @@ use crate::tokenizer::Tokenizer;
 #[serde(default, deny_unknown_fields)]
 pub struct SftSettings {
     /// The decoder to make and train.
-    pub new: LlamaSettings,
+    pub new: NewModel,
     /// What the checkpoint's `router.json` says of the routes [default: the manifest's `policies`]; no part in training.
     pub policies: Policies,
     /// How often each row is seen.
@@ -49,7 +49,7 @@ pub struct SftSettings {
 impl Default for SftSettings {
     fn default() -> Self {
         Self {
-            new: LlamaSettings::default(),
+            new: NewModel::default(),
             policies: Policies::default(),
             epochs: 3,
             batch_size: 16,
@@ -93,7 +93,7 @@ pub fn sft(start: Checkpoint, rows: &[SftExample], settings: &SftSettings, obser
     let plan = settings.plan();
     plan.check()?;
     let Checkpoint { model, tokenizer } = start;
-    let max_length = settings.max_length.min(model.config().max_position_embeddings);
+    let max_length = settings.max_length.min(model.max_position_embeddings());
     let (rows, mut summary) = prepare(&tokenizer, rows, max_length)?;
     let (model, steps) = plan.run(
         model,

@@ -2,14 +2,12 @@
 
 use std::thread;
 
-use burn::module::Module as _;
-use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::optimizer;
-use crate::models::Llama;
+use crate::models::Model;
 
-/// Gradients of all weights, and what each shard reports, in shard order.
+/// Gradients of the trained weights in the order of their names, and what each shard reports, in shard order.
 pub(super) struct Gathered<T> {
     pub(super) gradients: Vec<Vec<f32>>,
     pub(super) reports: Vec<T>,
@@ -19,16 +17,16 @@ pub(super) struct Gathered<T> {
 ///
 /// The number of shards is a setting and never the number of cores: sums are then taken in the same order on every machine.
 pub(super) fn gather<S: Sync, T: Send>(
-    model: &Llama,
+    model: &Model,
+    names: &[String],
     shards: &[S],
-    compute: &(dyn Fn(&Llama, &S) -> (Tensor<1>, T) + Sync),
+    compute: &(dyn Fn(&Model, &S) -> (Tensor<1>, T) + Sync),
 ) -> Gathered<T> {
     let one = |shard: &S| {
         // Fresh leaves: threads that shared them would join their graphs, and wait for each other.
-        let model = model.clone().train();
+        let model = model.with_parameters(model.parameters().with_leaves(names));
         let (loss, report) = compute(&model, shard);
-        let gradients = GradientsParams::from_grads(loss.backward(), &model);
-        (optimizer::flatten(&model, gradients), report)
+        (model.parameters().gradients(names, loss.backward()), report)
     };
     let one = &one;
     let results: Vec<_> = thread::scope(|scope| {

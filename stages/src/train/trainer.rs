@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use super::optimizer::{self, AdamW};
 use super::schedule::{Schedule, Scheduler};
 use super::{Observe, Step, TrainError, shards};
-use crate::models::{Batch, Llama, Row};
+use crate::models::{Batch, Model, Row};
 use crate::random::Random;
 
 /// What a training does, whatever its loss.
@@ -64,14 +64,15 @@ impl Plan {
     /// Trains on rows, in an order drawn anew for each epoch, and returns the new weights and the number of steps.
     pub(super) fn run(
         &self,
-        mut model: Llama,
+        mut model: Model,
         rows: &[Row],
-        loss: &(dyn Fn(&Llama, &Shard) -> (Tensor<1>, Shares) + Sync),
+        loss: &(dyn Fn(&Model, &Shard) -> (Tensor<1>, Shares) + Sync),
         observe: Observe<'_>,
-    ) -> Result<(Llama, usize), TrainError> {
+    ) -> Result<(Model, usize), TrainError> {
         let epoch_steps = rows.len().div_ceil(self.batch_size);
         let steps = self.epochs * epoch_steps;
         let schedule = Schedule::new(self.lr_scheduler_type, self.learning_rate, self.warmup_ratio, steps);
+        let names = model.names();
         let mut adamw = AdamW::new(self.weight_decay, self.adam_beta1, self.adam_beta2);
         let mut random = Random::new(self.seed, "shuffle");
         let mut order: Vec<usize> = (0..rows.len()).collect();
@@ -82,7 +83,7 @@ impl Plan {
                 let learning_rate = schedule.rate(step);
                 step += 1;
                 num_tokens += picked.iter().map(|&row| rows[row].width()).sum::<usize>();
-                let gathered = shards::gather(&model, &self.deal(rows, picked), loss);
+                let gathered = shards::gather(&model, &names, &self.deal(rows, picked), loss);
                 let mut metrics = BTreeMap::new();
                 for (name, share) in gathered.reports.into_iter().flatten() {
                     *metrics.entry(name.to_owned()).or_insert(0.0) += share;
@@ -99,7 +100,7 @@ impl Plan {
                 }
                 // PyTorch's `clip_grad_norm_`, its 1e-6 included.
                 let scale = (self.max_grad_norm / (grad_norm + 1e-6)).min(1.0) as f32;
-                model = adamw.step(model, &gathered.gradients, scale, learning_rate);
+                adamw.step(model.parameters_mut(), &names, &gathered.gradients, scale, learning_rate);
                 let epoch = step as f64 / epoch_steps as f64;
                 observe(&Step { step, steps, epoch, metrics }).map_err(|_| TrainError::Stopped { step })?;
             }

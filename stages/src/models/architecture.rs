@@ -1,0 +1,183 @@
+//! What every architecture says of itself: the shapes of its weights, and how tokens become logits.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use burn::tensor::Tensor;
+use serde::Deserialize;
+
+use super::attention::Pass;
+use super::parameters::{EMBEDDING, HEAD, Parameters};
+
+/// A decoder's sizes as its `config.json` says them, with the computation that they belong to.
+pub(super) trait Architecture: fmt::Debug + Send + Sync {
+    /// Returns the sizes that others ask for.
+    fn sizes(&self) -> Sizes;
+
+    /// Lists the weights of all layers.
+    fn shapes(&self, shapes: &mut Shapes);
+
+    /// Runs the blocks: `[rows * width, hidden_size]`, before the last norm.
+    fn hidden(&self, parameters: &Parameters, pass: &mut Pass<'_>) -> Tensor<2>;
+
+    /// Applies the last norm and the head: `[places, hidden_size]` to `[places, vocab_size]`.
+    fn logits(&self, parameters: &Parameters, hidden: Tensor<2>) -> Tensor<2>;
+
+    /// Says whether the angles of positions depend on the longest row.
+    fn grows(&self) -> bool;
+}
+
+/// Sizes that all architectures have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    pub(super) vocab_size: usize,
+    pub(super) hidden_size: usize,
+    pub(super) num_hidden_layers: usize,
+    pub(super) max_position_embeddings: usize,
+    pub(super) tie_word_embeddings: bool,
+}
+
+/// Names and shapes of an architecture's weights. Sizes may be hostile: products saturate, and then fit no file.
+#[derive(Debug, Default)]
+pub(super) struct Shapes(pub(super) BTreeMap<String, Vec<usize>>);
+
+impl Shapes {
+    /// Adds a vector.
+    pub(super) fn vector(&mut self, name: String, length: usize) {
+        self.0.insert(name, vec![length]);
+    }
+
+    /// Adds a linear layer.
+    pub(super) fn linear(&mut self, module: &str, out: usize, into: usize, bias: bool) {
+        self.0.insert(format!("{module}.weight"), vec![out, into]);
+        if bias {
+            self.0.insert(format!("{module}.bias"), vec![out]);
+        }
+    }
+
+    /// Adds the embedding, and the head where it is not tied to it.
+    pub(super) fn ends(&mut self, sizes: &Sizes, head_bias: bool) {
+        self.linear(EMBEDDING, sizes.vocab_size, sizes.hidden_size, false);
+        if !sizes.tie_word_embeddings {
+            self.linear(HEAD, sizes.vocab_size, sizes.hidden_size, false);
+        }
+        if head_bias {
+            self.vector(format!("{HEAD}.bias"), sizes.vocab_size);
+        }
+    }
+
+    /// Adds the projections of attention, under their usual names.
+    pub(super) fn attention(&mut self, layer: &str, heads: &Heads, hidden: usize, [inner, outer]: [bool; 2]) {
+        let (queries, keys) = (heads.queries(), heads.keys());
+        self.linear(&format!("{layer}.self_attn.q_proj"), queries, hidden, inner);
+        self.linear(&format!("{layer}.self_attn.k_proj"), keys, hidden, inner);
+        self.linear(&format!("{layer}.self_attn.v_proj"), keys, hidden, inner);
+        self.linear(&format!("{layer}.self_attn.o_proj"), hidden, queries, outer);
+    }
+
+    /// Adds the three matrices of a gated feed-forward block, under their usual names.
+    pub(super) fn gated(&mut self, layer: &str, middle: usize, hidden: usize, bias: bool) {
+        self.linear(&format!("{layer}.mlp.gate_proj"), middle, hidden, bias);
+        self.linear(&format!("{layer}.mlp.up_proj"), middle, hidden, bias);
+        self.linear(&format!("{layer}.mlp.down_proj"), hidden, middle, bias);
+    }
+}
+
+/// Heads of attention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(super) struct Heads {
+    /// Number of query heads.
+    pub(super) heads: usize,
+    /// Number of key and value heads.
+    pub(super) groups: usize,
+    /// Elements of a head.
+    pub(super) size: usize,
+}
+
+impl Heads {
+    /// Puts the keys of a configuration together; what is missing is what transformers takes.
+    pub(super) fn new(hidden: usize, heads: usize, groups: Option<usize>, size: Option<usize>) -> Result<Self, String> {
+        let groups = groups.unwrap_or(heads);
+        if heads == 0 {
+            return Err("`num_attention_heads` must be at least 1".into());
+        }
+        if groups == 0 || !heads.is_multiple_of(groups) {
+            return Err(format!("`num_key_value_heads` ({groups}) must divide `num_attention_heads` ({heads})"));
+        }
+        if size.is_none() && !hidden.is_multiple_of(heads) {
+            return Err(format!("`num_attention_heads` ({heads}) must divide `hidden_size` ({hidden})"));
+        }
+        let size = size.unwrap_or(hidden / heads);
+        if size == 0 {
+            return Err("`head_dim` must be at least 1".into());
+        }
+        Ok(Self { heads, groups, size })
+    }
+
+    /// Refuses heads whose turned part has no pairs.
+    pub(super) fn turned(self, turned: usize) -> Result<Self, String> {
+        if turned == 0 || !turned.is_multiple_of(2) {
+            return Err(format!("`head_dim` ({}): {turned} elements of a head are turned, which must be an even number", self.size));
+        }
+        Ok(self)
+    }
+
+    /// Width of all queries.
+    pub(super) fn queries(&self) -> usize {
+        self.heads.saturating_mul(self.size)
+    }
+
+    /// Width of all keys.
+    pub(super) fn keys(&self) -> usize {
+        self.groups.saturating_mul(self.size)
+    }
+}
+
+/// What a layer sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum LayerType {
+    /// Everything before it.
+    FullAttention,
+    /// A window.
+    SlidingAttention,
+}
+
+/// Which layers have a window.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Windows {
+    /// As `layer_types` lists them.
+    Listed(Vec<LayerType>),
+    /// All from this layer on.
+    From(usize),
+    /// All but each `n`th.
+    AllButEach(usize),
+}
+
+impl Windows {
+    /// Says whether a layer has a window.
+    pub(super) fn slides(&self, layer: usize) -> bool {
+        match self {
+            Self::Listed(types) => types.get(layer) == Some(&LayerType::SlidingAttention),
+            Self::From(first) => layer >= *first,
+            Self::AllButEach(pattern) => !(layer + 1).is_multiple_of(*pattern),
+        }
+    }
+
+    /// Takes `layer_types` where they are given, and checks that there is one for each layer.
+    pub(super) fn listed(types: Option<Vec<LayerType>>, layers: usize, otherwise: Self) -> Result<Self, String> {
+        match types {
+            None => Ok(otherwise),
+            Some(types) if types.len() == layers => Ok(Self::Listed(types)),
+            Some(types) => Err(format!("`layer_types` has {} entries for `num_hidden_layers` {layers}", types.len())),
+        }
+    }
+}
+
+/// Refuses sizes of 0 by name.
+pub(super) fn positive(sizes: &[(&str, usize)]) -> Result<(), String> {
+    match sizes.iter().find(|(_, value)| *value == 0) {
+        Some((name, _)) => Err(format!("`{name}` must be at least 1")),
+        None => Ok(()),
+    }
+}

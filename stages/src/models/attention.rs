@@ -1,0 +1,148 @@
+//! Attention with grouped queries: queries, keys and values in, mixed values out; keys and values of earlier passes from a cache.
+
+use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+
+use super::batch::Batch;
+use super::rotary::{Rope, Rotation};
+
+/// Keys and values of what a model has read, layer by layer, so that the next pass reads only what is new.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cache {
+    /// `[rows, groups, tokens, head_dim]` each.
+    layers: Vec<(Tensor<4>, Tensor<4>)>,
+    tokens: usize,
+}
+
+impl Cache {
+    /// Returns the number of tokens read.
+    pub(crate) fn tokens(&self) -> usize {
+        self.tokens
+    }
+}
+
+/// One forward pass: the batch, what was read before it, and what layers of one kind share.
+pub(super) struct Pass<'a> {
+    batch: &'a Batch,
+    device: Device,
+    cache: Option<&'a mut Cache>,
+    past: usize,
+    /// Number of tokens of the longest row, by its positions.
+    length: usize,
+}
+
+impl<'a> Pass<'a> {
+    /// Opens a pass over a batch; `length` is the longest row's number of tokens where more than this batch counts.
+    pub(super) fn new(batch: &'a Batch, cache: Option<&'a mut Cache>, length: usize, device: &Device) -> Self {
+        let past = cache.as_ref().map_or(0, |cache| cache.tokens);
+        Self { batch, device: device.clone(), cache, past, length }
+    }
+
+    /// Notes the batch's tokens as read.
+    pub(super) fn close(self) {
+        if let Some(cache) = self.cache {
+            cache.tokens += self.batch.width;
+        }
+    }
+
+    /// Returns the token of each place, `[rows * width]`.
+    pub(super) fn tokens(&self) -> Tensor<1, Int> {
+        Tensor::from_data(TensorData::new(self.batch.ids.clone(), [self.batch.rows * self.batch.width]), &self.device)
+    }
+
+    /// Returns the angles of each place.
+    pub(super) fn rotation(&self, rope: &Rope, head_dim: usize) -> Rotation {
+        rope.rotation(head_dim, &self.batch.positions, self.batch.rows, self.length, &self.device)
+    }
+
+    /// Returns 0 where a place is seen and a very negative number elsewhere: `[1 or rows, 1, width, past + width]`.
+    ///
+    /// `window` is the number of tokens that a place sees, itself included.
+    pub(super) fn mask(&self, window: Option<usize>) -> Tensor<4> {
+        let (width, past) = (self.batch.width, self.past);
+        let masks = if self.batch.branches.is_some() { self.batch.rows } else { 1 };
+        let mut mask = Vec::with_capacity(masks * width * (past + width));
+        for row in 0..masks {
+            for from in 0..width {
+                let offset = past + self.batch.offset(row, from);
+                let near = |other: usize| window.is_none_or(|window| offset - other < window);
+                mask.extend((0..past).map(|to| if near(to) { 0.0_f32 } else { UNSEEN }));
+                mask.extend((0..width).map(|to| {
+                    let seen = self.batch.sees(row, from, to) && near(past + self.batch.offset(row, to));
+                    if seen { 0.0 } else { UNSEEN }
+                }));
+            }
+        }
+        Tensor::from_data(TensorData::new(mask, [masks, 1, width, past + width]), &self.device)
+    }
+
+    /// Splits projected activations into heads: `[rows * width, heads * size]` to `[rows, width, heads, size]`.
+    pub(super) fn heads(&self, projected: Tensor<2>, heads: usize) -> Tensor<4> {
+        let size = projected.dims()[1] / heads;
+        projected.reshape([self.batch.rows, self.batch.width, heads, size])
+    }
+
+    /// Puts this pass's keys and values after those of the passes before, `[rows, groups, tokens, size]`.
+    fn remember(&mut self, layer: usize, keys: Tensor<4>, values: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+        let Some(cache) = &mut self.cache else { return (keys, values) };
+        let both = match cache.layers.get(layer) {
+            Some((past_keys, past_values)) => {
+                (Tensor::cat(vec![past_keys.clone(), keys], 2), Tensor::cat(vec![past_values.clone(), values], 2))
+            }
+            None => (keys, values),
+        };
+        if layer < cache.layers.len() {
+            cache.layers[layer] = both.clone();
+        } else {
+            cache.layers.push(both.clone());
+        }
+        both
+    }
+}
+
+/// What is added to the score of a place that is not seen: its share rounds to 0, and a row that sees nothing stays finite.
+const UNSEEN: f32 = -1e9;
+
+/// What kinds of attention differ in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attention {
+    /// Factor of the scores.
+    pub(super) scale: f64,
+    /// Bound of the scores, kept softly by `tanh` (Gemma 2).
+    pub(super) softcap: Option<f64>,
+}
+
+impl Attention {
+    /// The usual attention: scores by the root of the head's size, no bound.
+    pub(super) fn usual(head_dim: usize) -> Self {
+        Self { scale: (head_dim as f64).sqrt().recip(), softcap: None }
+    }
+
+    /// Mixes values by the likeness of queries and keys: `[rows, width, heads, size]` each to `[rows * width, heads * size]`.
+    pub(super) fn mix(
+        self,
+        [queries, keys, values]: [Tensor<4>; 3],
+        mask: &Tensor<4>,
+        pass: &mut Pass<'_>,
+        layer: usize,
+    ) -> Tensor<2> {
+        let [rows, width, heads, size] = queries.dims();
+        let groups = keys.dims()[2];
+        let (keys, values) = pass.remember(layer, keys.swap_dims(1, 2), values.swap_dims(1, 2));
+        let total = keys.dims()[2];
+        // The query heads that share a key head are folded into its rows, so keys and values are never repeated.
+        let queries = queries.swap_dims(1, 2).reshape([rows, groups, heads / groups * width, size]);
+        let mut scores = queries.matmul(keys.swap_dims(2, 3)).mul_scalar(self.scale);
+        if let Some(bound) = self.softcap {
+            scores = softly_bounded(scores, bound);
+        }
+        let scores = scores.reshape([rows, heads, width, total]) + mask.clone();
+        let shares = activation::softmax(scores, 3).reshape([rows, groups, heads / groups * width, total]);
+        let mixed = shares.matmul(values).reshape([rows, heads, width, size]).swap_dims(1, 2);
+        mixed.reshape([rows * width, heads * size])
+    }
+}
+
+/// Keeps values between `-bound` and `bound`: `bound * tanh(x / bound)`.
+pub(super) fn softly_bounded<const D: usize>(values: Tensor<D>, bound: f64) -> Tensor<D> {
+    (values / bound).tanh() * bound
+}

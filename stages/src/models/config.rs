@@ -1,0 +1,320 @@
+//! `config.json` in, the keys that one architecture reads out, in one spelling.
+//!
+//! Published checkpoints have the spelling of transformers 4 (`rope_theta`, `rope_scaling`, `torch_dtype`), newer ones that of transformers 5
+//! (`rope_parameters`, `dtype`). A key that changes no number is dropped here by name; any other that the architecture does not read
+//! is an error, and so are two that contradict each other: a setting must never be ignored in silence.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::rotary::{Rope, Scaling};
+
+/// Keys that change no logit: bookkeeping, token ids, dropouts (which are off outside training), first weights, generation.
+const HARMLESS: [&str; 66] = [
+    "_attn_implementation",
+    "_attn_implementation_autoset",
+    "_commit_hash",
+    "_name_or_path",
+    "_sliding_window_pattern",
+    "add_cross_attention",
+    "architectures",
+    "attention_dropout",
+    "auto_map",
+    "bad_words_ids",
+    "begin_suppress_tokens",
+    "bos_token_id",
+    "cache_implementation",
+    "chunk_size_feed_forward",
+    "cross_attention_hidden_size",
+    "decoder_start_token_id",
+    "diversity_penalty",
+    "do_sample",
+    "early_stopping",
+    "embd_pdrop",
+    "encoder_no_repeat_ngram_size",
+    "eos_token_id",
+    "exponential_decay_length_penalty",
+    "finetuning_task",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "id2label",
+    "initializer_range",
+    "is_decoder",
+    "is_encoder_decoder",
+    "label2id",
+    "length_penalty",
+    "max_length",
+    "min_length",
+    "model_type",
+    "no_repeat_ngram_size",
+    "num_beam_groups",
+    "num_beams",
+    "num_return_sequences",
+    "output_attentions",
+    "output_hidden_states",
+    "output_scores",
+    "pad_token_id",
+    "prefix",
+    "pretraining_tp",
+    "problem_type",
+    "pruned_heads",
+    "quantization_config",
+    "remove_invalid_values",
+    "repetition_penalty",
+    "resid_pdrop",
+    "return_dict",
+    "return_dict_in_generate",
+    "sep_token_id",
+    "suppress_tokens",
+    "task_specific_params",
+    "temperature",
+    "tf_legacy_loss",
+    "tie_encoder_decoder",
+    "tokenizer_class",
+    "top_k",
+    "top_p",
+    "torchscript",
+    "transformers_version",
+    "typical_p",
+    "use_cache",
+];
+
+/// Keys of a `config.json` that are still to be read.
+#[derive(Clone, Debug)]
+pub(super) struct Keys(Map<String, Value>);
+
+impl Keys {
+    /// Drops the harmless keys and checks the weights' type, which the weights themselves say.
+    pub(super) fn new(config: &Map<String, Value>) -> Result<Self, String> {
+        let mut keys = Self(config.clone());
+        for name in HARMLESS.iter().chain(&["use_bfloat16", "unsloth_version", "unsloth_fixed"]) {
+            keys.0.remove(*name);
+        }
+        let dtype = keys.one_of("dtype", "torch_dtype")?;
+        let known = ["float32", "bfloat16", "float16"];
+        match dtype {
+            None => Ok(keys),
+            Some(Value::String(name)) if known.contains(&name.trim_start_matches("torch.")) => Ok(keys),
+            Some(other) => Err(format!("`dtype` is {other}, and weights are read in {}", known.join(", "))),
+        }
+    }
+
+    /// Takes a key out; `null` is as good as nothing.
+    pub(super) fn take(&mut self, name: &str) -> Option<Value> {
+        self.0.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// Takes a key out that has two names.
+    pub(super) fn one_of(&mut self, name: &'static str, other: &'static str) -> Result<Option<Value>, String> {
+        match (self.take(name), self.take(other)) {
+            (Some(value), Some(second)) if value != second => {
+                Err(format!("`{name}` ({value}) and `{other}` ({second}) contradict each other"))
+            }
+            (value, second) => Ok(value.or(second)),
+        }
+    }
+
+    /// Takes a number out.
+    fn number(&mut self, name: &str) -> Result<Option<f64>, String> {
+        self.take(name).map(|value| value.as_f64().ok_or_else(|| format!("`{name}` is {value}, not a number"))).transpose()
+    }
+
+    /// Refuses a switch that is on.
+    pub(super) fn must_be_off(&mut self, name: &str) -> Result<(), String> {
+        match self.take(name) {
+            None | Some(Value::Bool(false)) => Ok(()),
+            Some(other) => Err(format!("`{name}` is {other}, which this program does not compute")),
+        }
+    }
+
+    /// Reads the rest, and refuses what the architecture does not know.
+    pub(super) fn parse<T: DeserializeOwned>(self) -> Result<T, String> {
+        serde_json::from_value(Value::Object(self.0)).map_err(|error| error.to_string())
+    }
+
+    /// Reads the rotary positions in either spelling; `partial` is the architecture's share of a turned head, if that can be set.
+    pub(super) fn rope(&mut self, max_positions: usize, partial: Option<f64>) -> Result<Rope, String> {
+        let given = self.one_of("rope_parameters", "rope_scaling")?;
+        let beside = Beside {
+            rope_theta: self.number("rope_theta")?,
+            default_theta: 10_000.0,
+            partial_rotary_factor: self.number("partial_rotary_factor")?,
+            default_partial: partial,
+            original_max_position_embeddings: self.number("original_max_position_embeddings")?.map(|length| length as usize),
+            max_position_embeddings: self.longest(max_positions)?,
+        };
+        RopeParameters::read(given, "rope_parameters")?.settle(&beside)
+    }
+
+    /// Reads Gemma 3's two kinds of rotary positions: of layers that see everything, and of those with a window.
+    pub(super) fn ropes_by_layer(&mut self, max_positions: usize, thetas: [f64; 2]) -> Result<[Rope; 2], String> {
+        let given = [self.number("rope_theta")?, self.number("rope_local_base_freq")?];
+        let scaling = self.take("rope_scaling");
+        let max_position_embeddings = self.longest(max_positions)?;
+        let mut nested = match self.take("rope_parameters") {
+            None => Map::new(),
+            Some(Value::Object(nested)) => nested,
+            Some(other) => return Err(format!("`rope_parameters` is {other}, not a table")),
+        };
+        let mut part = |name: &str| nested.remove(name).filter(|value| !value.is_null());
+        let (full, sliding) = (part("full_attention"), part("sliding_attention"));
+        if let Some(name) = nested.keys().next() {
+            return Err(format!("`rope_parameters.{name}`: here it holds `full_attention` and `sliding_attention` only"));
+        }
+        if let (Some(full), Some(scaling)) = (&full, &scaling)
+            && full != scaling
+        {
+            return Err("`rope_parameters.full_attention` and `rope_scaling` contradict each other".into());
+        }
+        let beside = |index: usize| Beside {
+            rope_theta: given[index],
+            default_theta: thetas[index],
+            partial_rotary_factor: None,
+            default_partial: None,
+            original_max_position_embeddings: None,
+            max_position_embeddings,
+        };
+        Ok([
+            RopeParameters::read(full.or(scaling), "rope_parameters.full_attention")?.settle(&beside(0))?,
+            RopeParameters::read(sliding, "rope_parameters.sliding_attention")?.settle(&beside(1))?,
+        ])
+    }
+
+    fn longest(&self, max_positions: usize) -> Result<usize, String> {
+        match self.0.get("max_position_embeddings") {
+            None => Ok(max_positions),
+            Some(value) => value
+                .as_u64()
+                .filter(|value| *value > 0)
+                .map(|value| value as usize)
+                .ok_or_else(|| format!("`max_position_embeddings` is {value}, not a whole number above 0")),
+        }
+    }
+}
+
+/// `rope_parameters` as the file has it; which keys count depends on `rope_type`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RopeParameters {
+    rope_type: Option<String>,
+    /// The older name of `rope_type`.
+    r#type: Option<String>,
+    rope_theta: Option<f64>,
+    partial_rotary_factor: Option<f64>,
+    factor: Option<f64>,
+    original_max_position_embeddings: Option<usize>,
+    attention_factor: Option<f64>,
+    beta_fast: Option<f64>,
+    beta_slow: Option<f64>,
+    mscale: Option<f64>,
+    mscale_all_dim: Option<f64>,
+    truncate: Option<bool>,
+    low_freq_factor: Option<f64>,
+    high_freq_factor: Option<f64>,
+}
+
+/// What stands outside `rope_parameters` and counts for it.
+struct Beside {
+    rope_theta: Option<f64>,
+    default_theta: f64,
+    partial_rotary_factor: Option<f64>,
+    /// `None` where the architecture turns heads whole.
+    default_partial: Option<f64>,
+    original_max_position_embeddings: Option<usize>,
+    max_position_embeddings: usize,
+}
+
+impl RopeParameters {
+    fn read(given: Option<Value>, name: &str) -> Result<Self, String> {
+        let parameters = given.map_or_else(|| Ok(Self::default()), serde_json::from_value);
+        parameters.map_err(|error: serde_json::Error| format!("`{name}`: {error}"))
+    }
+
+    /// Puts the two spellings together and refuses keys that mean nothing for this type.
+    fn settle(mut self, beside: &Beside) -> Result<Rope, String> {
+        let kind = agree("rope_type", self.rope_type.take(), self.r#type.take())?.unwrap_or_else(|| "default".into());
+        let theta = agree("rope_theta", self.rope_theta.take(), beside.rope_theta)?.unwrap_or(beside.default_theta);
+        let partial = agree("partial_rotary_factor", self.partial_rotary_factor.take(), beside.partial_rotary_factor)?;
+        let partial = match (partial, beside.default_partial) {
+            (Some(given), None) if given != 1.0 => {
+                return Err(format!("`partial_rotary_factor` is {given}, and this architecture turns heads whole"));
+            }
+            (given, default) => given.or(default).unwrap_or(1.0),
+        };
+        let positive = [("rope_theta", Some(theta)), ("partial_rotary_factor", Some(partial)), ("factor", self.factor)];
+        for (name, value) in positive {
+            if value.is_some_and(|value| !(value.is_finite() && value > 0.0)) {
+                return Err(format!("`{name}` must be above 0"));
+            }
+        }
+        let scaling = self.scaling(&kind, beside)?;
+        if let Some(name) = self.left() {
+            return Err(format!("`{name}` means nothing with `rope_type` `{kind}`"));
+        }
+        let max_position_embeddings = beside.max_position_embeddings;
+        Ok(Rope { rope_theta: theta, partial_rotary_factor: partial.min(1.0), scaling, max_position_embeddings })
+    }
+
+    fn scaling(&mut self, kind: &str, beside: &Beside) -> Result<Scaling, String> {
+        let needed = |name: &str, value: Option<f64>| value.ok_or_else(|| format!("`rope_type` `{kind}` needs `{name}`"));
+        let mut original = || -> Result<usize, String> {
+            let given = self.original_max_position_embeddings.take();
+            let given = agree("original_max_position_embeddings", given, beside.original_max_position_embeddings)?;
+            Ok(given.unwrap_or(beside.max_position_embeddings).max(1))
+        };
+        Ok(match kind {
+            "default" => Scaling::Default,
+            "linear" => Scaling::Linear { factor: needed("factor", self.factor.take())? },
+            "dynamic" => Scaling::Dynamic { factor: needed("factor", self.factor.take())? },
+            "yarn" => {
+                let original_max_position_embeddings = original()?;
+                Scaling::Yarn {
+                    factor: self.factor.take(),
+                    attention_factor: self.attention_factor.take(),
+                    beta_fast: self.beta_fast.take().filter(|beta| *beta != 0.0).unwrap_or(32.0),
+                    beta_slow: self.beta_slow.take().filter(|beta| *beta != 0.0).unwrap_or(1.0),
+                    mscale: self.mscale.take(),
+                    mscale_all_dim: self.mscale_all_dim.take(),
+                    truncate: self.truncate.take().unwrap_or(true),
+                    original_max_position_embeddings,
+                }
+            }
+            "llama3" => {
+                let original_max_position_embeddings = original()?;
+                Scaling::Llama3 {
+                    factor: needed("factor", self.factor.take())?,
+                    low_freq_factor: needed("low_freq_factor", self.low_freq_factor.take())?,
+                    high_freq_factor: needed("high_freq_factor", self.high_freq_factor.take())?,
+                    original_max_position_embeddings,
+                }
+            }
+            other => return Err(format!("`rope_type` `{other}` is none of `default`, `linear`, `dynamic`, `yarn`, `llama3`")),
+        })
+    }
+
+    /// Names a key that nobody took.
+    fn left(&self) -> Option<&'static str> {
+        let keys = [
+            ("factor", self.factor.is_some()),
+            ("original_max_position_embeddings", self.original_max_position_embeddings.is_some()),
+            ("attention_factor", self.attention_factor.is_some()),
+            ("beta_fast", self.beta_fast.is_some()),
+            ("beta_slow", self.beta_slow.is_some()),
+            ("mscale", self.mscale.is_some()),
+            ("mscale_all_dim", self.mscale_all_dim.is_some()),
+            ("truncate", self.truncate.is_some()),
+            ("low_freq_factor", self.low_freq_factor.is_some()),
+            ("high_freq_factor", self.high_freq_factor.is_some()),
+        ];
+        keys.into_iter().find(|(_, given)| *given).map(|(name, _)| name)
+    }
+}
+
+/// Takes one of two values for the same thing, which must be equal where both are given.
+fn agree<T: PartialEq + std::fmt::Display>(name: &str, one: Option<T>, other: Option<T>) -> Result<Option<T>, String> {
+    match (one, other) {
+        (Some(one), Some(other)) if one != other => Err(format!("`{name}` is given twice, as {one} and as {other}")),
+        (one, other) => Ok(one.or(other)),
+    }
+}

@@ -1,0 +1,194 @@
+//! A decoder: its `config.json`, its weights and the architecture that both belong to; tokens in, logits out.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use serde_json::{Map, Value};
+
+use super::architecture::{Architecture, Shapes};
+use super::attention::{Cache, Pass};
+use super::batch::Batch;
+use super::config::Keys;
+use super::error::{CheckpointError, InputError};
+use super::parameters::{Dense, Parameters, Weight};
+use super::{quantised, weights};
+
+/// A decoder with its weights.
+#[derive(Clone, Debug)]
+pub struct Model {
+    config: Arc<Map<String, Value>>,
+    architecture: Arc<dyn Architecture>,
+    parameters: Parameters,
+}
+
+/// Returns the processor as burn's device, without gradients.
+pub(crate) fn device() -> Device {
+    Device::flex()
+}
+
+/// Reads the architecture that a configuration names.
+pub(super) fn architecture(config: &Map<String, Value>) -> Result<Box<dyn Architecture>, String> {
+    let name = match config.get("model_type") {
+        Some(Value::String(name)) => name,
+        _ => return Err("`model_type` is missing".into()),
+    };
+    let known = super::ARCHITECTURES.map(|(name, _)| name);
+    let Some((_, open)) = super::ARCHITECTURES.iter().find(|(known, _)| known == name) else {
+        return Err(format!("`model_type` `{name}` is none of {}", known.join(", ")));
+    };
+    open(Keys::new(config)?)
+}
+
+impl Model {
+    /// Puts a model together from a configuration and weights that fit it.
+    pub(super) fn new(config: Map<String, Value>, weights: BTreeMap<String, Weight>) -> Result<Self, String> {
+        let architecture = architecture(&config)?;
+        let mut shapes = Shapes::default();
+        architecture.shapes(&mut shapes);
+        for (name, shape) in &shapes.0 {
+            match weights.get(name) {
+                Some(weight) if weight.shape() == *shape => {}
+                Some(weight) => return Err(format!("`{name}` has the shape {:?}, not {shape:?}", weight.shape())),
+                None => return Err(format!("`{name}` is missing")),
+            }
+        }
+        Ok(Self { config: Arc::new(config), architecture: architecture.into(), parameters: Parameters::new(weights, device()) })
+    }
+
+    /// Reads a folder with `config.json` and weights.
+    ///
+    /// # Errors
+    /// A configuration that is not understood in whole; weights that are missing, too many, of another shape or type, not numbers; a
+    /// damaged file. Nothing is allocated by the configuration's word alone.
+    pub fn load(folder: &Path) -> Result<Self, CheckpointError> {
+        let path = folder.join("config.json");
+        let content = |reason: String| CheckpointError::Content { path: path.clone(), reason };
+        let text = std::fs::read(&path).map_err(|source| CheckpointError::File { path: path.clone(), source })?;
+        let config: Map<String, Value> = serde_json::from_slice(&text).map_err(|error| content(error.to_string()))?;
+        let architecture = architecture(&config).map_err(content)?;
+        let quantised = quantised::check(&config).map_err(content)?;
+        let tensors = weights::Tensors::of_model(folder)?;
+        let sizes = architecture.sizes();
+        if sizes.num_hidden_layers > tensors.len() {
+            let (layers, tensors) = (sizes.num_hidden_layers, tensors.len());
+            return Err(content(format!("`num_hidden_layers` is {layers}, and there are {tensors} tensors in all")));
+        }
+        let mut shapes = Shapes::default();
+        architecture.shapes(&mut shapes);
+        quantised::compare(folder, &tensors, &shapes.0, quantised, sizes.tie_word_embeddings)?;
+        let mut weights = BTreeMap::new();
+        for (name, shape) in &shapes.0 {
+            weights.insert(name.clone(), quantised::read(&tensors, name, shape, quantised)?);
+        }
+        let parameters = Parameters::new(weights, device());
+        Ok(Self { config: Arc::new(config), architecture: architecture.into(), parameters })
+    }
+
+    /// Writes `config.json` and `model.safetensors` into an existing folder, weights dense and in f32, without what an adapter adds.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<(), CheckpointError> {
+        let mut config = (*self.config).clone();
+        config.remove("quantization_config");
+        let base = self.parameters.without_adapter();
+        let dense: BTreeMap<String, Dense> =
+            base.iter().map(|(name, weight)| (name.to_owned(), (weight.shape(), weight.clone().into_values()))).collect();
+        super::write(&folder.join("config.json"), &super::json(&config))?;
+        super::write(&folder.join("model.safetensors"), &weights::to_bytes(&dense))
+    }
+
+    /// Returns the configuration as the file has it.
+    #[must_use]
+    pub fn config(&self) -> &Map<String, Value> {
+        &self.config
+    }
+
+    /// Returns the most tokens of a row.
+    #[must_use]
+    pub fn max_position_embeddings(&self) -> usize {
+        self.architecture.sizes().max_position_embeddings
+    }
+
+    /// Returns the number of tokens that the model knows.
+    #[must_use]
+    pub fn vocab_size(&self) -> usize {
+        self.architecture.sizes().vocab_size
+    }
+
+    /// Returns the weights.
+    #[must_use]
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// Returns the weights, to be changed.
+    pub(crate) fn parameters_mut(&mut self) -> &mut Parameters {
+        &mut self.parameters
+    }
+
+    /// Returns the same model with other weights.
+    pub(crate) fn with_parameters(&self, parameters: Parameters) -> Self {
+        Self { parameters, ..self.clone() }
+    }
+
+    /// Names the base's weights in order: what full training trains.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut shapes = Shapes::default();
+        self.architecture.shapes(&mut shapes);
+        shapes.0.into_keys().collect()
+    }
+
+    /// Computes the logits of every target's place, `[targets, vocab_size]`.
+    #[must_use]
+    pub fn logits(&self, batch: &Batch) -> Tensor<2> {
+        let places: Vec<usize> = batch.targets.iter().map(|target| target.place).collect();
+        self.logits_at(batch, &places)
+    }
+
+    /// Computes the logits of some places among `rows * width`, `[places, vocab_size]`.
+    #[must_use]
+    pub fn logits_at(&self, batch: &Batch, places: &[usize]) -> Tensor<2> {
+        self.read(batch, places, None, batch.length())
+    }
+
+    /// Reads a batch that goes on from what the cache holds, and computes the logits of some of its places.
+    pub(crate) fn logits_after(&self, cache: &mut Cache, batch: &Batch, places: &[usize]) -> Tensor<2> {
+        self.read(batch, places, Some(cache), batch.length())
+    }
+
+    /// Computes the logits of some places as a model does that has read a row of `length` tokens before (see [`Model::grows`]).
+    #[must_use]
+    pub(crate) fn logits_at_length(&self, batch: &Batch, places: &[usize], length: usize) -> Tensor<2> {
+        self.read(batch, places, None, length)
+    }
+
+    fn read(&self, batch: &Batch, places: &[usize], cache: Option<&mut Cache>, length: usize) -> Tensor<2> {
+        let mut pass = Pass::new(batch, cache, length, self.parameters.device());
+        let hidden = self.architecture.hidden(&self.parameters, &mut pass);
+        pass.close();
+        let indices: Vec<i32> = places.iter().map(|&place| place as i32).collect();
+        let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, [places.len()]), self.parameters.device());
+        self.architecture.logits(&self.parameters, hidden.select(0, indices))
+    }
+
+    /// Says whether the angles of positions depend on the longest row that was read (`rope_type` `dynamic`).
+    pub(crate) fn grows(&self) -> bool {
+        self.architecture.grows()
+    }
+
+    /// Refuses tokens that the model does not have.
+    ///
+    /// # Errors
+    /// The first such token.
+    pub fn check(&self, batch: &Batch) -> Result<(), InputError> {
+        let vocab_size = self.vocab_size();
+        let known = |token: i32| usize::try_from(token).is_ok_and(|token| token < vocab_size);
+        match batch.ids.iter().find(|token| !known(**token)) {
+            Some(&token) => Err(InputError::Token { token: token.into(), vocab_size }),
+            None => Ok(()),
+        }
+    }
+}

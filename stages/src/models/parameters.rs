@@ -1,0 +1,278 @@
+//! A model's weights under Hugging Face's names, with an adapter beside them: activations in, activations out.
+//!
+//! An architecture asks for its layers by name (`linear("model.layers.0.mlp.up_proj", input)`), so a weight's name in the file, in the
+//! gradients and in the forward pass is one and the same. What an adapter adds to a module happens here and nowhere else.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+
+use super::nf4::Nf4Matrix;
+
+/// Name of the module that turns tokens into the first activations.
+pub(crate) const EMBEDDING: &str = "model.embed_tokens";
+/// Name of the module that turns the last activations into logits.
+pub(crate) const HEAD: &str = "lm_head";
+
+/// One weight; matrices are `[out, in]`, as Hugging Face stores them.
+#[derive(Clone, Debug)]
+pub enum Weight {
+    /// A norm's scale, a bias, or `DoRA`'s magnitudes.
+    Vector(Tensor<1>),
+    /// A projection or an embedding.
+    Matrix(Tensor<2>),
+    /// A projection in 4 bits; it is made dense each time it is used, and never trained.
+    Nf4(Arc<Nf4Matrix>),
+}
+
+/// What a weight is when it is written down: its shape and its values in f32.
+pub(crate) type Dense = (Vec<usize>, Vec<f32>);
+
+impl Weight {
+    /// Puts values of rank 1 or 2 on a device.
+    pub(crate) fn dense(shape: &[usize], values: Vec<f32>, device: &Device) -> Self {
+        match *shape {
+            [length] => Self::Vector(Tensor::from_data(TensorData::new(values, [length]), device)),
+            [out, into] => Self::Matrix(Tensor::from_data(TensorData::new(values, [out, into]), device)),
+            _ => unreachable!("callers checked the shape against an architecture's, which has ranks 1 and 2"),
+        }
+    }
+
+    /// Returns the shape.
+    pub(crate) fn shape(&self) -> Vec<usize> {
+        match self {
+            Self::Vector(tensor) => tensor.dims().to_vec(),
+            Self::Matrix(tensor) => tensor.dims().to_vec(),
+            Self::Nf4(matrix) => matrix.shape.to_vec(),
+        }
+    }
+
+    /// Takes the values out.
+    pub(crate) fn into_values(self) -> Vec<f32> {
+        let data = match self {
+            Self::Vector(tensor) => tensor.into_data(),
+            Self::Matrix(tensor) => tensor.into_data(),
+            Self::Nf4(matrix) => return matrix.dequantise(),
+        };
+        data.try_into_vec().expect("weights are f32")
+    }
+}
+
+/// What an adapter does to one module; its factors stand among the weights, under PEFT's names.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Lora {
+    /// Factor of the side branch: alpha by rank, or by the rank's root (rsLoRA).
+    pub(crate) scale: f64,
+    /// Whether rows are brought to the length of `lora_magnitude_vector` (`DoRA`).
+    pub(crate) magnitude: bool,
+}
+
+/// Weights by name, and the modules that an adapter changes.
+#[derive(Clone, Debug)]
+pub struct Parameters {
+    device: Device,
+    weights: BTreeMap<String, Weight>,
+    lora: BTreeMap<String, Lora>,
+    /// Weights that the adapter stands in for (trained biases, `modules_to_save`); `None` where the base has none of that name.
+    replaced: BTreeMap<String, Option<Weight>>,
+}
+
+impl Parameters {
+    /// Holds weights that are on `device`.
+    pub(crate) fn new(weights: BTreeMap<String, Weight>, device: Device) -> Self {
+        Self { device, weights, lora: BTreeMap::new(), replaced: BTreeMap::new() }
+    }
+
+    /// Returns the device, without gradients.
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Returns all weights in the order of their names, an adapter's among them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Weight)> {
+        self.weights.iter().map(|(name, weight)| (name.as_str(), weight))
+    }
+
+    /// Returns a weight.
+    pub(crate) fn get(&self, name: &str) -> Option<&Weight> {
+        self.weights.get(name)
+    }
+
+    /// Returns the modules that an adapter changes.
+    pub(crate) fn lora(&self) -> &BTreeMap<String, Lora> {
+        &self.lora
+    }
+
+    /// Returns the names of base weights that the adapter stands in for.
+    pub(crate) fn replaced(&self) -> impl Iterator<Item = &str> {
+        self.replaced.keys().map(String::as_str)
+    }
+
+    /// Puts an adapter's factor beside the base weights.
+    pub(crate) fn insert(&mut self, name: String, weight: Weight) {
+        self.weights.insert(name, weight);
+    }
+
+    /// Lets an adapter act on a module whose factors have been inserted.
+    pub(crate) fn adapt(&mut self, module: String, lora: Lora) {
+        self.lora.insert(module, lora);
+    }
+
+    /// Puts an adapter's own weight in the place of a base weight.
+    ///
+    /// Where the head is tied to the embedding and the embedding is replaced, the head keeps the base's, as PEFT has it.
+    pub(crate) fn replace(&mut self, name: &str, weight: Weight) {
+        if name == weight_of(EMBEDDING) && !self.weights.contains_key(&weight_of(HEAD)) {
+            let tied = self.weights.get(name).cloned().expect("every model has an embedding");
+            self.replaced.insert(weight_of(HEAD), None);
+            self.weights.insert(weight_of(HEAD), tied);
+        }
+        let base = self.weights.insert(name.to_owned(), weight);
+        self.replaced.entry(name.to_owned()).or_insert(base);
+    }
+
+    /// Returns the base without its adapter.
+    #[must_use]
+    pub(crate) fn without_adapter(&self) -> Self {
+        let is_factor = |name: &str| {
+            FACTORS.iter().any(|factor| name.strip_suffix(factor).is_some_and(|module| self.lora.contains_key(module)))
+        };
+        let mut weights: BTreeMap<_, _> =
+            self.weights.iter().filter(|(name, _)| !is_factor(name)).map(|(name, weight)| (name.clone(), weight.clone())).collect();
+        for (name, base) in &self.replaced {
+            match base {
+                Some(base) => weights.insert(name.clone(), base.clone()),
+                None => weights.remove(name),
+            };
+        }
+        Self::new(weights, self.device.clone())
+    }
+
+    /// Returns the same weights, those in `names` as fresh leaves that gather gradients.
+    #[must_use]
+    pub(crate) fn with_leaves(&self, names: &[String]) -> Self {
+        let mut leaves = self.clone();
+        for name in names {
+            let weight = leaves.weights.get_mut(name).expect("what is trained is among the weights");
+            *weight = match weight {
+                Weight::Vector(tensor) => Weight::Vector(tensor.clone().autodiff().require_grad()),
+                Weight::Matrix(tensor) => Weight::Matrix(tensor.clone().autodiff().require_grad()),
+                Weight::Nf4(_) => unreachable!("weights in 4 bits are not trained"),
+            };
+        }
+        leaves
+    }
+
+    /// Takes the gradients of these leaves out, in the order of `names`; a weight without one has zeros.
+    pub(crate) fn gradients(&self, names: &[String], mut gradients: Gradients) -> Vec<Vec<f32>> {
+        let take = |name: &String| {
+            let weight = &self.weights[name];
+            let found = match weight {
+                Weight::Vector(tensor) => tensor.grad_remove(&mut gradients).map(Tensor::into_data),
+                Weight::Matrix(tensor) => tensor.grad_remove(&mut gradients).map(Tensor::into_data),
+                Weight::Nf4(_) => None,
+            };
+            match found {
+                Some(data) => data.try_into_vec().expect("gradients are f32"),
+                None => vec![0.0; weight.shape().iter().product()],
+            }
+        };
+        names.iter().map(take).collect()
+    }
+
+    /// Changes the values of one weight in place.
+    pub(crate) fn update(&mut self, name: &str, change: impl FnOnce(&mut [f32])) {
+        let weight = self.weights.remove(name).expect("what is trained is among the weights");
+        let shape = weight.shape();
+        let mut values = weight.into_values();
+        change(&mut values);
+        self.weights.insert(name.to_owned(), Weight::dense(&shape, values, &self.device));
+    }
+
+    /// Returns a vector: a norm's scale or a bias.
+    pub(crate) fn vector(&self, name: &str) -> Tensor<1> {
+        match self.weights.get(name) {
+            Some(Weight::Vector(tensor)) => tensor.clone(),
+            _ => unreachable!("`{name}` was checked to be a vector when the model was made"),
+        }
+    }
+
+    /// Returns a matrix, dense.
+    pub(crate) fn matrix(&self, name: &str) -> Tensor<2> {
+        match self.weights.get(name) {
+            Some(Weight::Matrix(tensor)) => tensor.clone(),
+            Some(Weight::Nf4(matrix)) => Tensor::from_data(TensorData::new(matrix.dequantise(), matrix.shape), &self.device),
+            _ => unreachable!("`{name}` was checked to be a matrix when the model was made"),
+        }
+    }
+
+    /// Applies a linear layer: `[places, in]` to `[places, out]`, with its bias if it has one and with its adapter.
+    pub(crate) fn linear(&self, module: &str, input: Tensor<2>) -> Tensor<2> {
+        self.project(module, &weight_of(module), input)
+    }
+
+    /// Applies the head, which is the embedding's matrix where there is no other: `[places, hidden]` to `[places, vocabulary]`.
+    pub(crate) fn head(&self, input: Tensor<2>) -> Tensor<2> {
+        let own = weight_of(HEAD);
+        let name = if self.weights.contains_key(&own) { own } else { weight_of(EMBEDDING) };
+        self.project(HEAD, &name, input)
+    }
+
+    /// Looks tokens up: `[places]` to `[places, hidden]`.
+    pub(crate) fn embedding(&self, tokens: Tensor<1, Int>) -> Tensor<2> {
+        let table = self.matrix(&weight_of(EMBEDDING));
+        let Some(lora) = self.lora.get(EMBEDDING) else { return table.select(0, tokens) };
+        let first = self.matrix(&format!("{EMBEDDING}{EMBEDDING_A}"));
+        let second = self.matrix(&format!("{EMBEDDING}{EMBEDDING_B}"));
+        table.select(0, tokens.clone()) + first.transpose().select(0, tokens).matmul(second.transpose()) * lora.scale
+    }
+
+    fn project(&self, module: &str, weight: &str, input: Tensor<2>) -> Tensor<2> {
+        let weight = self.matrix(weight);
+        let output = match self.lora.get(module) {
+            None => input.matmul(weight.transpose()),
+            Some(&lora) => self.adapted(module, weight, lora, input),
+        };
+        match self.weights.get(&format!("{module}.bias")) {
+            Some(Weight::Vector(bias)) => output + bias.clone().unsqueeze(),
+            _ => output,
+        }
+    }
+
+    /// `LoRA` (Hu et al. 2021) as a side branch, so that the dense `W + s * B * A` is never made; `DoRA` (Liu et al. 2024) scales its rows.
+    fn adapted(&self, module: &str, weight: Tensor<2>, lora: Lora, input: Tensor<2>) -> Tensor<2> {
+        let first = self.matrix(&format!("{module}{LORA_A}"));
+        let second = self.matrix(&format!("{module}{LORA_B}"));
+        let branch = input.clone().matmul(first.clone().transpose()).matmul(second.clone().transpose()) * lora.scale;
+        let output = input.matmul(weight.clone().transpose()) + branch;
+        if !lora.magnitude {
+            return output;
+        }
+        let magnitude = self.vector(&format!("{module}{MAGNITUDE}"));
+        output * (magnitude / row_norms(weight.inner(), first.inner(), second.inner(), lora.scale)).unsqueeze()
+    }
+}
+
+/// Names of an adapter's factors, after the module's.
+pub(crate) const LORA_A: &str = ".lora_A.weight";
+pub(crate) const LORA_B: &str = ".lora_B.weight";
+pub(crate) const MAGNITUDE: &str = ".lora_magnitude_vector";
+pub(crate) const EMBEDDING_A: &str = ".lora_embedding_A";
+pub(crate) const EMBEDDING_B: &str = ".lora_embedding_B";
+pub(crate) const FACTORS: [&str; 5] = [LORA_A, LORA_B, MAGNITUDE, EMBEDDING_A, EMBEDDING_B];
+
+/// Names a module's weight.
+pub(crate) fn weight_of(module: &str) -> String {
+    format!("{module}.weight")
+}
+
+/// Computes the Euclidean norms of the rows of `W + s * B * A` without making it: `|w|² + 2s b·(Wa) + s² b(AAᵀ)bᵀ`.
+///
+/// No gradient flows through it: `DoRA` takes the norms as constants.
+pub(crate) fn row_norms(weight: Tensor<2>, first: Tensor<2>, second: Tensor<2>, scale: f64) -> Tensor<1> {
+    let cross = weight.clone().matmul(first.clone().transpose()) * (2.0 * scale);
+    let own = second.clone().matmul(first.clone().matmul(first.transpose())) * (scale * scale);
+    let squares = weight.square().sum_dim(1) + (second * (cross + own)).sum_dim(1);
+    squares.sqrt().squeeze_dim(1)
+}

@@ -1,0 +1,170 @@
+//! Rotary positions (Su et al. 2021) and their scalings: positions in, the angles that turn queries and keys out.
+//!
+//! Frequencies and angles are rounded to f32 where transformers rounds them: at position 9000 the difference would show in the logits.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// How far positions turn a head, as `rope_parameters` says it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Rope {
+    /// Base of the wavelengths.
+    pub(super) rope_theta: f64,
+    /// Share of a head that is turned.
+    pub(super) partial_rotary_factor: f64,
+    /// What is done for rows longer than those of the first training.
+    pub(super) scaling: Scaling,
+    /// Most tokens of a row, which some scalings start from.
+    pub(super) max_position_embeddings: usize,
+}
+
+/// The scalings of transformers' `ROPE_INIT_FUNCTIONS`, less `longrope` and `proportional`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Scaling {
+    /// None.
+    Default,
+    /// All wavelengths times `factor`.
+    Linear { factor: f64 },
+    /// A larger base in rows that are longer than `max_position_embeddings` (dynamic NTK).
+    Dynamic { factor: f64 },
+    /// Long wavelengths times `factor`, short ones as they are, a ramp between (Peng et al. 2023).
+    Yarn {
+        /// Of the interpolated wavelengths; by default the ratio of new and old length.
+        factor: Option<f64>,
+        /// Of sine and cosine; by default from `factor`, `mscale` and `mscale_all_dim`.
+        attention_factor: Option<f64>,
+        /// Rotations above which a wavelength stays.
+        beta_fast: f64,
+        /// Rotations below which a wavelength is interpolated whole.
+        beta_slow: f64,
+        /// Weight of the logarithm in the attention's factor.
+        mscale: Option<f64>,
+        /// The same, below the line.
+        mscale_all_dim: Option<f64>,
+        /// Whether the ramp's ends are whole dimensions.
+        truncate: bool,
+        /// Most tokens of a row in the first training.
+        original_max_position_embeddings: usize,
+    },
+    /// Llama 3.1's: long wavelengths times `factor`, short ones as they are, a blend between.
+    Llama3 {
+        /// Of the long wavelengths.
+        factor: f64,
+        /// The original length by this is the shortest long wavelength.
+        low_freq_factor: f64,
+        /// The original length by this is the longest short wavelength.
+        high_freq_factor: f64,
+        /// Most tokens of a row in the first training.
+        original_max_position_embeddings: usize,
+    },
+}
+
+impl Rope {
+    /// Returns the number of elements of a head that are turned; the rest passes.
+    pub(super) fn turned(&self, head_dim: usize) -> usize {
+        (head_dim as f64 * self.partial_rotary_factor) as usize
+    }
+
+    /// Says whether frequencies depend on the longest row.
+    pub(super) fn is_dynamic(&self) -> bool {
+        matches!(self.scaling, Scaling::Dynamic { .. })
+    }
+
+    /// Returns the angle of one step for each pair of elements, and the factor of sine and cosine; `length` is the longest row's.
+    fn frequencies(&self, head_dim: usize, length: usize) -> (Vec<f32>, f64) {
+        let dim = self.turned(head_dim);
+        let plain = |theta: f64| -> Vec<f32> {
+            (0..dim).step_by(2).map(|index| 1.0 / theta.powf(f64::from(index as f32 / dim as f32)) as f32).collect()
+        };
+        match self.scaling {
+            Scaling::Default => (plain(self.rope_theta), 1.0),
+            Scaling::Linear { factor } => (plain(self.rope_theta).into_iter().map(|step| step / factor as f32).collect(), 1.0),
+            Scaling::Dynamic { factor } => {
+                let longest = self.max_position_embeddings as f64;
+                let stretch = factor * length.max(self.max_position_embeddings) as f64 / longest - (factor - 1.0);
+                (plain(self.rope_theta * stretch.powf(dim as f64 / (dim as f64 - 2.0))), 1.0)
+            }
+            Scaling::Yarn { original_max_position_embeddings: original, .. } => self.yarn(dim, original as f64),
+            Scaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings: original } => {
+                let original = original as f64;
+                let scaled = |step: f32| {
+                    let wavelength = std::f64::consts::TAU / f64::from(step);
+                    if wavelength < original / high_freq_factor {
+                        step
+                    } else if wavelength > original / low_freq_factor {
+                        step / factor as f32
+                    } else {
+                        let smooth = (original / wavelength - low_freq_factor) / (high_freq_factor - low_freq_factor);
+                        ((1.0 - smooth) * f64::from(step) / factor + smooth * f64::from(step)) as f32
+                    }
+                };
+                (plain(self.rope_theta).into_iter().map(scaled).collect(), 1.0)
+            }
+        }
+    }
+
+    fn yarn(&self, dim: usize, original: f64) -> (Vec<f32>, f64) {
+        let Scaling::Yarn { factor, attention_factor, beta_fast, beta_slow, mscale, mscale_all_dim, truncate, .. } = self.scaling else {
+            unreachable!("called for yarn alone")
+        };
+        let factor = factor.unwrap_or(self.max_position_embeddings as f64 / original);
+        let get_mscale = |weight: f64| if factor <= 1.0 { 1.0 } else { 0.1 * weight * factor.ln() + 1.0 };
+        let inferred = match (mscale, mscale_all_dim) {
+            (Some(above), Some(below)) if above != 0.0 && below != 0.0 => get_mscale(above) / get_mscale(below),
+            _ => get_mscale(1.0),
+        };
+        let dimension = |rotations: f64| {
+            dim as f64 * (original / (rotations * std::f64::consts::TAU)).ln() / (2.0 * self.rope_theta.ln())
+        };
+        let (mut low, mut high) = (dimension(beta_fast), dimension(beta_slow));
+        if truncate {
+            (low, high) = (low.floor(), high.ceil());
+        }
+        let (low, high) = (low.max(0.0), high.min(dim as f64 - 1.0));
+        let width = if low == high { 0.001 } else { high - low };
+        let frequencies = (0..dim).step_by(2).enumerate().map(|(pair, index)| {
+            let wavelength = self.rope_theta.powf(f64::from(index as f32 / dim as f32)) as f32;
+            let ramp = (((pair as f64 - low) / width) as f32).clamp(0.0, 1.0);
+            1.0 / (factor as f32 * wavelength) * ramp + 1.0 / wavelength * (1.0 - ramp)
+        });
+        (frequencies.collect(), attention_factor.unwrap_or(inferred))
+    }
+
+    /// Lays the angles of `rows * width` positions out; `length` is the longest row's number of tokens.
+    pub(super) fn rotation(&self, head_dim: usize, positions: &[usize], rows: usize, length: usize, device: &Device) -> Rotation {
+        let (frequencies, factor) = self.frequencies(head_dim, length);
+        let width = positions.len() / rows.max(1);
+        let table = |function: fn(f64) -> f64| {
+            let angle = |position: usize, frequency: f32| (function(f64::from(position as f32 * frequency)) * factor) as f32;
+            let values: Vec<f32> =
+                positions.iter().flat_map(|&position| frequencies.iter().map(move |&step| angle(position, step))).collect();
+            Tensor::<4>::from_data(TensorData::new(values, [rows, width, 1, frequencies.len()]), device)
+        };
+        Rotation { cosine: table(f64::cos), sine: table(f64::sin) }
+    }
+}
+
+/// Angles of one batch's positions, the same in every layer of one kind.
+#[derive(Clone, Debug)]
+pub(super) struct Rotation {
+    /// `[rows, width, 1, turned / 2]`.
+    cosine: Tensor<4>,
+    /// `[rows, width, 1, turned / 2]`.
+    sine: Tensor<4>,
+}
+
+impl Rotation {
+    /// Turns the pairs (i, i + turned / 2) of each head, `[rows, width, heads, head_dim]`, as Hugging Face does; what is beyond passes.
+    pub(super) fn turn(&self, heads: Tensor<4>) -> Tensor<4> {
+        let (size, half) = (heads.dims()[3], self.cosine.dims()[3]);
+        let first = heads.clone().narrow(3, 0, half);
+        let second = heads.clone().narrow(3, half, half);
+        let mut turned = vec![
+            first.clone() * self.cosine.clone() - second.clone() * self.sine.clone(),
+            second * self.cosine.clone() + first * self.sine.clone(),
+        ];
+        if size > 2 * half {
+            turned.push(heads.narrow(3, 2 * half, size - 2 * half));
+        }
+        Tensor::cat(turned, 3)
+    }
+}

@@ -1,0 +1,79 @@
+//! Checkpoints as a whole; what one file does is tested in that file.
+
+use std::fs;
+
+use super::*;
+
+/// Makes a small untrained checkpoint for tests.
+pub(crate) fn tiny(seed: u64) -> Checkpoint {
+    let texts = ["what is 3 plus 4", "Policy: One", "Policy: Two", "terms 2"];
+    let tokenizer = Tokenizer::train(texts.iter().map(ToString::to_string), 300).unwrap();
+    let settings = NewModel {
+        hidden_size: 16,
+        intermediate_size: 24,
+        num_hidden_layers: 2,
+        num_attention_heads: 4,
+        num_key_value_heads: 2,
+        initializer_range: 0.3,
+        ..NewModel::default()
+    };
+    Checkpoint::new(&settings, tokenizer, seed).unwrap()
+}
+
+fn logits(model: &Model, rows: &[&Row]) -> Vec<Vec<f32>> {
+    let values = model.logits(&Batch::new(rows)).into_data().try_to_vec::<f32>().unwrap();
+    values.chunks(model.vocab_size()).map(<[f32]>::to_vec).collect()
+}
+
+fn close(left: &[f32], right: &[f32]) -> bool {
+    left.iter().zip(right).all(|(left, right)| (left - right).abs() < 1e-5)
+}
+
+#[test]
+fn a_branch_and_a_padded_row_give_the_logits_of_the_row_alone() {
+    let model = tiny(1).model;
+    let tree = Row::new(vec![5, 6, 7], vec![vec![8, 9, 3], vec![8, 4, 10, 11]]);
+    let long = Row::new(vec![1; 12], vec![vec![2, 3]]);
+    let together = logits(&model, &[&long, &tree]);
+    let first = logits(&model, &[&Row::new(vec![5, 6, 7], vec![vec![8, 9, 3]])]);
+    let second = logits(&model, &[&Row::new(vec![5, 6, 7], vec![vec![8, 4, 10, 11]])]);
+    // Targets are in the order: two of `long`, the shared one, two of the first branch, three of the second.
+    for (index, expected) in [(2, &first[0]), (3, &first[1]), (4, &first[2]), (5, &second[1]), (6, &second[2]), (7, &second[3])] {
+        assert!(close(&together[index], expected), "target {index}");
+    }
+    assert!(!close(&first[1], &first[2]));
+}
+
+#[test]
+fn a_later_token_changes_nothing_before_it_and_order_matters() {
+    let model = tiny(2).model;
+    let base = logits(&model, &[&Row::new(vec![5, 6], vec![vec![7, 8]])]);
+    let other = logits(&model, &[&Row::new(vec![5, 6], vec![vec![7, 9]])]);
+    assert_eq!(base[1], other[1]);
+    let swapped = logits(&model, &[&Row::new(vec![6, 5], vec![vec![7, 8]])]);
+    assert!(!close(&base[1], &swapped[1]));
+}
+
+#[test]
+fn a_saved_checkpoint_reads_back_with_the_same_logits() {
+    let checkpoint = tiny(3);
+    let folder = tempfile::tempdir().unwrap();
+    checkpoint.save(folder.path()).unwrap();
+    let again = Checkpoint::load(folder.path()).unwrap();
+    let row = Row::new(vec![1, 5, 9, 4], vec![vec![7, 8, 2]]);
+    assert_eq!(logits(&checkpoint.model, &[&row]), logits(&again.model, &[&row]));
+    let other = tempfile::tempdir().unwrap();
+    again.save(other.path()).unwrap();
+    for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
+        assert_eq!(fs::read(folder.path().join(name)).unwrap(), fs::read(other.path().join(name)).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn sizes_that_do_not_fit_are_refused_by_name() {
+    let tokenizer = tiny(1).tokenizer;
+    let refused = |settings: NewModel| settings.draw(&tokenizer, 0).unwrap_err();
+    assert!(refused(NewModel { num_attention_heads: 3, ..NewModel::default() }).contains("num_attention_heads"));
+    assert!(refused(NewModel { num_key_value_heads: 3, ..NewModel::default() }).contains("num_key_value_heads"));
+    assert!(refused(NewModel { rope_theta: 0.0, ..NewModel::default() }).contains("rope_theta"));
+}
