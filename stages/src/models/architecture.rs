@@ -181,3 +181,23 @@ pub(super) fn positive(sizes: &[(&str, usize)]) -> Result<(), String> {
         None => Ok(()),
     }
 }
+
+/// Takes the window of layers that have one.
+pub(super) fn window(sliding_window: Option<usize>, windows: &Windows) -> Result<Option<usize>, String> {
+    match (sliding_window, windows) {
+        (Some(0), _) => Err("`sliding_window` must be at least 1".into()),
+        (Some(window), _) => Ok(Some(window)),
+        (None, Windows::Listed(types)) if types.contains(&LayerType::SlidingAttention) => {
+            Err("`layer_types` has `sliding_attention`, and there is no `sliding_window` in force".into())
+        }
+        (None, _) => Ok(None),
+    }
+}
+
+/// Refuses figures that are not above 0, by name.
+pub(super) fn above_zero(figures: &[(&str, Option<f64>)]) -> Result<(), String> {
+    match figures.iter().find(|(_, value)| value.is_some_and(|value| !(value.is_finite() && value > 0.0))) {
+        Some((name, _)) => Err(format!("`{name}` must be above 0")),
+        None => Ok(()),
+    }
+}

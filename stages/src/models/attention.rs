@@ -75,6 +75,11 @@ impl<'a> Pass<'a> {
         Tensor::from_data(TensorData::new(mask, [masks, 1, width, past + width]), &self.device)
     }
 
+    /// Returns the masks of layers without and with a window.
+    pub(super) fn masks(&self, window: Option<usize>) -> Masks {
+        Masks { full: self.mask(None), sliding: window.map(|window| self.mask(Some(window))) }
+    }
+
     /// Splits projected activations into heads: `[rows * width, heads * size]` to `[rows, width, heads, size]`.
     pub(super) fn heads(&self, projected: Tensor<2>, heads: usize) -> Tensor<4> {
         let size = projected.dims()[1] / heads;
@@ -96,6 +101,22 @@ impl<'a> Pass<'a> {
             cache.layers.push(both.clone());
         }
         both
+    }
+}
+
+/// Masks of the two kinds of layers.
+pub(super) struct Masks {
+    full: Tensor<4>,
+    sliding: Option<Tensor<4>>,
+}
+
+impl Masks {
+    /// Returns the mask of a layer.
+    pub(super) fn of(&self, slides: bool) -> &Tensor<4> {
+        match &self.sliding {
+            Some(sliding) if slides => sliding,
+            _ => &self.full,
+        }
     }
 }
 

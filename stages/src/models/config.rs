@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::activation::Activation;
 use super::rotary::{Rope, Scaling};
 
 /// Keys that change no logit: bookkeeping, token ids, dropouts (which are off outside training), first weights, generation.
@@ -118,6 +119,28 @@ impl Keys {
     /// Takes a number out.
     fn number(&mut self, name: &str) -> Result<Option<f64>, String> {
         self.take(name).map(|value| value.as_f64().ok_or_else(|| format!("`{name}` is {value}, not a number"))).transpose()
+    }
+
+    /// Takes a number of things out, at least one.
+    pub(super) fn count(&mut self, name: &str) -> Result<Option<usize>, String> {
+        let count = |value: Value| {
+            let number = value.as_u64().filter(|number| *number > 0);
+            number.map(|number| number as usize).ok_or_else(|| format!("`{name}` is {value}, not a whole number above 0"))
+        };
+        self.take(name).map(count).transpose()
+    }
+
+    /// Takes Gemma's activation out, which has two names; its exact form under either means the one with `tanh`.
+    pub(super) fn activation(&mut self, name: &str, other: &str) -> Result<Option<Activation>, String> {
+        let mut read = |name: &str| match self.take(name) {
+            None => Ok(None),
+            Some(Value::String(text)) if text == "gelu" => Ok(Some(Activation::GeluTanh)),
+            Some(value) => serde_json::from_value(value).map(Some).map_err(|error| format!("`{name}`: {error}")),
+        };
+        match (read(name)?, read(other)?) {
+            (Some(one), Some(second)) if one != second => Err(format!("`{name}` and `{other}` contradict each other")),
+            (one, second) => Ok(one.or(second)),
+        }
     }
 
     /// Refuses a switch that is on.

@@ -16,12 +16,19 @@ mod batch;
 mod config;
 mod decoder;
 mod error;
+mod gemma;
+mod gemma2;
+mod gemma3;
 mod llama;
+mod mistral;
 mod new;
 mod nf4;
 mod norm;
 mod parameters;
+mod phi;
 mod quantised;
+mod qwen2;
+mod qwen3;
 mod rotary;
 mod weights;
 
@@ -42,7 +49,16 @@ use crate::tokenizer::Tokenizer;
 type Open = fn(Keys) -> Result<Box<dyn Architecture>, String>;
 
 /// Every architecture by its `model_type`.
-const ARCHITECTURES: [(&str, Open); 1] = [("llama", llama::open)];
+const ARCHITECTURES: [(&str, Open); 8] = [
+    ("gemma", gemma::open),
+    ("gemma2", gemma2::open),
+    ("gemma3_text", gemma3::open),
+    ("llama", llama::open),
+    ("mistral", mistral::open),
+    ("phi", phi::open),
+    ("qwen2", qwen2::open),
+    ("qwen3", qwen3::open),
+];
 
 /// Weights and the tokenizer they were trained with.
 #[derive(Clone, Debug)]
