@@ -18,8 +18,8 @@ use std::{
 };
 
 use engine::{
-    Ask, Bought, Checkpoint, Context, Dataset, Each, EachRow, Effect, File, Metrics, Price, Receipt, Registry, Reply, Row,
-    Services, Stage, StageError, Template, ports,
+    Ask, Bought, Checkpoint, CommandError, Context, Dataset, Each, EachRow, Effect, File, Metrics, Price, Receipt, Registry,
+    Reply, Row, Services, Stage, StageError, Template, ports,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,12 +36,33 @@ fn main() -> ExitCode {
         .kind::<Wait>()
         .kind::<Fail>()
         .row::<Line>()
+        .command::<Spell>()
         .template(Template { name: "words", files: &[("words.yaml", WORDS), ("words.txt", "one\ntwo\n")] })
         .services(Services::default().with(Telephone::from_environment()));
     engine::cli::main(registry)
 }
 
 const WORDS: &str = "version: 1\nstages:\n  words: { uses: lines, with: { path: words.txt } }\n";
+
+/// Spell a word
+#[derive(clap::Args)]
+struct Spell {
+    /// The word
+    word: String,
+}
+
+impl engine::Command for Spell {
+    const NAME: &'static str = "spell";
+    const HIDDEN: bool = true;
+
+    fn run(&self) -> Result<String, CommandError> {
+        match self.word.as_str() {
+            "" => Err(CommandError::usage("`WORD` is empty").help("give one letter at least")),
+            "supercalifragilisticexpialidocious" => Err(StageError::failed("out of breath").into()),
+            word => Ok(word.chars().map(|letter| format!("{letter}\n")).collect()),
+        }
+    }
+}
 
 /// One line of text.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

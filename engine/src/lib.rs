@@ -14,7 +14,8 @@
 //! Inside a stage, rows are the unit of work: an [`EachRow`] asks for replies to **units**, each kept under its own digest and
 //! durable before it counts, so that a changed row buys its own calls and no other.
 //!
-//! A program is this crate plus a list of kinds: `engine::cli::main(Registry::new().kind::<…>())`.
+//! A program is this crate plus a list of kinds: `engine::cli::main(Registry::new().kind::<…>())`. It may bring commands of its
+//! own beside those of `cli`: a [`Command`] each.
 //!
 //! # Invariants
 //!
@@ -31,6 +32,7 @@ mod attempt;
 mod budget;
 mod canonical;
 pub mod cli;
+mod command;
 mod context;
 mod diagnostic;
 mod each;
@@ -57,6 +59,7 @@ pub use artifact::{Anything, Artifact, Checkpoint, Dataset, DatasetWriter, Metri
 pub use attempt::Attempt;
 pub use budget::Price;
 pub use cache::Output;
+pub use command::{Command, CommandError};
 pub use context::{Context, Services};
 pub use each::{Ask, Bought, Each, EachRow, Effect, ROWS_IN_FLIGHT, Receipt, Reply, unit_digest};
 pub use error::{StageError, without_place};

@@ -1,4 +1,4 @@
-//! The kinds, sections, rows and templates that a program links in, with their types erased once.
+//! The kinds, sections, rows, templates and commands that a program links in, with their types erased once.
 
 use std::{any::Any, collections::BTreeMap, marker::PhantomData, pin::Pin, sync::Arc};
 
@@ -9,6 +9,7 @@ use crate::{
     adopt::{Adopted, Answers},
     artifact::Row,
     attempt::Attempt,
+    command::{Command, CommandKind},
     context::{Context, Services},
     error::StageError,
     file::{self, Folders},
@@ -199,6 +200,7 @@ pub struct Registry {
     sections: Vec<SectionKind>,
     rows: Vec<RowKind>,
     templates: Vec<Template>,
+    commands: Vec<CommandKind>,
     services: Services,
 }
 
@@ -236,6 +238,13 @@ impl Registry {
         self
     }
 
+    /// Adds a command beside those of the engine.
+    #[must_use]
+    pub fn command<C: Command>(mut self) -> Self {
+        self.commands.push(CommandKind::of::<C>());
+        self
+    }
+
     /// Hands services to all stages.
     #[must_use]
     pub fn services(mut self, services: Services) -> Self {
@@ -261,6 +270,10 @@ impl Registry {
 
     pub(crate) fn templates(&self) -> &[Template] {
         &self.templates
+    }
+
+    pub(crate) fn commands(&self) -> &[CommandKind] {
+        &self.commands
     }
 
     pub(crate) fn shared_services(&self) -> Services {

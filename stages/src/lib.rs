@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A kind is one file and one word in the list below. What varies inside a kind is one file and one word too: `benchmarks/`,
-//! `providers/`, `judges/`, `models/`, `baselines/`. Rows are a public format, in [`rows`]. `train/` trains, `score` asks a trained
+//! `providers/`, `judges/`, `models/`, `baselines/`, `commands/`. Rows are a public format, in [`rows`]. `train/` trains, `score` asks a trained
 //! model for its decision, `measures/` says how good it is.
 //!
 //! # Invariants
@@ -27,6 +27,7 @@ mod benchmarks;
 mod by_id;
 mod calls;
 mod command;
+mod commands;
 mod completion;
 mod dpo;
 mod evaluate;
@@ -72,7 +73,7 @@ pub fn registry() -> Registry {
         .kind::<agreement::Stage>()
         .kind::<command::Stage>()
         .services(Services::default().with(calls::Accounts::default()));
-    TEMPLATES.into_iter().fold(sections::register(rows::register(registry)), Registry::template)
+    TEMPLATES.into_iter().fold(commands::register(sections::register(rows::register(registry))), Registry::template)
 }
 
 const PRICES: (&str, &str) = ("prices.yaml", include_str!("../../pipelines/prices.yaml"));

@@ -115,7 +115,8 @@ fn run(model: &Model, rows: &[Row], pass: &[usize]) -> Vec<(usize, Vec<f64>)> {
     pass.iter().map(|&row| (row, sums.by_ref().take(rows[row].sequences()).collect())).collect()
 }
 
-fn target_log_probabilities(model: &Model, batch: &Batch) -> Vec<f32> {
+/// Returns the log-probability of each target of a batch, without gradients.
+pub(crate) fn target_log_probabilities(model: &Model, batch: &Batch) -> Vec<f32> {
     if batch.targets.is_empty() {
         return Vec::new();
     }

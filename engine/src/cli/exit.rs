@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, process::ExitCode};
 
-use crate::{diagnostic::Mistake, error::StageError};
+use crate::{command::CommandError, diagnostic::Mistake, error::StageError};
 
 /// The exit codes, each with its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +73,15 @@ impl From<StageError> for Failure {
         match error {
             StageError::Failed { help: Some(help), .. } => failure.help(help),
             _ => failure,
+        }
+    }
+}
+
+impl From<CommandError> for Failure {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::Usage { message, help } => Self::Other { exit: Exit::Usage, message, help },
+            CommandError::Failed(error) => error.into(),
         }
     }
 }

@@ -26,7 +26,7 @@ use std::{
 };
 
 use ::cache::{Cache, Mode};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
 use self::exit::{Exit, Failure};
@@ -119,14 +119,24 @@ struct ManifestArguments {
 
 /// Reads the command line, does what it says, and returns the exit code.
 pub fn main(registry: Registry) -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let commands = registry.commands().iter().map(|command| (command.describe)());
+    let matches = match Arguments::command().subcommands(commands).try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return refused(&error),
+    };
+    if let Some((name, given)) = matches.subcommand()
+        && let Some(command) = registry.commands().iter().find(|command| command.name == name)
+    {
+        return match Common::from_arg_matches(&matches) {
+            Ok(common) => {
+                common.end((command.run)(given).map_err(Failure::from).and_then(|text| data(&text).map(|()| Exit::Done)))
+            }
+            Err(error) => refused(&error),
+        };
+    }
+    let arguments = match Arguments::from_arg_matches(&matches) {
         Ok(arguments) => arguments,
-        Err(error) => {
-            let code = if error.use_stderr() { Exit::Usage } else { Exit::Done };
-            // Where even that cannot be written, the code still tells.
-            let _unwritten = error.print();
-            return code.into();
-        }
+        Err(error) => return refused(&error),
     };
     let common = &arguments.common;
     let done = match &arguments.command {
@@ -143,13 +153,26 @@ pub fn main(registry: Registry) -> ExitCode {
         Command::Spent(command) => command.run(common),
         Command::Try(command) => command.run(common, &registry),
     };
-    match done {
-        Ok(exit) => exit.into(),
-        Err(failure) => common.tell(&failure).into(),
-    }
+    common.end(done)
+}
+
+/// Shows what `clap` has to say: the help that was asked for, or what is wrong with the command line.
+fn refused(error: &clap::Error) -> ExitCode {
+    let code = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+    // Where even that cannot be written, the code still tells.
+    let _unwritten = error.print();
+    code.into()
 }
 
 impl Common {
+    /// The exit code of a command that came to `done`; what went wrong is told first.
+    fn end(&self, done: Result<Exit, Failure>) -> ExitCode {
+        match done {
+            Ok(exit) => exit.into(),
+            Err(failure) => self.tell(&failure).into(),
+        }
+    }
+
     /// Whether standard error takes colour.
     fn color(&self) -> bool {
         match self.color {

@@ -201,3 +201,15 @@ fn words_that_are_no_command_are_told_with_help() {
     assert!(place.call(&["--help"]).with(0).out.contains("Exit codes"));
     place.call(&["--version"]).with(0);
 }
+
+#[test]
+fn a_command_that_a_package_brings_is_called_and_told_as_the_others() {
+    let place = Place::new();
+    assert_eq!(place.call(&["spell", "ab"]).with(0).out, "a\nb\n");
+    let refused = place.call(&["spell", ""]).with(2);
+    assert!(refused.err.contains("`WORD` is empty") && refused.err.contains("help: give one letter"), "{}", refused.err);
+    assert!(place.call(&["spell", "supercalifragilisticexpialidocious"]).with(1).err.contains("out of breath"));
+    assert!(place.call(&["spell"]).with(2).err.contains("WORD"));
+    assert!(place.call(&["spell", "--help"]).with(0).out.contains("Spell a word"));
+    assert!(!place.call(&["--help"]).with(0).out.contains("spell"), "it is hidden");
+}

@@ -22,9 +22,6 @@ pub(super) trait Architecture: fmt::Debug + Send + Sync {
 
     /// Applies the last norm and the head: `[places, hidden_size]` to `[places, vocab_size]`.
     fn logits(&self, parameters: &Parameters, hidden: Tensor<2>) -> Tensor<2>;
-
-    /// Says whether the angles of positions depend on the longest row.
-    fn grows(&self) -> bool;
 }
 
 /// Sizes that all architectures have.

@@ -163,6 +163,15 @@ impl Batch {
         Ok(self)
     }
 
+    /// Counts positions on from `tokens` that were read before.
+    #[must_use]
+    pub(crate) fn after(mut self, tokens: usize) -> Self {
+        for position in &mut self.positions {
+            *position += tokens;
+        }
+        self
+    }
+
     /// Hides the places where the mask is 0 from the others.
     ///
     /// # Errors

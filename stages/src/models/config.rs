@@ -130,16 +130,19 @@ impl Keys {
         self.take(name).map(count).transpose()
     }
 
-    /// Takes Gemma's activation out, which has two names; its exact form under either means the one with `tanh`.
-    pub(super) fn activation(&mut self, name: &str, other: &str) -> Result<Option<Activation>, String> {
-        let mut read = |name: &str| match self.take(name) {
+    /// Takes Gemma's activation out. The key `other` is a second name that transformers does not read, and may say nothing else.
+    ///
+    /// `legacy`: Gemma 1's files say `gelu` and mean the form with `tanh`.
+    pub(super) fn activation(&mut self, name: &str, other: &str, legacy: bool) -> Result<Activation, String> {
+        let mut read = |name: &str, legacy: bool| match self.take(name) {
             None => Ok(None),
-            Some(Value::String(text)) if text == "gelu" => Ok(Some(Activation::GeluTanh)),
+            Some(Value::String(text)) if legacy && text == "gelu" => Ok(Some(Activation::GeluTanh)),
             Some(value) => serde_json::from_value(value).map(Some).map_err(|error| format!("`{name}`: {error}")),
         };
-        match (read(name)?, read(other)?) {
-            (Some(one), Some(second)) if one != second => Err(format!("`{name}` and `{other}` contradict each other")),
-            (one, second) => Ok(one.or(second)),
+        let activation = read(name, legacy)?.unwrap_or(Activation::GeluTanh);
+        match read(other, activation == Activation::GeluTanh)? {
+            Some(second) if second != activation => Err(format!("`{name}` and `{other}` contradict each other")),
+            _ => Ok(activation),
         }
     }
 

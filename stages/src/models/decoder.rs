@@ -97,7 +97,7 @@ impl Model {
         let dense: BTreeMap<String, Dense> =
             base.iter().map(|(name, weight)| (name.to_owned(), (weight.shape(), weight.clone().into_values()))).collect();
         super::write(&folder.join("config.json"), &super::json(&config))?;
-        super::write(&folder.join("model.safetensors"), &weights::to_bytes(&dense))
+        super::write(&folder.join("model.safetensors"), &weights::tensors_to_bytes(&dense))
     }
 
     /// Returns the configuration as the file has it.
@@ -116,6 +116,11 @@ impl Model {
     #[must_use]
     pub fn vocab_size(&self) -> usize {
         self.architecture.sizes().vocab_size
+    }
+
+    /// Says whether the head is the embedding's matrix by the configuration.
+    pub(super) fn is_tied(&self) -> bool {
+        self.architecture.sizes().tie_word_embeddings
     }
 
     /// Returns the weights.
@@ -159,7 +164,7 @@ impl Model {
         self.read(batch, places, Some(cache), batch.length())
     }
 
-    /// Computes the logits of some places as a model does that has read a row of `length` tokens before (see [`Model::grows`]).
+    /// Computes the logits of some places with the angles of a row of `length` tokens, which counts with `rope_type` `dynamic` alone.
     #[must_use]
     pub(crate) fn logits_at_length(&self, batch: &Batch, places: &[usize], length: usize) -> Tensor<2> {
         self.read(batch, places, None, length)
@@ -172,11 +177,6 @@ impl Model {
         let indices: Vec<i32> = places.iter().map(|&place| place as i32).collect();
         let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, [places.len()]), self.parameters.device());
         self.architecture.logits(&self.parameters, hidden.select(0, indices))
-    }
-
-    /// Says whether the angles of positions depend on the longest row that was read (`rope_type` `dynamic`).
-    pub(crate) fn grows(&self) -> bool {
-        self.architecture.grows()
     }
 
     /// Refuses tokens that the model does not have.

@@ -62,9 +62,9 @@ struct Gemma {
 pub(super) fn open(mut keys: Keys) -> Result<Box<dyn Architecture>, String> {
     let rope = keys.rope(Config::default().max_position_embeddings, None)?;
     keys.must_be_off("use_bidirectional_attention")?;
-    let activation = keys.activation("hidden_act", "hidden_activation")?;
+    let activation = keys.activation("hidden_act", "hidden_activation", true)?;
     let mut config: Config = keys.parse()?;
-    config.hidden_act = activation.unwrap_or(Activation::GeluTanh);
+    config.hidden_act = activation;
     positive(&[("hidden_size", config.hidden_size), ("num_hidden_layers", config.num_hidden_layers)])?;
     let heads = Heads::new(config.hidden_size, config.num_attention_heads, config.num_key_value_heads, Some(config.head_dim))?;
     let heads = heads.turned(rope.turned(heads.size))?;
@@ -115,9 +115,5 @@ impl Architecture for Gemma {
 
     fn logits(&self, parameters: &Parameters, hidden: Tensor<2>) -> Tensor<2> {
         parameters.head(rms_norm(hidden, parameters.vector("model.norm.weight") + 1.0, self.config.rms_norm_eps))
-    }
-
-    fn grows(&self) -> bool {
-        self.rope.is_dynamic()
     }
 }

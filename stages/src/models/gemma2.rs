@@ -73,9 +73,9 @@ struct Gemma2 {
 pub(super) fn open(mut keys: Keys) -> Result<Box<dyn Architecture>, String> {
     let rope = keys.rope(Config::default().max_position_embeddings, None)?;
     keys.must_be_off("use_bidirectional_attention")?;
-    let activation = keys.activation("hidden_activation", "hidden_act")?;
+    let activation = keys.activation("hidden_activation", "hidden_act", false)?;
     let mut config: Config = keys.parse()?;
-    config.hidden_activation = activation.unwrap_or(Activation::GeluTanh);
+    config.hidden_activation = activation;
     positive(&[("hidden_size", config.hidden_size), ("num_hidden_layers", config.num_hidden_layers)])?;
     let heads = Heads::new(config.hidden_size, config.num_attention_heads, config.num_key_value_heads, Some(config.head_dim))?;
     let heads = heads.turned(rope.turned(heads.size))?;
@@ -143,9 +143,5 @@ impl Architecture for Gemma2 {
             Some(bound) => softly_bounded(logits, bound),
             None => logits,
         }
-    }
-
-    fn grows(&self) -> bool {
-        self.rope.is_dynamic()
     }
 }

@@ -76,9 +76,9 @@ pub(super) fn open(mut keys: Keys) -> Result<Box<dyn Architecture>, String> {
     let ropes = keys.ropes_by_layer(Config::default().max_position_embeddings, [1_000_000.0, 10_000.0])?;
     let pattern = keys.count("sliding_window_pattern")?;
     keys.must_be_off("use_bidirectional_attention")?;
-    let activation = keys.activation("hidden_activation", "hidden_act")?;
+    let activation = keys.activation("hidden_activation", "hidden_act", false)?;
     let mut config: Config = keys.parse()?;
-    config.hidden_activation = activation.unwrap_or(Activation::GeluTanh);
+    config.hidden_activation = activation;
     positive(&[("hidden_size", config.hidden_size), ("num_hidden_layers", config.num_hidden_layers)])?;
     let heads = Heads::new(config.hidden_size, config.num_attention_heads, config.num_key_value_heads, Some(config.head_dim))?;
     let heads = heads.turned(ropes[0].turned(heads.size))?;
@@ -158,9 +158,5 @@ impl Architecture for Gemma3 {
             Some(bound) => softly_bounded(logits, bound),
             None => logits,
         }
-    }
-
-    fn grows(&self) -> bool {
-        self.ropes.iter().any(Rope::is_dynamic)
     }
 }

@@ -111,8 +111,4 @@ impl Architecture for Mistral {
     fn logits(&self, parameters: &Parameters, hidden: Tensor<2>) -> Tensor<2> {
         parameters.head(rms_norm(hidden, parameters.vector("model.norm.weight"), self.config.rms_norm_eps))
     }
-
-    fn grows(&self) -> bool {
-        self.rope.is_dynamic()
-    }
 }

@@ -10,6 +10,8 @@
 //! names. `attention`, `rotary`, `norm` and `activation` are what architectures truly share.
 
 mod activation;
+mod adapter;
+mod adapter_config;
 mod architecture;
 mod attention;
 mod batch;
@@ -19,6 +21,7 @@ mod error;
 mod gemma;
 mod gemma2;
 mod gemma3;
+mod generate;
 mod llama;
 mod mistral;
 mod new;
@@ -29,20 +32,25 @@ mod phi;
 mod quantised;
 mod qwen2;
 mod qwen3;
+mod reader;
 mod rotary;
 mod weights;
 
 use std::fs;
 use std::path::Path;
 
+pub use adapter_config::{AdapterConfig, Bias, Layers, Modules};
 use architecture::Architecture;
 pub use batch::{Batch, LayoutError, Row, Target};
 use config::Keys;
 pub use decoder::Model;
 pub use error::{CheckpointError, InputError};
+pub use generate::generate;
 pub use new::{NewArchitecture, NewModel};
 pub use nf4::{NestedScales, Nf4Matrix};
 pub use parameters::{Parameters, Weight};
+pub(crate) use reader::Reader;
+pub(crate) use weights::{read_matrix, tensors_of_bytes_and_values, tensors_to_bytes};
 
 use crate::tokenizer::Tokenizer;
 

@@ -76,12 +76,14 @@ pub struct Parameters {
     lora: BTreeMap<String, Lora>,
     /// Weights that the adapter stands in for (trained biases, `modules_to_save`); `None` where the base has none of that name.
     replaced: BTreeMap<String, Option<Weight>>,
+    /// Whether the head is the base's embedding, kept because the adapter replaces the embedding alone.
+    head_kept: bool,
 }
 
 impl Parameters {
     /// Holds weights that are on `device`.
     pub(crate) fn new(weights: BTreeMap<String, Weight>, device: Device) -> Self {
-        Self { device, weights, lora: BTreeMap::new(), replaced: BTreeMap::new() }
+        Self { device, weights, lora: BTreeMap::new(), replaced: BTreeMap::new(), head_kept: false }
     }
 
     /// Returns the device, without gradients.
@@ -125,8 +127,11 @@ impl Parameters {
     pub(crate) fn replace(&mut self, name: &str, weight: Weight) {
         if name == weight_of(EMBEDDING) && !self.weights.contains_key(&weight_of(HEAD)) {
             let tied = self.weights.get(name).cloned().expect("every model has an embedding");
-            self.replaced.insert(weight_of(HEAD), None);
             self.weights.insert(weight_of(HEAD), tied);
+            self.head_kept = true;
+        }
+        if name == weight_of(HEAD) && std::mem::take(&mut self.head_kept) {
+            self.weights.remove(name);
         }
         let base = self.weights.insert(name.to_owned(), weight);
         self.replaced.entry(name.to_owned()).or_insert(base);
@@ -145,6 +150,9 @@ impl Parameters {
                 Some(base) => weights.insert(name.clone(), base.clone()),
                 None => weights.remove(name),
             };
+        }
+        if self.head_kept {
+            weights.remove(&weight_of(HEAD));
         }
         Self::new(weights, self.device.clone())
     }

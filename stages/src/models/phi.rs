@@ -123,10 +123,6 @@ impl Architecture for Phi {
     fn logits(&self, parameters: &Parameters, hidden: Tensor<2>) -> Tensor<2> {
         parameters.head(self.level(parameters, "model.final_layernorm", hidden))
     }
-
-    fn grows(&self) -> bool {
-        self.rope.is_dynamic()
-    }
 }
 
 impl Phi {

@@ -64,11 +64,6 @@ impl Rope {
         (head_dim as f64 * self.partial_rotary_factor) as usize
     }
 
-    /// Says whether frequencies depend on the longest row.
-    pub(super) fn is_dynamic(&self) -> bool {
-        matches!(self.scaling, Scaling::Dynamic { .. })
-    }
-
     /// Returns the angle of one step for each pair of elements, and the factor of sine and cosine; `length` is the longest row's.
     fn frequencies(&self, head_dim: usize, length: usize) -> (Vec<f32>, f64) {
         let dim = self.turned(head_dim);

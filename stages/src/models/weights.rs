@@ -134,17 +134,39 @@ fn map(path: &Path) -> std::io::Result<Mmap> {
     unsafe { Mmap::map(&file) }
 }
 
+/// Reads one matrix of a file, whatever float it is stored in.
+pub(crate) fn read_matrix(path: &Path, name: &str) -> Result<([usize; 2], Vec<f32>), CheckpointError> {
+    let tensors = Tensors::open(&[path.to_path_buf()])?;
+    match tensors.shape(name) {
+        Some(&[out, into]) => Ok(([out, into], tensors.values(name)?)),
+        Some(shape) => Err(tensors.wrong(name, format!("has the shape {shape:?}, and is not a matrix"))),
+        None => Err(tensors.wrong(name, "is missing".into())),
+    }
+}
+
 /// Writes tensors as f32; the same tensors give the same bytes.
-pub(super) fn to_bytes(tensors: &BTreeMap<String, Dense>) -> Vec<u8> {
-    let bytes: Vec<(&str, &[usize], Vec<u8>)> = tensors
-        .iter()
-        .map(|(name, (shape, values))| {
-            (name.as_str(), shape.as_slice(), values.iter().flat_map(|value| value.to_le_bytes()).collect())
-        })
-        .collect();
-    let views = bytes.iter().map(|(name, shape, bytes)| {
-        let view = TensorView::new(Dtype::F32, shape.to_vec(), bytes).expect("the values fill the shape");
-        (*name, view)
+pub(crate) fn tensors_to_bytes(tensors: &BTreeMap<String, Dense>) -> Vec<u8> {
+    serialise(tensors.iter().map(|(name, (shape, values))| (name.clone(), Dtype::F32, shape.clone(), little_endian(values))))
+}
+
+/// Writes vectors of bytes, and tensors as f32.
+pub(crate) fn tensors_of_bytes_and_values(bytes: &BTreeMap<&str, &[u8]>, tensors: &BTreeMap<&str, Dense>) -> Vec<u8> {
+    let bytes = bytes.iter().map(|(name, bytes)| ((*name).to_owned(), Dtype::U8, vec![bytes.len()], bytes.to_vec()));
+    let tensors = tensors.iter().map(|(name, (shape, values))| {
+        ((*name).to_owned(), Dtype::F32, shape.clone(), little_endian(values))
+    });
+    serialise(bytes.chain(tensors))
+}
+
+fn little_endian(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+fn serialise(tensors: impl Iterator<Item = (String, Dtype, Vec<usize>, Vec<u8>)>) -> Vec<u8> {
+    let tensors: Vec<_> = tensors.collect();
+    let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
+        let view = TensorView::new(*dtype, shape.clone(), bytes).expect("the values fill the shape");
+        (name.as_str(), view)
     });
     // Readers of Hugging Face's files ask for this entry; one entry alone keeps the header's order fixed.
     let metadata = [("format".to_owned(), "pt".to_owned())].into();

@@ -11,7 +11,7 @@ mod trainer;
 use std::collections::BTreeMap;
 
 pub use dpo::{DpoSettings, dpo};
-pub use schedule::Scheduler;
+pub use schedule::{Curve, Schedule, Scheduler, SchedulerArguments};
 use serde::Serialize;
 pub use sft::{SftSettings, sft};
 

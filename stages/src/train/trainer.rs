@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::tensor::Tensor;
 
 use super::optimizer::{self, AdamW};
-use super::schedule::{Schedule, Scheduler};
+use super::schedule::{Schedule, Scheduler, SchedulerArguments};
 use super::{Observe, Step, TrainError, shards};
 use crate::models::{Batch, Model, Row};
 use crate::random::Random;
@@ -71,8 +71,9 @@ impl Plan {
     ) -> Result<(Model, usize), TrainError> {
         let epoch_steps = rows.len().div_ceil(self.batch_size);
         let steps = self.epochs * epoch_steps;
-        let schedule = Schedule::new(self.lr_scheduler_type, self.learning_rate, self.warmup_ratio, steps);
         let names = model.names();
+        let arguments = SchedulerArguments::default();
+        let schedule = Schedule::new(self.lr_scheduler_type, arguments, self.learning_rate, self.warmup_ratio, steps)?;
         let mut adamw = AdamW::new(self.weight_decay, self.adam_beta1, self.adam_beta2);
         let mut random = Random::new(self.seed, "shuffle");
         let mut order: Vec<usize> = (0..rows.len()).collect();

@@ -1,0 +1,57 @@
+//! `debug generate`: a model folder and prompts → what the model goes on with, greedily and to a fixed length.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use engine::{CommandError, StageError};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    commands::files::{read_json, write_json},
+    models::{Model, generate},
+};
+
+/// Let a model go on with prompts, the likeliest token each time
+#[derive(Args)]
+pub(super) struct Generate {
+    /// Folder with `config.json` and weights
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// PEFT folder whose adapter is put on
+    #[arg(long, value_name = "DIR")]
+    adapter: Option<PathBuf>,
+    /// JSON: `prompts` (token ids) and `max_new_tokens`
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// Where `generated` is written, a list of token ids for each prompt
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Input {
+    prompts: Vec<Vec<u32>>,
+    max_new_tokens: usize,
+}
+
+#[derive(Serialize)]
+struct Output {
+    generated: Vec<Vec<u32>>,
+}
+
+impl Generate {
+    pub(super) fn run(&self) -> Result<(), CommandError> {
+        let input: Input = read_json(&self.input)?;
+        let mut model = Model::load(&self.model).map_err(StageError::failed)?;
+        if let Some(folder) = &self.adapter {
+            model.load_adapter(folder).map_err(StageError::failed)?;
+        }
+        let mut generated = Vec::with_capacity(input.prompts.len());
+        for (number, prompt) in input.prompts.iter().enumerate() {
+            let tokens = generate(&model, prompt, input.max_new_tokens, &[])
+                .map_err(|error| CommandError::usage(format!("`{}`: prompt {number}: {error}", self.input.display())))?;
+            generated.push(tokens);
+        }
+        write_json(&self.out, &Output { generated })
+    }
+}

@@ -1,0 +1,127 @@
+//! `debug score`: a model folder, prompts and candidates → the log-probability of each candidate's tokens.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use engine::{CommandError, StageError};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokenizers::Tokenizer;
+
+use crate::{
+    commands::files::{read_json, write_json},
+    models::{Batch, Model, Row},
+    score::target_log_probabilities,
+};
+
+/// Compute the log-probabilities of candidate answers
+#[derive(Args)]
+pub(super) struct Score {
+    /// Folder with `config.json`, weights and tokenizer
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// JSON: `rows`, each with `prompt_ids` and `candidates` (`text`); `append_eos`
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// Where `rows` with `token_logprobs`, `sum` and `mean` are written
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Input {
+    append_eos: bool,
+    rows: Vec<Prompt>,
+}
+
+#[derive(Deserialize)]
+struct Prompt {
+    prompt_ids: Vec<u32>,
+    candidates: Vec<Candidate>,
+}
+
+#[derive(Deserialize)]
+struct Candidate {
+    text: String,
+}
+
+#[derive(Serialize)]
+struct Output {
+    rows: Vec<Scores>,
+}
+
+#[derive(Serialize)]
+struct Scores {
+    prompt_ids: Vec<u32>,
+    candidates: Vec<Figures>,
+    best_by_sum: usize,
+    best_by_mean: usize,
+}
+
+#[derive(Serialize)]
+struct Figures {
+    text: String,
+    ids: Vec<u32>,
+    token_logprobs: Vec<f32>,
+    sum: f64,
+    mean: f64,
+}
+
+#[derive(Deserialize)]
+struct TokenizerConfig {
+    eos_token: Value,
+}
+
+impl Score {
+    pub(super) fn run(&self) -> Result<(), CommandError> {
+        let input: Input = read_json(&self.input)?;
+        let model = Model::load(&self.model).map_err(StageError::failed)?;
+        let file = self.model.join("tokenizer.json");
+        let wrong = |error: tokenizers::Error| CommandError::usage(format!("`{}`: {error}", file.display()));
+        let tokenizer = Tokenizer::from_file(&file).map_err(wrong)?;
+        let end = if input.append_eos { Some(self.end(&tokenizer)?) } else { None };
+        let mut rows = Vec::with_capacity(input.rows.len());
+        for (number, prompt) in input.rows.into_iter().enumerate() {
+            let mut tokens = Vec::new();
+            for candidate in &prompt.candidates {
+                let mut ids = tokenizer.encode_fast(candidate.text.as_str(), false).map_err(wrong)?.get_ids().to_vec();
+                ids.extend(end);
+                tokens.push(ids);
+            }
+            if prompt.prompt_ids.is_empty() || tokens.iter().any(Vec::is_empty) {
+                let file = self.input.display();
+                return Err(CommandError::usage(format!("`{file}`: row {number}: a prompt or a candidate has no tokens")));
+            }
+            let batch = Batch::new(&[&Row::new(prompt.prompt_ids.clone(), tokens.clone())]);
+            model.check(&batch).map_err(|error| CommandError::usage(format!("`{}`: row {number}: {error}", self.input.display())))?;
+            let each = target_log_probabilities(&model, &batch);
+            let figures = |((candidate, ids), targets): ((Candidate, Vec<u32>), &Vec<usize>)| {
+                let token_logprobs: Vec<f32> = targets.iter().map(|&target| each[target]).collect();
+                let sum: f64 = token_logprobs.iter().map(|&value| f64::from(value)).sum();
+                Figures { text: candidate.text, mean: sum / ids.len() as f64, ids, token_logprobs, sum }
+            };
+            let candidates: Vec<Figures> = prompt.candidates.into_iter().zip(tokens).zip(&batch.sequences).map(figures).collect();
+            let best = |figure: fn(&Figures) -> f64| {
+                // The first of equals, as elsewhere.
+                (0..candidates.len()).rev().max_by(|&left, &right| figure(&candidates[left]).total_cmp(&figure(&candidates[right])))
+            };
+            let (best_by_sum, best_by_mean) = (best(|figures| figures.sum), best(|figures| figures.mean));
+            rows.push(Scores {
+                prompt_ids: prompt.prompt_ids,
+                best_by_sum: best_by_sum.unwrap_or(0),
+                best_by_mean: best_by_mean.unwrap_or(0),
+                candidates,
+            });
+        }
+        write_json(&self.out, &Output { rows })
+    }
+
+    /// Reads which token ends an answer.
+    fn end(&self, tokenizer: &Tokenizer) -> Result<u32, CommandError> {
+        let file = self.model.join("tokenizer_config.json");
+        let TokenizerConfig { eos_token } = read_json(&file)?;
+        let text = eos_token.as_str().or_else(|| eos_token.get("content").and_then(Value::as_str));
+        let token = text.and_then(|text| tokenizer.token_to_id(text));
+        token.ok_or_else(|| CommandError::usage(format!("`{}`: `eos_token` is none of the tokenizer's tokens", file.display())))
+    }
+}

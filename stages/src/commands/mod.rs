@@ -1,0 +1,12 @@
+//! Commands beside those of the engine: arguments → files and text. A command is one file and one word in the list below.
+
+mod debug;
+mod files;
+mod model;
+
+use engine::Registry;
+
+/// Adds all commands.
+pub(crate) fn register(registry: Registry) -> Registry {
+    registry.command::<debug::Debug>().command::<model::Model>()
+}

@@ -1,0 +1,28 @@
+//! `model`: what can be done with a model's folder outside a pipeline.
+
+mod merge;
+
+use clap::{Args, Subcommand};
+use engine::CommandError;
+
+/// Work on a model's folder
+#[derive(Args)]
+pub(crate) struct Model {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    Merge(merge::Merge),
+}
+
+impl engine::Command for Model {
+    const NAME: &'static str = "model";
+
+    fn run(&self) -> Result<String, CommandError> {
+        match &self.action {
+            Action::Merge(command) => command.run(),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! `model merge`: a model and a PEFT adapter → a plain model folder whose weights have the adapter in them.
+
+use std::{fs, path::PathBuf};
+
+use clap::Args;
+use engine::{CommandError, StageError};
+
+/// Work an adapter into its model's weights
+#[derive(Args)]
+pub(super) struct Merge {
+    /// Folder with `config.json` and weights; best the unquantised ones, also where training had them in 4 bits
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// PEFT folder
+    #[arg(long, value_name = "DIR")]
+    adapter: PathBuf,
+    /// The new folder
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// Files that go along: what turns text into tokens and back. The adapter's come before the model's, since it may have been trained with others.
+const ALONG: [&str; 10] = [
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "generation_config.json",
+    "merges.txt",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "vocab.json",
+];
+
+impl Merge {
+    pub(super) fn run(&self) -> Result<String, CommandError> {
+        let mut model = crate::models::Model::load(&self.model).map_err(StageError::failed)?;
+        model.load_adapter(&self.adapter).map_err(StageError::failed)?;
+        let unwritten = |error| StageError::Environment(format!("`{}` cannot be written: {error}", self.out.display()));
+        if fs::read_dir(&self.out).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(CommandError::usage(format!("`{}` is not empty", self.out.display())));
+        }
+        fs::create_dir_all(&self.out).map_err(unwritten)?;
+        model.merged().save(&self.out).map_err(StageError::failed)?;
+        for name in ALONG {
+            if let Some(file) = [&self.adapter, &self.model].into_iter().map(|folder| folder.join(name)).find(|file| file.exists()) {
+                fs::copy(file, self.out.join(name)).map_err(unwritten)?;
+            }
+        }
+        Ok(String::new())
+    }
+}

@@ -1,0 +1,283 @@
+//! Adapters: a PEFT folder and a base in, the base with the adapter on out; the adapter out again as PEFT has it; and merged into the base.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use burn::tensor::Tensor;
+use serde_json::Value;
+
+use super::adapter_config::{AdapterConfig, Bias};
+use super::decoder::{Model, device};
+use super::error::CheckpointError;
+use super::parameters::{
+    Dense, EMBEDDING, EMBEDDING_A, EMBEDDING_B, FACTORS, HEAD, LORA_A, LORA_B, Lora, MAGNITUDE, Parameters, Weight, row_norms, weight_of,
+};
+use super::weights::{Tensors, tensors_to_bytes};
+use super::{json, read, write};
+use crate::random::Random;
+
+const CONFIG: &str = "adapter_config.json";
+const WEIGHTS: &str = "adapter_model.safetensors";
+/// What PEFT writes before each name.
+const PREFIX: &str = "base_model.model.";
+
+impl Model {
+    /// Puts the adapter of a PEFT folder on, and returns its settings.
+    ///
+    /// # Errors
+    /// Settings that this program does not compute; tensors that are missing, too many, of another shape or type, or not numbers.
+    pub fn load_adapter(&mut self, folder: &Path) -> Result<AdapterConfig, CheckpointError> {
+        let path = folder.join(CONFIG);
+        let content = |reason: String| CheckpointError::Content { path: path.clone(), reason };
+        let config = AdapterConfig::read(&read(&path)?).map_err(content)?;
+        let tensors = Tensors::open(&[folder.join(WEIGHTS)])?;
+        let (mut shapes, stored) = self.places(&config).map_err(content)?;
+        shapes.extend(stored.iter().map(|name| (name.clone(), base_shape(self.parameters(), name))));
+        let mut found = BTreeMap::new();
+        let mut extra = Vec::new();
+        for name in tensors.names() {
+            let ours = our_name(name);
+            match shapes.get(&ours) {
+                Some(shape) if tensors.shape(name) == Some(shape) => {
+                    found.insert(ours, tensors.values(name)?);
+                }
+                Some(shape) => {
+                    let reason = format!("has the shape {:?}, and the base and `{CONFIG}` ask for {shape:?}", tensors.shape(name).unwrap_or_default());
+                    return Err(tensors.wrong(name, reason));
+                }
+                // PEFT stores the embedding where it thinks that tokens were added; it may only repeat the base's.
+                None if ours == weight_of(EMBEDDING) && tensors.shape(name) == Some(&base_shape(self.parameters(), &ours)) => {
+                    found.insert(ours, tensors.values(name)?);
+                }
+                None => extra.push(name.to_owned()),
+            }
+        }
+        if !extra.is_empty() {
+            return Err(CheckpointError::Extra { path: folder.into(), names: extra });
+        }
+        let missing: Vec<String> = shapes.keys().filter(|name| !found.contains_key(*name)).map(|name| format!("{PREFIX}{name}")).collect();
+        if !missing.is_empty() {
+            return Err(CheckpointError::Missing { path: folder.into(), names: missing });
+        }
+        self.put_on(&config, &shapes, found);
+        Ok(config)
+    }
+
+    /// Puts a fresh adapter on, which changes nothing before it is trained: PEFT's first factors, drawn from `seed`.
+    ///
+    /// # Errors
+    /// Settings out of range, or such that name no module.
+    pub fn add_adapter(&mut self, config: &AdapterConfig, seed: u64) -> Result<(), String> {
+        config.check()?;
+        let (mut shapes, stored) = self.places(config)?;
+        let mut random = Random::new(seed, "adapter");
+        let mut values = BTreeMap::new();
+        for (name, shape) in &shapes {
+            let count = shape.iter().product();
+            let drawn = if name.ends_with(LORA_A) {
+                // `kaiming_uniform_` with a = √5 is uniform within one over the root of the width.
+                let bound = (shape[1] as f64).sqrt().recip();
+                (0..count).map(|_| ((2.0 * random.uniform() - 1.0) * bound) as f32).collect()
+            } else if name.ends_with(EMBEDDING_B) {
+                (0..count).map(|_| random.normal() as f32).collect()
+            } else if let Some(module) = name.strip_suffix(MAGNITUDE) {
+                let weight = self.parameters().matrix(&weight_name(self.parameters(), module));
+                weight.square().sum_dim(1).sqrt().into_data().try_into_vec().expect("weights are f32")
+            } else {
+                vec![0.0; count]
+            };
+            values.insert(name.clone(), drawn);
+        }
+        for name in &stored {
+            values.insert(name.clone(), base_values(self.parameters(), name));
+            shapes.insert(name.clone(), base_shape(self.parameters(), name));
+        }
+        self.put_on(config, &shapes, values);
+        Ok(())
+    }
+
+    /// Lists what an adapter has of its own: factors with their shapes, and the base's weights that it stores whole.
+    fn places(&self, config: &AdapterConfig) -> Result<(BTreeMap<String, Vec<usize>>, BTreeSet<String>), String> {
+        let (factors, stored) = (factor_shapes(self.parameters(), config), replaced_names(self.parameters(), config));
+        if factors.is_empty() && stored.is_empty() {
+            return Err("`target_modules` and `modules_to_save` name no module of this model".into());
+        }
+        if config.use_dora && config.targets(EMBEDDING, false) {
+            return Err("`use_dora` on an embedding is not computed".into());
+        }
+        Ok((factors, stored))
+    }
+
+    fn put_on(&mut self, config: &AdapterConfig, shapes: &BTreeMap<String, Vec<usize>>, values: BTreeMap<String, Vec<f32>>) {
+        let mut parameters = self.parameters().without_adapter();
+        for (name, values) in values {
+            let shape = shapes.get(&name).cloned().unwrap_or_else(|| base_shape(&parameters, &name));
+            let weight = Weight::dense(&shape, values, &device());
+            match FACTORS.iter().find_map(|factor| name.strip_suffix(factor)).map(str::to_owned) {
+                Some(module) => {
+                    let magnitude = config.use_dora && module != EMBEDDING;
+                    parameters.adapt(module.clone(), Lora { scale: config.scale(&module), magnitude });
+                    parameters.insert(name, weight);
+                }
+                None => parameters.replace(&name, weight),
+            }
+        }
+        *self = self.with_parameters(parameters);
+    }
+
+    /// Names what an adapter trains, in order: its factors, and what it stores whole.
+    #[must_use]
+    pub fn adapter_names(&self) -> Vec<String> {
+        let parameters = self.parameters();
+        let factors = parameters.iter().map(|(name, _)| name).filter(|name| is_factor(parameters, name));
+        factors.chain(parameters.replaced()).map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Writes the adapter as a PEFT folder, in f32.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn save_adapter(&self, folder: &Path, config: &AdapterConfig) -> Result<(), CheckpointError> {
+        let parameters = self.parameters();
+        let tensors: BTreeMap<String, Dense> = self
+            .adapter_names()
+            .into_iter()
+            .filter_map(|name| parameters.get(&name).map(|weight| (peft_name(parameters, &name), (weight.shape(), weight.clone().into_values()))))
+            .collect();
+        write(&folder.join(CONFIG), &json(&config.to_json()))?;
+        write(&folder.join(WEIGHTS), &tensors_to_bytes(&tensors))
+    }
+
+    /// Returns a model without an adapter whose weights have the adapter in them; weights in 4 bits become dense.
+    #[must_use]
+    pub fn merged(&self) -> Self {
+        let mut parameters = self.parameters().clone();
+        let mut config = self.config().clone();
+        let changed = |module: &str| parameters.lora().contains_key(module);
+        if parameters.get(&weight_of(HEAD)).is_none() && (changed(EMBEDDING) || changed(HEAD)) {
+            // The adapter changes one of two uses of this matrix, so that they are two from now on.
+            let tied = parameters.get(&weight_of(EMBEDDING)).cloned().expect("every model has an embedding");
+            parameters.insert(weight_of(HEAD), tied);
+        }
+        if parameters.get(&weight_of(HEAD)).is_some() && self.is_tied() {
+            config.insert("tie_word_embeddings".into(), Value::Bool(false));
+        }
+        let mut weights: BTreeMap<String, Weight> = parameters
+            .iter()
+            .filter(|(name, _)| !is_factor(&parameters, name))
+            .map(|(name, weight)| (name.to_owned(), weight.clone()))
+            .collect();
+        for (module, &lora) in parameters.lora() {
+            weights.insert(weight_of(module), Weight::Matrix(merged_weight(&parameters, module, lora)));
+        }
+        config.remove("quantization_config");
+        Self::new(config, weights).expect("merging changes no shape")
+    }
+}
+
+fn merged_weight(parameters: &Parameters, module: &str, lora: Lora) -> Tensor<2> {
+    let weight = parameters.matrix(&weight_of(module));
+    if module == EMBEDDING {
+        let first = parameters.matrix(&format!("{module}{EMBEDDING_A}"));
+        let second = parameters.matrix(&format!("{module}{EMBEDDING_B}"));
+        return weight + first.transpose().matmul(second.transpose()) * lora.scale;
+    }
+    let first = parameters.matrix(&format!("{module}{LORA_A}"));
+    let second = parameters.matrix(&format!("{module}{LORA_B}"));
+    let sum = weight.clone() + second.clone().matmul(first.clone()) * lora.scale;
+    if !lora.magnitude {
+        return sum;
+    }
+    let magnitude = parameters.vector(&format!("{module}{MAGNITUDE}"));
+    sum * (magnitude / row_norms(weight, first, second, lora.scale)).unsqueeze_dim(1)
+}
+
+fn is_factor(parameters: &Parameters, name: &str) -> bool {
+    FACTORS.iter().any(|factor| name.strip_suffix(factor).is_some_and(|module| parameters.lora().contains_key(module)))
+}
+
+/// Names the matrix that a module multiplies with: the head may share the embedding's.
+fn weight_name(parameters: &Parameters, module: &str) -> String {
+    let own = weight_of(module);
+    if module == HEAD && parameters.get(&own).is_none() { weight_of(EMBEDDING) } else { own }
+}
+
+/// Returns the base's shape of a weight that an adapter may store whole.
+fn base_shape(parameters: &Parameters, name: &str) -> Vec<usize> {
+    let name = name.strip_suffix(".weight").map_or_else(|| name.to_owned(), |module| weight_name(parameters, module));
+    parameters.get(&name).map(Weight::shape).unwrap_or_default()
+}
+
+fn base_values(parameters: &Parameters, name: &str) -> Vec<f32> {
+    let name = name.strip_suffix(".weight").map_or_else(|| name.to_owned(), |module| weight_name(parameters, module));
+    parameters.get(&name).cloned().map(Weight::into_values).unwrap_or_default()
+}
+
+/// Lists the modules that have a matrix, the head among them where it is tied, in order.
+fn modules(parameters: &Parameters) -> Vec<String> {
+    let matrices = parameters.iter().filter(|(name, weight)| weight.shape().len() == 2 && !is_factor(parameters, name));
+    let mut modules: BTreeSet<String> = matrices.filter_map(|(name, _)| name.strip_suffix(".weight")).map(str::to_owned).collect();
+    modules.insert(HEAD.to_owned());
+    modules.into_iter().collect()
+}
+
+/// Lists an adapter's factors with their shapes.
+fn factor_shapes(parameters: &Parameters, config: &AdapterConfig) -> BTreeMap<String, Vec<usize>> {
+    let mut shapes = BTreeMap::new();
+    for module in modules(parameters) {
+        let linear = module != HEAD && module != EMBEDDING;
+        if !config.targets(&module, linear) {
+            continue;
+        }
+        let (rank, shape) = (config.rank(&module), base_shape(parameters, &weight_of(&module)));
+        if module == EMBEDDING {
+            shapes.insert(format!("{module}{EMBEDDING_A}"), vec![rank, shape[0]]);
+            shapes.insert(format!("{module}{EMBEDDING_B}"), vec![shape[1], rank]);
+            continue;
+        }
+        shapes.insert(format!("{module}{LORA_A}"), vec![rank, shape[1]]);
+        shapes.insert(format!("{module}{LORA_B}"), vec![shape[0], rank]);
+        if config.use_dora {
+            shapes.insert(format!("{module}{MAGNITUDE}"), vec![shape[0]]);
+        }
+    }
+    shapes
+}
+
+/// Lists the base's weights that an adapter trains whole: biases, and modules to save.
+fn replaced_names(parameters: &Parameters, config: &AdapterConfig) -> BTreeSet<String> {
+    let mut names: BTreeSet<String> = BTreeSet::new();
+    for (name, _) in parameters.iter().filter(|(name, _)| !is_factor(parameters, name)) {
+        let Some((module, part)) = name.rsplit_once('.') else { continue };
+        let linear = module != HEAD && module != EMBEDDING;
+        let biased = match config.bias {
+            Bias::None => false,
+            Bias::All => true,
+            Bias::LoraOnly => config.targets(module, linear),
+        };
+        if config.saves(module) || (part == "bias" && biased) {
+            names.insert(name.to_owned());
+        }
+    }
+    if config.saves(HEAD) {
+        names.insert(weight_of(HEAD));
+    }
+    names
+}
+
+/// Takes PEFT's additions out of a name.
+fn our_name(name: &str) -> String {
+    let name = name.strip_prefix(PREFIX).unwrap_or(name).replace(".base_layer.", ".").replace(".modules_to_save.", ".");
+    match name.strip_suffix(".weight").filter(|rest| rest.ends_with(MAGNITUDE)) {
+        Some(magnitude) => magnitude.to_owned(),
+        None => name,
+    }
+}
+
+/// Puts PEFT's additions into a name.
+fn peft_name(parameters: &Parameters, name: &str) -> String {
+    match name.rsplit_once('.') {
+        Some((module, part)) if parameters.lora().contains_key(module) => format!("{PREFIX}{module}.base_layer.{part}"),
+        _ => format!("{PREFIX}{name}"),
+    }
+}

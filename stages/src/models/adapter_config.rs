@@ -1,0 +1,288 @@
+//! `adapter_config.json` as PEFT writes it: which modules an adapter changes, and how strongly.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Keys that change nothing in a trained adapter: bookkeeping, and settings of its first weights or of other machines.
+const HARMLESS: [&str; 9] = [
+    "auto_mapping",
+    "inference_mode",
+    "layers_pattern",
+    "megatron_core",
+    "peft_type",
+    "peft_version",
+    "qalora_group_size",
+    "revision",
+    "task_type",
+];
+
+/// Settings of a LoRA adapter under PEFT's names; what is missing is as in PEFT's `LoraConfig`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdapterConfig {
+    /// Where the base is, relative to nothing in particular: a note for the reader.
+    pub base_model_name_or_path: Option<String>,
+    /// Rank.
+    pub r: usize,
+    /// Strength of the side branch, which is divided by the rank.
+    pub lora_alpha: f64,
+    /// Share of inputs of the side branch that training drops.
+    pub lora_dropout: f64,
+    /// Modules to change: names or their ends, a regular expression of whole names, or `all-linear`.
+    pub target_modules: Option<Modules>,
+    /// Modules to leave as they are, though they are targets.
+    pub exclude_modules: Option<Modules>,
+    /// Layers to change; all without it.
+    pub layers_to_transform: Option<Layers>,
+    /// Modules that are trained whole and stored in the adapter.
+    pub modules_to_save: Option<Vec<String>>,
+    /// Ranks of some modules, by regular expressions of their names' ends.
+    pub rank_pattern: BTreeMap<String, usize>,
+    /// Strengths of some modules, likewise.
+    pub alpha_pattern: BTreeMap<String, f64>,
+    /// Divides by the rank's root (rank-stabilised LoRA).
+    pub use_rslora: bool,
+    /// Scales the rows of changed matrices (`DoRA`).
+    pub use_dora: bool,
+    /// Which biases are trained.
+    pub bias: Bias,
+}
+
+impl Default for AdapterConfig {
+    fn default() -> Self {
+        Self {
+            base_model_name_or_path: None,
+            r: 8,
+            lora_alpha: 8.0,
+            lora_dropout: 0.0,
+            target_modules: None,
+            exclude_modules: None,
+            layers_to_transform: None,
+            modules_to_save: None,
+            rank_pattern: BTreeMap::new(),
+            alpha_pattern: BTreeMap::new(),
+            use_rslora: false,
+            use_dora: false,
+            bias: Bias::None,
+        }
+    }
+}
+
+/// Names of modules, or one regular expression.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Modules {
+    /// Whole names, or their ends after a dot.
+    Names(Vec<String>),
+    /// A regular expression that matches whole names, or `all-linear`.
+    Pattern(String),
+}
+
+/// Numbers of layers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Layers(pub Vec<usize>);
+
+/// Which biases an adapter trains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bias {
+    /// None.
+    None,
+    /// All of the model.
+    All,
+    /// Those of changed modules.
+    LoraOnly,
+}
+
+/// Reads a string or a list of them; a visitor and not `untagged`, whose errors do not say what was expected.
+impl<'de> Deserialize<'de> for Modules {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Modules;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("names of modules or a regular expression")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Modules, E> {
+                Ok(Modules::Pattern(text.to_owned()))
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Modules, A::Error> {
+                let mut names = Vec::new();
+                while let Some(name) = list.next_element()? {
+                    names.push(name);
+                }
+                Ok(Modules::Names(names))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// Reads a number or a list of them.
+impl<'de> Deserialize<'de> for Layers {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Layers;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("numbers of layers")
+            }
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Layers, E> {
+                Ok(Layers(vec![number as usize]))
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Layers, A::Error> {
+                let mut numbers = Vec::new();
+                while let Some(number) = list.next_element()? {
+                    numbers.push(number);
+                }
+                Ok(Layers(numbers))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl AdapterConfig {
+    /// Reads PEFT's file. What this program does not compute is refused by name, not left out.
+    pub(super) fn read(text: &[u8]) -> Result<Self, String> {
+        let mut keys: Map<String, Value> = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        match keys.get("peft_type").and_then(Value::as_str) {
+            Some("LORA") => {}
+            other => return Err(format!("`peft_type` is `{}`, and only `LORA` is read", other.unwrap_or("missing"))),
+        }
+        // These change the base's weights when an adapter is made, so that it does not fit the base as published.
+        if let Some(Value::String(name)) = keys.remove("init_lora_weights")
+            && !["gaussian", "orthogonal"].contains(&name.as_str())
+        {
+            return Err(format!("`init_lora_weights` is `{name}`, which changes the base"));
+        }
+        if let Some(pattern) = keys.get("layers_pattern").filter(|value| !is_off(value)) {
+            return Err(format!("`layers_pattern` is {pattern}, and layers are found by their number alone"));
+        }
+        for name in HARMLESS {
+            keys.remove(name);
+        }
+        let known = serde_json::to_value(Self::default()).expect("plain data");
+        let unknown: Vec<String> = keys.keys().filter(|name| known.get(name.as_str()).is_none()).cloned().collect();
+        for name in unknown {
+            let value = keys.remove(&name).unwrap_or_default();
+            if !is_off(&value) {
+                return Err(format!("`{name}` is {value}, which this program does not compute"));
+            }
+        }
+        // A null stands for the default.
+        keys.retain(|_, value| !value.is_null());
+        let config: Self = serde_json::from_value(Value::Object(keys)).map_err(|error| error.to_string())?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Refuses figures out of range and patterns that are none.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.r == 0 || self.rank_pattern.values().any(|rank| *rank == 0) {
+            return Err("`r` and the ranks of `rank_pattern` must be at least 1".into());
+        }
+        if !self.lora_alpha.is_finite() || self.alpha_pattern.values().any(|alpha| !alpha.is_finite()) {
+            return Err("`lora_alpha` must be a number".into());
+        }
+        if !(0.0..1.0).contains(&self.lora_dropout) {
+            return Err("`lora_dropout` must be from 0 to below 1".into());
+        }
+        let patterns = self.rank_pattern.keys().chain(self.alpha_pattern.keys()).map(|key| end_of_name(key));
+        let modules = [&self.target_modules, &self.exclude_modules].into_iter().flatten().filter_map(|modules| match modules {
+            Modules::Pattern(pattern) => Some(whole_name(pattern)),
+            Modules::Names(_) => None,
+        });
+        patterns.chain(modules).try_for_each(|pattern| pattern.map(|_| ()))
+    }
+
+    /// Says whether the adapter changes a module; `linear`: it is a linear layer other than the head.
+    pub(super) fn targets(&self, module: &str, linear: bool) -> bool {
+        let Some(targets) = &self.target_modules else { return false };
+        if self.exclude_modules.as_ref().is_some_and(|excluded| excluded.has(module)) || self.saves(module) {
+            return false;
+        }
+        match targets {
+            Modules::Pattern(pattern) if pattern.eq_ignore_ascii_case("all-linear") => linear && self.transforms(module),
+            Modules::Pattern(_) => targets.has(module),
+            Modules::Names(_) => targets.has(module) && self.transforms(module),
+        }
+    }
+
+    /// Says whether a module is trained whole.
+    pub(super) fn saves(&self, module: &str) -> bool {
+        let names = self.modules_to_save.as_deref().unwrap_or_default();
+        names.iter().any(|name| module == name || module.ends_with(&format!(".{name}")))
+    }
+
+    fn transforms(&self, module: &str) -> bool {
+        let Some(Layers(layers)) = self.layers_to_transform.as_ref().filter(|layers| !layers.0.is_empty()) else { return true };
+        module.split('.').find_map(|part| part.parse::<usize>().ok()).is_some_and(|layer| layers.contains(&layer))
+    }
+
+    /// Returns a module's rank.
+    pub(super) fn rank(&self, module: &str) -> usize {
+        by_pattern(&self.rank_pattern, module).copied().unwrap_or(self.r)
+    }
+
+    /// Returns the factor of a module's side branch.
+    pub(super) fn scale(&self, module: &str) -> f64 {
+        let alpha = by_pattern(&self.alpha_pattern, module).copied().unwrap_or(self.lora_alpha);
+        let rank = self.rank(module) as f64;
+        alpha / if self.use_rslora { rank.sqrt() } else { rank }
+    }
+
+    /// Writes the file with the keys that all versions of PEFT read.
+    pub(super) fn to_json(&self) -> Map<String, Value> {
+        let Ok(Value::Object(mut keys)) = serde_json::to_value(self) else { unreachable!("a struct is written as an object") };
+        for (name, value) in [
+            ("fan_in_fan_out", Value::Bool(false)),
+            ("inference_mode", Value::Bool(true)),
+            ("init_lora_weights", Value::Bool(true)),
+            ("peft_type", "LORA".into()),
+            ("task_type", "CAUSAL_LM".into()),
+        ] {
+            keys.insert(name.into(), value);
+        }
+        keys
+    }
+}
+
+impl Modules {
+    fn has(&self, module: &str) -> bool {
+        match self {
+            Self::Names(names) => names.iter().any(|name| module == name || module.ends_with(&format!(".{name}"))),
+            Self::Pattern(pattern) => whole_name(pattern).is_ok_and(|pattern| pattern.is_match(module)),
+        }
+    }
+}
+
+/// `re.fullmatch`.
+fn whole_name(pattern: &str) -> Result<Regex, String> {
+    Regex::new(&format!("^(?:{pattern})$")).map_err(|error| format!("`{pattern}` is no regular expression: {error}"))
+}
+
+/// PEFT's `get_pattern_key`: the end of a name, after a dot or the whole.
+fn end_of_name(pattern: &str) -> Result<Regex, String> {
+    Regex::new(&format!(r"^(?:.*\.)?(?:{pattern})$")).map_err(|error| format!("`{pattern}` is no regular expression: {error}"))
+}
+
+fn by_pattern<'a, T>(patterns: &'a BTreeMap<String, T>, module: &str) -> Option<&'a T> {
+    let matches = |pattern: &str| end_of_name(pattern).is_ok_and(|pattern| pattern.is_match(module));
+    patterns.iter().find(|(pattern, _)| matches(pattern)).map(|(_, value)| value)
+}
+
+/// Says whether a value switches nothing on.
+fn is_off(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(entries) => entries.is_empty(),
+        Value::Bool(true) | Value::Number(_) | Value::String(_) => false,
+    }
+}
