@@ -14,7 +14,13 @@ pub(super) enum Activation {
     #[serde(alias = "gelu_python")]
     Gelu,
     /// The approximation of it by `tanh` (Hendrycks and Gimpel 2016), which goes by five names.
-    #[serde(rename = "gelu_pytorch_tanh", alias = "gelu_new", alias = "gelu_python_tanh", alias = "gelu_fast", alias = "gelu_accurate")]
+    #[serde(
+        rename = "gelu_pytorch_tanh",
+        alias = "gelu_new",
+        alias = "gelu_python_tanh",
+        alias = "gelu_fast",
+        alias = "gelu_accurate"
+    )]
     GeluTanh,
     /// `x * sigmoid(1.702 x)`.
     QuickGelu,

@@ -10,7 +10,8 @@ use super::adapter_config::{AdapterConfig, Bias};
 use super::decoder::{Model, device};
 use super::error::CheckpointError;
 use super::parameters::{
-    Dense, EMBEDDING, EMBEDDING_A, EMBEDDING_B, FACTORS, HEAD, LORA_A, LORA_B, Lora, MAGNITUDE, Parameters, Weight, row_norms, weight_of,
+    Dense, EMBEDDING, EMBEDDING_A, EMBEDDING_B, FACTORS, HEAD, LORA_A, LORA_B, Lora, MAGNITUDE, Parameters, Weight, row_norms,
+    weight_of,
 };
 use super::weights::{Tensors, tensors_to_bytes};
 use super::{json, read, write};
@@ -42,7 +43,10 @@ impl Model {
                     found.insert(ours, tensors.values(name)?);
                 }
                 Some(shape) => {
-                    let reason = format!("has the shape {:?}, and the base and `{CONFIG}` ask for {shape:?}", tensors.shape(name).unwrap_or_default());
+                    let reason = format!(
+                        "has the shape {:?}, and the base and `{CONFIG}` ask for {shape:?}",
+                        tensors.shape(name).unwrap_or_default()
+                    );
                     return Err(tensors.wrong(name, reason));
                 }
                 // PEFT stores the embedding where it thinks that tokens were added; it may only repeat the base's.
@@ -55,7 +59,8 @@ impl Model {
         if !extra.is_empty() {
             return Err(CheckpointError::Extra { path: folder.into(), names: extra });
         }
-        let missing: Vec<String> = shapes.keys().filter(|name| !found.contains_key(*name)).map(|name| format!("{PREFIX}{name}")).collect();
+        let missing: Vec<String> =
+            shapes.keys().filter(|name| !found.contains_key(*name)).map(|name| format!("{PREFIX}{name}")).collect();
         if !missing.is_empty() {
             return Err(CheckpointError::Missing { path: folder.into(), names: missing });
         }
@@ -142,7 +147,9 @@ impl Model {
         let tensors: BTreeMap<String, Dense> = self
             .adapter_names()
             .into_iter()
-            .filter_map(|name| parameters.get(&name).map(|weight| (peft_name(parameters, &name), (weight.shape(), weight.clone().into_values()))))
+            .filter_map(|name| {
+                parameters.get(&name).map(|weight| (peft_name(parameters, &name), (weight.shape(), weight.clone().into_values())))
+            })
             .collect();
         write(&folder.join(CONFIG), &json(&config.to_json()))?;
         write(&folder.join(WEIGHTS), &tensors_to_bytes(&tensors))
@@ -216,7 +223,8 @@ fn base_values(parameters: &Parameters, name: &str) -> Vec<f32> {
 /// Lists the modules that have a matrix, the head among them where it is tied, in order.
 fn modules(parameters: &Parameters) -> Vec<String> {
     let matrices = parameters.iter().filter(|(name, weight)| weight.shape().len() == 2 && !is_factor(parameters, name));
-    let mut modules: BTreeSet<String> = matrices.filter_map(|(name, _)| name.strip_suffix(".weight")).map(str::to_owned).collect();
+    let mut modules: BTreeSet<String> =
+        matrices.filter_map(|(name, _)| name.strip_suffix(".weight")).map(str::to_owned).collect();
     modules.insert(HEAD.to_owned());
     modules.into_iter().collect()
 }

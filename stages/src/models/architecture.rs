@@ -114,7 +114,10 @@ impl Heads {
     /// Refuses heads whose turned part has no pairs.
     pub(super) fn turned(self, turned: usize) -> Result<Self, String> {
         if turned == 0 || !turned.is_multiple_of(2) {
-            return Err(format!("`head_dim` ({}): {turned} elements of a head are turned, which must be an even number", self.size));
+            return Err(format!(
+                "`head_dim` ({}): {turned} elements of a head are turned, which must be an even number",
+                self.size
+            ));
         }
         Ok(self)
     }

@@ -344,3 +344,90 @@ fn agree<T: PartialEq + std::fmt::Display>(name: &str, one: Option<T>, other: Op
         (one, other) => Ok(one.or(other)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn rope(config: Value) -> Result<Rope, String> {
+        let Value::Object(config) = config else { unreachable!("written as an object") };
+        Keys::new(&config)?.rope(2048, None)
+    }
+
+    #[test]
+    fn both_spellings_say_the_same() {
+        for (old, new) in [
+            (
+                json!({"rope_theta": 500.0, "rope_scaling": null}),
+                json!({"rope_parameters": {"rope_theta": 500.0, "rope_type": "default"}}),
+            ),
+            (
+                json!({"rope_theta": 500.0, "rope_scaling": {"type": "linear", "factor": 4.0}}),
+                json!({"rope_parameters": {"rope_theta": 500, "rope_type": "linear", "factor": 4}}),
+            ),
+            (
+                json!({"rope_scaling": {"rope_type": "yarn", "factor": 4.0}, "original_max_position_embeddings": 64}),
+                json!({"rope_parameters": {"rope_theta": 10000.0, "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64}}),
+            ),
+        ] {
+            assert_eq!(rope(old).unwrap(), rope(new).unwrap());
+        }
+        let longest = rope(json!({"max_position_embeddings": 99, "rope_scaling": {"type": "yarn", "factor": 2.0}})).unwrap();
+        assert!(matches!(longest.scaling, Scaling::Yarn { original_max_position_embeddings: 99, .. }));
+    }
+
+    #[test]
+    fn what_is_missing_or_means_nothing_is_named() {
+        let refused = |config: Value, part: &str| {
+            let error = rope(config).unwrap_err();
+            assert!(error.contains(part), "`{error}` does not say `{part}`");
+        };
+        refused(json!({"rope_scaling": {"type": "dynamic"}}), "`rope_type` `dynamic` needs `factor`");
+        refused(json!({"rope_scaling": {"type": "linear", "factor": 0.0}}), "`factor` must be above 0");
+        refused(json!({"rope_theta": -1.0}), "`rope_theta` must be above 0");
+        refused(
+            json!({"rope_scaling": {"type": "linear", "factor": 2.0, "low_freq_factor": 1.0}}),
+            "`low_freq_factor` means nothing",
+        );
+        refused(json!({"rope_scaling": {"type": "linear", "factor": 2.0, "speed": 1.0}}), "speed");
+        refused(json!({"max_position_embeddings": 0}), "`max_position_embeddings` is 0");
+        refused(json!({"torch_dtype": "int8"}), "int8");
+    }
+
+    #[test]
+    fn gemma_3_has_two_kinds_of_positions_in_either_spelling() {
+        let ropes = |config: Value| {
+            let Value::Object(config) = config else { unreachable!("written as an object") };
+            Keys::new(&config).unwrap().ropes_by_layer(1024, [1e6, 1e4])
+        };
+        let old =
+            json!({"rope_theta": 5e5, "rope_local_base_freq": 300.0, "rope_scaling": {"rope_type": "linear", "factor": 8.0}});
+        let new = json!({"rope_parameters": {
+            "full_attention": {"rope_theta": 5e5, "rope_type": "linear", "factor": 8.0},
+            "sliding_attention": {"rope_theta": 300.0, "rope_type": "default"},
+        }});
+        assert_eq!(ropes(old).unwrap(), ropes(new).unwrap());
+        let [full, sliding] = ropes(json!({})).unwrap();
+        assert_eq!((full.rope_theta, sliding.rope_theta), (1e6, 1e4));
+        assert!(ropes(json!({"rope_parameters": {"rope_theta": 1.0}})).unwrap_err().contains("rope_theta"));
+    }
+
+    #[test]
+    fn gemmas_activation_has_two_names_that_must_agree() {
+        let activation = |config: Value, legacy: bool| {
+            let Value::Object(config) = config else { unreachable!("written as an object") };
+            let (name, other) = if legacy { ("hidden_act", "hidden_activation") } else { ("hidden_activation", "hidden_act") };
+            Keys::new(&config).unwrap().activation(name, other, legacy)
+        };
+        assert_eq!(activation(json!({"hidden_act": "gelu", "hidden_activation": null}), true), Ok(Activation::GeluTanh));
+        assert_eq!(activation(json!({"hidden_activation": "gelu"}), false), Ok(Activation::Gelu));
+        assert_eq!(activation(json!({}), false), Ok(Activation::GeluTanh));
+        assert_eq!(
+            activation(json!({"hidden_activation": "gelu_pytorch_tanh", "hidden_act": "gelu"}), false),
+            Ok(Activation::GeluTanh)
+        );
+        assert!(activation(json!({"hidden_activation": "silu", "hidden_act": "gelu_new"}), false).is_err());
+    }
+}

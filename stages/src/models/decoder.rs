@@ -139,8 +139,14 @@ impl Model {
         Self { parameters, ..self.clone() }
     }
 
+    /// Names what training changes, in order: the adapter where there is one, else all weights.
+    pub(crate) fn trained_names(&self) -> Vec<String> {
+        let adapter = self.adapter_names();
+        if adapter.is_empty() { self.names() } else { adapter }
+    }
+
     /// Names the base's weights in order: what full training trains.
-    pub(crate) fn names(&self) -> Vec<String> {
+    fn names(&self) -> Vec<String> {
         let mut shapes = Shapes::default();
         self.architecture.shapes(&mut shapes);
         shapes.0.into_keys().collect()
@@ -159,9 +165,9 @@ impl Model {
         self.read(batch, places, None, batch.length())
     }
 
-    /// Reads a batch that goes on from what the cache holds, and computes the logits of some of its places.
-    pub(crate) fn logits_after(&self, cache: &mut Cache, batch: &Batch, places: &[usize]) -> Tensor<2> {
-        self.read(batch, places, Some(cache), batch.length())
+    /// Reads a batch that goes on from what the cache holds, and computes the logits of some of its places; `length` as below.
+    pub(crate) fn logits_after(&self, cache: &mut Cache, batch: &Batch, places: &[usize], length: usize) -> Tensor<2> {
+        self.read(batch, places, Some(cache), length)
     }
 
     /// Computes the logits of some places with the angles of a row of `length` tokens, which counts with `rope_type` `dynamic` alone.

@@ -79,7 +79,10 @@ pub(super) fn open(mut keys: Keys) -> Result<Box<dyn Architecture>, String> {
     positive(&[("hidden_size", config.hidden_size), ("num_hidden_layers", config.num_hidden_layers)])?;
     let heads = Heads::new(config.hidden_size, config.num_attention_heads, config.num_key_value_heads, Some(config.head_dim))?;
     let heads = heads.turned(rope.turned(heads.size))?;
-    above_zero(&[("query_pre_attn_scalar", Some(config.query_pre_attn_scalar)), ("attn_logit_softcapping", config.attn_logit_softcapping)])?;
+    above_zero(&[
+        ("query_pre_attn_scalar", Some(config.query_pre_attn_scalar)),
+        ("attn_logit_softcapping", config.attn_logit_softcapping),
+    ])?;
     above_zero(&[("final_logit_softcapping", config.final_logit_softcapping)])?;
     let windows = Windows::listed(config.layer_types.take(), config.num_hidden_layers, Windows::AllButEach(2))?;
     let window = window(config.sliding_window, &windows)?;

@@ -84,7 +84,8 @@ impl NewModel {
         };
         matrix(EMBEDDING, tokenizer.size(), hidden, deviation);
         for index in 0..self.num_hidden_layers {
-            let mut part = |name: &str, out, into, deviation| matrix(&format!("model.layers.{index}.{name}"), out, into, deviation);
+            let mut part =
+                |name: &str, out, into, deviation| matrix(&format!("model.layers.{index}.{name}"), out, into, deviation);
             part("self_attn.q_proj", hidden, hidden, deviation);
             part("self_attn.k_proj", keys, hidden, deviation);
             part("self_attn.v_proj", keys, hidden, deviation);

@@ -105,7 +105,8 @@ impl NestedScales {
         for block in scales.chunks(NESTED_BLOCK) {
             let largest = block.iter().fold(0.0_f32, |largest, scale| largest.max((scale - offset).abs()));
             let inverse = 1.0 / largest.max(1e-38);
-            let code = |scale: &f32| middles.partition_point(|middle| *middle < ((scale - offset) * inverse).clamp(-1.0, 1.0)) as u8;
+            let code =
+                |scale: &f32| middles.partition_point(|middle| *middle < ((scale - offset) * inverse).clamp(-1.0, 1.0)) as u8;
             nested.codes.extend(block.iter().map(code));
             nested.absmax.push(largest);
         }

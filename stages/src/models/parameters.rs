@@ -143,8 +143,12 @@ impl Parameters {
         let is_factor = |name: &str| {
             FACTORS.iter().any(|factor| name.strip_suffix(factor).is_some_and(|module| self.lora.contains_key(module)))
         };
-        let mut weights: BTreeMap<_, _> =
-            self.weights.iter().filter(|(name, _)| !is_factor(name)).map(|(name, weight)| (name.clone(), weight.clone())).collect();
+        let mut weights: BTreeMap<_, _> = self
+            .weights
+            .iter()
+            .filter(|(name, _)| !is_factor(name))
+            .map(|(name, weight)| (name.clone(), weight.clone()))
+            .collect();
         for (name, base) in &self.replaced {
             match base {
                 Some(base) => weights.insert(name.clone(), base.clone()),

@@ -75,14 +75,15 @@ impl Architecture for Phi {
     fn shapes(&self, shapes: &mut Shapes) {
         let config = &self.config;
         shapes.ends(&self.sizes(), true);
-        let mut norm = |shapes: &mut Shapes, name: &str, size: usize| {
+        let norm = |shapes: &mut Shapes, name: &str, size: usize| {
             shapes.vector(format!("{name}.weight"), size);
             shapes.vector(format!("{name}.bias"), size);
         };
         for index in 0..config.num_hidden_layers {
             let layer = format!("model.layers.{index}");
             norm(shapes, &format!("{layer}.input_layernorm"), config.hidden_size);
-            for (name, width) in [("q_proj", self.heads.queries()), ("k_proj", self.heads.keys()), ("v_proj", self.heads.keys())] {
+            for (name, width) in [("q_proj", self.heads.queries()), ("k_proj", self.heads.keys()), ("v_proj", self.heads.keys())]
+            {
                 shapes.linear(&format!("{layer}.self_attn.{name}"), width, config.hidden_size, true);
             }
             shapes.linear(&format!("{layer}.self_attn.dense"), config.hidden_size, self.heads.queries(), true);

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::decoder;
 use super::error::CheckpointError;
 use super::nf4::{Nf4Matrix, nested_scales};
 use super::parameters::{EMBEDDING, HEAD, Weight, weight_of};
 use super::weights::Tensors;
-use super::decoder;
 
 /// What bitsandbytes keeps beside a weight's codes, after the weight's name.
 const PARTS: [&str; 5] = [".absmax", ".nested_absmax", ".nested_quant_map", ".quant_map", STATE];
@@ -36,7 +36,9 @@ pub(super) fn check(config: &Map<String, Value>) -> Result<bool, String> {
     }
     match text("bnb_4bit_quant_type") {
         Some("nf4") => Ok(true),
-        other => Err(format!("`quantization_config.bnb_4bit_quant_type` is `{}`, and only `nf4` is read", other.unwrap_or("fp4"))),
+        other => {
+            Err(format!("`quantization_config.bnb_4bit_quant_type` is `{}`, and only `nf4` is read", other.unwrap_or("fp4")))
+        }
     }
 }
 
@@ -53,10 +55,15 @@ pub(super) fn compare(
         return Err(CheckpointError::Missing { path: folder.into(), names: missing });
     }
     let belongs = |name: &str| {
-        let part = |part: &&str| name.strip_suffix(*part).is_some_and(|weight| shapes.contains_key(weight) && tensors.has(&format!("{weight}{STATE}")));
+        let part = |part: &&str| {
+            name.strip_suffix(*part).is_some_and(|weight| shapes.contains_key(weight) && tensors.has(&format!("{weight}{STATE}")))
+        };
         // Llama's first checkpoints carry the frequencies of their rotary positions, which follow from `rope_theta`.
         let frequencies = name.ends_with(".rotary_emb.inv_freq");
-        shapes.contains_key(name) || frequencies || (tied && name == weight_of(HEAD)) || (quantised && PARTS.iter().any(|suffix| part(suffix)))
+        shapes.contains_key(name)
+            || frequencies
+            || (tied && name == weight_of(HEAD))
+            || (quantised && PARTS.iter().any(|suffix| part(suffix)))
     };
     let extra: Vec<String> = tensors.names().filter(|name| !belongs(name)).map(str::to_owned).collect();
     if !extra.is_empty() {
@@ -110,7 +117,8 @@ fn codes(tensors: &Tensors, name: &str, shape: &[usize]) -> Result<Nf4Matrix, Ch
             let map = tensors.values(&format!("{name}.nested_quant_map"))?;
             let map: [f32; 256] =
                 map.try_into().map_err(|map: Vec<f32>| wrong(format!("has a `nested_quant_map` of {} values", map.len())))?;
-            let block = state.nested_blocksize.filter(|size| *size > 0).ok_or_else(|| wrong("has no `nested_blocksize`".into()))?;
+            let block =
+                state.nested_blocksize.filter(|size| *size > 0).ok_or_else(|| wrong("has no `nested_blocksize`".into()))?;
             nested_scales(tensors.raw(&scales)?, &tensors.values(&format!("{name}.nested_absmax"))?, offset, block, &map)
         }
     };

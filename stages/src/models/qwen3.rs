@@ -119,7 +119,8 @@ impl Architecture for Qwen3 {
             let mixed = attention.mix([queries, keys, values], masks.of(self.windows.slides(index)), pass, index);
             stream = stream + parameters.linear(&format!("{layer}.self_attn.o_proj"), mixed);
 
-            let normed = rms_norm(stream.clone(), parameters.vector(&format!("{layer}.post_attention_layernorm.weight")), epsilon);
+            let normed =
+                rms_norm(stream.clone(), parameters.vector(&format!("{layer}.post_attention_layernorm.weight")), epsilon);
             let gate = self.config.hidden_act.apply(parameters.linear(&format!("{layer}.mlp.gate_proj"), normed.clone()));
             let up = parameters.linear(&format!("{layer}.mlp.up_proj"), normed);
             stream = stream + parameters.linear(&format!("{layer}.mlp.down_proj"), gate * up);

@@ -73,23 +73,26 @@ impl Rope {
         match self.scaling {
             Scaling::Default => (plain(self.rope_theta), 1.0),
             Scaling::Linear { factor } => (plain(self.rope_theta).into_iter().map(|step| step / factor as f32).collect(), 1.0),
+            Scaling::Dynamic { .. } if length <= self.max_position_embeddings => (plain(self.rope_theta), 1.0),
             Scaling::Dynamic { factor } => {
-                let longest = self.max_position_embeddings as f64;
-                let stretch = factor * length.max(self.max_position_embeddings) as f64 / longest - (factor - 1.0);
-                (plain(self.rope_theta * stretch.powf(dim as f64 / (dim as f64 - 2.0))), 1.0)
+                let stretch = factor as f32 * length as f32 / self.max_position_embeddings as f32 - (factor - 1.0) as f32;
+                let power = dim as f64 / (dim as f64 - 2.0);
+                let grown = self.rope_theta as f32 * f64::from(stretch).powf(power) as f32;
+                (plain(f64::from(grown)), 1.0)
             }
             Scaling::Yarn { original_max_position_embeddings: original, .. } => self.yarn(dim, original as f64),
             Scaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings: original } => {
-                let original = original as f64;
+                let (original, factor) = (original as f64, factor as f32);
                 let scaled = |step: f32| {
-                    let wavelength = std::f64::consts::TAU / f64::from(step);
-                    if wavelength < original / high_freq_factor {
+                    let wavelength = std::f32::consts::TAU / step;
+                    if f64::from(wavelength) < original / high_freq_factor {
                         step
-                    } else if wavelength > original / low_freq_factor {
-                        step / factor as f32
+                    } else if f64::from(wavelength) > original / low_freq_factor {
+                        step / factor
                     } else {
-                        let smooth = (original / wavelength - low_freq_factor) / (high_freq_factor - low_freq_factor);
-                        ((1.0 - smooth) * f64::from(step) / factor + smooth * f64::from(step)) as f32
+                        let above = original as f32 / wavelength - low_freq_factor as f32;
+                        let smooth = above / (high_freq_factor - low_freq_factor) as f32;
+                        (1.0 - smooth) * step / factor + smooth * step
                     }
                 };
                 (plain(self.rope_theta).into_iter().map(scaled).collect(), 1.0)
@@ -98,7 +101,8 @@ impl Rope {
     }
 
     fn yarn(&self, dim: usize, original: f64) -> (Vec<f32>, f64) {
-        let Scaling::Yarn { factor, attention_factor, beta_fast, beta_slow, mscale, mscale_all_dim, truncate, .. } = self.scaling else {
+        let Scaling::Yarn { factor, attention_factor, beta_fast, beta_slow, mscale, mscale_all_dim, truncate, .. } = self.scaling
+        else {
             unreachable!("called for yarn alone")
         };
         let factor = factor.unwrap_or(self.max_position_embeddings as f64 / original);
@@ -107,9 +111,8 @@ impl Rope {
             (Some(above), Some(below)) if above != 0.0 && below != 0.0 => get_mscale(above) / get_mscale(below),
             _ => get_mscale(1.0),
         };
-        let dimension = |rotations: f64| {
-            dim as f64 * (original / (rotations * std::f64::consts::TAU)).ln() / (2.0 * self.rope_theta.ln())
-        };
+        let dimension =
+            |rotations: f64| dim as f64 * (original / (rotations * std::f64::consts::TAU)).ln() / (2.0 * self.rope_theta.ln());
         let (mut low, mut high) = (dimension(beta_fast), dimension(beta_slow));
         if truncate {
             (low, high) = (low.floor(), high.ceil());
@@ -118,8 +121,8 @@ impl Rope {
         let width = if low == high { 0.001 } else { high - low };
         let frequencies = (0..dim).step_by(2).enumerate().map(|(pair, index)| {
             let wavelength = self.rope_theta.powf(f64::from(index as f32 / dim as f32)) as f32;
-            let ramp = (((pair as f64 - low) / width) as f32).clamp(0.0, 1.0);
-            1.0 / (factor as f32 * wavelength) * ramp + 1.0 / wavelength * (1.0 - ramp)
+            let stays = 1.0 - ((pair as f32 - low as f32) / width as f32).clamp(0.0, 1.0);
+            1.0 / (factor as f32 * wavelength) * (1.0 - stays) + 1.0 / wavelength * stays
         });
         (frequencies.collect(), attention_factor.unwrap_or(inferred))
     }

@@ -152,9 +152,8 @@ pub(crate) fn tensors_to_bytes(tensors: &BTreeMap<String, Dense>) -> Vec<u8> {
 /// Writes vectors of bytes, and tensors as f32.
 pub(crate) fn tensors_of_bytes_and_values(bytes: &BTreeMap<&str, &[u8]>, tensors: &BTreeMap<&str, Dense>) -> Vec<u8> {
     let bytes = bytes.iter().map(|(name, bytes)| ((*name).to_owned(), Dtype::U8, vec![bytes.len()], bytes.to_vec()));
-    let tensors = tensors.iter().map(|(name, (shape, values))| {
-        ((*name).to_owned(), Dtype::F32, shape.clone(), little_endian(values))
-    });
+    let tensors =
+        tensors.iter().map(|(name, (shape, values))| ((*name).to_owned(), Dtype::F32, shape.clone(), little_endian(values)));
     serialise(bytes.chain(tensors))
 }
 

@@ -25,7 +25,14 @@ impl AdamW {
     }
 
     /// Moves the named weights by one step against their gradients, which are multiplied by `scale` first.
-    pub(super) fn step(&mut self, parameters: &mut Parameters, names: &[String], gradients: &[Vec<f32>], scale: f32, learning_rate: f64) {
+    pub(super) fn step(
+        &mut self,
+        parameters: &mut Parameters,
+        names: &[String],
+        gradients: &[Vec<f32>],
+        scale: f32,
+        learning_rate: f64,
+    ) {
         if self.moments.is_empty() {
             let zeros = |gradient: &Vec<f32>| Moments { first: vec![0.0; gradient.len()], second: vec![0.0; gradient.len()] };
             self.moments = gradients.iter().map(zeros).collect();
@@ -115,7 +122,9 @@ mod tests {
 
     #[test]
     fn norms_and_biases_do_not_decay() {
-        for name in ["model.embed_tokens.weight", "model.layers.0.mlp.up_proj.weight", "model.layers.3.self_attn.q_proj.lora_A.weight"] {
+        for name in
+            ["model.embed_tokens.weight", "model.layers.0.mlp.up_proj.weight", "model.layers.3.self_attn.q_proj.lora_A.weight"]
+        {
             assert!(decays(name), "{name}");
         }
         for name in [
@@ -142,9 +151,10 @@ mod tests {
             model.parameters().iter().map(|(name, weight)| (name.to_owned(), weight.clone().into_values())).collect()
         };
         let before = values(&model);
-        let mut names = model.names();
+        let mut names = model.trained_names();
         let left = names.pop().unwrap();
-        let ones: Vec<Vec<f32>> = before.iter().filter(|(name, _)| *name != left).map(|(_, values)| vec![1.0; values.len()]).collect();
+        let ones: Vec<Vec<f32>> =
+            before.iter().filter(|(name, _)| *name != left).map(|(_, values)| vec![1.0; values.len()]).collect();
         AdamW::new(0.0, 0.9, 0.99).step(model.parameters_mut(), &names, &ones, 1.0, 0.1);
         for ((name, before), (_, after)) in before.iter().zip(values(&model)) {
             let moved = if *name == left { 0.0 } else { 0.1 };

@@ -71,7 +71,7 @@ impl Plan {
     ) -> Result<(Model, usize), TrainError> {
         let epoch_steps = rows.len().div_ceil(self.batch_size);
         let steps = self.epochs * epoch_steps;
-        let names = model.names();
+        let names = model.trained_names();
         let arguments = SchedulerArguments::default();
         let schedule = Schedule::new(self.lr_scheduler_type, arguments, self.learning_rate, self.warmup_ratio, steps)?;
         let mut adamw = AdamW::new(self.weight_decay, self.adam_beta1, self.adam_beta2);

@@ -46,12 +46,8 @@ impl Generate {
         if let Some(folder) = &self.adapter {
             model.load_adapter(folder).map_err(StageError::failed)?;
         }
-        let mut generated = Vec::with_capacity(input.prompts.len());
-        for (number, prompt) in input.prompts.iter().enumerate() {
-            let tokens = generate(&model, prompt, input.max_new_tokens, &[])
-                .map_err(|error| CommandError::usage(format!("`{}`: prompt {number}: {error}", self.input.display())))?;
-            generated.push(tokens);
-        }
+        let generated = generate(&model, &input.prompts, input.max_new_tokens, &[])
+            .map_err(|error| CommandError::usage(format!("`{}`: {error}", self.input.display())))?;
         write_json(&self.out, &Output { generated })
     }
 }

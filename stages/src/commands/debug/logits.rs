@@ -82,7 +82,8 @@ impl Logits {
         let mut reader = Reader::new(&model);
         let mut tensors = BTreeMap::new();
         for case in &input.cases {
-            let wrong = |error: InputError| CommandError::usage(format!("`{}`: case `{}`: {error}", self.input.display(), case.name));
+            let wrong =
+                |error: InputError| CommandError::usage(format!("`{}`: case `{}`: {error}", self.input.display(), case.name));
             let batch = case.batch().map_err(wrong)?;
             let (places, columns) = case.places(&batch).map_err(wrong)?;
             let logits = reader.logits_at(&batch, &places).map_err(wrong)?;

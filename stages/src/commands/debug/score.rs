@@ -93,7 +93,9 @@ impl Score {
                 return Err(CommandError::usage(format!("`{file}`: row {number}: a prompt or a candidate has no tokens")));
             }
             let batch = Batch::new(&[&Row::new(prompt.prompt_ids.clone(), tokens.clone())]);
-            model.check(&batch).map_err(|error| CommandError::usage(format!("`{}`: row {number}: {error}", self.input.display())))?;
+            model
+                .check(&batch)
+                .map_err(|error| CommandError::usage(format!("`{}`: row {number}: {error}", self.input.display())))?;
             let each = target_log_probabilities(&model, &batch);
             let figures = |((candidate, ids), targets): ((Candidate, Vec<u32>), &Vec<usize>)| {
                 let token_logprobs: Vec<f32> = targets.iter().map(|&target| each[target]).collect();
@@ -103,7 +105,9 @@ impl Score {
             let candidates: Vec<Figures> = prompt.candidates.into_iter().zip(tokens).zip(&batch.sequences).map(figures).collect();
             let best = |figure: fn(&Figures) -> f64| {
                 // The first of equals, as elsewhere.
-                (0..candidates.len()).rev().max_by(|&left, &right| figure(&candidates[left]).total_cmp(&figure(&candidates[right])))
+                (0..candidates.len())
+                    .rev()
+                    .max_by(|&left, &right| figure(&candidates[left]).total_cmp(&figure(&candidates[right])))
             };
             let (best_by_sum, best_by_mean) = (best(|figures| figures.sum), best(|figures| figures.mean));
             rows.push(Scores {

@@ -44,7 +44,9 @@ impl Merge {
         fs::create_dir_all(&self.out).map_err(unwritten)?;
         model.merged().save(&self.out).map_err(StageError::failed)?;
         for name in ALONG {
-            if let Some(file) = [&self.adapter, &self.model].into_iter().map(|folder| folder.join(name)).find(|file| file.exists()) {
+            if let Some(file) =
+                [&self.adapter, &self.model].into_iter().map(|folder| folder.join(name)).find(|file| file.exists())
+            {
                 fs::copy(file, self.out.join(name)).map_err(unwritten)?;
             }
         }

@@ -77,3 +77,50 @@ fn sizes_that_do_not_fit_are_refused_by_name() {
     assert!(refused(NewModel { num_key_value_heads: 3, ..NewModel::default() }).contains("num_key_value_heads"));
     assert!(refused(NewModel { rope_theta: 0.0, ..NewModel::default() }).contains("rope_theta"));
 }
+
+#[test]
+fn packed_documents_give_the_logits_of_each_alone() {
+    let model = tiny(6).model;
+    let documents = [vec![5, 6, 7, 8], vec![9, 3], vec![4, 10, 11]];
+    let all = |tokens: &[u32], batch: Batch| -> Vec<Vec<f32>> {
+        let places: Vec<usize> = (0..tokens.len()).collect();
+        let values = model.logits_at(&batch, &places).into_data().try_to_vec::<f32>().unwrap();
+        values.chunks(model.vocab_size()).map(<[f32]>::to_vec).collect()
+    };
+    let mut row = documents.concat();
+    // What is left of a row is padding.
+    row.push(0);
+    let lengths: Vec<usize> = documents.iter().map(Vec::len).collect();
+    let positions: Vec<usize> = documents.iter().flat_map(|document| 0..document.len()).chain([0]).collect();
+    let batch = Batch::plain(std::slice::from_ref(&row)).unwrap().packed(&[lengths]).unwrap().at_positions(&[positions]).unwrap();
+    let together = all(&row, batch);
+    let alone: Vec<Vec<f32>> =
+        documents.iter().flat_map(|document| all(document, Batch::plain(std::slice::from_ref(document)).unwrap())).collect();
+    for (index, (together, alone)) in together.iter().zip(&alone).enumerate() {
+        assert!(close(together, alone), "place {index}");
+    }
+    let unpacked = all(&row, Batch::plain(std::slice::from_ref(&row)).unwrap());
+    assert!(!close(&unpacked[5], &alone[5]));
+}
+
+#[test]
+fn a_cache_changes_no_token() {
+    let model = tiny(7).model;
+    let prompts = [vec![5, 6, 7], vec![4]];
+    let generated = generate(&model, &prompts, 8, &[]).unwrap();
+    let mut tokens = prompts[0].clone();
+    for &token in &generated[0] {
+        let batch = Batch::plain(std::slice::from_ref(&tokens)).unwrap();
+        let best =
+            model.logits_at(&batch, &[tokens.len() - 1]).argmax(1).into_data().convert::<i64>().try_into_vec::<i64>().unwrap();
+        assert_eq!(best, [i64::from(token)]);
+        tokens.push(token);
+    }
+    let end = generated[0][2];
+    assert_eq!(generate(&model, &prompts[..1], 8, &[end]).unwrap()[0].last(), Some(&end));
+    assert_eq!(generate(&model, &prompts[1..], 8, &[]).unwrap()[0], generated[1]);
+    assert!(generate(&model, &[vec![]], 8, &[]).is_err());
+}
+
+mod adapters;
+mod bad_input;
