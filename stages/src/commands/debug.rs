@@ -2,7 +2,10 @@
 //!
 //! A sub-command is one file in `debug/` and one line in [`Action`]. What they compute is what the stages compute: the same functions.
 
+mod assistant_mask;
+mod render;
 mod schedule;
+mod tokenize;
 
 use clap::{Args, Subcommand};
 use engine::CommandError;
@@ -16,6 +19,9 @@ pub(crate) struct Debug {
 
 #[derive(Subcommand)]
 enum Action {
+    Tokenize(tokenize::Tokenize),
+    Render(render::Render),
+    AssistantMask(assistant_mask::AssistantMask),
     Schedule(schedule::Schedule),
 }
 
@@ -25,6 +31,9 @@ impl engine::Command for Debug {
 
     fn run(&self) -> Result<String, CommandError> {
         match &self.action {
+            Action::Tokenize(command) => command.run()?,
+            Action::Render(command) => command.run()?,
+            Action::AssistantMask(command) => command.run()?,
             Action::Schedule(command) => command.run()?,
         }
         Ok(String::new())

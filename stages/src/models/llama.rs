@@ -118,8 +118,8 @@ impl LlamaConfig {
             attention_bias: false,
             mlp_bias: false,
             bos_token_id: None,
-            eos_token_id: Some(tokenizer.end()),
-            pad_token_id: Some(tokenizer.padding()),
+            eos_token_id: tokenizer.end(),
+            pad_token_id: tokenizer.padding(),
             torch_dtype: "float32".into(),
         };
         config.check()?;

@@ -72,7 +72,7 @@ impl Checkpoint {
     /// # Errors
     /// A file that is missing, is damaged, or does not fit the others.
     pub fn load(folder: &Path) -> Result<Self, CheckpointError> {
-        let tokenizer = Tokenizer::from_json(&read(&folder.join("tokenizer.json"))?)?;
+        let tokenizer = Tokenizer::open(folder)?;
         let config: LlamaConfig = parse(&folder.join("config.json"))?;
         let path = folder.join("model.safetensors");
         let content = |reason| CheckpointError::Content { path: path.clone(), reason };
