@@ -4,6 +4,7 @@
 //! Jinja template that the checkpoint carries ([`ChatTemplate`]).
 
 mod chat_template;
+mod classes;
 mod families;
 mod open;
 mod python;

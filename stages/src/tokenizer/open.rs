@@ -1,7 +1,8 @@
 //! The files of a tokenizer as Hugging Face folders have them → a [`Tokenizer`].
 //!
 //! `tokenizer.json` is the tokenizer itself. `tokenizer_config.json` names special tokens, may ask for a begin or end token around texts, and
-//! may hold the chat template; `special_tokens_map.json` and `generation_config.json` fill in what it leaves out.
+//! may hold the chat template; `special_tokens_map.json` and `generation_config.json` fill in what it leaves out. The model's
+//! `config.json` tells whose tokenizer it is, where transformers has a class for it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +13,7 @@ use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 use tokenizers::processors::template::TemplateProcessing;
 
-use super::{ChatTemplate, Tokenizer, TokenizerError};
+use super::{ChatTemplate, Tokenizer, TokenizerError, classes};
 
 impl Tokenizer {
     /// Opens a folder, or a single `tokenizer.json`.
@@ -23,7 +24,7 @@ impl Tokenizer {
         if !path.is_dir() {
             return Self::new(read_tokenizer(path)?, Value::Object(Map::new()), None);
         }
-        let inner = read_tokenizer(&path.join("tokenizer.json"))?;
+        let mut inner = read_tokenizer(&path.join("tokenizer.json"))?;
         let mut config = read_object(&path.join("tokenizer_config.json"))?.unwrap_or_default();
         for (name, token) in read_object(&path.join("special_tokens_map.json"))?.unwrap_or_default() {
             if config.get(&name).is_none_or(Value::is_null) {
@@ -38,6 +39,8 @@ impl Tokenizer {
                 config.insert(name.to_owned(), token.into());
             }
         }
+        let model = read_object(&path.join("config.json"))?.unwrap_or_default();
+        classes::rebuild(&mut inner, &mut config, model.get("model_type").and_then(Value::as_str))?;
         let template = read_chat_template(path, &config)?;
         Self::new(inner, Value::Object(config), template)
     }

@@ -50,7 +50,7 @@ fn difference(stage: &Path) -> Result<usize, String> {
         return Err(format!("{} rows, and TRL has {}", got.len(), wanted.len()));
     }
     match got.iter().zip(&wanted).position(|(got, wanted)| got != wanted) {
-        Some(row) => Err(format!("row {row} is {}, and TRL has {}", got[row], wanted[row])),
+        Some(row) => Err(format!("row {row} is not TRL's")),
         None => Ok(got.len()),
     }
 }
