@@ -157,7 +157,7 @@ mod tests {
             for (candidate, score) in candidates.iter().zip(scores) {
                 let ids = tokenizer.render_prompt(prompt).unwrap();
                 let mut tokens = tokenizer.encode(candidate).unwrap();
-                tokens.push(tokenizer.end());
+                tokens.extend(tokenizer.end());
                 let batch = Batch::new(&[&Row::new(ids, vec![tokens.clone()])]);
                 let table = activation::log_softmax(checkpoint.model.logits(&batch), 1).into_data().try_to_vec::<f32>().unwrap();
                 let size = tokenizer.size();

@@ -101,7 +101,7 @@ impl Checkpoint {
     /// # Errors
     /// A file that is missing, is damaged, or does not fit the others.
     pub fn load(folder: &Path) -> Result<Self, CheckpointError> {
-        let tokenizer = Tokenizer::from_json(&read(&folder.join("tokenizer.json"))?)?;
+        let tokenizer = Tokenizer::open(folder)?;
         let model = Model::load(folder)?;
         if tokenizer.size() > model.vocab_size() {
             let reason = format!("the tokenizer has {} tokens, the model {}", tokenizer.size(), model.vocab_size());

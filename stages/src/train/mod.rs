@@ -3,7 +3,9 @@
 mod dpo;
 mod loss;
 mod optimizer;
+pub mod prepared;
 mod schedule;
+pub mod settings;
 mod sft;
 mod shards;
 mod trainer;
