@@ -20,7 +20,7 @@ const HARMLESS: [&str; 9] = [
     "task_type",
 ];
 
-/// Settings of a LoRA adapter under PEFT's names; what is missing is as in PEFT's `LoraConfig`.
+/// Settings of a `LoRA` adapter under PEFT's names; what is missing is as in PEFT's `LoraConfig`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdapterConfig {
@@ -44,7 +44,7 @@ pub struct AdapterConfig {
     pub rank_pattern: BTreeMap<String, usize>,
     /// Strengths of some modules, likewise.
     pub alpha_pattern: BTreeMap<String, f64>,
-    /// Divides by the rank's root (rank-stabilised LoRA).
+    /// Divides by the rank's root (rank-stabilised `LoRA`).
     pub use_rslora: bool,
     /// Scales the rows of changed matrices (`DoRA`).
     pub use_dora: bool,

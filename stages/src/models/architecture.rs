@@ -84,7 +84,7 @@ impl Shapes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(super) struct Heads {
     /// Number of query heads.
-    pub(super) heads: usize,
+    pub(super) count: usize,
     /// Number of key and value heads.
     pub(super) groups: usize,
     /// Elements of a head.
@@ -108,7 +108,7 @@ impl Heads {
         if size == 0 {
             return Err("`head_dim` must be at least 1".into());
         }
-        Ok(Self { heads, groups, size })
+        Ok(Self { count: heads, groups, size })
     }
 
     /// Refuses heads whose turned part has no pairs.
@@ -124,7 +124,7 @@ impl Heads {
 
     /// Width of all queries.
     pub(super) fn queries(&self) -> usize {
-        self.heads.saturating_mul(self.size)
+        self.count.saturating_mul(self.size)
     }
 
     /// Width of all keys.

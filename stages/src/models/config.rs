@@ -279,7 +279,7 @@ impl RopeParameters {
             return Err(format!("`{name}` means nothing with `rope_type` `{kind}`"));
         }
         let max_position_embeddings = beside.max_position_embeddings;
-        Ok(Rope { rope_theta: theta, partial_rotary_factor: partial.min(1.0), scaling, max_position_embeddings })
+        Ok(Rope { theta, partial_rotary_factor: partial.min(1.0), scaling, max_position_embeddings })
     }
 
     fn scaling(&mut self, kind: &str, beside: &Beside) -> Result<Scaling, String> {
@@ -410,7 +410,7 @@ mod tests {
         }});
         assert_eq!(ropes(old).unwrap(), ropes(new).unwrap());
         let [full, sliding] = ropes(json!({})).unwrap();
-        assert_eq!((full.rope_theta, sliding.rope_theta), (1e6, 1e4));
+        assert_eq!((full.theta, sliding.theta), (1e6, 1e4));
         assert!(ropes(json!({"rope_parameters": {"rope_theta": 1.0}})).unwrap_err().contains("rope_theta"));
     }
 

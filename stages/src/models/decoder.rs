@@ -30,10 +30,7 @@ pub(crate) fn device() -> Device {
 
 /// Reads the architecture that a configuration names.
 pub(super) fn architecture(config: &Map<String, Value>) -> Result<Box<dyn Architecture>, String> {
-    let name = match config.get("model_type") {
-        Some(Value::String(name)) => name,
-        _ => return Err("`model_type` is missing".into()),
-    };
+    let Some(Value::String(name)) = config.get("model_type") else { return Err("`model_type` is missing".into()) };
     let known = super::ARCHITECTURES.map(|(name, _)| name);
     let Some((_, open)) = super::ARCHITECTURES.iter().find(|(known, _)| known == name) else {
         return Err(format!("`model_type` `{name}` is none of {}", known.join(", ")));

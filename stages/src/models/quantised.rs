@@ -60,10 +60,7 @@ pub(super) fn compare(
         };
         // Llama's first checkpoints carry the frequencies of their rotary positions, which follow from `rope_theta`.
         let frequencies = name.ends_with(".rotary_emb.inv_freq");
-        shapes.contains_key(name)
-            || frequencies
-            || (tied && name == weight_of(HEAD))
-            || (quantised && PARTS.iter().any(|suffix| part(suffix)))
+        shapes.contains_key(name) || frequencies || (tied && name == weight_of(HEAD)) || (quantised && PARTS.iter().any(part))
     };
     let extra: Vec<String> = tensors.names().filter(|name| !belongs(name)).map(str::to_owned).collect();
     if !extra.is_empty() {

@@ -18,12 +18,17 @@ const ROUNDING: f32 = 15.0;
 fn fixtures(kind: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/parity/fixtures").join(kind);
     let Ok(entries) = fs::read_dir(&folder) else {
-        println!("skipped: `../shared/parity/fixtures/{kind}` is not there");
+        skipped(kind);
         return Vec::new();
     };
     let mut folders: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
     folders.sort();
     folders
+}
+
+#[expect(clippy::print_stdout, reason = "a test that was not run must be seen")]
+fn skipped(kind: &str) {
+    println!("skipped: `../shared/parity/fixtures/{kind}` is not there");
 }
 
 fn json(path: &Path) -> Value {
@@ -159,7 +164,7 @@ fn matrices_get_the_codes_and_scales_of_bitsandbytes() {
 fn candidates_get_the_log_probabilities_of_transformers() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/parity/fixtures/scoring");
     let Ok(entries) = fs::read_dir(&folder) else {
-        println!("skipped: `../shared/parity/fixtures/scoring` is not there");
+        skipped("scoring");
         return;
     };
     for file in entries.map(|entry| entry.unwrap().path()) {
