@@ -111,6 +111,10 @@ impl NestedScales {
             let largest = block.iter().fold(0.0_f32, |largest, scale| largest.max((scale - offset).abs()));
             let inverse = 1.0 / largest.max(1e-38);
             let code = |scale: &f32| {
+                if largest == 0.0 {
+                    // All scales are the mean, and any code will do; bitsandbytes takes the first.
+                    return 0;
+                }
                 let scaled = ((scale - offset) * inverse).clamp(-1.0, 1.0);
                 let step = ((scaled + 1.0) * 0.5 * STEPS + 0.5).floor();
                 let rounded = step / STEPS * 2.0 - 1.0;

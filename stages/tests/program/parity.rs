@@ -32,7 +32,9 @@ fn skipped(kind: &str) {
 }
 
 fn json(path: &Path) -> Value {
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+    // Python writes a figure that is no number as no JSON has it.
+    let text = fs::read_to_string(path).unwrap().replace(": NaN", ": null");
+    serde_json::from_str(&text).unwrap()
 }
 
 fn run(words: &[&str], paths: &[&Path]) {
@@ -148,7 +150,11 @@ fn matrices_get_the_codes_and_scales_of_bitsandbytes() {
             let (expected, found) = (bytes(&expected), bytes(&found));
             // A value in the middle of two codes may fall either way.
             let differ = expected.iter().zip(&found).filter(|(expected, found)| expected != found).count();
-            assert!(expected.len() == found.len() && differ * 500 <= expected.len(), "{}: {name}: {differ}", case.display());
+            assert!(
+                expected.len() == found.len() && differ <= 1.max(expected.len() / 500),
+                "{}: {name}: {differ}",
+                case.display()
+            );
         }
         for name in ["absmax", "dequantised", "nested_absmax", "nested_offset", "absmax_from_nested", "dequantised_nested"] {
             let (expected, found) = (values(&expected, name), values(&found, name));
