@@ -49,9 +49,14 @@ impl Model {
                     );
                     return Err(tensors.wrong(name, reason));
                 }
-                // PEFT stores the embedding where it thinks that tokens were added; it may only repeat the base's.
-                None if ours == weight_of(EMBEDDING) && tensors.shape(name) == Some(&base_shape(self.parameters(), &ours)) => {
-                    found.insert(ours, tensors.values(name)?);
+                // PEFT repeats the base's embedding and head where an adapter is on them; they may be newer than the base's.
+                None if base_shape(self.parameters(), &ours).as_slice() == tensors.shape(name).unwrap_or_default()
+                    && is_end(&ours) =>
+                {
+                    let values = tensors.values(name)?;
+                    if values != base_values(self.parameters(), &ours) {
+                        found.insert(ours, values);
+                    }
                 }
                 None => extra.push(name.to_owned()),
             }
@@ -115,6 +120,7 @@ impl Model {
 
     fn put_on(&mut self, config: &AdapterConfig, shapes: &BTreeMap<String, Vec<usize>>, values: BTreeMap<String, Vec<f32>>) {
         let mut parameters = self.parameters().without_adapter();
+        parameters.set_lora_dropout(config.lora_dropout);
         for (name, values) in values {
             let shape = shapes.get(&name).cloned().unwrap_or_else(|| base_shape(&parameters, &name));
             let weight = Weight::dense(&shape, values, &device());
@@ -180,6 +186,11 @@ impl Model {
         config.remove("quantization_config");
         Self::new(config, weights).expect("merging changes no shape")
     }
+}
+
+/// Says whether a weight is the embedding's or the head's.
+fn is_end(name: &str) -> bool {
+    name == weight_of(EMBEDDING) || name == weight_of(HEAD)
 }
 
 fn merged_weight(parameters: &Parameters, module: &str, lora: Lora) -> Tensor<2> {

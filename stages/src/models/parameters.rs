@@ -9,6 +9,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 
 use super::nf4::Nf4Matrix;
+use crate::random::Random;
 
 /// Name of the module that turns tokens into the first activations.
 pub(crate) const EMBEDDING: &str = "model.embed_tokens";
@@ -78,12 +79,31 @@ pub struct Parameters {
     replaced: BTreeMap<String, Option<Weight>>,
     /// Whether the head is the base's embedding, kept because the adapter replaces the embedding alone.
     head_kept: bool,
+    /// Share of inputs of side branches that training drops.
+    lora_dropout: f64,
+    /// In training: which inputs.
+    dropout: Option<Dropout>,
+}
+
+/// A share of inputs that is set to 0; the same draw drops the same.
+#[derive(Clone, Copy, Debug)]
+struct Dropout {
+    share: f64,
+    draw: u64,
 }
 
 impl Parameters {
     /// Holds weights that are on `device`.
     pub(crate) fn new(weights: BTreeMap<String, Weight>, device: Device) -> Self {
-        Self { device, weights, lora: BTreeMap::new(), replaced: BTreeMap::new(), head_kept: false }
+        Self {
+            device,
+            weights,
+            lora: BTreeMap::new(),
+            replaced: BTreeMap::new(),
+            head_kept: false,
+            lora_dropout: 0.0,
+            dropout: None,
+        }
     }
 
     /// Returns the device, without gradients.
@@ -161,10 +181,16 @@ impl Parameters {
         Self::new(weights, self.device.clone())
     }
 
-    /// Returns the same weights, those in `names` as fresh leaves that gather gradients.
+    /// Sets the share of inputs of side branches that training drops.
+    pub(crate) fn set_lora_dropout(&mut self, share: f64) {
+        self.lora_dropout = share;
+    }
+
+    /// Returns the same weights, those in `names` as fresh leaves that gather gradients; `draw` says which inputs an adapter drops.
     #[must_use]
-    pub(crate) fn with_leaves(&self, names: &[String]) -> Self {
+    pub(crate) fn with_leaves(&self, names: &[String], draw: u64) -> Self {
         let mut leaves = self.clone();
+        leaves.dropout = (self.lora_dropout > 0.0).then_some(Dropout { share: self.lora_dropout, draw });
         for name in names {
             let weight = leaves.weights.get_mut(name).expect("what is trained is among the weights");
             *weight = match weight {
@@ -256,13 +282,36 @@ impl Parameters {
     fn adapted(&self, module: &str, weight: Tensor<2>, lora: Lora, input: Tensor<2>) -> Tensor<2> {
         let first = self.matrix(&format!("{module}{LORA_A}"));
         let second = self.matrix(&format!("{module}{LORA_B}"));
-        let branch = input.clone().matmul(first.clone().transpose()).matmul(second.clone().transpose()) * lora.scale;
-        let output = input.matmul(weight.clone().transpose()) + branch;
+        let kept = self.dropout.map(|dropout| dropout.apply(module, input.clone()));
+        let inner = kept.clone().unwrap_or_else(|| input.clone());
+        let branch = inner.matmul(first.clone().transpose()).matmul(second.clone().transpose()) * lora.scale;
+        let output = input.matmul(weight.clone().transpose());
         if !lora.magnitude {
-            return output;
+            return output + branch;
         }
         let magnitude = self.vector(&format!("{module}{MAGNITUDE}"));
-        output * (magnitude / row_norms(weight.inner(), first.inner(), second.inner(), lora.scale)).unsqueeze()
+        let norms = row_norms(weight.clone().inner(), first.inner(), second.inner(), lora.scale);
+        let factor = (magnitude / norms).unsqueeze::<2>();
+        match kept {
+            None => (output + branch) * factor,
+            // PEFT scales what the kept inputs give, and adds it to what all inputs give.
+            Some(kept) => output + kept.matmul(weight.transpose()) * (factor.clone() - 1.0) + branch * factor,
+        }
+    }
+}
+
+impl Dropout {
+    /// Sets a share of the elements to 0 and makes up for it in the others.
+    fn apply(self, module: &str, input: Tensor<2>) -> Tensor<2> {
+        // Each module has a stream of its own (FNV-1a of its name), so that what one drops does not hang on what was computed before.
+        let name =
+            module.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let mut random = Random::new(self.draw ^ name, "dropout");
+        let keep = (1.0 - self.share).recip() as f32;
+        let mask: Vec<f32> =
+            (0..input.dims().iter().product()).map(|_| if random.uniform() < self.share { 0.0 } else { keep }).collect();
+        let mask = Tensor::<2>::from_data(TensorData::new(mask, input.dims()), &input.device());
+        input * mask
     }
 }
 
