@@ -12,6 +12,7 @@
 mod activation;
 mod adapter;
 mod adapter_config;
+mod adapter_places;
 mod architecture;
 mod attention;
 mod batch;
@@ -23,6 +24,7 @@ mod gemma2;
 mod gemma3;
 mod generate;
 mod llama;
+mod lora;
 mod mistral;
 mod new;
 mod nf4;
@@ -33,6 +35,7 @@ mod quantised;
 mod qwen2;
 mod qwen3;
 mod reader;
+mod rope_parameters;
 mod rotary;
 mod weights;
 
