@@ -160,7 +160,14 @@ impl ChatTemplate {
     /// Finds the message that a template takes offence at: the last of the shortest beginning that fails.
     fn explained(&self, error: &Error, messages: &[Value], variables: &Variables) -> TemplateError {
         let template = self.name.clone();
-        let Some(raised) = raised(error) else { return TemplateError::Failed { template, reason: reason(error) } };
+        let Some(raised) = raised(error) else {
+            let mut reason = reason(error);
+            let called = reason.contains("not callable") || reason.contains("strftime_now");
+            if called && self.source.contains("strftime_now") {
+                reason += "; `strftime_now` is not there, since what a model learns must not hang on the day";
+            }
+            return TemplateError::Failed { template, reason };
+        };
         let fails =
             |&count: &usize| self.rendered(&messages[..count], variables).is_err_and(|error| self::raised(&error).is_some());
         let message = (1..messages.len()).find(fails).unwrap_or(messages.len());
@@ -336,7 +343,7 @@ mod tests {
     #[test]
     fn mistakes_of_a_template_are_told_with_the_line() {
         assert!(rendered("\n{% if %}").unwrap_err().to_string().contains("(line 2)"));
-        assert!(rendered("{{ strftime_now('%Y') }}").unwrap_err().to_string().contains("strftime_now"));
+        assert!(rendered("{{ strftime_now('%Y') }}").unwrap_err().to_string().contains("must not hang on the day"));
         assert!(
             rendered("{{ messages.nothing.at_all }}").unwrap_err().to_string().starts_with("chat template `test` cannot render")
         );
