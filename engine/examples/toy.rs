@@ -59,7 +59,7 @@ impl engine::Command for Spell {
         match self.word.as_str() {
             "" => Err(CommandError::usage("`WORD` is empty").help("give one letter at least")),
             "supercalifragilisticexpialidocious" => Err(StageError::failed("out of breath").into()),
-            word => Ok(word.chars().map(|letter| format!("{letter}\n")).collect()),
+            word => Ok(word.chars().flat_map(|letter| [letter, '\n']).collect()),
         }
     }
 }

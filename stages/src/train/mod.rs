@@ -2,6 +2,7 @@
 
 mod dpo;
 mod loss;
+pub mod losses;
 mod optimizer;
 pub mod prepared;
 mod schedule;

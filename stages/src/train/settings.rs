@@ -421,7 +421,6 @@ pub enum Divergence {
 #[expect(missing_docs, reason = "the names are those of the papers, which `losses` tells of one by one")]
 pub enum DpoLoss {
     Sigmoid,
-    SigmoidSmoothed,
     SigmoidNorm,
     Hinge,
     Ipo,
