@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Serde, Value, ValueKind};
+use minijinja::value::{DynObject, Serde, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind};
 use regex::Regex;
 use serde::Serialize;
@@ -234,7 +234,7 @@ fn normalised(message: &Value) -> Value {
     if message.kind() != ValueKind::Map {
         return message.clone();
     }
-    let entries = message.as_object().and_then(|object| object.try_iter_pairs()).into_iter().flatten();
+    let entries = message.as_object().and_then(DynObject::try_iter_pairs).into_iter().flatten();
     let mut entries: Vec<(Value, Value)> =
         entries.filter(|(_, value)| !value.is_none()).map(|(key, value)| (key, without_own_marks(value))).collect();
     let named = |name: &str| entries.iter().position(|(key, _)| key.as_str() == Some(name));

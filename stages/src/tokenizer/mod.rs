@@ -323,7 +323,7 @@ impl Tokenizer {
 
 /// Marks the control tokens in a message's strings.
 fn marked(message: &Value, control: &Regex) -> Value {
-    use minijinja::value::ValueKind;
+    use minijinja::value::{DynObject, ValueKind};
     match message.kind() {
         ValueKind::String => {
             let text = message.as_str().unwrap_or_default().replace(CONTROL, "");
@@ -332,7 +332,7 @@ fn marked(message: &Value, control: &Regex) -> Value {
         }
         ValueKind::Seq => message.try_iter().into_iter().flatten().map(|item| marked(&item, control)).collect(),
         ValueKind::Map => {
-            let entries = message.as_object().and_then(|object| object.try_iter_pairs()).into_iter().flatten();
+            let entries = message.as_object().and_then(DynObject::try_iter_pairs).into_iter().flatten();
             // A role is a word that the template compares, and no text.
             Value::from_pairs(entries.map(|(key, value)| {
                 let value = if key.as_str() == Some("role") { value } else { marked(&value, control) };

@@ -73,13 +73,8 @@ pub(super) fn sequence(value: &Value) -> bool {
 /// Arguments that it does not know, and values that JSON has not.
 pub(super) fn tojson(value: Value, arguments: Kwargs) -> Result<String, Error> {
     let indent: Option<Value> = arguments.get("indent")?;
-    let indent = match indent.filter(|indent| !indent.is_none() && !indent.is_undefined()) {
-        None => None,
-        Some(indent) => Some(match indent.as_usize() {
-            Some(spaces) => " ".repeat(spaces.min(64)),
-            None => indent.to_string(),
-        }),
-    };
+    let indent = indent.filter(|indent| !indent.is_none() && !indent.is_undefined());
+    let indent = indent.map(|indent| indent.as_usize().map_or_else(|| indent.to_string(), |spaces| " ".repeat(spaces.min(64))));
     let separators: Option<Vec<String>> = arguments.get("separators")?;
     let (item, key) = match separators.as_deref() {
         Some([item, key]) => (item.clone(), key.clone()),
