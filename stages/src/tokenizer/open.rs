@@ -33,7 +33,7 @@ impl Tokenizer {
         let generation = read_object(&path.join("generation_config.json"))?.unwrap_or_default();
         for name in ["bos_token", "eos_token", "pad_token"] {
             if config.get(name).is_none_or(Value::is_null)
-                && let Some(token) = first_id(generation.get(&format!("{name}_id"))).and_then(|id| inner.id_to_token(id))
+                && let Some(token) = ids(generation.get(&format!("{name}_id"))).first().and_then(|id| inner.id_to_token(*id))
             {
                 config.insert(name.to_owned(), token.into());
             }
@@ -41,7 +41,10 @@ impl Tokenizer {
         let model = read_object(&path.join("config.json"))?.unwrap_or_default();
         classes::rebuild(&mut inner, &mut config, model.get("model_type").and_then(Value::as_str))?;
         let template = read_chat_template(path, &config)?;
-        Self::new(inner, Value::Object(config), template)
+        let mut tokenizer = Self::new(inner, Value::Object(config), template)?;
+        tokenizer.model_type = model.get("model_type").and_then(Value::as_str).map(str::to_owned);
+        tokenizer.stops = ids(generation.get("eos_token_id"));
+        Ok(tokenizer)
     }
 
     /// Puts a tokenizer together; a chat template beside the configuration wins over the one in it.
@@ -60,7 +63,16 @@ impl Tokenizer {
             .and_then(Value::as_str)
             .map(|text| (PathBuf::from("tokenizer_config.json"), text.to_owned()));
         let sanitize = config.get("sanitize_control_tokens").and_then(Value::as_bool).unwrap_or(false);
-        let tokenizer = Self { inner, plain: Arc::new(OnceLock::new()), config, special, chat_template: None, control: None };
+        let tokenizer = Self {
+            inner,
+            plain: Arc::new(OnceLock::new()),
+            config,
+            special,
+            chat_template: None,
+            control: None,
+            model_type: None,
+            stops: Vec::new(),
+        };
         let tokenizer = match template.or(own) {
             Some((path, text)) => tokenizer.with_chat_template(ChatTemplate::new(path.display().to_string(), text)?),
             None => tokenizer,
@@ -131,10 +143,11 @@ fn default_template(path: &Path, template: &Value) -> Result<(PathBuf, String), 
     text.map(|text| (path.to_owned(), text.to_owned())).ok_or_else(missing)
 }
 
-fn first_id(value: Option<&Value>) -> Option<u32> {
-    let value = value?;
-    let first = value.as_array().and_then(|ids| ids.first()).unwrap_or(value);
-    u32::try_from(first.as_u64()?).ok()
+/// One id, or a list of them.
+fn ids(value: Option<&Value>) -> Vec<u32> {
+    let Some(value) = value else { return Vec::new() };
+    let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+    values.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok()).collect()
 }
 
 fn read_tokenizer(path: &Path) -> Result<tokenizers::Tokenizer, TokenizerError> {
@@ -157,3 +170,6 @@ fn read_text(path: &Path) -> Result<String, TokenizerError> {
 fn file(path: &Path, reason: impl std::fmt::Display) -> TokenizerError {
     TokenizerError::File { path: path.to_owned(), reason: reason.to_string() }
 }
+
+#[cfg(test)]
+mod tests;
