@@ -6,6 +6,7 @@ mod benchmarks;
 mod golden;
 mod judging;
 mod manifests;
+mod parity;
 mod pipeline;
 mod place;
 mod providers;
