@@ -17,8 +17,9 @@ use crate::{
         self, Judge, JudgeKind,
         llm::{self, Llm, Llms},
     },
+    missing::MissingBy,
     providers::{self, Source},
-    rows::{Answer, Grade, Outcome, Question, Verdict},
+    rows::{Answer, Outcome, Question, Verdict},
 };
 
 /// What stands under `with:`.
@@ -68,6 +69,10 @@ pub(crate) struct Params {
     /// Texts that say that the model does not know; those of several words count anywhere in an answer.
     #[serde(default = "idk")]
     idk: Vec<String>,
+    /// What counts where there is no answer to judge, by what became of the call: `drop`, `idk` or `incorrect`
+    /// [default: `{ refused: idk }`, and `drop` for the rest].
+    #[serde(default, skip_serializing_if = "is_default")]
+    missing: MissingBy,
 }
 
 /// How much of a gold answer `f1` wants where nothing is said.
@@ -87,8 +92,8 @@ fn is_zero(number: &f64) -> bool {
     *number == 0.0
 }
 
-fn is_default(settings: &Settings) -> bool {
-    *settings == Settings::default()
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn idk() -> Vec<String> {
@@ -102,6 +107,7 @@ ports! { pub struct Outputs { verdicts: Dataset<Verdict> } }
 pub(crate) struct Stage {
     ctx: Context,
     judge: Opened,
+    missing: MissingBy,
     questions: ById<Question>,
     /// The models that judge, as long as nobody was told that one of them judges itself.
     judges: Mutex<Vec<String>>,
@@ -241,6 +247,7 @@ impl EachRow for Stage {
         let stage = Self {
             ctx: ctx.clone(),
             judge,
+            missing: params.missing,
             judges: Mutex::new(params.model.iter().chain(&params.second).cloned().collect()),
             questions: ById::read(&inputs.questions, "question", |question| &question.id)?,
         };
@@ -268,7 +275,6 @@ impl EachRow for Stage {
                     verdict
                 }
             },
-            Outcome::Refused => (Grade::Idk, "refused".to_owned()),
             Outcome::Error => {
                 return Err(StageError::failed(format!(
                     "the answer of `{}` to question `{}` is an error",
@@ -276,8 +282,10 @@ impl EachRow for Stage {
                 ))
                 .help("mend what the provider says, and run again"));
             }
-            // No answer to judge: such a question is no example, and counts as incorrect where it is measured.
-            Outcome::Truncated | Outcome::Blocked | Outcome::Empty | Outcome::ModelSwapped => return Ok(Vec::new()),
+            without => match self.missing.grade(without) {
+                Some((grade, reason)) => (grade, reason.to_owned()),
+                None => return Ok(Vec::new()),
+            },
         };
         Ok(vec![Verdict { id: answer.id, model: answer.model, verdict, reason, split: question.split }])
     }

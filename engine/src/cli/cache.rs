@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Common, Format, ManifestArguments, data,
+    Common, Format, ManifestArguments, Set, data,
     exit::{Exit, Failure},
     inputs,
 };
@@ -46,11 +46,14 @@ enum Action {
         #[arg(value_name = "FILE")]
         file: PathBuf,
         /// The model whose answers they are, as the manifest names it
-        #[arg(long = "as", value_name = "PROVIDER/MODEL", requires = "manifest")]
+        #[arg(long = "as", value_name = "PROVIDER/MODEL")]
         payee: Option<String>,
-        /// The manifest whose stages ask that model: it says what exactly it would be asked
+        /// The manifest whose stages ask that model: it says what exactly it would be asked [default: the one in this folder]
         #[arg(long, value_name = "MANIFEST", requires = "payee")]
         manifest: Option<PathBuf>,
+        /// Takes another value of the manifest for once
+        #[arg(long = "set", value_name = "PATH=VALUE", requires = "payee")]
+        sets: Vec<Set>,
     },
     /// Says what has not been used for a while, and removes it with `--yes`
     Collect {
@@ -97,10 +100,14 @@ impl CacheCommand {
                 let count = export(&cache, file)?;
                 (json!({ "exported": count }), format!("{count} replies written to `{}`\n", file.display()), Exit::Done)
             }
-            Some(Action::Import { file, payee, manifest }) => {
-                let (taken, known) = match (payee, manifest) {
-                    (Some(payee), Some(manifest)) => adopt(common, registry, &cache, file, payee, manifest)?,
-                    _ => import(&cache, file)?,
+            Some(Action::Import { file, payee, manifest, sets }) => {
+                let (taken, known) = match payee {
+                    Some(payee) => {
+                        let manifest = manifest.clone().map_or_else(only_manifest, Ok)?;
+                        let arguments = ManifestArguments { manifest, sets: sets.clone() };
+                        adopt(common, registry, &cache, file, payee, &arguments)?
+                    }
+                    None => import(&cache, file)?,
                 };
                 (
                     json!({ "imported": taken, "known": known }),
@@ -167,6 +174,28 @@ fn export(cache: &Cache, path: &Path) -> Result<usize, Failure> {
     Ok(count)
 }
 
+/// The manifest in the current folder, where there is just one.
+fn only_manifest() -> Result<PathBuf, Failure> {
+    let unreadable = |error: std::io::Error| Failure::new(Exit::Environment, format!("this folder cannot be read: {error}"));
+    let paths = std::fs::read_dir(".").map_err(unreadable)?.filter_map(|entry| Some(entry.ok()?.path()));
+    let named = paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml"));
+    let mut manifests: Vec<_> = named
+        .filter(|path| std::fs::read_to_string(path).is_ok_and(|text| text.lines().any(|line| line.starts_with("stages:"))))
+        .map(|path| path.strip_prefix(".").map(Path::to_path_buf).unwrap_or(path))
+        .collect();
+    manifests.sort();
+    match manifests.as_slice() {
+        [one] => Ok(one.clone()),
+        [] => Err(Failure::new(Exit::Usage, "there is no manifest in this folder to say what the model would be asked")
+            .help("name it by `--manifest`")),
+        several => {
+            let names: Vec<_> = several.iter().map(|path| path.display().to_string()).collect();
+            Err(Failure::new(Exit::Usage, format!("this folder has several manifests: {}", names.join(", ")))
+                .help("name the one that asks the model by `--manifest`"))
+        }
+    }
+}
+
 /// Takes answers over as replies to what a manifest's stages ask a model; returns how many are new and how many were known.
 fn adopt(
     common: &Common,
@@ -174,9 +203,10 @@ fn adopt(
     cache: &Arc<Cache>,
     path: &Path,
     payee: &str,
-    manifest: &Path,
+    arguments: &ManifestArguments,
 ) -> Result<(usize, usize), Failure> {
-    let pipeline = common.pipeline(&ManifestArguments { manifest: manifest.to_path_buf(), sets: Vec::new() }, registry)?;
+    let manifest = &arguments.manifest;
+    let pipeline = common.pipeline(arguments, registry)?;
     let answers = Answers { payee: payee.to_owned(), by_name: answers(path)? };
     let shared = super::shared(registry, &pipeline, Arc::clone(cache), Vec::new(), Limit::Unlimited, String::new())?;
     let (mut replies, mut unknown) = (Vec::new(), None);

@@ -196,10 +196,7 @@ impl Account {
 }
 
 fn client(headers: HeaderMap, timeout: Duration, concurrency: usize) -> Result<reqwest::Client, reqwest::Error> {
-    // The first account installs it; to others it is there already.
-    let _installed = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .user_agent(concat!("fingerpost/", env!("CARGO_PKG_VERSION")))
+    builder()
         .default_headers(headers)
         .timeout(timeout)
         .connect_timeout(CONNECT_TIMEOUT.min(timeout))
@@ -207,4 +204,11 @@ fn client(headers: HeaderMap, timeout: Duration, concurrency: usize) -> Result<r
         // A prompt is sent where the manifest says, and nowhere else.
         .redirect(reqwest::redirect::Policy::none())
         .build()
+}
+
+/// What all connections have in common.
+pub(super) fn builder() -> reqwest::ClientBuilder {
+    // The first one installs it; to others it is there already.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().user_agent(concat!("fingerpost/", env!("CARGO_PKG_VERSION")))
 }

@@ -1,9 +1,11 @@
 //! A request → a reply with its receipt: sent when the account's pace lets it, and again where a failure says nothing about it.
 //!
-//! [`account`] is who is asked with which key, [`pace`] how fast, [`http`] one try, [`batch`] many requests in one job.
+//! [`account`] is who is asked with which key, [`pace`] how fast, [`http`] one try, [`batch`] many requests in one job, [`download`] a
+//! published file.
 
 mod account;
 mod batch;
+mod download;
 mod http;
 mod pace;
 
@@ -13,10 +15,13 @@ use engine::{Bought, Context, Price, ROWS_IN_FLIGHT, Receipt, StageError};
 use rand::Rng as _;
 use serde_json::{Value, json};
 
-pub(crate) use self::account::{Accounts, missing_variables};
 use self::{
     account::Account,
     http::{Failed, Got, Why},
+};
+pub(crate) use self::{
+    account::{Accounts, missing_variables},
+    download::download,
 };
 use crate::{
     completion::{Reply, Request},

@@ -1,0 +1,83 @@
+//! What examples must not show: questions and labels that are known → nothing, or what leaks, with examples.
+
+use std::collections::BTreeMap;
+
+use engine::{Context, StageError};
+
+use crate::{
+    benchmarks::duplicates::{self, normalised},
+    by_id::ById,
+    rows::{Analysis, Label, Question, Split},
+    sections::Policies,
+};
+
+/// How many examples of a leak are shown.
+const SHOWN: usize = 3;
+
+/// Gold answers that are shorter say nothing by standing in a text.
+const SHORTEST: usize = 5;
+
+/// A held-out question that is a training question too, in the same words.
+pub(super) fn held_out(labels: &[Label], questions: &ById<Question>) -> Result<Vec<String>, StageError> {
+    let mut training = BTreeMap::new();
+    for label in labels.iter().filter(|label| label.split == Split::Train) {
+        training.entry(normalised(&questions.get(&label.id)?.question)).or_insert(&label.id);
+    }
+    let mut found = Vec::new();
+    for label in labels.iter().filter(|label| label.split != Split::Train) {
+        if let Some(id) = training.get(&normalised(&questions.get(&label.id)?.question)) {
+            found.push(format!("`{id}` asks what `{}` asks, which is held out", label.id));
+        }
+    }
+    Ok(found)
+}
+
+/// Reasoning that has the gold answer, where the question does not, or a policy's name in it.
+pub(super) fn told(
+    labels: &[Label],
+    questions: &ById<Question>,
+    analyses: &ById<Analysis>,
+    policies: &Policies,
+) -> Result<Vec<String>, StageError> {
+    let mut found = Vec::new();
+    for label in labels.iter().filter(|label| label.split == Split::Train) {
+        let question = questions.get(&label.id)?;
+        let reasoning = normalised(&analyses.get(&label.id)?.reasoning);
+        let asked = normalised(&question.question);
+        let mut gold = question.gold.iter().map(|gold| normalised(gold)).filter(|gold| gold.chars().count() >= SHORTEST);
+        if let Some(gold) = gold.find(|gold| has(&reasoning, gold) && !has(&asked, gold)) {
+            found.push(format!("the analysis of `{}` says the answer, `{gold}`", label.id));
+        }
+        if let Some(policy) = policies.0.iter().find(|policy| has(&reasoning, &normalised(&policy.name))) {
+            found.push(format!("the analysis of `{}` names a policy, `{}`", label.id, policy.name));
+        }
+    }
+    Ok(found)
+}
+
+/// Training questions that nearly ask what is held out.
+pub(super) fn near(
+    ctx: &Context,
+    labels: &[Label],
+    questions: &ById<Question>,
+    threshold: f64,
+) -> Result<Vec<String>, StageError> {
+    let asked = labels.iter().map(|label| Ok(Question { split: label.split, ..questions.get(&label.id)?.clone() }));
+    let asked = asked.collect::<Result<Vec<_>, StageError>>()?;
+    let pairs = duplicates::across(ctx, &asked, threshold)?;
+    Ok(pairs.into_iter().map(|(one, other)| format!("`{one}` nearly asks what `{other}` asks, which is held out")).collect())
+}
+
+/// Whether the words stand in the text as whole words.
+fn has(text: &str, words: &str) -> bool {
+    let edge = |character: Option<char>| !character.is_some_and(char::is_alphanumeric);
+    text.match_indices(words).any(|(at, _)| edge(text[..at].chars().next_back()) && edge(text[at + words.len()..].chars().next()))
+}
+
+/// What was found, in a sentence with examples; nothing where nothing was.
+pub(super) fn sentence(found: &[String]) -> Option<String> {
+    let shown = found.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ");
+    let more = found.len().saturating_sub(SHOWN);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    (!found.is_empty()).then(|| shown + &more)
+}
