@@ -160,7 +160,7 @@ impl Effect for Call {
             _ => Some(1_000_000),
         };
         let receipt = Receipt { payee: unit.model.clone(), cost, seconds: telephone.time.as_secs_f64(), details: Value::Null };
-        Ok(Bought { reply: unit.text.to_uppercase(), receipt: Some(receipt) })
+        Ok(Bought { reply: unit.text.to_uppercase(), receipt: Some(receipt), place: None })
     }
 }
 

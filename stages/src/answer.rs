@@ -240,6 +240,10 @@ impl EachRow for Stage {
         self.roles.iter().zip(state.asked).map(answer).collect()
     }
 
+    fn notes(&self) -> Result<Vec<String>, StageError> {
+        self.roles.iter().filter_map(|role| role.served.note().transpose()).collect()
+    }
+
     fn outputs(answers: Dataset<Answer>) -> Outputs {
         Outputs { answers }
     }

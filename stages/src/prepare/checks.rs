@@ -32,7 +32,8 @@ pub(super) fn held_out(labels: &[Label], questions: &ById<Question>) -> Result<V
     Ok(found)
 }
 
-/// Reasoning that has the gold answer, where the question does not, or a policy's name in it.
+/// Reasoning that has in it what only answers and verdicts tell: the gold answer, a cell, a role's model, a policy's name. What the
+/// question says itself is no leak.
 pub(super) fn told(
     labels: &[Label],
     questions: &ById<Question>,
@@ -47,6 +48,14 @@ pub(super) fn told(
         let mut gold = question.gold.iter().map(|gold| normalised(gold)).filter(|gold| gold.chars().count() >= SHORTEST);
         if let Some(gold) = gold.find(|gold| has(&reasoning, gold) && !has(&asked, gold)) {
             found.push(format!("the analysis of `{}` says the answer, `{gold}`", label.id));
+        }
+        let asked_already = |words: &String| !has(&asked, words);
+        if let Some(cell) = Some(normalised(&label.cell)).filter(|cell| has(&reasoning, cell)).filter(asked_already) {
+            found.push(format!("the analysis of `{}` has the verdicts, `{cell}`", label.id));
+        }
+        let roles = policies.0.iter().map(|policy| format!("{} model", normalised(&policy.model)));
+        if let Some(model) = roles.filter(asked_already).find(|model| has(&reasoning, model)) {
+            found.push(format!("the analysis of `{}` speaks of the `{model}`", label.id));
         }
         if let Some(policy) = policies.0.iter().find(|policy| has(&reasoning, &normalised(&policy.name))) {
             found.push(format!("the analysis of `{}` names a policy, `{}`", label.id, policy.name));

@@ -225,6 +225,12 @@ fn what_examples_must_not_show_is_refused_with_examples() {
     prepared(&place, [3, 3, 3], "this looks like a complex_query");
     let said = run(&place, 1);
     assert!(said.contains("the analysis of `Standard_Query-0` names a policy, `Complex_Query`"), "{said}");
+    prepared(&place, [3, 3, 3], "it was correct/correct");
+    let said = run(&place, 1);
+    assert!(said.contains("the analysis of `Standard_Query-0` has the verdicts, `correct/correct`"), "{said}");
+    prepared(&place, [3, 3, 3], "the large model gets it");
+    let said = run(&place, 1);
+    assert!(said.contains("the analysis of `Standard_Query-0` speaks of the `large model`"), "{said}");
     prepared(&place, [3, 3, 3], "some steps");
     // The same words again, held out.
     let mut questions = fs::read_to_string(place.path("questions.jsonl")).unwrap();

@@ -175,6 +175,13 @@ fn another_model_than_the_first_stops_the_stage_or_marks_the_row() {
     assert_eq!(run(&place).status.code(), Some(0));
     // Later, and in another run.
     write_questions(&place, 0..4);
+    place.good(&["run", "m.yaml", "questions"]);
+    let plan = place.good(&["plan", "m.yaml"]);
+    for told in
+        ["`p/m` is pinned to `m-2026-01-02`, as it was served first", "1 calls, 3 known", "1 to run, 0 decided later; 1 call for"]
+    {
+        assert!(plan.contains(told), "{told}: {plan}");
+    }
     let text = failed(&run(&place), 1);
     assert!(text.contains("`other`") && text.contains("`m-2026-01-02`"), "{text}");
     write_manifest(&place, "openai", &server.url(), ", on_model_swap: mark");
