@@ -17,6 +17,9 @@ const SHOWN: usize = 3;
 /// Gold answers that are shorter say nothing by standing in a text.
 const SHORTEST: usize = 5;
 
+/// Words that stand in more of all analyses, as a share, are the form's and not an answer.
+const FORM: f64 = 0.01;
+
 /// A held-out question that is a training question too, in the same words.
 pub(super) fn held_out(labels: &[Label], questions: &ById<Question>) -> Result<Vec<String>, StageError> {
     let mut training = BTreeMap::new();
@@ -41,23 +44,29 @@ pub(super) fn told(
     policies: &Policies,
 ) -> Result<Vec<String>, StageError> {
     let mut found = Vec::new();
-    for label in labels.iter().filter(|label| label.split == Split::Train) {
+    let training: Vec<_> = labels.iter().filter(|label| label.split == Split::Train).collect();
+    let reasonings = training.iter().map(|label| Ok(normalised(&analyses.get(&label.id)?.reasoning)));
+    let reasonings = reasonings.collect::<Result<Vec<_>, StageError>>()?;
+    let form = |words: &str| {
+        let having = reasonings.iter().filter(|reasoning| has(reasoning, words)).count();
+        having > 1 && having as f64 > FORM * reasonings.len() as f64
+    };
+    for (label, reasoning) in training.iter().zip(&reasonings) {
         let question = questions.get(&label.id)?;
-        let reasoning = normalised(&analyses.get(&label.id)?.reasoning);
         let asked = normalised(&question.question);
         let mut gold = question.gold.iter().map(|gold| normalised(gold)).filter(|gold| gold.chars().count() >= SHORTEST);
-        if let Some(gold) = gold.find(|gold| has(&reasoning, gold) && !has(&asked, gold)) {
+        if let Some(gold) = gold.find(|gold| has(reasoning, gold) && !has(&asked, gold) && !form(gold)) {
             found.push(format!("the analysis of `{}` says the answer, `{gold}`", label.id));
         }
         let asked_already = |words: &String| !has(&asked, words);
-        if let Some(cell) = Some(normalised(&label.cell)).filter(|cell| has(&reasoning, cell)).filter(asked_already) {
+        if let Some(cell) = Some(normalised(&label.cell)).filter(|cell| has(reasoning, cell)).filter(asked_already) {
             found.push(format!("the analysis of `{}` has the verdicts, `{cell}`", label.id));
         }
         let roles = policies.0.iter().map(|policy| format!("{} model", normalised(&policy.model)));
-        if let Some(model) = roles.filter(asked_already).find(|model| has(&reasoning, model)) {
+        if let Some(model) = roles.filter(asked_already).find(|model| has(reasoning, model)) {
             found.push(format!("the analysis of `{}` speaks of the `{model}`", label.id));
         }
-        if let Some(policy) = policies.0.iter().find(|policy| has(&reasoning, &normalised(&policy.name))) {
+        if let Some(policy) = policies.0.iter().find(|policy| has(reasoning, &normalised(&policy.name))) {
             found.push(format!("the analysis of `{}` names a policy, `{}`", label.id, policy.name));
         }
     }

@@ -216,15 +216,20 @@ fn routes_are_shuffled_and_said_in_other_words_row_by_row() {
 #[test]
 fn what_examples_must_not_show_is_refused_with_examples() {
     let place = place(&prepare(&json!({})));
-    prepared(&place, [3, 3, 3], "the answer is forty-two");
+    prepared(&place, [3, 3, 3], "a question of forty-two steps");
+    run(&place, 0);
+    let analyses = fs::read_to_string(place.path("analyses.jsonl")).unwrap();
+    let (first, rest) = analyses.split_once('\n').unwrap();
+    let plain = rest.replace("a question of forty-two steps", "some steps");
+    fs::write(place.path("analyses.jsonl"), format!("{first}\n{plain}")).unwrap();
     let said = run(&place, 1);
-    assert!(
-        said.contains("the analysis of `Standard_Query-0` says the answer, `forty-two`") && said.contains("and 6 more"),
-        "{said}"
-    );
+    assert!(said.contains("the analysis of `Standard_Query-0` says the answer, `forty-two`"), "{said}");
     prepared(&place, [3, 3, 3], "this looks like a complex_query");
     let said = run(&place, 1);
-    assert!(said.contains("the analysis of `Standard_Query-0` names a policy, `Complex_Query`"), "{said}");
+    assert!(
+        said.contains("the analysis of `Standard_Query-0` names a policy, `Complex_Query`") && said.contains("and 6 more"),
+        "{said}"
+    );
     prepared(&place, [3, 3, 3], "it was correct/correct");
     let said = run(&place, 1);
     assert!(said.contains("the analysis of `Standard_Query-0` has the verdicts, `correct/correct`"), "{said}");
