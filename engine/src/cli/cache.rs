@@ -17,6 +17,7 @@ use super::{
     Common, Format, ManifestArguments, Set, data,
     exit::{Exit, Failure},
     inputs,
+    named::only_manifest,
 };
 
 use crate::{adopt::Answers, budget::Limit, context::Context, registry::Registry};
@@ -172,28 +173,6 @@ fn export(cache: &Cache, path: &Path) -> Result<usize, Failure> {
     }
     file.persist(path).map_err(|error| unwritten(error.error))?;
     Ok(count)
-}
-
-/// The manifest in the current folder, where there is just one.
-fn only_manifest() -> Result<PathBuf, Failure> {
-    let unreadable = |error: std::io::Error| Failure::new(Exit::Environment, format!("this folder cannot be read: {error}"));
-    let paths = std::fs::read_dir(".").map_err(unreadable)?.filter_map(|entry| Some(entry.ok()?.path()));
-    let named = paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml"));
-    let mut manifests: Vec<_> = named
-        .filter(|path| std::fs::read_to_string(path).is_ok_and(|text| text.lines().any(|line| line.starts_with("stages:"))))
-        .map(|path| path.strip_prefix(".").map(Path::to_path_buf).unwrap_or(path))
-        .collect();
-    manifests.sort();
-    match manifests.as_slice() {
-        [one] => Ok(one.clone()),
-        [] => Err(Failure::new(Exit::Usage, "there is no manifest in this folder to say what the model would be asked")
-            .help("name it by `--manifest`")),
-        several => {
-            let names: Vec<_> = several.iter().map(|path| path.display().to_string()).collect();
-            Err(Failure::new(Exit::Usage, format!("this folder has several manifests: {}", names.join(", ")))
-                .help("name the one that asks the model by `--manifest`"))
-        }
-    }
 }
 
 /// Takes answers over as replies to what a manifest's stages ask a model; returns how many are new and how many were known.
