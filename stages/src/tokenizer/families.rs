@@ -5,22 +5,35 @@
 
 use super::ChatTemplate;
 
-/// Names, the `model_type`s of `config.json` that they are for, and texts.
-const TEMPLATES: [(&str, &[&str], &str); 7] = [
-    ("gemma", &["gemma", "gemma2"], include_str!("templates/gemma.jinja")),
-    ("gemma3", &["gemma3", "gemma3_text"], include_str!("templates/gemma3.jinja")),
-    ("qwen2", &["qwen2"], include_str!("templates/qwen2.jinja")),
-    ("qwen3", &["qwen3"], include_str!("templates/qwen3.jinja")),
-    ("llama3", &["llama"], include_str!("templates/llama3.jinja")),
-    ("mistral", &["mistral"], include_str!("templates/mistral.jinja")),
-    ("phi", &["phi"], include_str!("templates/phi.jinja")),
+const TURNS: &[&str] = &["<start_of_turn>", "<end_of_turn>"];
+const CHATML: &[&str] = &["<|im_start|>", "<|im_end|>"];
+const HEADERS: &[&str] = &["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"];
+
+/// Names, the `model_type`s of `config.json` that they are for, tokens that they write, and texts.
+const TEMPLATES: [(&str, &[&str], &[&str], &str); 7] = [
+    ("gemma", &["gemma", "gemma2"], TURNS, include_str!("templates/gemma.jinja")),
+    ("gemma3", &["gemma3", "gemma3_text"], TURNS, include_str!("templates/gemma3.jinja")),
+    ("qwen2", &["qwen2"], CHATML, include_str!("templates/qwen2.jinja")),
+    ("qwen3", &["qwen3"], CHATML, include_str!("templates/qwen3.jinja")),
+    ("llama3", &["llama"], HEADERS, include_str!("templates/llama3.jinja")),
+    ("mistral", &["mistral"], &[], include_str!("templates/mistral.jinja")),
+    ("phi", &["phi"], &[], include_str!("templates/phi.jinja")),
 ];
 
 /// Returns the template for models of a `model_type`.
 #[must_use]
 pub fn family(model_type: &str) -> Option<ChatTemplate> {
-    let (name, _, text) = TEMPLATES.into_iter().find(|(_, types, _)| types.contains(&model_type))?;
+    let (name, .., text) = of_type(model_type)?;
     Some(ChatTemplate::new(name, text).expect("templates that come with the program are compiled by a test"))
+}
+
+/// Returns the tokens that the template for models of a `model_type` writes: without them in its vocabulary, a model is of another kind.
+pub(super) fn tokens(model_type: &str) -> &'static [&'static str] {
+    of_type(model_type).map_or(&[], |(_, _, tokens, _)| tokens)
+}
+
+fn of_type(model_type: &str) -> Option<(&'static str, &'static [&'static str], &'static [&'static str], &'static str)> {
+    TEMPLATES.into_iter().find(|(_, types, ..)| types.contains(&model_type))
 }
 
 #[cfg(test)]
@@ -41,7 +54,7 @@ mod tests {
 
     #[test]
     fn each_family_opens_the_assistants_turn_as_it_writes_it() {
-        for (_, types, _) in TEMPLATES {
+        for (_, types, ..) in TEMPLATES {
             for model_type in types {
                 let (prompt, _) = rendered(model_type, true);
                 let (whole, said) = rendered(model_type, false);

@@ -78,6 +78,10 @@ pub struct Tokenizer {
     chat_template: Option<ChatTemplate>,
     /// Finds special tokens in what users wrote, where they shall be text there.
     control: Option<Regex>,
+    /// The `model_type` of the model that it belongs to.
+    model_type: Option<String>,
+    /// Further tokens that end a text, from `generation_config.json`.
+    stops: Vec<u32>,
 }
 
 impl Tokenizer {
@@ -143,6 +147,39 @@ impl Tokenizer {
         }
         self.chat_template = Some(template);
         self
+    }
+
+    /// Takes the template of the model's family where the checkpoint has none, as base models have; it is named by the family.
+    ///
+    /// Nothing changes where the family is not known, or its template writes tokens that the vocabulary lacks.
+    #[must_use]
+    pub fn with_family_template(self) -> Self {
+        if self.chat_template.is_some() {
+            return self;
+        }
+        match self.family_template() {
+            Some(template) => self.with_chat_template(template),
+            None => self,
+        }
+    }
+
+    fn family_template(&self) -> Option<ChatTemplate> {
+        let model_type = self.model_type.as_deref()?;
+        let known = families::tokens(model_type).iter().all(|token| self.inner.token_to_id(token).is_some());
+        if known { family(model_type) } else { None }
+    }
+
+    /// Returns the tokens that end an answer: the end token, those of `generation_config.json`, and the one that the chat template puts
+    /// behind what the assistant says.
+    #[must_use]
+    pub fn stops(&self) -> Vec<u32> {
+        let special = self.inner.get_added_tokens_decoder();
+        let turn = self.render_completion(&[Message::new("assistant", "A")]).unwrap_or_default();
+        let behind = turn.into_iter().find(|id| special.get(id).is_some_and(|token| token.special));
+        let mut stops: Vec<u32> = self.end().into_iter().chain(self.stops.iter().copied()).chain(behind).collect();
+        stops.sort_unstable();
+        stops.dedup();
+        stops
     }
 
     /// Reads special tokens as text wherever users spell them: a question must not end its own turn. transformers does so where it is
@@ -219,14 +256,19 @@ impl Tokenizer {
 
     /// Returns the ids of a conversation, and for each whether the assistant wrote it.
     ///
+    /// A template without `{% generation %}` blocks does where the family's own, which has them, writes the same text.
+    ///
     /// # Errors
-    /// No template, one without `{% generation %}`, or what it refuses.
+    /// No template, one that does not tell what the assistant wrote, or what it refuses.
     pub fn render_with_mask(&self, variables: Variables) -> Result<(Vec<u32>, Vec<bool>), TokenizerError> {
         let template = self.chat_template.as_ref().ok_or(TokenizerError::NoTemplate)?;
+        let variables = self.with_special_tokens(variables);
+        let (text, mut ranges) = template.render_with_generation(&variables)?;
         if !template.has_generation() {
-            return Err(TokenizerError::NoGeneration(template.name().to_owned()));
+            let own = self.family_template().and_then(|family| family.render_with_generation(&variables).ok());
+            let told = own.filter(|(same, _)| *same == text);
+            ranges = told.ok_or_else(|| TokenizerError::NoGeneration(template.name().to_owned()))?.1;
         }
-        let (text, ranges) = template.render_with_generation(&self.with_special_tokens(variables))?;
         let encoding = self.inner.encode_char_offsets(text, false)?;
         let ids = encoding.get_ids().to_vec();
         let mut mask = vec![false; ids.len()];
@@ -323,7 +365,7 @@ impl Tokenizer {
 
 /// Marks the control tokens in a message's strings.
 fn marked(message: &Value, control: &Regex) -> Value {
-    use minijinja::value::ValueKind;
+    use minijinja::value::{DynObject, ValueKind};
     match message.kind() {
         ValueKind::String => {
             let text = message.as_str().unwrap_or_default().replace(CONTROL, "");
@@ -332,7 +374,7 @@ fn marked(message: &Value, control: &Regex) -> Value {
         }
         ValueKind::Seq => message.try_iter().into_iter().flatten().map(|item| marked(&item, control)).collect(),
         ValueKind::Map => {
-            let entries = message.as_object().and_then(|object| object.try_iter_pairs()).into_iter().flatten();
+            let entries = message.as_object().and_then(DynObject::try_iter_pairs).into_iter().flatten();
             // A role is a word that the template compares, and no text.
             Value::from_pairs(entries.map(|(key, value)| {
                 let value = if key.as_str() == Some("role") { value } else { marked(&value, control) };

@@ -1,7 +1,7 @@
 //! The files of a tokenizer as Hugging Face folders have them → a [`Tokenizer`].
 //!
-//! `tokenizer.json` is the tokenizer itself. `tokenizer_config.json` names special tokens, may ask for a begin or end token around texts, and
-//! may hold the chat template; `special_tokens_map.json` and `generation_config.json` fill in what it leaves out. The model's
+//! `tokenizer.json` is the tokenizer itself, the begin and end tokens around a text included: as transformers does, `add_bos_token` and
+//! `add_eos_token` are not read where it is there. `tokenizer_config.json` names special tokens and may hold the chat template; `special_tokens_map.json` and `generation_config.json` fill in what it leaves out. The model's
 //! `config.json` tells whose tokenizer it is, where transformers has a class for it.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,6 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 use tokenizers::AddedToken;
-use tokenizers::processors::template::TemplateProcessing;
 
 use super::{ChatTemplate, Tokenizer, TokenizerError, classes};
 
@@ -34,7 +33,7 @@ impl Tokenizer {
         let generation = read_object(&path.join("generation_config.json"))?.unwrap_or_default();
         for name in ["bos_token", "eos_token", "pad_token"] {
             if config.get(name).is_none_or(Value::is_null)
-                && let Some(token) = first_id(generation.get(&format!("{name}_id"))).and_then(|id| inner.id_to_token(id))
+                && let Some(token) = ids(generation.get(&format!("{name}_id"))).first().and_then(|id| inner.id_to_token(*id))
             {
                 config.insert(name.to_owned(), token.into());
             }
@@ -42,7 +41,10 @@ impl Tokenizer {
         let model = read_object(&path.join("config.json"))?.unwrap_or_default();
         classes::rebuild(&mut inner, &mut config, model.get("model_type").and_then(Value::as_str))?;
         let template = read_chat_template(path, &config)?;
-        Self::new(inner, Value::Object(config), template)
+        let mut tokenizer = Self::new(inner, Value::Object(config), template)?;
+        tokenizer.model_type = model.get("model_type").and_then(Value::as_str).map(str::to_owned);
+        tokenizer.stops = ids(generation.get("eos_token_id"));
+        Ok(tokenizer)
     }
 
     /// Puts a tokenizer together; a chat template beside the configuration wins over the one in it.
@@ -56,13 +58,21 @@ impl Tokenizer {
         inner.with_padding(None);
         let special = special_tokens(&config);
         add_missing(&mut inner, &config, &special);
-        wrap(&mut inner, &config, &special)?;
         let own = config
             .get("chat_template")
             .and_then(Value::as_str)
             .map(|text| (PathBuf::from("tokenizer_config.json"), text.to_owned()));
         let sanitize = config.get("sanitize_control_tokens").and_then(Value::as_bool).unwrap_or(false);
-        let tokenizer = Self { inner, plain: Arc::new(OnceLock::new()), config, special, chat_template: None, control: None };
+        let tokenizer = Self {
+            inner,
+            plain: Arc::new(OnceLock::new()),
+            config,
+            special,
+            chat_template: None,
+            control: None,
+            model_type: None,
+            stops: Vec::new(),
+        };
         let tokenizer = match template.or(own) {
             Some((path, text)) => tokenizer.with_chat_template(ChatTemplate::new(path.display().to_string(), text)?),
             None => tokenizer,
@@ -77,7 +87,7 @@ fn special_tokens(config: &Value) -> BTreeMap<String, String> {
     entries.filter_map(|(name, value)| Some((name.clone(), token_text(value)?.to_owned()))).collect()
 }
 
-fn token_text(value: &Value) -> Option<&str> {
+pub(super) fn token_text(value: &Value) -> Option<&str> {
     value.as_str().or_else(|| value.get("content")?.as_str())
 }
 
@@ -99,33 +109,6 @@ fn add_missing(inner: &mut tokenizers::Tokenizer, config: &Value, special: &BTre
     for token in listed.chain(named).filter(|token| !known.contains(&token.content)) {
         inner.add_tokens(&[token]);
     }
-}
-
-/// Lets `add_bos_token` and `add_eos_token` win over what `tokenizer.json` puts around a text, where either is given.
-fn wrap(inner: &mut tokenizers::Tokenizer, config: &Value, special: &BTreeMap<String, String>) -> Result<(), TokenizerError> {
-    let asked = |name: &str| config.get(name).and_then(Value::as_bool);
-    let (begin, end) = (asked("add_bos_token"), asked("add_eos_token"));
-    if begin.is_none() && end.is_none() {
-        return Ok(());
-    }
-    let token = |asked: Option<bool>, name: &str| asked.unwrap_or(false).then(|| special.get(name)).flatten();
-    let (begin, end) = (token(begin, "bos_token"), token(end, "eos_token"));
-    let around = |sequence: &str, id: usize| {
-        let pieces = [begin.map(String::as_str), Some(sequence), end.map(String::as_str)];
-        pieces.into_iter().flatten().map(|piece| format!("{piece}:{id}")).collect::<Vec<_>>()
-    };
-    let single = around("$A", 0);
-    let pair: Vec<String> = single.iter().cloned().chain(around("$B", 1)).collect();
-    let ids = [begin, end].into_iter().flatten().filter_map(|token| Some((token.clone(), inner.token_to_id(token)?)));
-    let processor = TemplateProcessing::builder()
-        .try_single(single)
-        .and_then(|builder| builder.try_pair(pair))
-        .map_err(tokenizers::Error::from)?
-        .special_tokens(ids.collect::<Vec<_>>())
-        .build()
-        .map_err(|error| tokenizers::Error::from(error.to_string()))?;
-    inner.with_post_processor(Some(processor));
-    Ok(())
 }
 
 /// Looks for a chat template where checkpoints keep theirs: a file of its own, a JSON file of its own, a list of named ones in the
@@ -160,10 +143,11 @@ fn default_template(path: &Path, template: &Value) -> Result<(PathBuf, String), 
     text.map(|text| (path.to_owned(), text.to_owned())).ok_or_else(missing)
 }
 
-fn first_id(value: Option<&Value>) -> Option<u32> {
-    let value = value?;
-    let first = value.as_array().and_then(|ids| ids.first()).unwrap_or(value);
-    u32::try_from(first.as_u64()?).ok()
+/// One id, or a list of them.
+fn ids(value: Option<&Value>) -> Vec<u32> {
+    let Some(value) = value else { return Vec::new() };
+    let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+    values.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok()).collect()
 }
 
 fn read_tokenizer(path: &Path) -> Result<tokenizers::Tokenizer, TokenizerError> {
@@ -186,3 +170,6 @@ fn read_text(path: &Path) -> Result<String, TokenizerError> {
 fn file(path: &Path, reason: impl std::fmt::Display) -> TokenizerError {
     TokenizerError::File { path: path.to_owned(), reason: reason.to_string() }
 }
+
+#[cfg(test)]
+mod tests;

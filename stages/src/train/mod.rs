@@ -1,7 +1,9 @@
 //! Training of a decoder: rows and settings in, a checkpoint out, one observed step after another.
 
+pub mod decay;
 mod dpo;
 mod loss;
+pub mod losses;
 mod optimizer;
 pub mod prepared;
 mod schedule;

@@ -144,7 +144,7 @@ pub enum Precision {
     /// float32.
     #[default]
     F32,
-    /// bfloat16, as PyTorch's autocast has it.
+    /// bfloat16, as `PyTorch`'s autocast has it.
     Bf16,
 }
 
@@ -285,7 +285,7 @@ pub enum Code {
     Nf4,
 }
 
-/// Kinds of numbers, under PyTorch's names.
+/// Kinds of numbers, under `PyTorch`'s names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Dtype {
@@ -421,7 +421,6 @@ pub enum Divergence {
 #[expect(missing_docs, reason = "the names are those of the papers, which `losses` tells of one by one")]
 pub enum DpoLoss {
     Sigmoid,
-    SigmoidSmoothed,
     SigmoidNorm,
     Hinge,
     Ipo,

@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
 use minijinja::Value;
-use minijinja::value::ValueKind;
+use minijinja::value::{DynObject, ValueKind};
 
 use super::PrepareError;
 use crate::tokenizer::{TokenizerError, Variables};
@@ -71,7 +71,7 @@ fn renamed(turn: &Value) -> Value {
     if turn.kind() != ValueKind::Map {
         return turn.clone();
     }
-    let entries = turn.as_object().and_then(|object| object.try_iter_pairs()).into_iter().flatten();
+    let entries = turn.as_object().and_then(DynObject::try_iter_pairs).into_iter().flatten();
     Value::from_pairs(entries.map(|(key, value)| match key.as_str() {
         Some("from") => (Value::from("role"), value),
         Some("value") => (Value::from("content"), value),

@@ -59,7 +59,9 @@ fn best_fit(mut pieces: Vec<SftRow>, length: usize) -> Vec<SftRow> {
 
 fn wrapped(rows: &[SftRow], length: usize) -> Vec<SftRow> {
     let mut stream = SftRow::default();
-    rows.iter().for_each(|row| stream.append(row));
+    for row in rows {
+        stream.append(row);
+    }
     (0..stream.len()).step_by(length).map(|start| piece(&stream, start, length)).collect()
 }
 

@@ -10,6 +10,7 @@ use super::*;
 use crate::train::settings::Sft;
 
 /// The fixtures' folder, or a word that a test is skipped.
+#[expect(clippy::print_stdout, reason = "a test says what it skips")]
 fn fixtures() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/parity/fixtures");
     if !folder.is_dir() {
