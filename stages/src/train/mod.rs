@@ -112,3 +112,6 @@ pub enum TrainError {
         step: usize,
     },
 }
+
+#[cfg(test)]
+mod tests;
