@@ -9,7 +9,7 @@ use crate::tokenizer::{Variables, messages};
 struct Folder(tempfile::TempDir);
 
 impl Folder {
-    /// A folder with a `tokenizer.json` that knows the tokens of ChatML, and of nothing else.
+    /// A folder with a `tokenizer.json` that knows the tokens of `ChatML`, and of nothing else.
     fn new() -> Self {
         let texts = ["what is 3 plus 4? Policy: A"; 40].into_iter().map(str::to_owned);
         let mut inner = Tokenizer::train(texts, 300).unwrap().inner;
@@ -125,4 +125,21 @@ fn files_that_are_missing_or_damaged_are_named() {
         let error = Folder::new().write(name, text).open().unwrap_err().to_string();
         assert!(error.contains(name), "{error}");
     }
+}
+
+#[test]
+fn text_is_split_as_the_class_says_and_not_as_the_file_does() {
+    let pieces = |config: &Value, model_type: &str| {
+        let folder =
+            Folder::new().json("tokenizer_config.json", config).json("config.json", &json!({ "model_type": model_type }));
+        let tokenizer = folder.open().unwrap();
+        let ids = tokenizer.encode(": 3").unwrap();
+        ids.iter().map(|id| tokenizer.decode(&[*id]).unwrap()).collect::<Vec<_>>()
+    };
+    let file = pieces(&json!({}), "phi");
+    assert_eq!(file, [":", " 3"], "the file keeps a space with a digit");
+    // Qwen's class has digits alone, so the merge of the space with one is out of reach.
+    assert_eq!(pieces(&json!({}), "qwen2"), [":", " ", "3"]);
+    assert_eq!(pieces(&json!({ "tokenizer_class": "Qwen2TokenizerFast" }), "qwen3"), [":", " ", "3"]);
+    assert_eq!(pieces(&json!({ "tokenizer_class": "PreTrainedTokenizerFast" }), "qwen3"), file);
 }
