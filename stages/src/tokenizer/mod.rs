@@ -78,6 +78,8 @@ pub struct Tokenizer {
     chat_template: Option<ChatTemplate>,
     /// Finds special tokens in what users wrote, where they shall be text there.
     control: Option<Regex>,
+    /// Where system messages stand.
+    placement: Placement,
     /// The `model_type` of the model that it belongs to.
     model_type: Option<String>,
     /// Further tokens that end a text, from `generation_config.json`.
@@ -167,6 +169,25 @@ impl Tokenizer {
         let model_type = self.model_type.as_deref()?;
         let known = families::tokens(model_type).iter().all(|token| self.inner.token_to_id(token).is_some());
         if known { family(model_type) } else { None }
+    }
+
+    /// Settles where system messages stand, for the chat template as it is now; `tokenizer_config.json` keeps it under `system_placement`.
+    ///
+    /// # Errors
+    /// No template, or [`System::Refuse`] and one that takes no system message.
+    pub fn with_system(mut self, system: System) -> Result<Self, TokenizerError> {
+        let template = self.chat_template.as_ref().ok_or(TokenizerError::NoTemplate)?;
+        self.placement = system.settle(template, &self.with_special_tokens(Variables::default()).others)?;
+        if let Some(config) = self.config.as_object_mut() {
+            config.insert("system_placement".into(), self.placement.name().into());
+        }
+        Ok(self)
+    }
+
+    /// Returns where system messages stand.
+    #[must_use]
+    pub fn placement(&self) -> Placement {
+        self.placement
     }
 
     /// Returns the tokens that end an answer: the end token, those of `generation_config.json`, and the one that the chat template puts
@@ -310,8 +331,9 @@ impl Tokenizer {
         })
     }
 
-    /// Templates read special tokens by their names; what the caller gives wins.
+    /// Templates read special tokens by their names; what the caller gives wins. The system message is put in its place.
     fn with_special_tokens(&self, mut variables: Variables) -> Variables {
+        variables.messages = self.placement.place(variables.messages);
         let tokens = self.special.iter().map(|(name, token)| (name.clone(), Value::from(token)));
         variables.others = tokens.chain(variables.others).collect();
         variables

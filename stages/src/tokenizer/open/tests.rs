@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::rows::Message;
-use crate::tokenizer::{Variables, messages};
+use crate::tokenizer::{System, Variables, messages};
 
 struct Folder(tempfile::TempDir);
 
@@ -142,4 +142,23 @@ fn text_is_split_as_the_class_says_and_not_as_the_file_does() {
     assert_eq!(pieces(&json!({}), "qwen2"), [":", " ", "3"]);
     assert_eq!(pieces(&json!({ "tokenizer_class": "Qwen2TokenizerFast" }), "qwen3"), [":", " ", "3"]);
     assert_eq!(pieces(&json!({ "tokenizer_class": "PreTrainedTokenizerFast" }), "qwen3"), file);
+}
+
+#[test]
+fn where_the_system_message_stands_is_kept_with_the_tokenizer() {
+    let folder = Folder::new().json("config.json", &json!({ "model_type": "gemma" }));
+    let gemma = crate::tokenizer::family("gemma").unwrap();
+    let conversation = messages(&[Message::new("system", "S"), Message::new("user", "3")]);
+    let tokenizer = folder.open().unwrap().with_chat_template(gemma);
+    assert!(tokenizer.render(&conversation, true).unwrap_err().to_string().contains("role `system`"));
+    assert!(tokenizer.clone().with_system(System::Refuse).is_err());
+    let placed = tokenizer.with_system(System::Auto).unwrap();
+    assert_eq!(placed.placement(), Placement::User);
+    let again = folder.json("tokenizer_config.json", &placed.config()).open().unwrap();
+    for tokenizer in [placed, again] {
+        let text = tokenizer.decode_with_special(&tokenizer.render(&conversation, true).unwrap()).unwrap();
+        assert!(text.contains("user\nS\n\n3<end_of_turn>"), "{text}");
+    }
+    let odd = Folder::new().json("tokenizer_config.json", &json!({ "system_placement": "middle" }));
+    assert!(odd.open().unwrap_err().to_string().contains("`system_placement`"));
 }
