@@ -309,6 +309,28 @@ impl Tokenizer {
         self.render(&messages(prompt), true)
     }
 
+    /// Renders a prompt with several answers: the ids that all have in common with the prompt, and those that each goes on with.
+    ///
+    /// As TRL splits rows: a prompt ends where it and the conversation that goes on from it differ.
+    ///
+    /// # Errors
+    /// No template, or what it refuses.
+    pub fn render_answers<const N: usize>(
+        &self,
+        prompt: &[Message],
+        answers: [&[Message]; N],
+    ) -> Result<(Vec<u32>, [Vec<u32>; N]), TokenizerError> {
+        let mut opened = self.render_prompt(prompt)?;
+        let mut whole = [const { Vec::new() }; N];
+        for (ids, answer) in whole.iter_mut().zip(answers) {
+            *ids = self.render(&messages(prompt.iter().chain(answer)), false)?;
+            let alike = opened.iter().zip(ids.iter()).take_while(|(left, right)| left == right).count();
+            opened.truncate(alike);
+        }
+        let answers = whole.map(|ids| ids[opened.len()..].to_vec());
+        Ok((opened, answers))
+    }
+
     /// Renders what the assistant says after a prompt, whatever the prompt is.
     ///
     /// # Errors
