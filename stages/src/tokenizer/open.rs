@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
-use super::{ChatTemplate, Placement, Tokenizer, TokenizerError, classes};
+use super::{ChatTemplate, Tokenizer, TokenizerError, classes};
 
 impl Tokenizer {
     /// Opens a folder, or a single `tokenizer.json`.

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::rows::Message;
-use crate::tokenizer::{System, Variables, messages};
+use crate::tokenizer::{Placement, System, Variables, messages};
 
 struct Folder(tempfile::TempDir);
 
