@@ -24,7 +24,7 @@ impl Tokenizer {
     /// # Errors
     /// No template, or what it refuses.
     pub fn render_variables(&self, variables: Variables) -> Result<Vec<u32>, TokenizerError> {
-        let template = self.chat_template.as_ref().ok_or(TokenizerError::NoTemplate)?;
+        let template = self.template_for(&variables)?;
         let variables = self.with_special_tokens(variables);
         let Some(control) = &self.control else {
             return Ok(self.inner.encode_fast(template.render(&variables)?, false)?.get_ids().to_vec());
@@ -40,7 +40,7 @@ impl Tokenizer {
     /// # Errors
     /// No template, one that does not tell what the assistant wrote, or what it refuses.
     pub fn render_with_mask(&self, variables: Variables) -> Result<(Vec<u32>, Vec<bool>), TokenizerError> {
-        let template = self.chat_template.as_ref().ok_or(TokenizerError::NoTemplate)?;
+        let template = self.template_for(&variables)?;
         let variables = self.with_special_tokens(variables);
         let (text, mut ranges) = template.render_with_generation(&variables)?;
         if !template.has_generation() {
@@ -101,6 +101,11 @@ impl Tokenizer {
             Some(completion) => Ok(completion.to_vec()),
             None => Err(TokenizerError::NoPrefix(self.chat_template.as_ref().map_or("", ChatTemplate::name).to_owned())),
         }
+    }
+
+    fn template_for(&self, variables: &Variables) -> Result<&ChatTemplate, TokenizerError> {
+        let tools = self.tool_template.as_ref().filter(|_| variables.tools.is_some());
+        tools.or(self.chat_template.as_ref()).ok_or(TokenizerError::NoTemplate)
     }
 
     /// Templates read special tokens by their names; what the caller gives wins. The system message is put in its place.

@@ -75,6 +75,8 @@ pub struct Tokenizer {
     /// The special tokens' texts by name: `bos_token`, `eos_token`, ….
     special: BTreeMap<String, String>,
     chat_template: Option<ChatTemplate>,
+    /// The template for conversations with functions, where the checkpoint has one of its own for them.
+    tool_template: Option<ChatTemplate>,
     /// Finds special tokens in what users wrote, where they shall be text there.
     control: Option<Regex>,
     /// Where system messages stand.
@@ -147,6 +149,7 @@ impl Tokenizer {
             config.insert("chat_template".into(), template.source().into());
         }
         self.chat_template = Some(template);
+        self.tool_template = None;
         self
     }
 

@@ -41,9 +41,15 @@ impl Tokenizer {
         let model = read_object(&path.join("config.json"))?.unwrap_or_default();
         classes::rebuild(&mut inner, &mut config, model.get("model_type").and_then(Value::as_str))?;
         let template = read_chat_template(path, &config)?;
+        // A file of its own holds the only template, whatever the configuration lists.
+        let listed = config
+            .get("chat_template")
+            .filter(|_| !["jinja", "json"].iter().any(|end| path.join(format!("chat_template.{end}")).exists()));
+        let tools = listed.and_then(|list| named(list, "tool_use")).map(str::to_owned);
         let mut tokenizer = Self::new(inner, Value::Object(config), template)?;
         tokenizer.model_type = model.get("model_type").and_then(Value::as_str).map(str::to_owned);
         tokenizer.stops = ids(generation.get("eos_token_id"));
+        tokenizer.tool_template = tools.map(|text| ChatTemplate::new("tool_use", text)).transpose()?;
         Ok(tokenizer)
     }
 
@@ -73,6 +79,7 @@ impl Tokenizer {
             config,
             special,
             chat_template: None,
+            tool_template: None,
             control: None,
             placement,
             model_type: None,
@@ -139,13 +146,15 @@ fn read_chat_template(folder: &Path, config: &Map<String, Value>) -> Result<Opti
 
 /// The one that is a string, or that is named `default` in a list.
 fn default_template(path: &Path, template: &Value) -> Result<(PathBuf, String), TokenizerError> {
-    let named = |name: &str| {
-        let of_name = template.as_array()?.iter().find(|entry| entry.get("name").and_then(Value::as_str) == Some(name))?;
-        of_name.get("template")?.as_str()
-    };
-    let text = template.as_str().or_else(|| named("default"));
+    let text = template.as_str().or_else(|| named(template, "default"));
     let missing = || file(path, "`chat_template` is neither a text nor a list with one named `default`");
     text.map(|text| (path.to_owned(), text.to_owned())).ok_or_else(missing)
+}
+
+/// The template of a name in a list of named ones.
+fn named<'a>(list: &'a Value, name: &str) -> Option<&'a str> {
+    let of_name = list.as_array()?.iter().find(|entry| entry.get("name").and_then(Value::as_str) == Some(name))?;
+    of_name.get("template")?.as_str()
 }
 
 /// One id, or a list of them.

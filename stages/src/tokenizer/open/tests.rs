@@ -162,3 +162,23 @@ fn where_the_system_message_stands_is_kept_with_the_tokenizer() {
     let odd = Folder::new().json("tokenizer_config.json", &json!({ "system_placement": "middle" }));
     assert!(odd.open().unwrap_err().to_string().contains("`system_placement`"));
 }
+
+#[test]
+fn conversations_with_functions_have_the_template_that_is_listed_for_them() {
+    let list = json!({ "chat_template": [
+        { "name": "default", "template": "plain" },
+        { "name": "tool_use", "template": "{{ tools | length }} tools" },
+    ] });
+    let text = |tokenizer: &Tokenizer, tools: Option<minijinja::Value>| {
+        let variables = Variables { messages: messages(&[Message::new("user", "3")]), tools, ..Variables::default() };
+        tokenizer.decode(&tokenizer.render_variables(variables).unwrap()).unwrap()
+    };
+    let tools = || Some(minijinja::Value::from(vec!["add", "multiply"]));
+    let folder = Folder::new().json("tokenizer_config.json", &list);
+    let tokenizer = folder.open().unwrap();
+    assert_eq!((text(&tokenizer, None), text(&tokenizer, tools())), ("plain".to_owned(), "2 tools".to_owned()));
+    let other = tokenizer.with_chat_template(ChatTemplate::new("other", "other").unwrap());
+    assert_eq!(text(&other, tools()), "other", "a template that the user gives is for all");
+    let filed = folder.write("chat_template.jinja", "file").open().unwrap();
+    assert_eq!(text(&filed, tools()), "file");
+}

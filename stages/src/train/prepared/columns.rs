@@ -6,7 +6,8 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
 use minijinja::Value;
-use minijinja::value::{DynObject, ValueKind};
+use minijinja::value::{DynObject, Serde, ValueKind};
+use serde::Serialize;
 
 use super::PrepareError;
 use crate::tokenizer::{TokenizerError, Variables};
@@ -38,6 +39,13 @@ pub fn read(path: &Path, range: Option<[usize; 2]>) -> Result<Vec<Columns>, Prep
         rows.push(serde_json::from_str(&line.map_err(file)?).map_err(wrong)?);
     }
     Ok(rows)
+}
+
+/// Turns a row of one of the pipeline's own types into columns.
+pub fn of(row: &impl Serialize) -> Columns {
+    let row = Value::from(Serde(row));
+    let entries = row.as_object().and_then(DynObject::try_iter_pairs).into_iter().flatten();
+    entries.map(|(name, value)| (name.to_string(), value)).collect()
 }
 
 /// Takes a passage out of a row, if the column is there and not null.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::*;
+use crate::rows::SftExample;
 use crate::train::settings::Sft;
 
 /// The fixtures' folder, or a word that a test is skipped.
@@ -156,4 +157,19 @@ fn pairs_whose_prompt_fills_the_row_are_dropped() {
     assert_eq!((dpo(prompt + 1).rows.len(), dpo(prompt + 1).cut), (1, 1));
     assert_eq!(row.within(&row.chosen_ids, Some(prompt + 1)), &row.chosen_ids[..1]);
     assert_eq!(row.within(&row.chosen_ids, None), row.chosen_ids);
+}
+
+#[test]
+fn the_pipelines_own_examples_are_rows_too() {
+    let tokenizer = scratch();
+    let turn = |role: &str, content: &str| format!(r#"[{{"role": "{role}", "content": "{content}"}}]"#);
+    let (question, answer) = (turn("user", "what is 3"), turn("assistant", "Policy: A"));
+    let example: SftExample =
+        serde_json::from_str(&format!(r#"{{"id": "1", "prompt": {question}, "completion": {answer}}}"#)).unwrap();
+    let rows = sft::prepare(&tokenizer, &[columns::of(&example)], &Sft::default(), None).unwrap().rows;
+    let (prompt, [completion]) = tokenizer.render_answers(&example.prompt, [&example.completion]).unwrap();
+    assert_eq!(rows[0].input_ids, [prompt.clone(), completion.clone()].concat());
+    let learned = rows[0].labels.iter().filter(|&&label| label != IGNORED);
+    assert!(learned.copied().eq(completion.iter().map(|&id| i64::from(id))));
+    assert!(rows[0].labels.starts_with(&vec![IGNORED; prompt.len()]));
 }
