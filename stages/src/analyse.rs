@@ -29,7 +29,7 @@ pub(crate) struct Params {
     /// How the model is asked [default: temperature 0].
     #[serde(default, skip_serializing_if = "is_default")]
     settings: Settings,
-    /// The prompt, with `{question}` in it, and `{choices}` [default: `analyse@1`].
+    /// The prompt, with `{question}` in it, and `{choices}`; without it, `analyse@1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     prompt: Option<File>,
     /// What of the provider's settings decides the analyses; filled in by the program.

@@ -1,6 +1,6 @@
 //! A request → a reply with its receipt: sent when the account's pace lets it, and again where a failure says nothing about it.
 //!
-//! [`account`] is who is asked with which key, [`pace`] how fast, [`http`] one try, [`batch`] many requests in one job, [`download`] a
+//! [`account`] is who is asked with which key, [`pace`] how fast, [`http`] one try, [`batch`] many requests in one job, [`mod@download`] a
 //! published file.
 
 mod account;

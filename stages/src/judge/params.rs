@@ -46,7 +46,7 @@ pub(crate) struct Params {
     /// How `llm` is asked [default: temperature 0 for a single vote].
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) settings: Settings,
-    /// The prompt of `llm`, with `{question}`, `{gold}` and `{answer}` in it, and `{choices}` and `{wrong}` [default: `judge@1`].
+    /// The prompt of `llm`, with `{question}`, `{gold}` and `{answer}` in it, and `{choices}` and `{wrong}`; without it, `judge@1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) prompt: Option<File>,
     /// What of the providers' settings decides the verdicts; filled in by the program.

@@ -6,7 +6,7 @@
 //! adapter_* ──── adapter ────────────────┘      batch ─┘
 //! ```
 //!
-//! An architecture is one file: the keys of its `config.json` and its forward pass, which asks [`parameters`] for layers by Hugging Face's
+//! An architecture is one file: the keys of its `config.json` and its forward pass, which asks `parameters` for layers by Hugging Face's
 //! names. `attention`, `rotary`, `norm` and `activation` are what architectures truly share.
 
 mod activation;
