@@ -9,8 +9,8 @@ use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Serde, Value, ValueKind};
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, State};
+use minijinja::value::{Serde, Value, ValueKind};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind};
 use regex::Regex;
 use serde::Serialize;
 
@@ -94,7 +94,7 @@ impl ChatTemplate {
         let (name, source) = (name.into(), source.into());
         let syntax = |error: Error| TemplateError::Syntax { template: name.clone(), reason: reason(&error) };
         let mut environment = environment();
-        environment.add_template_owned("chat_template", calls_for_generation(&source)).map_err(syntax)?;
+        environment.add_template_owned("chat_template", with_marks(&source)).map_err(syntax)?;
         Ok(Self { name, source, environment: Arc::new(environment) })
     }
 
@@ -160,7 +160,14 @@ impl ChatTemplate {
     /// Finds the message that a template takes offence at: the last of the shortest beginning that fails.
     fn explained(&self, error: &Error, messages: &[Value], variables: &Variables) -> TemplateError {
         let template = self.name.clone();
-        let Some(raised) = raised(error) else { return TemplateError::Failed { template, reason: reason(error) } };
+        let Some(raised) = raised(error) else {
+            let mut reason = reason(error);
+            let called = reason.contains("not callable") || reason.contains("strftime_now");
+            if called && self.source.contains("strftime_now") {
+                reason += "; `strftime_now` is not there, since what a model learns must not hang on the day";
+            }
+            return TemplateError::Failed { template, reason };
+        };
         let fails =
             |&count: &usize| self.rendered(&messages[..count], variables).is_err_and(|error| self::raised(&error).is_some());
         let message = (1..messages.len()).find(fails).unwrap_or(messages.len());
@@ -178,25 +185,29 @@ fn environment() -> Environment<'static> {
     environment.set_fuel(Some(FUEL));
     environment.set_unknown_method_callback(python::method);
     environment.add_filter("tojson", python::tojson);
+    environment.add_test("iterable", python::iterable);
+    environment.add_test("sequence", python::sequence);
     environment.add_function("raise_exception", |message: Value| -> Result<Value, Error> {
         let message = message.to_string();
         Err(Error::new(ErrorKind::InvalidOperation, message.clone()).with_source(Raised(message)))
     });
-    environment.add_function("generation_marks", |state: &mut State<'_, '_>, block: Kwargs| -> Result<Value, Error> {
-        let written = block.get::<Value>("caller")?.call(state, &[])?;
-        let [begin, end] = GENERATION;
-        Ok(Value::from(format!("{begin}{written}{end}")))
-    });
     environment
 }
 
-/// Turns `{% generation %}` into a call of a function of ours, which is what transformers' extension does. Jinja's white space control is
-/// that of the tag, so nothing around it changes.
-fn calls_for_generation(source: &str) -> String {
+/// Writes marks where `{% generation %}` blocks begin and end, and makes a scope of them, as transformers' extension does.
+///
+/// Jinja's white space control is that of the tag: on its left it is left to a block tag that begins where the tag began, on its right to one
+/// that ends where the tag ended, and nothing stands between these and the mark.
+fn with_marks(source: &str) -> String {
+    let [begin, end] = GENERATION;
     GENERATION_TAG
         .replace_all(source, |tag: &regex::Captures<'_>| {
-            let call = if tag.get(2).is_some() { "endcall" } else { "call generation_marks()" };
-            format!("{{%{} {call} {}%}}", &tag[1], &tag[3])
+            let (left, right) = (&tag[1], &tag[3]);
+            if tag.get(2).is_some() {
+                format!("{{%{left} endwith %}}{{{{ '{end}' }}}}{{% if true %}}{{% endif {right}%}}")
+            } else {
+                format!("{{%{left} if true %}}{{{{ '{begin}' }}}}{{% endif %}}{{% with {right}%}}")
+            }
         })
         .into_owned()
 }
@@ -273,4 +284,95 @@ fn reason(error: &Error) -> String {
 /// Turns messages into the values that templates read.
 pub fn messages<'a, M: Serialize + 'a>(messages: impl IntoIterator<Item = &'a M>) -> Vec<Value> {
     messages.into_iter().map(|message| Value::from(Serde(message))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::Message;
+
+    fn conversation(roles: &[&str]) -> Variables {
+        let turns: Vec<Message> = roles.iter().map(|role| Message::new(*role, format!("by {role}"))).collect();
+        Variables { messages: messages(&turns), ..Variables::default() }
+    }
+
+    fn rendered(source: &str) -> Result<String, TemplateError> {
+        ChatTemplate::new("test", source)?.render(&conversation(&["user", "assistant"]))
+    }
+
+    /// The text without blocks, and with the blocks' parts in brackets.
+    fn bracketed(source: &str) -> String {
+        let template = ChatTemplate::new("test", source).unwrap();
+        let (text, ranges) = template.render_with_generation(&conversation(&["user", "assistant", "user", "assistant"])).unwrap();
+        let mut characters: Vec<String> = text.chars().map(String::from).collect();
+        for range in ranges {
+            characters[range.start].insert(0, '[');
+            characters[range.end - 1].push(']');
+        }
+        characters.concat()
+    }
+
+    #[test]
+    fn what_the_assistant_writes_is_told_in_characters() {
+        let source = "{% for m in messages %}é{% if m.role == 'assistant' %}\
+            {% generation %}ü{{ m.content }}.{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}";
+        assert_eq!(bracketed(source), "éby useré[üby assistant.]éby useré[üby assistant.]");
+    }
+
+    #[test]
+    fn the_tags_of_a_block_hold_white_space_as_others_do() {
+        assert_eq!(bracketed("a  {%- generation -%}  b  {%- endgeneration -%}  c"), "a[b]c");
+        assert_eq!(bracketed("a {% generation %} b {% endgeneration %} c"), "a [ b ] c");
+        assert_eq!(bracketed("a\n  {% generation %}\nb\n  {% endgeneration %}\nc"), "a\n[b\n]c");
+    }
+
+    #[test]
+    fn names_in_a_block_stay_there_and_namespaces_are_reached() {
+        let source = "{% set ns = namespace(n=0) %}{% set x = 1 %}{% generation %}{% set x = 2 %}{% set ns.n = 3 %}{{ x }}{% endgeneration %}{{ x }}{{ ns.n }}";
+        assert_eq!(bracketed(source), "[2]13");
+    }
+
+    #[test]
+    fn the_role_that_a_template_refuses_is_named() {
+        let source =
+            "{% for m in messages %}{% if m.role == 'assistant' %}{{ raise_exception('not ' ~ m.role) }}{% endif %}{% endfor %}";
+        let error = rendered(source).unwrap_err().to_string();
+        assert_eq!(error, "chat template `test` refuses role `assistant` at message 2: not assistant");
+    }
+
+    #[test]
+    fn mistakes_of_a_template_are_told_with_the_line() {
+        assert!(rendered("\n{% if %}").unwrap_err().to_string().contains("(line 2)"));
+        assert!(rendered("{{ strftime_now('%Y') }}").unwrap_err().to_string().contains("must not hang on the day"));
+        assert!(
+            rendered("{{ messages.nothing.at_all }}").unwrap_err().to_string().starts_with("chat template `test` cannot render")
+        );
+    }
+
+    #[test]
+    fn a_template_does_not_run_for_ever() {
+        let endless = "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}";
+        assert!(rendered(endless).is_err());
+    }
+
+    #[test]
+    fn the_clock_is_there_where_it_is_given() {
+        let template = ChatTemplate::new("test", "{{ strftime_now('%Y') }}").unwrap().with_clock();
+        assert_eq!(template.render(&conversation(&["user"])).unwrap().len(), 4);
+    }
+
+    #[test]
+    fn messages_are_as_transformers_hands_them_on() {
+        let row: Value =
+            serde_json::from_str(r#"{"role": "assistant", "content": null, "thinking": "hm", "z": 1, "a": 2}"#).unwrap();
+        let variables = Variables { messages: vec![row], ..Variables::default() };
+        let template = ChatTemplate::new("test", "{{ messages[0] | tojson }}").unwrap();
+        assert_eq!(
+            template.render(&variables).unwrap(),
+            r#"{"role": "assistant", "thinking": "hm", "z": 1, "a": 2, "reasoning_content": "hm"}"#
+        );
+        let forged = Variables { messages: messages(&[Message::new("user", "a\u{F0002}b\u{F0003}")]), ..Variables::default() };
+        let template = ChatTemplate::new("test", "{{ messages[0].content }}{% generation %}c{% endgeneration %}").unwrap();
+        assert_eq!(template.render_with_generation(&forged).unwrap(), ("abc".to_owned(), vec![2..3; 1]));
+    }
 }

@@ -23,9 +23,6 @@ use tokenizers::{SplitDelimiterBehavior, Tokenizer};
 const QWEN2_PIECES: &str =
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-/// The only special token that Qwen's class knows of itself.
-const QWEN2_SPECIAL: &str = "<|endoftext|>";
-
 /// The place of a space in vocabularies that come from sentencepiece.
 const SPACE: char = '▁';
 
@@ -41,23 +38,70 @@ pub(super) fn rebuild(
     let named = config.get("tokenizer_class").and_then(Value::as_str).map(|class| class.trim_end_matches("Fast"));
     // transformers holds what folders of this type name for wrong.
     let class = if model_type == Some("qwen2") { Some("Qwen2Tokenizer") } else { named };
-    match (class, inner.get_model()) {
-        (Some("Qwen2Tokenizer"), ModelWrapper::BPE(model)) => {
-            let model = model.clone();
+    let ModelWrapper::BPE(model) = inner.get_model() else { return Ok(()) };
+    let model = model.clone();
+    let specials: &[(&str, &str)] = match class {
+        Some("Qwen2Tokenizer") => {
             qwen2(inner, model)?;
-            for name in ["unk_token", "eos_token", "pad_token"] {
-                if config.get(name).is_none_or(Value::is_null) {
-                    config.insert(name.to_owned(), QWEN2_SPECIAL.into());
-                }
-            }
+            &[("unk_token", "<|endoftext|>"), ("eos_token", "<|endoftext|>"), ("pad_token", "<|endoftext|>")]
         }
-        (Some("LlamaTokenizer"), ModelWrapper::BPE(model)) if model_type != Some("mistral") && !has_byte_level(inner) => {
-            let model = model.clone();
+        Some("GPT2Tokenizer" | "CodeGenTokenizer") => {
+            gpt2(inner, model, config);
+            &[("unk_token", "<|endoftext|>"), ("bos_token", "<|endoftext|>"), ("eos_token", "<|endoftext|>")]
+        }
+        Some("GemmaTokenizer") => {
+            gemma(inner, model, config)?;
+            &[
+                ("unk_token", "<unk>"),
+                ("bos_token", "<bos>"),
+                ("eos_token", "<eos>"),
+                ("pad_token", "<pad>"),
+                ("mask_token", "<mask>"),
+            ]
+        }
+        Some("LlamaTokenizer") if model_type != Some("mistral") && !has_byte_level(inner) => {
             llama(inner, model, config)?;
+            &[("unk_token", "<unk>"), ("bos_token", "<s>"), ("eos_token", "</s>")]
         }
-        _ => {}
+        _ => &[],
+    };
+    for (name, token) in specials {
+        if config.get(*name).is_none_or(Value::is_null) {
+            config.insert((*name).to_owned(), (*token).into());
+        }
     }
     Ok(())
+}
+
+fn gpt2(inner: &mut Tokenizer, mut model: BPE, config: &Map<String, Value>) {
+    (model.unk_token, model.fuse_unk, model.byte_fallback, model.ignore_merges) = (None, false, false, false);
+    let prefix = config.get("add_prefix_space").and_then(Value::as_bool).unwrap_or(false);
+    let bytes = ByteLevel::new(prefix, true, true);
+    inner.with_model(model);
+    inner.with_normalizer(None::<NormalizerWrapper>);
+    inner.with_pre_tokenizer(Some(bytes));
+    inner.with_decoder(Some(bytes));
+}
+
+fn gemma(inner: &mut Tokenizer, mut model: BPE, config: &Map<String, Value>) -> Result<(), tokenizers::Error> {
+    let unknown = config.get("unk_token").and_then(super::open::token_text).unwrap_or("<unk>");
+    model.unk_token = Some(unknown.to_owned());
+    (model.fuse_unk, model.byte_fallback, model.ignore_merges) = (true, true, false);
+    let words = Split::new(SplitPattern::String(" ".into()), SplitDelimiterBehavior::MergedWithPrevious, false)?;
+    inner.with_model(model);
+    inner.with_normalizer(Some(NormalizerWrapper::Replace(Replace::new(" ", SPACE.to_string())?)));
+    inner.with_pre_tokenizer(Some(words));
+    inner.with_decoder(Some(tokenizers::decoders::sequence::Sequence::new(spaces_and_bytes()?)));
+    Ok(())
+}
+
+/// What turns pieces of sentencepiece's vocabularies back into text.
+fn spaces_and_bytes() -> Result<Vec<DecoderWrapper>, tokenizers::Error> {
+    Ok(vec![
+        DecoderWrapper::Replace(Replace::new(SPACE.to_string(), " ")?),
+        DecoderWrapper::ByteFallback(ByteFallback::new()),
+        DecoderWrapper::Fuse(Fuse::new()),
+    ])
 }
 
 fn qwen2(inner: &mut Tokenizer, mut model: BPE) -> Result<(), tokenizers::Error> {
@@ -81,11 +125,7 @@ fn llama(inner: &mut Tokenizer, mut model: BPE, config: &Map<String, Value>) -> 
         (true, true) => PrependScheme::Always,
         (true, false) => PrependScheme::First,
     };
-    let mut steps = vec![
-        DecoderWrapper::Replace(Replace::new(SPACE.to_string(), " ")?),
-        DecoderWrapper::ByteFallback(ByteFallback::new()),
-        DecoderWrapper::Fuse(Fuse::new()),
-    ];
+    let mut steps = spaces_and_bytes()?;
     if prefix {
         steps.push(DecoderWrapper::Strip(Strip::new(' ', 1, 0)));
     }

@@ -1,7 +1,7 @@
 //! The files of a tokenizer as Hugging Face folders have them → a [`Tokenizer`].
 //!
-//! `tokenizer.json` is the tokenizer itself. `tokenizer_config.json` names special tokens, may ask for a begin or end token around texts, and
-//! may hold the chat template; `special_tokens_map.json` and `generation_config.json` fill in what it leaves out. The model's
+//! `tokenizer.json` is the tokenizer itself, the begin and end tokens around a text included: as transformers does, `add_bos_token` and
+//! `add_eos_token` are not read where it is there. `tokenizer_config.json` names special tokens and may hold the chat template; `special_tokens_map.json` and `generation_config.json` fill in what it leaves out. The model's
 //! `config.json` tells whose tokenizer it is, where transformers has a class for it.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,6 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 use tokenizers::AddedToken;
-use tokenizers::processors::template::TemplateProcessing;
 
 use super::{ChatTemplate, Tokenizer, TokenizerError, classes};
 
@@ -56,7 +55,6 @@ impl Tokenizer {
         inner.with_padding(None);
         let special = special_tokens(&config);
         add_missing(&mut inner, &config, &special);
-        wrap(&mut inner, &config, &special)?;
         let own = config
             .get("chat_template")
             .and_then(Value::as_str)
@@ -77,7 +75,7 @@ fn special_tokens(config: &Value) -> BTreeMap<String, String> {
     entries.filter_map(|(name, value)| Some((name.clone(), token_text(value)?.to_owned()))).collect()
 }
 
-fn token_text(value: &Value) -> Option<&str> {
+pub(super) fn token_text(value: &Value) -> Option<&str> {
     value.as_str().or_else(|| value.get("content")?.as_str())
 }
 
@@ -99,33 +97,6 @@ fn add_missing(inner: &mut tokenizers::Tokenizer, config: &Value, special: &BTre
     for token in listed.chain(named).filter(|token| !known.contains(&token.content)) {
         inner.add_tokens(&[token]);
     }
-}
-
-/// Lets `add_bos_token` and `add_eos_token` win over what `tokenizer.json` puts around a text, where either is given.
-fn wrap(inner: &mut tokenizers::Tokenizer, config: &Value, special: &BTreeMap<String, String>) -> Result<(), TokenizerError> {
-    let asked = |name: &str| config.get(name).and_then(Value::as_bool);
-    let (begin, end) = (asked("add_bos_token"), asked("add_eos_token"));
-    if begin.is_none() && end.is_none() {
-        return Ok(());
-    }
-    let token = |asked: Option<bool>, name: &str| asked.unwrap_or(false).then(|| special.get(name)).flatten();
-    let (begin, end) = (token(begin, "bos_token"), token(end, "eos_token"));
-    let around = |sequence: &str, id: usize| {
-        let pieces = [begin.map(String::as_str), Some(sequence), end.map(String::as_str)];
-        pieces.into_iter().flatten().map(|piece| format!("{piece}:{id}")).collect::<Vec<_>>()
-    };
-    let single = around("$A", 0);
-    let pair: Vec<String> = single.iter().cloned().chain(around("$B", 1)).collect();
-    let ids = [begin, end].into_iter().flatten().filter_map(|token| Some((token.clone(), inner.token_to_id(token)?)));
-    let processor = TemplateProcessing::builder()
-        .try_single(single)
-        .and_then(|builder| builder.try_pair(pair))
-        .map_err(tokenizers::Error::from)?
-        .special_tokens(ids.collect::<Vec<_>>())
-        .build()
-        .map_err(|error| tokenizers::Error::from(error.to_string()))?;
-    inner.with_post_processor(Some(processor));
-    Ok(())
 }
 
 /// Looks for a chat template where checkpoints keep theirs: a file of its own, a JSON file of its own, a list of named ones in the

@@ -1,4 +1,4 @@
-//! What Python lends to chat templates: its `json.dumps`, and methods of its strings.
+//! What Python lends to chat templates: its `json.dumps`, methods of its strings, and what it takes for a sequence.
 
 use std::fmt::Write as _;
 
@@ -39,12 +39,32 @@ pub(super) fn method(state: &mut State<'_, '_>, value: &Value, method: &str, arg
             found.reverse();
             Ok(Value::from(found))
         }
+        (Some(text), "index") => {
+            let (part,): (&str,) = from_args(arguments)?;
+            let found = text.find(part).map(|place| text[..place].chars().count());
+            found.map(Value::from).ok_or_else(|| wrong("`index`: there is no such part"))
+        }
+        (None, "index") if value.kind() == ValueKind::Seq => {
+            let (item,): (Value,) = from_args(arguments)?;
+            let found = value.try_iter()?.position(|other| other == item);
+            found.map(Value::from).ok_or_else(|| wrong("`index`: there is no such item"))
+        }
         _ => pycompat::unknown_method_callback(state, value, method, arguments),
     }
 }
 
 fn parts(before: &str, separator: &str, after: &str) -> Value {
     Value::from(vec![Value::from(before), Value::from(separator), Value::from(after)])
+}
+
+/// Whether Python can go through a value: not through `None`, which the engine goes through as through an empty list.
+pub(super) fn iterable(value: &Value) -> bool {
+    !value.is_none() && value.try_iter().is_ok()
+}
+
+/// Whether Python has a length and items of a value: texts and mappings too.
+pub(super) fn sequence(value: &Value) -> bool {
+    matches!(value.kind(), ValueKind::Seq | ValueKind::String | ValueKind::Map)
 }
 
 /// `json.dumps` with transformers' defaults: every character as it is, keys in their order, `, ` and `: ` between.
@@ -207,6 +227,8 @@ mod tests {
         let mut environment = Environment::new();
         environment.set_unknown_method_callback(super::method);
         environment.add_filter("tojson", super::tojson);
+        environment.add_test("iterable", super::iterable);
+        environment.add_test("sequence", super::sequence);
         environment.render_str(template, ()).unwrap_or_else(|error| format!("{error:#}"))
     }
 
@@ -235,7 +257,16 @@ mod tests {
         assert_eq!(rendered("{{ 'a=b=c'.partition('=') | join('|') }} {{ 'a'.partition('=') | join('|') }}"), "a|=|b=c a||");
         assert_eq!(rendered("{{ 'a=b=c'.rpartition('=') | join('|') }} {{ 'a'.rpartition('=') | join('|') }}"), "a=b|=|c ||a");
         assert_eq!(rendered("{{ 'a,b,c'.rsplit(',', 1) | join('|') }} {{ 'a,b'.rsplit(',') | join('|') }}"), "a,b|c a|b");
-        assert_eq!(rendered("{{ ' x '.strip() }}"), "x");
+        assert_eq!(rendered("{{ ' x '.strip() }}{{ 'éa'.index('a') }}{{ [3, 4].index(4) }}"), "x11");
+        assert!(rendered("{{ 'x'.index('y') }}").contains("no such part"));
         assert!(rendered("{{ 'x'.conjure() }}").contains("conjure"));
+    }
+
+    #[test]
+    fn python_goes_through_texts_and_mappings_and_not_through_none() {
+        assert_eq!(
+            rendered("{{ none is iterable }}{{ 'x' is iterable }}{{ {} is sequence }}{{ 'x' is sequence }}{{ 1 is sequence }}"),
+            "FalseTrueTrueTrueFalse"
+        );
     }
 }

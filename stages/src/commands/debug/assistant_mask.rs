@@ -66,7 +66,7 @@ struct Masked {
 impl AssistantMask {
     pub(super) fn run(&self) -> Result<(), CommandError> {
         let mut input: Input = read_json(&self.input)?;
-        let template = read_template(&self.templates, &input.template)?;
+        let template = read_template(&self.templates, &input.template)?.with_clock();
         let tokenizer = Tokenizer::open(&self.tokenizer).map_err(CommandError::usage)?.with_chat_template(template);
         let beside = self.input.with_file_name(BESIDE);
         if input.conversations.is_empty() && beside.exists() {
