@@ -1,4 +1,4 @@
-//! What `sft` and `dpo` share: training steps → progress and figures; a trained checkpoint → the stage's outputs.
+//! What `sft` and `dpo` share: a start, settings and rows → a trained checkpoint and its figures, step by step.
 
 use std::{collections::BTreeMap, time::Instant};
 
@@ -6,24 +6,47 @@ use engine::{Checkpoint, Context, Metrics, StageError};
 use serde::Serialize;
 
 use crate::{
+    models,
     router::Router,
-    train::{Step, Stop, Summary, TrainError, Trained},
+    train::{
+        self, Step, Stop, Summary, TrainError, Watch,
+        prepared::{Columns, Rows},
+        settings::Settings,
+    },
 };
 
+/// What a training starts from.
+pub(crate) struct Start {
+    pub(crate) checkpoint: models::Checkpoint,
+    pub(crate) router: Router,
+}
+
 /// Reports every step, and stops the training when the run is to end.
-pub(crate) fn observe(ctx: &Context) -> impl FnMut(&Step) -> Result<(), Stop> + use<> {
-    let ctx = ctx.clone();
-    let started = Instant::now();
-    move |step| {
-        ctx.total(step.steps);
-        ctx.figures(step);
-        ctx.tick(|| {
+struct Report {
+    ctx: Context,
+    started: Instant,
+    /// Figures of the last step.
+    last: BTreeMap<String, f64>,
+}
+
+impl Watch for Report {
+    fn step(&mut self, step: &Step) -> Result<(), Stop> {
+        self.ctx.total(step.steps);
+        self.ctx.figures(step);
+        self.ctx.tick(|| {
             let figure = |name: &str| step.metrics.get(name).copied().unwrap_or(0.0);
-            let rate = figure("num_tokens") / started.elapsed().as_secs_f64();
+            let rate = figure("num_tokens") / self.started.elapsed().as_secs_f64();
             format!("loss {:.3}, {rate:.0} tokens/s", figure("loss"))
         });
-        ctx.check().map_err(|_| Stop)
+        self.last.clone_from(&step.metrics);
+        self.ctx.check().map_err(|_| Stop)
     }
+}
+
+/// Returns a row's columns as the preparation of rows takes them.
+pub(crate) fn columns(row: &impl Serialize) -> Columns {
+    let json = serde_json::to_value(row).expect("examples are texts under texts");
+    serde_json::from_value(json).expect("an example is an object, and templates take any value")
 }
 
 /// Says for the engine why a training ended.
@@ -36,23 +59,31 @@ pub(crate) fn failed(error: TrainError) -> StageError {
 
 /// Figures of a whole training. No time is among them: equal work gives equal bytes.
 #[derive(Serialize)]
-struct Report<'a> {
+struct Figures<'a> {
     #[serde(flatten)]
     summary: &'a Summary,
     /// TRL's figures of the last step.
     last: &'a BTreeMap<String, f64>,
 }
 
-/// Keeps the trained checkpoint with its `router.json`, and the training's figures.
-pub(crate) fn finish(ctx: &Context, trained: &Trained, router: &Router) -> Result<(Checkpoint, Metrics), StageError> {
+/// Trains, and keeps the trained checkpoint with its `router.json`, and the training's figures.
+pub(crate) fn train(
+    ctx: &Context,
+    start: Start,
+    settings: &Settings,
+    mut rows: Rows,
+) -> Result<(Checkpoint, Metrics), StageError> {
+    let Start { checkpoint: models::Checkpoint { model, tokenizer }, router } = start;
+    let mut report = Report { ctx: ctx.clone(), started: Instant::now(), last: BTreeMap::new() };
+    let trained = train::run(model, settings, &mut rows, None, &mut report).map_err(failed)?;
     let Summary { dropped, cut, .. } = trained.summary;
     if dropped + cut > 0 {
         ctx.warn(format!("{dropped} rows are longer than `max_length` leaves room for and were left out, {cut} were cut"));
     }
     let folder = ctx.scratch().join("checkpoint");
     std::fs::create_dir_all(&folder)?;
-    trained.checkpoint.save(&folder).map_err(StageError::failed)?;
+    models::Checkpoint { model: trained.model, tokenizer }.save(&folder).map_err(StageError::failed)?;
     router.save(&folder)?;
-    let report = Report { summary: &trained.summary, last: &BTreeMap::new() };
-    Ok((Checkpoint::keep(ctx, &folder)?, Metrics::write(ctx, &report)?))
+    let figures = Figures { summary: &trained.summary, last: &report.last };
+    Ok((Checkpoint::keep(ctx, &folder)?, Metrics::write(ctx, &figures)?))
 }

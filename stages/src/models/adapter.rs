@@ -138,6 +138,21 @@ impl Model {
         factors.chain(parameters.replaced()).map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
+    /// Names a weight that is trained as PEFT's model names it: `….lora_A.weight`, `….base_layer.bias`, `….modules_to_save.weight`.
+    #[must_use]
+    pub(crate) fn peft_parameter(&self, name: &str) -> String {
+        let parameters = self.parameters();
+        if is_factor(parameters, name) {
+            return if name.ends_with(MAGNITUDE) { format!("{name}.weight") } else { name.to_owned() };
+        }
+        let replaced = parameters.replaced().any(|replaced| replaced == name);
+        match name.rsplit_once('.') {
+            Some((module, part)) if parameters.lora().contains_key(module) => format!("{module}.base_layer.{part}"),
+            Some((module, part @ "weight")) if replaced => format!("{module}.modules_to_save.{part}"),
+            _ => name.to_owned(),
+        }
+    }
+
     /// Writes the adapter as a PEFT folder, in f32.
     ///
     /// # Errors

@@ -50,7 +50,7 @@ pub use new::{NewArchitecture, NewModel};
 pub use nf4::{NestedScales, Nf4Matrix};
 pub use parameters::{Parameters, Weight};
 pub(crate) use reader::Reader;
-pub(crate) use weights::{read_matrix, tensors_of_bytes_and_values, tensors_to_bytes};
+pub(crate) use weights::{read_matrix, read_tensors, tensors_of_bytes_and_values, tensors_to_bytes};
 
 use crate::tokenizer::Tokenizer;
 

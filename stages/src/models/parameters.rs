@@ -202,6 +202,17 @@ impl Parameters {
         self.weights.insert(name.to_owned(), Weight::dense(&shape, values, &self.device));
     }
 
+    /// Puts matrices of 4 bits in the place of those for which there are such.
+    pub(super) fn replace_matrices(&mut self, quantised: impl Fn(&str, &Tensor<2>) -> Option<Nf4Matrix>) {
+        for (name, weight) in &mut self.weights {
+            if let Weight::Matrix(matrix) = weight
+                && let Some(matrix) = quantised(name, matrix)
+            {
+                *weight = Weight::Nf4(Arc::new(matrix));
+            }
+        }
+    }
+
     /// Returns a vector: a norm's scale or a bias.
     pub(crate) fn vector(&self, name: &str) -> Tensor<1> {
         match self.weights.get(name) {

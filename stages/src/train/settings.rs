@@ -88,6 +88,8 @@ pub struct Training {
     pub max_grad_norm: f64,
     /// Most tokens of a row; longer ones are cut at the end.
     pub max_length: Option<usize>,
+    /// Parts of a micro-batch that are computed at the same time; part of the result, unlike the number of cores.
+    pub shards: usize,
     /// Whether passes are computed again in the backward pass, for less memory.
     pub gradient_checkpointing: bool,
     /// The adapter that is trained in the place of all weights.
@@ -127,6 +129,7 @@ impl Default for Training {
             optimizer: Optimizer::default(),
             max_grad_norm: 1.0,
             max_length: Some(1024),
+            shards: 2,
             gradient_checkpointing: false,
             adapter: None,
             quantization: None,

@@ -1,46 +1,85 @@
-//! One micro-batch over threads: rows in, the sum of the shards' gradients out, added in shard order.
+//! One micro-batch over threads: rows in, what the model says of them out; then slopes in, the sum of all gradients out.
+//!
+//! The number of shards is a setting and never the number of cores, and gradients are added in the order of the shards: sums are then taken in
+//! the same order on every machine.
 
 use std::thread;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 
 use super::optimizer;
-use crate::models::Model;
+use super::predictions::{self, Prediction};
+use crate::models::{Batch, Model};
 
-/// Gradients of the trained weights in the order of their names, and what each shard reports, in shard order.
-pub(super) struct Gathered<T> {
-    pub(super) gradients: Vec<Vec<f32>>,
-    pub(super) reports: Vec<T>,
+/// One thread's part of a micro-batch.
+pub(super) struct Shard {
+    /// Indices of its rows among all rows.
+    pub(super) rows: Vec<usize>,
+    /// The same rows, laid out.
+    pub(super) batch: Batch,
 }
 
-/// Computes each shard on a thread and a graph of its own.
-///
-/// The number of shards is a setting and never the number of cores: sums are then taken in the same order on every machine.
-pub(super) fn gather<S: Sync, T: Send>(
-    model: &Model,
-    names: &[String],
-    shards: &[S],
-    compute: &(dyn Fn(&Model, &S) -> (Tensor<1>, T) + Sync),
-) -> Gathered<T> {
-    let one = |shard: &S| {
-        // Fresh leaves: threads that shared them would join their graphs, and wait for each other.
-        let model = model.with_parameters(model.parameters().with_leaves(names));
-        let (loss, report) = compute(&model, shard);
-        (model.parameters().gradients(names, loss.backward()), report)
-    };
-    let one = &one;
-    let results: Vec<_> = thread::scope(|scope| {
-        let threads: Vec<_> = shards.iter().map(|shard| scope.spawn(move || one(shard))).collect();
-        threads.into_iter().map(|thread| thread.join().expect("a shard's thread does not panic")).collect()
-    });
-    let mut gathered = Gathered { gradients: Vec::new(), reports: Vec::new() };
-    for (gradients, report) in results {
-        if gathered.gradients.is_empty() {
-            gathered.gradients = gradients;
-        } else {
-            optimizer::add(&mut gathered.gradients, &gradients);
+/// A shard after its forward pass.
+pub(super) struct Passed {
+    /// What the model says of the batch's targets.
+    pub(super) predictions: Vec<Prediction>,
+    /// What the backward pass needs; a shard without targets has nothing to go back from.
+    graph: Option<Graph>,
+}
+
+struct Graph {
+    model: Model,
+    logits: Tensor<2>,
+    shares: Vec<f32>,
+}
+
+/// Runs the model forward over each shard, with fresh leaves for the named weights: threads that shared them would join their graphs, and
+/// wait for each other.
+pub(super) fn forward(model: &Model, names: &[String], shards: &[Shard]) -> Vec<Passed> {
+    each(shards.iter(), |shard| {
+        if shard.batch.targets.is_empty() {
+            return Passed { predictions: Vec::new(), graph: None };
         }
-        gathered.reports.push(report);
+        let model = model.with_parameters(model.parameters().with_leaves(names));
+        let logits = model.logits(&shard.batch);
+        let mut shares = logits.clone().inner().into_data().try_into_vec::<f32>().expect("logits are f32");
+        let predictions = predictions::predict(&mut shares, &shard.batch.targets);
+        Passed { predictions, graph: Some(Graph { model, logits, shares }) }
+    })
+}
+
+/// Goes back through each shard's graph, and returns the gradients of the named weights in their order; empty where no shard has a target.
+pub(super) fn backward(names: &[String], shards: &[Shard], passed: Vec<Passed>, slopes: &[Vec<f32>]) -> Vec<Vec<f32>> {
+    let parts = shards.iter().zip(passed).zip(slopes);
+    let gradients = each(parts, |((shard, passed), slopes)| {
+        let Graph { model, logits, mut shares } = passed.graph?;
+        predictions::descend(&mut shares, &shard.batch.targets, slopes);
+        let slope = Tensor::<2>::from_data(TensorData::new(shares, logits.dims()), model.parameters().device());
+        Some(model.parameters().gradients(names, (logits * slope).sum().backward()))
+    });
+    let mut sum = Vec::new();
+    for gradients in gradients.into_iter().flatten() {
+        optimizer::add(&mut sum, gradients);
     }
-    gathered
+    sum
+}
+
+/// Runs the model over each shard without gradients.
+pub(super) fn predict(model: &Model, shards: &[Shard]) -> Vec<Vec<Prediction>> {
+    each(shards.iter(), |shard| {
+        if shard.batch.targets.is_empty() {
+            return Vec::new();
+        }
+        let mut logits = model.logits(&shard.batch).into_data().try_into_vec::<f32>().expect("logits are f32");
+        predictions::predict(&mut logits, &shard.batch.targets)
+    })
+}
+
+/// Computes each part on a thread of its own.
+fn each<P: Send, R: Send>(parts: impl Iterator<Item = P>, compute: impl Fn(P) -> R + Sync) -> Vec<R> {
+    let compute = &compute;
+    thread::scope(|scope| {
+        let threads: Vec<_> = parts.map(|part| scope.spawn(move || compute(part))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a shard's thread does not panic")).collect()
+    })
 }
