@@ -98,7 +98,7 @@ impl File {
     }
 }
 
-fn digest(path: &Path) -> std::io::Result<Digest> {
+pub(crate) fn digest(path: &Path) -> std::io::Result<Digest> {
     let mut hasher = cache::Hasher::new();
     let mut file = std::fs::File::open(path)?;
     let mut buffer = vec![0; 1 << 16];
@@ -153,11 +153,16 @@ pub(crate) fn reading<T>(folders: &Folders, read: impl FnOnce() -> T) -> T {
     result
 }
 
+/// Lends what paths are relative to while a manifest is read; nothing at other times.
+pub(crate) fn with_folders<T>(find: impl FnOnce(Option<&Folders>) -> T) -> T {
+    FOLDERS.with_borrow(|folders| find(folders.as_ref()))
+}
+
 impl<'de> Deserialize<'de> for File {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let written = String::deserialize(deserializer)?;
-        FOLDERS.with_borrow(|folders| {
-            let folders = folders.as_ref().ok_or_else(|| D::Error::custom("a file can be named in a manifest only"))?;
+        with_folders(|folders| {
+            let folders = folders.ok_or_else(|| D::Error::custom("a file can be named in a manifest only"))?;
             Self::find(&written, folders).map_err(D::Error::custom)
         })
     }

@@ -75,7 +75,8 @@ impl engine::Stage for Stage {
         let cases = Cases::read(params, &inputs)?;
         let folder = ctx.scratch();
         inputs.checkpoint.copy_to(folder)?;
-        let trained_on = Router::load(folder)?.policies();
+        let router = Router::load(folder)?;
+        let trained_on = router.policies();
         let names = |policies: &Policies| policies.0.iter().map(|policy| policy.name.clone()).collect::<Vec<_>>();
         if names(&trained_on) != names(&params.policies) {
             return Err(StageError::failed(format!(
@@ -88,7 +89,8 @@ impl engine::Stage for Stage {
         let checkpoint = models::Checkpoint::load(folder).map_err(StageError::failed)?;
         ctx.check()?;
 
-        let prompts: Vec<_> = cases.test.iter().map(|case| prompt::prompt(&trained_on, &case.text, Form::Direct)).collect();
+        let prompt = |text: &str| router.system.place(&prompt::prompt(&trained_on, text, Form::Direct));
+        let prompts: Vec<_> = cases.test.iter().map(|case| prompt(&case.text)).collect();
         let candidates: Vec<_> = trained_on.0.iter().map(|policy| prompt::completion(None, &policy.name)).collect();
         let scores = score::score(&checkpoint, &prompts, &candidates).map_err(StageError::failed)?;
         let decisions: Vec<_> = scores.iter().map(|scores| Decision { probabilities: softmax(scores) }).collect();

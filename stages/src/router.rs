@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     prompt,
     sections::{Policies, Policy},
+    tokenizer::Placement,
 };
 
 const FILE: &str = "router.json";
@@ -19,6 +20,9 @@ pub(crate) struct Router {
     pub version: u32,
     /// Version of the prompt's words.
     pub prompt: String,
+    /// Where system messages stood in training; `system` in files from before there was a choice.
+    #[serde(default = "own_turn")]
+    pub system: Placement,
     /// The policies in order of cost.
     pub policies: Vec<PolicyEntry>,
 }
@@ -31,15 +35,19 @@ pub(crate) struct PolicyEntry {
     description: String,
 }
 
+fn own_turn() -> Placement {
+    Placement::System
+}
+
 impl Router {
     /// Describes a router for these policies.
-    pub(crate) fn new(policies: &Policies) -> Self {
+    pub(crate) fn new(policies: &Policies, system: Placement) -> Self {
         let entry = |policy: &Policy| PolicyEntry {
             name: policy.name.clone(),
             model: policy.model.clone(),
             description: policy.description.clone(),
         };
-        Self { version: 1, prompt: prompt::VERSION.to_owned(), policies: policies.0.iter().map(entry).collect() }
+        Self { version: 1, prompt: prompt::VERSION.to_owned(), system, policies: policies.0.iter().map(entry).collect() }
     }
 
     /// The policies.

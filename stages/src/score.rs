@@ -48,7 +48,7 @@ pub enum ScoreError {
 /// # Errors
 /// A prompt or candidate that cannot be rendered, candidates that leave no room. A prompt that is too long loses its end.
 pub fn score(checkpoint: &Checkpoint, prompts: &[Vec<Message>], candidates: &[String]) -> Result<Vec<Vec<f64>>, ScoreError> {
-    let Checkpoint { model, tokenizer } = checkpoint;
+    let Checkpoint { model, tokenizer, .. } = checkpoint;
     let mut continuations = Vec::with_capacity(candidates.len());
     for candidate in candidates {
         let tokens = tokenizer.render_completion(&[Message::new("assistant", candidate.as_str())]);
@@ -76,17 +76,11 @@ fn shorten(prompt: &mut Vec<u32>, most: usize) {
 
 /// Returns for each row the sum of log-probabilities of each of its continuations, without gradients.
 pub(crate) fn log_probabilities(model: &Model, rows: &[Row]) -> Vec<Vec<f64>> {
-    let sum = |tokens: Vec<f32>| tokens.into_iter().map(f64::from).sum();
-    token_log_probabilities(model, rows).into_iter().map(|row| row.into_iter().map(sum).collect()).collect()
-}
-
-/// Returns for each row the log-probability of each token of each of its continuations, without gradients.
-pub(crate) fn token_log_probabilities(model: &Model, rows: &[Row]) -> Vec<Vec<Vec<f32>>> {
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|&row| rows[row].width());
     let passes = passes(rows, &order);
     // Each thread takes every second pass: neighbours are of one width, so both have the same work.
-    let results: Vec<Vec<(usize, Vec<Vec<f32>>)>> = thread::scope(|scope| {
+    let results: Vec<Vec<(usize, Vec<f64>)>> = thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS)
             .map(|offset| {
                 let passes = &passes;
@@ -95,11 +89,11 @@ pub(crate) fn token_log_probabilities(model: &Model, rows: &[Row]) -> Vec<Vec<Ve
             .collect();
         threads.into_iter().map(|thread| thread.join().expect("a pass does not panic")).collect()
     });
-    let mut each = vec![Vec::new(); rows.len()];
+    let mut sums = vec![Vec::new(); rows.len()];
     for (row, found) in results.into_iter().flatten() {
-        each[row] = found;
+        sums[row] = found;
     }
-    each
+    sums
 }
 
 /// Cuts rows, sorted by width, into passes of about [`TOKENS`] tokens.
@@ -115,12 +109,10 @@ fn passes<'a>(rows: &[Row], order: &'a [usize]) -> Vec<&'a [usize]> {
     passes
 }
 
-fn run(model: &Model, rows: &[Row], pass: &[usize]) -> Vec<(usize, Vec<Vec<f32>>)> {
+fn run(model: &Model, rows: &[Row], pass: &[usize]) -> Vec<(usize, Vec<f64>)> {
     let batch = Batch::new(&pass.iter().map(|&row| &rows[row]).collect::<Vec<_>>());
-    let found = target_log_probabilities(model, &batch);
-    let tokens = |sequence: &Vec<usize>| sequence.iter().map(|&target| found[target]).collect();
-    let mut each = batch.sequences.iter().map(tokens);
-    pass.iter().map(|&row| (row, each.by_ref().take(rows[row].sequences()).collect())).collect()
+    let mut sums = sequence_sums(&target_log_probabilities(model, &batch), &batch).into_iter();
+    pass.iter().map(|&row| (row, sums.by_ref().take(rows[row].sequences()).collect())).collect()
 }
 
 /// Returns the log-probability of each target of a batch, without gradients.
@@ -135,6 +127,12 @@ pub(crate) fn target_log_probabilities(model: &Model, batch: &Batch) -> Vec<f32>
     let largest = logits.clone().max_dim(1);
     let total = (logits.clone() - largest.clone()).exp().sum_dim(1).log() + largest;
     (logits.gather(1, tokens) - total).into_data().try_into_vec().expect("log-probabilities are f32")
+}
+
+/// Adds up the log-probabilities of each sequence of a batch.
+pub(crate) fn sequence_sums(log_probabilities: &[f32], batch: &Batch) -> Vec<f64> {
+    let sum = |targets: &Vec<usize>| targets.iter().map(|&target| f64::from(log_probabilities[target])).sum();
+    batch.sequences.iter().map(sum).collect()
 }
 
 #[cfg(test)]

@@ -1,17 +1,22 @@
 //! What `sft` and `dpo` share: a start, settings and rows → a trained checkpoint and its figures, step by step.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
-use engine::{Checkpoint, Context, Metrics, StageError};
+use engine::{Checkpoint, Context, Metrics, ParamMistake, StageError};
 use serde::Serialize;
 
 use crate::{
     models,
     router::Router,
+    tokenizer::{Placement, System, Tokenizer},
     train::{
-        self, Step, Stop, Summary, TrainError, Watch,
+        self, Step, Stop, Summary, TrainError, Watch, Write,
         prepared::{Columns, Rows},
-        settings::Settings,
+        settings::{Adapter, Settings},
     },
 };
 
@@ -21,12 +26,49 @@ pub(crate) struct Start {
     pub(crate) router: Router,
 }
 
+/// Finds what a manifest may not say of an adapter.
+pub(crate) fn mistakes(adapter: Option<&Adapter>) -> Vec<ParamMistake> {
+    let named = adapter.is_some_and(|adapter| adapter.init_from.is_some());
+    let field = vec!["adapter".to_owned(), "init_from".to_owned()];
+    let message = "an adapter to go on with comes in with its checkpoint, and is not named by a path".to_owned();
+    if named { vec![ParamMistake { field, message, help: None }] } else { Vec::new() }
+}
+
+/// Decides where system messages stand.
+pub(crate) fn placement(system: System, tokenizer: &Tokenizer) -> Result<Placement, StageError> {
+    let template = tokenizer.chat_template().ok_or_else(|| StageError::failed("the base has no chat template"))?;
+    let special = ["bos_token", "eos_token"];
+    let special: Vec<_> = special
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), minijinja::Value::from(tokenizer.special_text(name)?))))
+        .collect();
+    system.settle(template, &special).map_err(StageError::failed)
+}
+
 /// Reports every step, and stops the training when the run is to end.
 struct Report {
     ctx: Context,
     started: Instant,
+    /// When what is needed to go on was kept last.
+    kept: Instant,
+    save_steps: Option<usize>,
     /// Figures of the last step.
     last: BTreeMap<String, f64>,
+}
+
+/// How long a training goes on before what it needs to go on is kept, where no number of steps is set.
+const KEPT_EVERY: Duration = Duration::from_secs(60);
+
+impl Report {
+    /// Makes an empty folder.
+    fn folder(&self, name: &str) -> std::io::Result<PathBuf> {
+        let folder = self.ctx.scratch().join(name);
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        std::fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
 }
 
 impl Watch for Report {
@@ -40,6 +82,27 @@ impl Watch for Report {
         });
         self.last.clone_from(&step.metrics);
         self.ctx.check().map_err(|_| Stop)
+    }
+
+    fn kept(&mut self) -> Result<Option<PathBuf>, TrainError> {
+        let folder = self.folder("kept").map_err(|error| TrainError::Kept(error.to_string()))?;
+        let step = self.ctx.latest_checkpoint(&folder).map_err(|error| TrainError::Kept(error.to_string()))?;
+        Ok(step.map(|_| folder))
+    }
+
+    fn keep(&mut self, step: usize, write: Write<'_>) -> Result<(), TrainError> {
+        let due = match self.save_steps {
+            Some(every) => step.is_multiple_of(every.max(1)),
+            None => self.kept.elapsed() >= KEPT_EVERY,
+        };
+        if !due {
+            return Ok(());
+        }
+        let folder = self.folder("keep").map_err(|error| TrainError::Kept(error.to_string()))?;
+        write(&folder)?;
+        self.ctx.checkpoint(step as u64, &folder).map_err(|error| TrainError::Kept(error.to_string()))?;
+        self.kept = Instant::now();
+        Ok(())
     }
 }
 
@@ -73,8 +136,17 @@ pub(crate) fn train(
     settings: &Settings,
     mut rows: Rows,
 ) -> Result<(Checkpoint, Metrics), StageError> {
-    let Start { checkpoint: models::Checkpoint { model, tokenizer }, router } = start;
-    let mut report = Report { ctx: ctx.clone(), started: Instant::now(), last: BTreeMap::new() };
+    let Start { checkpoint: models::Checkpoint { model, adapter, tokenizer }, router } = start;
+    let (model, adapter) = match (adapter, &settings.training.adapter) {
+        (Some(_), Some(_)) => {
+            let error = StageError::failed("the checkpoint has an adapter, and `adapter` asks for another");
+            return Err(error.help("leave `adapter` out, and the one that is there is trained on"));
+        }
+        (Some(adapter), None) => (train::held(model, &settings.training), Some(adapter)),
+        (None, _) => train::prepare(model, &settings.training).map_err(failed)?,
+    };
+    let (started, save_steps) = (Instant::now(), settings.training.save_steps);
+    let mut report = Report { ctx: ctx.clone(), started, kept: started, save_steps, last: BTreeMap::new() };
     let trained = train::run(model, settings, &mut rows, None, &mut report).map_err(failed)?;
     let Summary { dropped, cut, .. } = trained.summary;
     if dropped + cut > 0 {
@@ -82,7 +154,7 @@ pub(crate) fn train(
     }
     let folder = ctx.scratch().join("checkpoint");
     std::fs::create_dir_all(&folder)?;
-    models::Checkpoint { model: trained.model, tokenizer }.save(&folder).map_err(StageError::failed)?;
+    models::Checkpoint { model: trained.model, adapter, tokenizer }.save(&folder).map_err(StageError::failed)?;
     router.save(&folder)?;
     let figures = Figures { summary: &trained.summary, last: &report.last };
     Ok((Checkpoint::keep(ctx, &folder)?, Metrics::write(ctx, &figures)?))

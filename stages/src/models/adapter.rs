@@ -17,7 +17,7 @@ use super::weights::{Tensors, tensors_to_bytes};
 use super::{json, read, write};
 use crate::random::Random;
 
-const CONFIG: &str = "adapter_config.json";
+pub(super) const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
 /// What PEFT writes before each name.
 const PREFIX: &str = "base_model.model.";
@@ -300,7 +300,9 @@ fn our_name(name: &str) -> String {
 /// Puts PEFT's additions into a name.
 fn peft_name(parameters: &Parameters, name: &str) -> String {
     match name.rsplit_once('.') {
-        Some((module, part)) if parameters.lora().contains_key(module) => format!("{PREFIX}{module}.base_layer.{part}"),
+        Some((module, part)) if parameters.lora().contains_key(module) && !is_factor(parameters, name) => {
+            format!("{PREFIX}{module}.base_layer.{part}")
+        }
         _ => format!("{PREFIX}{name}"),
     }
 }

@@ -208,7 +208,7 @@ impl Model {
     }
 
     fn read(&self, batch: &Batch, places: &[usize], cache: Option<&mut Cache>, length: usize) -> Tensor<2> {
-        let mut pass = Pass::new(batch, cache, length, self.parameters.device());
+        let mut pass = Pass::new(batch, cache, length, &self.parameters);
         let hidden = self.architecture.hidden(&self.parameters, &mut pass);
         pass.close();
         let indices: Vec<i32> = places.iter().map(|&place| place as i32).collect();

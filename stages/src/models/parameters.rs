@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
 
 use super::nf4::Nf4Matrix;
 
@@ -78,17 +78,29 @@ pub struct Parameters {
     replaced: BTreeMap<String, Option<Weight>>,
     /// Whether the head is the base's embedding, kept because the adapter replaces the embedding alone.
     head_kept: bool,
+    /// Whether products are computed of bfloat16.
+    half: bool,
 }
 
 impl Parameters {
     /// Holds weights that are on `device`.
     pub(crate) fn new(weights: BTreeMap<String, Weight>, device: Device) -> Self {
-        Self { device, weights, lora: BTreeMap::new(), replaced: BTreeMap::new(), head_kept: false }
+        Self { device, weights, lora: BTreeMap::new(), replaced: BTreeMap::new(), head_kept: false, half: false }
     }
 
     /// Returns the device, without gradients.
     pub(crate) fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// Lets products be computed of bfloat16, as PyTorch's autocast does: factors and products are rounded, sums are not.
+    pub(crate) fn compute_in_half(&mut self, half: bool) {
+        self.half = half;
+    }
+
+    /// Rounds a factor or a product to bfloat16 where products are computed so; its gradient is rounded on the way back.
+    pub(super) fn rounded<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
+        if self.half { tensor.cast(DType::BF16).cast(DType::F32) } else { tensor }
     }
 
     /// Returns all weights in the order of their names, an adapter's among them.
@@ -158,18 +170,28 @@ impl Parameters {
         if self.head_kept {
             weights.remove(&weight_of(HEAD));
         }
-        Self::new(weights, self.device.clone())
+        Self { half: self.half, ..Self::new(weights, self.device.clone()) }
     }
 
-    /// Returns the same weights, those in `names` as fresh leaves that gather gradients.
+    /// Returns the same weights where gradients are computed, those in `names` as fresh leaves that gather them.
+    ///
+    /// All of them go there, not these alone: some functions are computed otherwise there, in the last bit, and a model that is compared with
+    /// itself has to say the same.
     #[must_use]
     pub(crate) fn with_leaves(&self, names: &[String]) -> Self {
         let mut leaves = self.clone();
+        for weight in leaves.weights.values_mut() {
+            *weight = match weight {
+                Weight::Vector(tensor) => Weight::Vector(tensor.clone().autodiff()),
+                Weight::Matrix(tensor) => Weight::Matrix(tensor.clone().autodiff()),
+                Weight::Nf4(_) => continue,
+            };
+        }
         for name in names {
             let weight = leaves.weights.get_mut(name).expect("what is trained is among the weights");
             *weight = match weight {
-                Weight::Vector(tensor) => Weight::Vector(tensor.clone().autodiff().require_grad()),
-                Weight::Matrix(tensor) => Weight::Matrix(tensor.clone().autodiff().require_grad()),
+                Weight::Vector(tensor) => Weight::Vector(tensor.clone().require_grad()),
+                Weight::Matrix(tensor) => Weight::Matrix(tensor.clone().require_grad()),
                 Weight::Nf4(_) => unreachable!("weights in 4 bits are not trained"),
             };
         }
@@ -252,9 +274,10 @@ impl Parameters {
     }
 
     fn project(&self, module: &str, weight: &str, input: Tensor<2>) -> Tensor<2> {
-        let weight = self.matrix(weight);
+        let weight = self.rounded(self.matrix(weight));
+        let input = self.rounded(input);
         let output = match self.lora.get(module) {
-            None => input.matmul(weight.transpose()),
+            None => self.rounded(input.matmul(weight.transpose())),
             Some(&lora) => self.adapted(module, weight, lora, input),
         };
         match self.weights.get(&format!("{module}.bias")) {
@@ -265,10 +288,11 @@ impl Parameters {
 
     /// `LoRA` (Hu et al. 2021) as a side branch, so that the dense `W + s * B * A` is never made; `DoRA` (Liu et al. 2024) scales its rows.
     fn adapted(&self, module: &str, weight: Tensor<2>, lora: Lora, input: Tensor<2>) -> Tensor<2> {
-        let first = self.matrix(&format!("{module}{LORA_A}"));
-        let second = self.matrix(&format!("{module}{LORA_B}"));
-        let branch = input.clone().matmul(first.clone().transpose()).matmul(second.clone().transpose()) * lora.scale;
-        let output = input.matmul(weight.clone().transpose()) + branch;
+        let first = self.rounded(self.matrix(&format!("{module}{LORA_A}")));
+        let second = self.rounded(self.matrix(&format!("{module}{LORA_B}")));
+        let inner = self.rounded(input.clone().matmul(first.clone().transpose()));
+        let branch = self.rounded(inner.matmul(second.clone().transpose())) * lora.scale;
+        let output = self.rounded(self.rounded(input.matmul(weight.clone().transpose())) + branch);
         if !lora.magnitude {
             return output;
         }

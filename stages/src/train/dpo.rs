@@ -2,10 +2,22 @@
 
 use super::losses::{self, Answer, Loss, Pair};
 use super::objective::{Objective, Scored, Share, Weighed};
+use super::predictions::Prediction;
 use super::prepared::DpoRow;
-use super::reference::{self, Reference, weight};
 use super::settings::{Dpo, DpoLoss};
+use super::shards;
+use super::trainer::deal;
 use crate::models::{Batch, Model, Row};
+
+/// Where the reference's log-probabilities come from.
+enum Reference {
+    /// They are 0: nothing holds the model.
+    None,
+    /// They are known, for each row, of the chosen answer and the rejected one.
+    Known(Vec<[f64; 2]>),
+    /// They are asked of a model that follows the trained one.
+    Synced(Box<Model>),
+}
 
 /// Pairs, and what the model is held to.
 pub(super) struct Pairs<'a> {
@@ -24,14 +36,23 @@ impl<'a> Pairs<'a> {
         Self { settings, rows: rows.iter().map(row).collect(), reference: Reference::None }
     }
 
-    /// Asks a frozen model once for all pairs that will be `seen`, the others left at 0.
-    pub(super) fn hold_to(&mut self, model: &Model, seen: &[usize]) {
-        let rows: Vec<Row> = seen.iter().map(|&row| self.rows[row].clone()).collect();
-        let mut known = vec![[0.0; 2]; self.rows.len()];
-        for (&row, found) in seen.iter().zip(reference::log_probabilities(model, &rows, self.settings)) {
-            known[row] = found;
+    /// Asks a frozen model once about all pairs of these micro-batches, laid out as they will be: a model that is its own reference then says
+    /// the same in every bit.
+    pub(super) fn hold_to<'b>(&mut self, model: &Model, micro_batches: impl Iterator<Item = &'b [usize]>, shards: usize) {
+        let mut known = vec![None; self.rows.len()];
+        for rows in micro_batches {
+            if rows.iter().all(|&row| known[row].is_some()) {
+                continue;
+            }
+            let dealt = deal(self, rows, shards);
+            let predictions = shards::refer(model, dealt.iter().map(|shard| &shard.batch));
+            for (shard, predictions) in dealt.iter().zip(&predictions) {
+                for (&row, sums) in shard.rows.iter().zip(sums(self.settings, &shard.batch, predictions)) {
+                    known[row].get_or_insert(sums);
+                }
+            }
         }
-        self.reference = Reference::Known(known);
+        self.reference = Reference::Known(known.into_iter().map(Option::unwrap_or_default).collect());
     }
 
     /// Lets the reference follow the model from `start` on.
@@ -47,34 +68,28 @@ impl<'a> Pairs<'a> {
         }
     }
 
-    fn references(&self, rows: &[usize]) -> Vec<[f64; 2]> {
-        match &self.reference {
-            Reference::None => vec![[0.0; 2]; rows.len()],
-            Reference::Known(known) => rows.iter().map(|&row| known[row]).collect(),
-            Reference::Synced(model) => {
-                let rows: Vec<Row> = rows.iter().map(|&row| self.rows[row].clone()).collect();
-                reference::log_probabilities(model, &rows, self.settings)
-            }
-        }
-    }
-
-    /// Reads each pair of a shard.
-    fn read(&self, scored: &Scored<'_>) -> Vec<Pair> {
-        let references = self.references(scored.rows);
-        let pairs = scored.batch.sequences.chunks_exact(2).zip(references);
-        pairs
-            .map(|(sequences, references)| {
-                let shared = sequences.iter().map(Vec::len).min().unwrap_or(0);
-                let answer = |side: usize| {
-                    let tokens = sequences[side].iter().enumerate();
-                    let values = tokens.map(|(place, &target)| {
-                        scored.predictions[target].log_probability * weight(self.settings, place, shared)
-                    });
-                    Answer { log_probability: values.sum(), reference: references[side], tokens: sequences[side].len() }
-                };
+    /// Reads the pairs of all shards.
+    fn read(&self, scored: &[Scored<'_>]) -> Vec<Pair> {
+        let synced = match &self.reference {
+            Reference::Synced(model) => shards::refer(model, scored.iter().map(|shard| shard.batch)),
+            Reference::None | Reference::Known(_) => Vec::new(),
+        };
+        let mut pairs = Vec::new();
+        for (index, shard) in scored.iter().enumerate() {
+            let references = match &self.reference {
+                Reference::None => vec![[0.0; 2]; shard.rows.len()],
+                Reference::Known(known) => shard.rows.iter().map(|&row| known[row]).collect(),
+                Reference::Synced(_) => sums(self.settings, shard.batch, &synced[index]).collect(),
+            };
+            let lengths = shard.batch.sequences.chunks_exact(2);
+            let each = sums(self.settings, shard.batch, shard.predictions).zip(references).zip(lengths);
+            pairs.extend(each.map(|((sums, references), lengths)| {
+                let answer =
+                    |side: usize| Answer { log_probability: sums[side], reference: references[side], tokens: lengths[side].len() };
                 [answer(0), answer(1)]
-            })
-            .collect()
+            }));
+        }
+        pairs
     }
 }
 
@@ -100,7 +115,7 @@ impl Objective for Pairs<'_> {
     }
 
     fn weigh(&self, scored: &[Scored<'_>], step: Share) -> Weighed {
-        let pairs: Vec<Pair> = scored.iter().flat_map(|shard| self.read(shard)).collect();
+        let pairs: Vec<Pair> = self.read(scored);
         let weights: Vec<f64> = scored.iter().flat_map(|shard| pair_weights(self.settings, shard)).collect();
         let chosen_tokens: usize = pairs.iter().map(|pair| pair[0].tokens).sum();
         let (mut loss, mut token_slope) = (0.0, 0.0);
@@ -133,6 +148,13 @@ impl Objective for Pairs<'_> {
         Weighed { loss, slopes: shard_slopes, figures }
     }
 
+    fn reference(&mut self) -> Option<&mut Model> {
+        match &mut self.reference {
+            Reference::Synced(model) => Some(model),
+            Reference::None | Reference::Known(_) => None,
+        }
+    }
+
     fn follow(&mut self, step: usize, model: &Model) {
         let Dpo { ref_model_sync_steps, ref_model_mixup_alpha, .. } = *self.settings;
         if let Reference::Synced(reference) = &mut self.reference
@@ -141,6 +163,23 @@ impl Objective for Pairs<'_> {
             reference.mix(model, ref_model_mixup_alpha);
         }
     }
+}
+
+/// Adds up what a model says of both answers of each pair, the tail of the longer one weighted.
+fn sums<'a>(settings: &'a Dpo, batch: &'a Batch, predictions: &'a [Prediction]) -> impl Iterator<Item = [f64; 2]> + 'a {
+    batch.sequences.chunks_exact(2).map(move |sequences| {
+        let shared = sequences.iter().map(Vec::len).min().unwrap_or(0);
+        let sum = |side: usize| {
+            let tokens = sequences[side].iter().enumerate();
+            tokens.map(|(place, &target)| predictions[target].log_probability * weight(settings, place, shared)).sum()
+        };
+        [sum(0), sum(1)]
+    })
+}
+
+/// Returns how much an answer's token counts; `shared` is the length of the shorter answer (LD-DPO, Liu et al. 2024).
+fn weight(settings: &Dpo, place: usize, shared: usize) -> f64 {
+    if place < shared { 1.0 } else { settings.ld_alpha.unwrap_or(1.0) }
 }
 
 /// Adds up what the model says of all chosen tokens.
@@ -188,7 +227,7 @@ fn figures(settings: &Dpo, scored: &[Scored<'_>], pairs: &[Pair]) -> Vec<(&'stat
             sequences.flatten().map(|&target| &shard.predictions[target])
         })
     };
-    let token_mean = |first, every, value: &dyn Fn(&super::predictions::Prediction) -> f64| {
+    let token_mean = |first, every, value: &dyn Fn(&Prediction) -> f64| {
         let count = predictions(first, every).count();
         predictions(first, every).map(value).sum::<f64>() / count.max(1) as f64
     };

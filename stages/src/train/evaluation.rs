@@ -21,7 +21,7 @@ pub(super) fn evaluate(
     let mut sums: BTreeMap<String, f64> = BTreeMap::new();
     for batch in batches {
         let shards = deal(objective, batch, settings.shards);
-        let predictions = shards::predict(model, &shards);
+        let predictions = shards::predict(model, shards.iter().map(|shard| &shard.batch));
         let scored: Vec<Scored<'_>> = shards
             .iter()
             .zip(&predictions)

@@ -16,7 +16,6 @@ mod optimizer;
 mod order;
 mod predictions;
 pub mod prepared;
-mod reference;
 mod schedule;
 pub mod settings;
 mod sft;
@@ -26,16 +25,17 @@ mod state;
 mod trainer;
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 pub use schedule::{Curve, Schedule, Scheduler, SchedulerArguments};
 use serde::Serialize;
 pub use start::open;
-pub(crate) use start::prepare;
+pub(crate) use start::{held, prepare};
 
 use self::dpo::Pairs;
 use self::objective::Objective;
 use self::prepared::{DpoRow, PrepareError, Prepared, Rows};
-use self::settings::{Dpo, DpoLoss, Method, Reference, Settings, Training};
+use self::settings::{Dpo, DpoLoss, Method, Precision, Reference, Settings, Training};
 use self::sft::Labelled;
 use self::trainer::Trainer;
 use crate::models::{CheckpointError, Model};
@@ -57,6 +57,9 @@ pub struct Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stop;
 
+/// Writes what is needed to go on into a folder.
+pub type Write<'a> = &'a mut dyn FnMut(&Path) -> Result<(), TrainError>;
+
 /// Observes a training.
 pub trait Watch {
     /// Takes note of a step, and may stop the training.
@@ -67,6 +70,22 @@ pub trait Watch {
 
     /// Takes note of an evaluation.
     fn evaluated(&mut self, _evaluation: &Step) {}
+
+    /// Returns the folder of what an earlier run of the same training kept last, where there was one.
+    ///
+    /// # Errors
+    /// Files that cannot be brought back.
+    fn kept(&mut self) -> Result<Option<PathBuf>, TrainError> {
+        Ok(None)
+    }
+
+    /// Has what is needed to go on behind a step written into an empty folder, if it is time to keep it.
+    ///
+    /// # Errors
+    /// Files that cannot be written or kept.
+    fn keep(&mut self, _step: usize, _write: Write<'_>) -> Result<(), TrainError> {
+        Ok(())
+    }
 
     /// Takes note of the first step's gradients, by the names of the weights.
     fn first_gradients(&mut self, _names: &[String], _gradients: &[Vec<f32>]) {}
@@ -143,6 +162,9 @@ pub enum TrainError {
         /// Indices of the prepared rows of the step.
         rows: Vec<usize>,
     },
+    /// What is needed to go on after a stop cannot be kept, or is damaged.
+    #[error("what the training needs to go on after a stop: {0}")]
+    Kept(String),
     /// The observer stopped the training.
     #[error("stopped at step {step}")]
     Stopped {
@@ -156,6 +178,20 @@ pub enum TrainError {
 /// # Errors
 /// Settings out of range, no row left, a token that the model does not have, a loss that is not a number, or the observer's stop.
 pub fn run(
+    mut model: Model,
+    settings: &Settings,
+    rows: &mut Rows,
+    evaluation: Option<&Rows>,
+    watch: &mut dyn Watch,
+) -> Result<Trained, TrainError> {
+    let training = &settings.training;
+    model.parameters_mut().compute_in_half(training.precision == Precision::Bf16);
+    let mut trained = trained(model, settings, rows, evaluation, watch)?;
+    trained.model.parameters_mut().compute_in_half(false);
+    Ok(trained)
+}
+
+fn trained(
     model: Model,
     settings: &Settings,
     rows: &mut Rows,
@@ -181,11 +217,11 @@ pub fn run(
         (Method::Dpo(method), Rows::Dpo(prepared)) => {
             check_preferences(method, training)?;
             let trainer = trainer(training, prepared)?;
-            let mut objective = pairs(&model, method, training, &prepared.rows, &trainer.seen())?;
+            let mut objective = pairs(&model, method, training, &prepared.rows, trainer.micro_batches())?;
             let mut evaluated = match evaluation {
                 Some(Rows::Dpo(prepared)) if !prepared.rows.is_empty() => {
                     let all: Vec<usize> = (0..prepared.rows.len()).collect();
-                    Some(pairs(&model, method, training, &prepared.rows, &all)?)
+                    Some(pairs(&model, method, training, &prepared.rows, all.chunks(training.eval_batch_size))?)
                 }
                 _ => None,
             };
@@ -221,21 +257,21 @@ fn known(model: &Model, objective: &dyn Objective) -> Result<(), TrainError> {
         .try_for_each(|row| model.check(&objective.lay_out(&[row])).map_err(|source| TrainError::Token { row, source }))
 }
 
-/// Lays pairs out with their reference, which is asked about those that will be `seen`.
-fn pairs<'a>(
+/// Lays pairs out with their reference, which is asked about those of these micro-batches.
+fn pairs<'a, 'b>(
     model: &Model,
     method: &'a Dpo,
     training: &Training,
     rows: &[DpoRow],
-    seen: &[usize],
+    micro_batches: impl Iterator<Item = &'b [usize]>,
 ) -> Result<Pairs<'a>, TrainError> {
     let mut pairs = Pairs::new(rows, method, training.max_length);
     known(model, &pairs)?;
     match method.reference {
         Reference::None => {}
         _ if method.sync_ref_model => pairs.follow_from(model.clone()),
-        Reference::BaseModel => pairs.hold_to(&model.without_adapter(), seen),
-        Reference::StartAdapter => pairs.hold_to(model, seen),
+        Reference::BaseModel => pairs.hold_to(&model.without_adapter(), micro_batches, training.shards),
+        Reference::StartAdapter => pairs.hold_to(model, micro_batches, training.shards),
     }
     Ok(pairs)
 }

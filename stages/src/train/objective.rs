@@ -23,6 +23,11 @@ pub(super) trait Objective: Sync {
     /// Computes a micro-batch's part in the loss of its step.
     fn weigh(&self, scored: &[Scored<'_>], step: Share) -> Weighed;
 
+    /// Returns the model that follows the trained one, where there is one.
+    fn reference(&mut self) -> Option<&mut Model> {
+        None
+    }
+
     /// Takes note of the model after a step, counted from 1.
     fn follow(&mut self, _step: usize, _model: &Model) {}
 }

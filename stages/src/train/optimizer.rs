@@ -16,14 +16,26 @@ pub(super) struct AdamW {
     moments: Vec<Moments>,
 }
 
-struct Moments {
-    first: Vec<f32>,
-    second: Vec<f32>,
+/// Averages of one weight's gradients and of their squares.
+pub(super) struct Moments {
+    pub(super) first: Vec<f32>,
+    pub(super) second: Vec<f32>,
 }
 
 impl AdamW {
     pub(super) fn new(settings: &Optimizer, half: bool) -> Self {
         Self { settings: *settings, half, time: 0, moments: Vec::new() }
+    }
+
+    /// Returns the averages, in the order of the names; none before the first step.
+    pub(super) fn moments(&self) -> &[Moments] {
+        &self.moments
+    }
+
+    /// Goes on behind a step with the averages that it left.
+    pub(super) fn go_on(&mut self, step: usize, moments: Vec<Moments>) {
+        self.time = i32::try_from(step).unwrap_or(i32::MAX);
+        self.moments = moments;
     }
 
     /// Rounds the named weights to bfloat16.

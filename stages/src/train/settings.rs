@@ -90,6 +90,9 @@ pub struct Training {
     pub max_length: Option<usize>,
     /// Parts of a micro-batch that are computed at the same time; part of the result, unlike the number of cores.
     pub shards: usize,
+    /// Steps between two times that what is needed to go on after a stop is kept [default: as many as a minute has]; no part in the result.
+    #[serde(skip_serializing)]
+    pub save_steps: Option<usize>,
     /// Whether passes are computed again in the backward pass, for less memory.
     pub gradient_checkpointing: bool,
     /// The adapter that is trained in the place of all weights.
@@ -130,6 +133,7 @@ impl Default for Training {
             max_grad_norm: 1.0,
             max_length: Some(1024),
             shards: 2,
+            save_steps: None,
             gradient_checkpointing: false,
             adapter: None,
             quantization: None,
@@ -423,8 +427,9 @@ pub enum Divergence {
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names are those of the papers, which `losses` tells of one by one")]
 pub enum DpoLoss {
+    /// With `label_smoothing` where that is given.
+    #[serde(alias = "sigmoid_smoothed")]
     Sigmoid,
-    SigmoidSmoothed,
     SigmoidNorm,
     Hinge,
     Ipo,
@@ -483,7 +488,8 @@ fn taken<T: Serialize + DeserializeOwned>(object: &mut Map<String, Value>, defau
     serde_json::from_value(Value::Object(own)).map_err(|error| error.to_string())
 }
 
-fn losses<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<DpoLoss>, D::Error> {
+/// Reads a loss or a list of losses.
+pub(crate) fn losses<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<DpoLoss>, D::Error> {
     let (names, _) = one_or_many(deserializer)?;
     names.into_iter().map(|name| DpoLoss::deserialize(serde::de::value::StringDeserializer::new(name))).collect()
 }

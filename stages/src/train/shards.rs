@@ -64,15 +64,23 @@ pub(super) fn backward(names: &[String], shards: &[Shard], passed: Vec<Passed>, 
     sum
 }
 
-/// Runs the model over each shard without gradients.
-pub(super) fn predict(model: &Model, shards: &[Shard]) -> Vec<Vec<Prediction>> {
-    each(shards.iter(), |shard| {
-        if shard.batch.targets.is_empty() {
-            return Vec::new();
-        }
-        let mut logits = model.logits(&shard.batch).into_data().try_into_vec::<f32>().expect("logits are f32");
-        predictions::predict(&mut logits, &shard.batch.targets)
-    })
+/// Runs a model over each batch as in training, so that it says the same in every bit, but without gradients.
+pub(super) fn refer<'a>(model: &Model, batches: impl Iterator<Item = &'a Batch>) -> Vec<Vec<Prediction>> {
+    let model = model.with_parameters(model.parameters().with_leaves(&[]));
+    each(batches, |batch| predictions_of(batch, || model.logits(batch).inner()))
+}
+
+/// Runs the model over each batch without gradients.
+pub(super) fn predict<'a>(model: &Model, batches: impl Iterator<Item = &'a Batch>) -> Vec<Vec<Prediction>> {
+    each(batches, |batch| predictions_of(batch, || model.logits(batch)))
+}
+
+fn predictions_of(batch: &Batch, logits: impl Fn() -> Tensor<2>) -> Vec<Prediction> {
+    if batch.targets.is_empty() {
+        return Vec::new();
+    }
+    let mut logits = logits().into_data().try_into_vec::<f32>().expect("logits are f32");
+    predictions::predict(&mut logits, &batch.targets)
 }
 
 /// Computes each part on a thread of its own.

@@ -1,7 +1,5 @@
 //! What a training starts from: settings in; a model out, its base in 4 bits and with an adapter where the settings say so.
 
-use std::path::Path;
-
 use super::TrainError;
 use super::settings::{Adapter, Bias, Targets, Training};
 use crate::models::{self, AdapterConfig, Layers, Model, Modules};
@@ -11,42 +9,43 @@ use crate::models::{self, AdapterConfig, Layers, Model, Modules};
 /// # Errors
 /// A folder that holds no model or no adapter, and settings that do not fit it.
 pub fn open(settings: &Training) -> Result<(Model, Option<AdapterConfig>), TrainError> {
-    let model = Model::load(&settings.base_model)?;
-    prepare(model, settings, Some(&settings.base_model))
+    let (model, mut adapter) = prepare(Model::load(&settings.base_model)?, settings)?;
+    if let Some(config) = &mut adapter {
+        let base = || settings.base_model.display().to_string();
+        config.base_model_name_or_path.get_or_insert_with(base);
+    }
+    Ok((model, adapter))
+}
+
+/// Holds a model's weights as the settings say.
+pub(crate) fn held(mut model: Model, settings: &Training) -> Model {
+    if let Some(quantization) = &settings.quantization {
+        model.quantise(quantization.double_quant);
+    }
+    model
 }
 
 /// Holds a model's weights as the settings say, and puts an adapter on.
 ///
 /// # Errors
 /// As [`open`].
-pub(crate) fn prepare(
-    mut model: Model,
-    settings: &Training,
-    base: Option<&Path>,
-) -> Result<(Model, Option<AdapterConfig>), TrainError> {
-    if let Some(quantization) = &settings.quantization {
-        if settings.adapter.is_none() {
-            return Err(TrainError::Setting {
-                name: "quantization",
-                reason: "needs an `adapter`: 4 bits are not trained".into(),
-            });
-        }
-        model.quantise(quantization.double_quant);
+pub(crate) fn prepare(model: Model, settings: &Training) -> Result<(Model, Option<AdapterConfig>), TrainError> {
+    if settings.quantization.is_some() && settings.adapter.is_none() {
+        let reason = "needs an `adapter`: weights in 4 bits are not trained".to_owned();
+        return Err(TrainError::Setting { name: "quantization", reason });
     }
+    let mut model = held(model, settings);
     let Some(adapter) = &settings.adapter else { return Ok((model, None)) };
     if adapter.lora_dropout != 0.0 {
         return Err(TrainError::Setting { name: "lora_dropout", reason: "must be 0: dropout is not computed".into() });
     }
-    let mut config = if let Some(folder) = &adapter.init_from {
+    let config = if let Some(folder) = &adapter.init_from {
         model.load_adapter(folder)?
     } else {
         let config = config(adapter);
         model.add_adapter(&config, settings.seed).map_err(|reason| TrainError::Setting { name: "adapter", reason })?;
         config
     };
-    if config.base_model_name_or_path.is_none() {
-        config.base_model_name_or_path = base.map(|base| base.display().to_string());
-    }
     Ok((model, Some(config)))
 }
 

@@ -1,6 +1,6 @@
 //! The loop that all methods share: a model, settings and rows in; a trained model and its figures out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::objective::{Objective, Scored, Share, Weighed};
 use super::optimizer::{self, AdamW};
@@ -8,7 +8,7 @@ use super::order::{self, StepRows};
 use super::schedule::Schedule;
 use super::settings::{Dtype, Training};
 use super::shards::{self, Shard};
-use super::state::State;
+use super::state::{Changing, Position};
 use super::{Step, TrainError, Watch, evaluation};
 use crate::models::Model;
 
@@ -40,10 +40,9 @@ impl<'a> Trainer<'a> {
         self.steps.len()
     }
 
-    /// Returns the rows that are seen at all, in order.
-    pub(super) fn seen(&self) -> Vec<usize> {
-        let rows: BTreeSet<usize> = self.steps.iter().flat_map(|step| step.micro_batches.iter().flatten().copied()).collect();
-        rows.into_iter().collect()
+    /// Returns the rows of all micro-batches, one after another.
+    pub(super) fn micro_batches(&self) -> impl Iterator<Item = &[usize]> {
+        self.steps.iter().flat_map(|step| step.micro_batches.iter().map(Vec::as_slice))
     }
 
     /// Trains, and returns the new model with the number of tokens learned from.
@@ -61,11 +60,16 @@ impl<'a> Trainer<'a> {
         if half {
             adamw.round(model.parameters_mut(), &names);
         }
-        let mut state = State::default();
-        for (index, rows) in self.steps.iter().enumerate().skip(state.step) {
+        let mut position = Position::default();
+        if let Some(folder) = watch.kept()? {
+            let mut changing = Changing { model: &mut model, names: &names, adamw: &mut adamw, objective };
+            position = changing.load(&folder)?;
+        }
+        for (index, rows) in self.steps.iter().enumerate().skip(position.step) {
             let step = index + 1;
             let learning_rate = self.schedule.rate(index);
-            state.num_tokens += rows.micro_batches.iter().flatten().map(|&row| objective.tokens(row)).sum::<usize>();
+            position.step = step;
+            position.num_tokens += rows.micro_batches.iter().flatten().map(|&row| objective.tokens(row)).sum::<usize>();
             let Gathered { gradients, mut figures } = self.gather(&model, &names, objective, &rows.micro_batches);
             if step == 1 {
                 watch.first_gradients(&names, &gradients);
@@ -73,7 +77,7 @@ impl<'a> Trainer<'a> {
             let grad_norm = optimizer::global_norm(&gradients);
             figures.insert("grad_norm".into(), grad_norm);
             figures.insert("learning_rate".into(), learning_rate);
-            figures.insert("num_tokens".into(), state.num_tokens as f64);
+            figures.insert("num_tokens".into(), position.num_tokens as f64);
             for figure in ["loss", "grad_norm"] {
                 let value = figures.get(figure).copied().unwrap_or_default();
                 if !value.is_finite() {
@@ -86,15 +90,20 @@ impl<'a> Trainer<'a> {
             objective.follow(step, &model);
             let of = |metrics| Step { step, steps: self.steps.len(), epoch: rows.epoch, metrics };
             watch.step(&of(figures)).map_err(|_| TrainError::Stopped { step })?;
+            if step < self.steps.len() {
+                watch.keep(step, &mut |folder| {
+                    Changing { model: &mut model, names: &names, adamw: &mut adamw, objective }.save(position, folder)
+                })?;
+            }
             if let Some(evaluated) = evaluated.as_deref_mut() {
                 evaluated.follow(step, &model);
                 let due = settings.eval_steps.is_some_and(|every| step.is_multiple_of(every)) || step == self.steps.len();
                 if due {
-                    watch.evaluated(&of(evaluation::evaluate(&model, settings, evaluated, state.num_tokens)));
+                    watch.evaluated(&of(evaluation::evaluate(&model, settings, evaluated, position.num_tokens)));
                 }
             }
         }
-        Ok((model, state.num_tokens))
+        Ok((model, position.num_tokens))
     }
 
     /// Computes the gradients of one step: the micro-batches one after another, each over its shards.

@@ -42,10 +42,9 @@ fn of_pair(kind: DpoLoss, settings: &Dpo, pair: &Pair) -> Loss {
         Loss { value, slopes: slopes.map(|slope| slope * beta) }
     };
     match kind {
-        // Rafailov et al. 2023.
-        DpoLoss::Sigmoid => of_margin(&|margin| logistic(margin, 0.0)),
-        // The label smoothing of Mitchell's conservative DPO, which older TRL had under `sigmoid`.
-        DpoLoss::SigmoidSmoothed => of_margin(&|margin| logistic(margin, smoothing)),
+        // Rafailov et al. 2023, with the label smoothing of Mitchell's conservative DPO. TRL took it here too, and leaves it out of notice since
+        // 1.0; a setting that is given and does nothing would mislead.
+        DpoLoss::Sigmoid => of_margin(&|margin| logistic(margin, smoothing)),
         // Zhao et al. 2023, SLiC.
         DpoLoss::Hinge => of_margin(&|margin| ((1.0 - margin).max(0.0), if margin < 1.0 { -1.0 } else { 0.0 })),
         // Azar et al. 2023, by token.
@@ -154,9 +153,8 @@ mod tests {
     use super::*;
     use crate::train::settings::Divergence;
 
-    const ALL: [DpoLoss; 16] = [
+    const ALL: [DpoLoss; 15] = [
         DpoLoss::Sigmoid,
-        DpoLoss::SigmoidSmoothed,
         DpoLoss::SigmoidNorm,
         DpoLoss::Hinge,
         DpoLoss::Ipo,
@@ -210,8 +208,8 @@ mod tests {
         let first = &pairs()[..1];
         let value = |kind, label_smoothing| losses(kind, &Dpo { beta: 0.5, label_smoothing, ..Dpo::default() }, first)[0].value;
         for (kind, smoothing, expected) in [
-            (DpoLoss::Sigmoid, 0.3, (-1.15_f64).exp().ln_1p()),
-            (DpoLoss::SigmoidSmoothed, 0.3, 0.7 * (-1.15_f64).exp().ln_1p() + 0.3 * 1.15_f64.exp().ln_1p()),
+            (DpoLoss::Sigmoid, 0.0, (-1.15_f64).exp().ln_1p()),
+            (DpoLoss::Sigmoid, 0.3, 0.7 * (-1.15_f64).exp().ln_1p() + 0.3 * 1.15_f64.exp().ln_1p()),
             (DpoLoss::Hinge, 0.0, 0.0),
             (DpoLoss::Ipo, 0.0, (1.5 / 4.0 + 0.8 / 3.0 - 1.0_f64).powi(2)),
             (DpoLoss::SppoHard, 0.0, 0.5_f64.powi(2) + 0.2_f64.powi(2)),
