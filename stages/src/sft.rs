@@ -193,7 +193,8 @@ impl engine::Stage for Stage {
         let mut found = mistakes(params.adapter.as_ref());
         if params.base.is_some() && params.new.is_some() {
             let message = "`base` and `new` are both given, and a decoder has one start".to_owned();
-            found.push(ParamMistake { field: vec!["new".to_owned()], message, help: None });
+            let help = "leave one of them out".to_owned();
+            found.push(ParamMistake { field: vec!["new".to_owned()], message, help });
         }
         if !found.is_empty() {
             return Err(found);
@@ -213,10 +214,8 @@ impl engine::Stage for Stage {
             loss_type: params.loss_type,
             ..Sft::default()
         };
-        let columns: Vec<_> = examples
-            .into_iter()
-            .map(|row| columns(&SftExample { prompt: placement.place(&row.prompt), ..row }))
-            .collect();
+        let columns: Vec<_> =
+            examples.into_iter().map(|row| columns(&SftExample { prompt: placement.place(&row.prompt), ..row })).collect();
         let rows = prepared::sft::prepare(&start.tokenizer, &columns, &method, training.max_length);
         let rows = Rows::Sft(rows.map_err(|error| failed(error.into()))?);
         let settings = Settings { training, method: Method::Sft(method) };

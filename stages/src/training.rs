@@ -30,8 +30,9 @@ pub(crate) struct Start {
 pub(crate) fn mistakes(adapter: Option<&Adapter>) -> Vec<ParamMistake> {
     let named = adapter.is_some_and(|adapter| adapter.init_from.is_some());
     let field = vec!["adapter".to_owned(), "init_from".to_owned()];
-    let message = "an adapter to go on with comes in with its checkpoint, and is not named by a path".to_owned();
-    if named { vec![ParamMistake { field, message, help: None }] } else { Vec::new() }
+    let message = "an adapter to go on with is not named by a path".to_owned();
+    let help = "it comes in with its checkpoint".to_owned();
+    if named { vec![ParamMistake { field, message, help }] } else { Vec::new() }
 }
 
 /// Decides where system messages stand.

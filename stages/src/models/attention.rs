@@ -161,7 +161,11 @@ impl Attention {
         }
         let scores = scores.reshape([rows, heads, width, total]) + mask.clone();
         let shares = activation::softmax(scores, 3).reshape([rows, groups, heads / groups * width, total]);
-        let mixed = pass.parameters.rounded(pass.parameters.rounded(shares).matmul(values)).reshape([rows, heads, width, size]).swap_dims(1, 2);
+        let mixed = pass
+            .parameters
+            .rounded(pass.parameters.rounded(shares).matmul(values))
+            .reshape([rows, heads, width, size])
+            .swap_dims(1, 2);
         mixed.reshape([rows * width, heads * size])
     }
 }

@@ -48,6 +48,7 @@ pub use error::{CheckpointError, InputError};
 pub use generate::generate;
 pub use new::{NewArchitecture, NewModel};
 pub use nf4::{NestedScales, Nf4Matrix};
+pub(crate) use parameters::Dropout;
 pub use parameters::{Parameters, Weight};
 pub(crate) use reader::Reader;
 pub(crate) use weights::{read_matrix, read_tensors, tensors_of_bytes_and_values, tensors_to_bytes};

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
 
 use super::nf4::Nf4Matrix;
+use crate::random::Random;
 
 /// Name of the module that turns tokens into the first activations.
 pub(crate) const EMBEDDING: &str = "model.embed_tokens";
@@ -80,12 +81,21 @@ pub struct Parameters {
     head_kept: bool,
     /// Whether products are computed of bfloat16.
     half: bool,
+    dropout: Option<Dropout>,
+}
+
+/// What an adapter does not see of its inputs in training, drawn anew for each pass by its seed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Dropout {
+    /// Share of the inputs that are left out.
+    pub(crate) share: f64,
+    pub(crate) seed: u64,
 }
 
 impl Parameters {
     /// Holds weights that are on `device`.
     pub(crate) fn new(weights: BTreeMap<String, Weight>, device: Device) -> Self {
-        Self { device, weights, lora: BTreeMap::new(), replaced: BTreeMap::new(), head_kept: false, half: false }
+        Self { device, weights, lora: BTreeMap::new(), replaced: BTreeMap::new(), head_kept: false, half: false, dropout: None }
     }
 
     /// Returns the device, without gradients.
@@ -96,6 +106,25 @@ impl Parameters {
     /// Lets products be computed of bfloat16, as PyTorch's autocast does: factors and products are rounded, sums are not.
     pub(crate) fn compute_in_half(&mut self, half: bool) {
         self.half = half;
+    }
+
+    /// Returns the same weights with an adapter that does not see all of its inputs.
+    #[must_use]
+    pub(crate) fn with_dropout(self, dropout: Option<Dropout>) -> Self {
+        Self { dropout: dropout.filter(|dropout| dropout.share > 0.0), ..self }
+    }
+
+    /// Leaves out a share of a module's inputs, and makes up for it with the others.
+    fn dropped(&self, module: &str, Dropout { share, seed }: Dropout, input: Tensor<2>) -> Tensor<2> {
+        // Each module has draws of its own (FNV-1a over its name).
+        let seed = module
+            .bytes()
+            .fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let mut random = Random::new(seed, "dropout");
+        let kept = (1.0 - share).recip() as f32;
+        let shape = input.dims();
+        let mask = (0..shape[0] * shape[1]).map(|_| if random.uniform() < share { 0.0 } else { kept }).collect();
+        input * Tensor::from_data(TensorData::new(mask, shape), &self.device)
     }
 
     /// Rounds a factor or a product to bfloat16 where products are computed so; its gradient is rounded on the way back.
@@ -290,15 +319,36 @@ impl Parameters {
     fn adapted(&self, module: &str, weight: Tensor<2>, lora: Lora, input: Tensor<2>) -> Tensor<2> {
         let first = self.rounded(self.matrix(&format!("{module}{LORA_A}")));
         let second = self.rounded(self.matrix(&format!("{module}{LORA_B}")));
-        let inner = self.rounded(input.clone().matmul(first.clone().transpose()));
+        let seen = match self.dropout {
+            Some(dropout) => self.dropped(module, dropout, input.clone()),
+            None => input.clone(),
+        };
+        let inner = self.rounded(seen.clone().matmul(first.clone().transpose()));
         let branch = self.rounded(inner.matmul(second.clone().transpose())) * lora.scale;
-        let output = self.rounded(self.rounded(input.matmul(weight.clone().transpose())) + branch);
+        let whole = self.rounded(input.matmul(weight.clone().transpose()));
         if !lora.magnitude {
-            return output;
+            return self.rounded(whole + branch);
         }
         let magnitude = self.vector(&format!("{module}{MAGNITUDE}"));
-        output * (magnitude / row_norms(weight.inner(), first.inner(), second.inner(), lora.scale)).unsqueeze()
+        let norms = row_norms(constant(weight.clone()), constant(first), constant(second), lora.scale);
+        // Norms that are the magnitudes but for rounding are the magnitudes: a fresh adapter then leaves its base as it is, in every bit.
+        let fresh = constant(magnitude.clone());
+        let near = (norms.clone() - fresh.clone()).abs().lower_equal(norms.clone() * ROUNDING);
+        let ratio = (magnitude / norms.mask_where(near, fresh)).unsqueeze();
+        match self.dropout {
+            None => self.rounded(whole + branch) * ratio,
+            // The base keeps its own part whole; what the ratio changes of it is seen like the rest of the adapter, as PEFT has it.
+            Some(_) => whole + seen.matmul(weight.transpose()) * (ratio.clone() - 1.0) + branch * ratio,
+        }
     }
+}
+
+/// What norms may be off by rounding, as a share of them.
+const ROUNDING: f64 = 4.0 * f32::EPSILON as f64;
+
+/// Takes a tensor out of the graph, where it is in one.
+fn constant<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+    if tensor.device().is_autodiff() { tensor.inner() } else { tensor }
 }
 
 /// Names of an adapter's factors, after the module's.

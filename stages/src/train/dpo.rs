@@ -84,8 +84,11 @@ impl<'a> Pairs<'a> {
             let lengths = shard.batch.sequences.chunks_exact(2);
             let each = sums(self.settings, shard.batch, shard.predictions).zip(references).zip(lengths);
             pairs.extend(each.map(|((sums, references), lengths)| {
-                let answer =
-                    |side: usize| Answer { log_probability: sums[side], reference: references[side], tokens: lengths[side].len() };
+                let answer = |side: usize| Answer {
+                    log_probability: sums[side],
+                    reference: references[side],
+                    tokens: lengths[side].len(),
+                };
                 [answer(0), answer(1)]
             }));
         }

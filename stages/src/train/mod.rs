@@ -150,6 +150,12 @@ pub enum TrainError {
         /// Which.
         source: crate::models::InputError,
     },
+    /// Nothing stands before the answers of a pair, so that their first tokens are predicted by nothing.
+    #[error("row {row}: the prompt has no tokens")]
+    Prompt {
+        /// Index of the prepared row, from 0.
+        row: usize,
+    },
     /// The loss or the gradient became infinite or not a number.
     #[error("step {step}: the {figure} is {value}; a smaller `learning_rate` usually helps; the step's rows were {rows:?}")]
     Diverged {
@@ -201,7 +207,7 @@ fn trained(
     let training = &settings.training;
     match (&settings.method, rows) {
         (Method::Sft(method), Rows::Sft(prepared)) => {
-            let trainer = trainer(training, prepared)?;
+            let trainer = trainer(training, prepared)?.with_dropout();
             let mut objective = Labelled { rows: &prepared.rows, settings: method };
             known(&model, &objective)?;
             let mut evaluated = match evaluation {
@@ -265,6 +271,9 @@ fn pairs<'a, 'b>(
     rows: &[DpoRow],
     micro_batches: impl Iterator<Item = &'b [usize]>,
 ) -> Result<Pairs<'a>, TrainError> {
+    if let Some(row) = rows.iter().position(|row| row.prompt_ids.is_empty()) {
+        return Err(TrainError::Prompt { row });
+    }
     let mut pairs = Pairs::new(rows, method, training.max_length);
     known(model, &pairs)?;
     match method.reference {
@@ -325,3 +334,6 @@ fn check_preferences(method: &Dpo, training: &Training) -> Result<(), TrainError
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

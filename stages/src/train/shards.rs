@@ -9,7 +9,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::optimizer;
 use super::predictions::{self, Prediction};
-use crate::models::{Batch, Model};
+use crate::models::{Batch, Dropout, Model};
 
 /// One thread's part of a micro-batch.
 pub(super) struct Shard {
@@ -34,13 +34,14 @@ struct Graph {
 }
 
 /// Runs the model forward over each shard, with fresh leaves for the named weights: threads that shared them would join their graphs, and
-/// wait for each other.
-pub(super) fn forward(model: &Model, names: &[String], shards: &[Shard]) -> Vec<Passed> {
-    each(shards.iter(), |shard| {
+/// wait for each other. `dropout` has the micro-batch's seed.
+pub(super) fn forward(model: &Model, names: &[String], shards: &[Shard], dropout: Option<Dropout>) -> Vec<Passed> {
+    each(shards.iter().enumerate(), |(index, shard)| {
         if shard.batch.targets.is_empty() {
             return Passed { predictions: Vec::new(), graph: None };
         }
-        let model = model.with_parameters(model.parameters().with_leaves(names));
+        let dropout = dropout.map(|dropout| Dropout { seed: dropout.seed + index as u64, ..dropout });
+        let model = model.with_parameters(model.parameters().with_leaves(names).with_dropout(dropout));
         let logits = model.logits(&shard.batch);
         let mut shares = logits.clone().inner().into_data().try_into_vec::<f32>().expect("logits are f32");
         let predictions = predictions::predict(&mut shares, &shard.batch.targets);

@@ -36,9 +36,6 @@ pub(crate) fn prepare(model: Model, settings: &Training) -> Result<(Model, Optio
     }
     let mut model = held(model, settings);
     let Some(adapter) = &settings.adapter else { return Ok((model, None)) };
-    if adapter.lora_dropout != 0.0 {
-        return Err(TrainError::Setting { name: "lora_dropout", reason: "must be 0: dropout is not computed".into() });
-    }
     let config = if let Some(folder) = &adapter.init_from {
         model.load_adapter(folder)?
     } else {

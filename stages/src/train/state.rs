@@ -53,7 +53,9 @@ impl Changing<'_> {
         }
         let position = serde_json::to_vec(&position).expect("two numbers");
         let written = std::fs::write(folder.join(TENSORS), tensors_to_bytes(&tensors));
-        written.and_then(|()| std::fs::write(folder.join(POSITION), position)).map_err(|error| TrainError::Kept(error.to_string()))
+        written
+            .and_then(|()| std::fs::write(folder.join(POSITION), position))
+            .map_err(|error| TrainError::Kept(error.to_string()))
     }
 
     /// Reads everything back, and returns the position.
@@ -63,7 +65,9 @@ impl Changing<'_> {
         let mut tensors = read_tensors(&folder.join(TENSORS))?;
         let mut take = |part: &str, name: &str, length: usize| {
             let found = tensors.remove(&format!("{part}/{name}")).filter(|(_, values)| values.len() == length);
-            found.map(|(_, values)| values).ok_or_else(|| TrainError::Kept(format!("`{part}/{name}` is missing or of another shape")))
+            found
+                .map(|(_, values)| values)
+                .ok_or_else(|| TrainError::Kept(format!("`{part}/{name}` is missing or of another shape")))
         };
         let mut moments = Vec::with_capacity(self.names.len());
         for name in self.names {

@@ -10,13 +10,15 @@ use super::settings::{Dtype, Training};
 use super::shards::{self, Shard};
 use super::state::{Changing, Position};
 use super::{Step, TrainError, Watch, evaluation};
-use crate::models::Model;
+use crate::models::{Dropout, Model};
 
 /// A training as its settings lay it out.
 pub(super) struct Trainer<'a> {
     settings: &'a Training,
     steps: Vec<StepRows>,
     schedule: Schedule,
+    /// Share of its inputs that the adapter does not see.
+    dropout: f64,
 }
 
 /// A step's gradients and figures.
@@ -32,7 +34,12 @@ impl<'a> Trainer<'a> {
         let steps = order::steps(settings, rows)?;
         let Training { lr_scheduler, lr_scheduler_args, learning_rate, warmup, .. } = *settings;
         let schedule = Schedule::new(lr_scheduler, lr_scheduler_args, learning_rate, warmup, steps.len())?;
-        Ok(Self { settings, steps, schedule })
+        Ok(Self { settings, steps, schedule, dropout: 0.0 })
+    }
+
+    /// Lets the adapter not see a share of its inputs.
+    pub(super) fn with_dropout(self) -> Self {
+        Self { dropout: self.settings.adapter.as_ref().map_or(0.0, |adapter| adapter.lora_dropout), ..self }
     }
 
     /// Returns the number of steps.
@@ -70,7 +77,7 @@ impl<'a> Trainer<'a> {
             let learning_rate = self.schedule.rate(index);
             position.step = step;
             position.num_tokens += rows.micro_batches.iter().flatten().map(|&row| objective.tokens(row)).sum::<usize>();
-            let Gathered { gradients, mut figures } = self.gather(&model, &names, objective, &rows.micro_batches);
+            let Gathered { gradients, mut figures } = self.gather(&model, &names, objective, index);
             if step == 1 {
                 watch.first_gradients(&names, &gradients);
             }
@@ -106,14 +113,23 @@ impl<'a> Trainer<'a> {
         Ok((model, position.num_tokens))
     }
 
+    /// Draws what an adapter does not see of a micro-batch: the same whenever the training gets there.
+    fn dropout(&self, step: usize, micro_batch: usize) -> Option<Dropout> {
+        let share = self.dropout;
+        // Neighbouring seeds give unlike draws, and 65536 are more than a step has of shards.
+        let pass = (step * self.settings.gradient_accumulation_steps + micro_batch) as u64;
+        (share > 0.0).then(|| Dropout { share, seed: self.settings.seed.wrapping_add(pass << 16) })
+    }
+
     /// Computes the gradients of one step: the micro-batches one after another, each over its shards.
-    fn gather(&self, model: &Model, names: &[String], objective: &dyn Objective, micro_batches: &[Vec<usize>]) -> Gathered {
+    fn gather(&self, model: &Model, names: &[String], objective: &dyn Objective, step: usize) -> Gathered {
+        let micro_batches = &self.steps[step].micro_batches;
         let targets = micro_batches.iter().flatten().map(|&row| objective.targets(row)).sum();
         let share = Share { targets, micro_batches: micro_batches.len() };
         let mut gathered = Gathered { gradients: Vec::new(), figures: BTreeMap::new() };
-        for rows in micro_batches {
+        for (index, rows) in micro_batches.iter().enumerate() {
             let shards = deal(objective, rows, self.settings.shards);
-            let passed = shards::forward(model, names, &shards);
+            let passed = shards::forward(model, names, &shards, self.dropout(step, index));
             let scored: Vec<Scored<'_>> = shards
                 .iter()
                 .zip(&passed)

@@ -12,3 +12,4 @@ mod pipeline;
 mod place;
 mod providers;
 mod server;
+mod training;
