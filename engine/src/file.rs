@@ -112,7 +112,7 @@ impl File {
     }
 }
 
-fn digest(path: &Path) -> std::io::Result<Digest> {
+pub(crate) fn digest(path: &Path) -> std::io::Result<Digest> {
     let mut hasher = cache::Hasher::new();
     let mut file = std::fs::File::open(path)?;
     let mut buffer = vec![0; 1 << 16];

@@ -48,7 +48,7 @@ pub enum ScoreError {
 /// # Errors
 /// A prompt or candidate that cannot be rendered, candidates that leave no room. A prompt that is too long loses its end.
 pub fn score(checkpoint: &Checkpoint, prompts: &[Vec<Message>], candidates: &[String]) -> Result<Vec<Vec<f64>>, ScoreError> {
-    let Checkpoint { model, tokenizer } = checkpoint;
+    let Checkpoint { model, tokenizer, .. } = checkpoint;
     let mut continuations = Vec::with_capacity(candidates.len());
     for candidate in candidates {
         let tokens = tokenizer.render_completion(&[Message::new("assistant", candidate.as_str())]);

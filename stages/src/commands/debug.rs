@@ -10,6 +10,7 @@ mod render;
 mod schedule;
 mod score;
 mod tokenize;
+mod train;
 
 use clap::{Args, Subcommand};
 use engine::CommandError;
@@ -31,6 +32,7 @@ enum Action {
     Generate(generate::Generate),
     Nf4(nf4::Nf4),
     Score(score::Score),
+    Train(train::Train),
 }
 
 impl engine::Command for Debug {
@@ -47,6 +49,7 @@ impl engine::Command for Debug {
             Action::Generate(command) => command.run()?,
             Action::Nf4(command) => command.run()?,
             Action::Score(command) => command.run()?,
+            Action::Train(command) => command.run()?,
         }
         Ok(String::new())
     }

@@ -18,7 +18,7 @@ use super::weights::{Tensors, tensors_to_bytes};
 use super::{json, read, write};
 use crate::random::Random;
 
-const CONFIG: &str = "adapter_config.json";
+pub(super) const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
 
 impl Model {
@@ -119,7 +119,6 @@ impl Model {
 
     fn put_on(&mut self, config: &AdapterConfig, shapes: &BTreeMap<String, Vec<usize>>, values: BTreeMap<String, Vec<f32>>) {
         let mut parameters = self.parameters().without_adapter();
-        parameters.set_lora_dropout(config.lora_dropout);
         for (name, values) in values {
             let shape = shapes.get(&name).cloned().unwrap_or_else(|| base_shape(&parameters, &name));
             let weight = Weight::dense(&shape, values, &device());
@@ -141,6 +140,21 @@ impl Model {
         let parameters = self.parameters();
         let factors = parameters.iter().map(|(name, _)| name).filter(|name| is_factor(parameters, name));
         factors.chain(parameters.replaced()).map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Names a weight that is trained as PEFT's model names it: `….lora_A.weight`, `….base_layer.bias`, `….modules_to_save.weight`.
+    #[must_use]
+    pub(crate) fn peft_parameter(&self, name: &str) -> String {
+        let parameters = self.parameters();
+        if is_factor(parameters, name) {
+            return if name.ends_with(MAGNITUDE) { format!("{name}.weight") } else { name.to_owned() };
+        }
+        let replaced = parameters.replaced().any(|replaced| replaced == name);
+        match name.rsplit_once('.') {
+            Some((module, part)) if parameters.lora().contains_key(module) => format!("{module}.base_layer.{part}"),
+            Some((module, part @ "weight")) if replaced => format!("{module}.modules_to_save.{part}"),
+            _ => name.to_owned(),
+        }
     }
 
     /// Writes the adapter as a PEFT folder, in f32.

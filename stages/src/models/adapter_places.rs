@@ -100,7 +100,9 @@ pub(super) fn our_name(name: &str) -> String {
 /// Puts PEFT's additions into a name.
 pub(super) fn peft_name(parameters: &Parameters, name: &str) -> String {
     match name.rsplit_once('.') {
-        Some((module, part)) if parameters.lora().contains_key(module) => format!("{PREFIX}{module}.base_layer.{part}"),
+        Some((module, part)) if parameters.lora().contains_key(module) && !is_factor(parameters, name) => {
+            format!("{PREFIX}{module}.base_layer.{part}")
+        }
         _ => format!("{PREFIX}{name}"),
     }
 }

@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 
 use super::batch::Batch;
+use super::parameters::Parameters;
 use super::rotary::{Rope, Rotation};
 
 /// Keys and values of what a model has read, layer by layer, so that the next pass reads only what is new.
@@ -28,13 +29,14 @@ pub(super) struct Pass<'a> {
     past: usize,
     /// Number of tokens of the longest row, by its positions.
     length: usize,
+    parameters: &'a Parameters,
 }
 
 impl<'a> Pass<'a> {
     /// Opens a pass over a batch; `length` is the longest row's number of tokens where more than this batch counts.
-    pub(super) fn new(batch: &'a Batch, cache: Option<&'a mut Cache>, length: usize, device: &Device) -> Self {
+    pub(super) fn new(batch: &'a Batch, cache: Option<&'a mut Cache>, length: usize, parameters: &'a Parameters) -> Self {
         let past = cache.as_ref().map_or(0, |cache| cache.tokens);
-        Self { batch, device: device.clone(), cache, past, length }
+        Self { batch, device: parameters.device().clone(), cache, past, length, parameters }
     }
 
     /// Notes the batch's tokens as read.
@@ -152,13 +154,18 @@ impl Attention {
         let total = keys.dims()[2];
         // The query heads that share a key head are folded into its rows, so keys and values are never repeated.
         let queries = queries.swap_dims(1, 2).reshape([rows, groups, heads / groups * width, size]);
-        let mut scores = queries.matmul(keys.swap_dims(2, 3)).mul_scalar(self.scale);
+        let [queries, keys, values] = [queries, keys, values].map(|factor| pass.parameters.rounded(factor));
+        let mut scores = pass.parameters.rounded(queries.matmul(keys.swap_dims(2, 3))).mul_scalar(self.scale);
         if let Some(bound) = self.softcap {
             scores = softly_bounded(scores, bound);
         }
         let scores = scores.reshape([rows, heads, width, total]) + mask.clone();
         let shares = activation::softmax(scores, 3).reshape([rows, groups, heads / groups * width, total]);
-        let mixed = shares.matmul(values).reshape([rows, heads, width, size]).swap_dims(1, 2);
+        let mixed = pass
+            .parameters
+            .rounded(pass.parameters.rounded(shares).matmul(values))
+            .reshape([rows, heads, width, size])
+            .swap_dims(1, 2);
         mixed.reshape([rows * width, heads * size])
     }
 }

@@ -34,6 +34,12 @@ impl Row {
         self.branches.len()
     }
 
+    /// Returns the number of tokens of all sequences, the prompt and what they share counted for each.
+    #[must_use]
+    pub fn tokens(&self) -> usize {
+        self.branches.iter().map(|branch| self.trunk.len() + branch.len()).sum()
+    }
+
     /// Returns the number of tokens that are predicted, the shared ones counted once.
     #[must_use]
     pub fn targets(&self) -> usize {
@@ -130,6 +136,36 @@ impl Batch {
             batch.branches = Some(branches);
         }
         batch
+    }
+
+    /// Makes room for rows of `width` tokens, all padding.
+    #[must_use]
+    pub(crate) fn empty(rows: usize, width: usize) -> Self {
+        Self {
+            rows,
+            width,
+            ids: vec![0; rows * width],
+            positions: (0..rows * width).map(|place| place % width).collect(),
+            offsets: None,
+            branches: None,
+            targets: Vec::new(),
+            sequences: Vec::new(),
+        }
+    }
+
+    /// Takes a row as documents of these lengths, which fit into it: positions start over, and none sees another.
+    pub(crate) fn pack(&mut self, row: usize, lengths: &[usize]) {
+        let (start, end) = (row * self.width, (row + 1) * self.width);
+        let branches = self.branches.get_or_insert_with(|| vec![0; self.ids.len()]);
+        branches[start..end].fill(usize::MAX);
+        let mut place = start;
+        for (document, &length) in lengths.iter().enumerate() {
+            for offset in 0..length {
+                branches[place + offset] = document + 1;
+                self.positions[place + offset] = offset;
+            }
+            place += length;
+        }
     }
 
     /// Lays out rows of one length as they are: no targets, positions counted from 0.

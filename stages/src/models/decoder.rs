@@ -12,6 +12,7 @@ use super::attention::{Cache, Pass};
 use super::batch::Batch;
 use super::config::Keys;
 use super::error::{CheckpointError, InputError};
+use super::nf4::Nf4Matrix;
 use super::parameters::{Dense, Parameters, Weight};
 use super::{quantised, weights};
 
@@ -136,6 +137,39 @@ impl Model {
         Self { parameters, ..self.clone() }
     }
 
+    /// Returns the same model without its adapter.
+    #[must_use]
+    pub(crate) fn without_adapter(&self) -> Self {
+        self.with_parameters(self.parameters.without_adapter())
+    }
+
+    /// Puts the projections of all blocks into 4 bits, as bitsandbytes does when it loads a model: embedding, head, norms and biases stay.
+    pub(crate) fn quantise(&mut self, double_quant: bool) {
+        self.parameters.replace_matrices(|name, matrix| {
+            let within_block = name.starts_with("model.layers.");
+            within_block.then(|| {
+                Nf4Matrix::of_weight(
+                    matrix.clone().into_data().try_into_vec().expect("weights are f32"),
+                    matrix.dims(),
+                    double_quant,
+                )
+            })
+        });
+    }
+
+    /// Moves each weight to `alpha` of another model's and the rest of its own.
+    pub(crate) fn mix(&mut self, other: &Self, alpha: f64) {
+        for name in self.names() {
+            let Some(theirs) = other.parameters.get(&name).cloned() else { continue };
+            let (theirs, own, others) = (theirs.into_values(), (1.0 - alpha) as f32, alpha as f32);
+            self.parameters.update(&name, |weights| {
+                for (weight, other) in weights.iter_mut().zip(theirs) {
+                    *weight = *weight * own + other * others;
+                }
+            });
+        }
+    }
+
     /// Names what training changes, in order: the adapter where there is one, else all weights.
     pub(crate) fn trained_names(&self) -> Vec<String> {
         let adapter = self.adapter_names();
@@ -174,7 +208,7 @@ impl Model {
     }
 
     fn read(&self, batch: &Batch, places: &[usize], cache: Option<&mut Cache>, length: usize) -> Tensor<2> {
-        let mut pass = Pass::new(batch, cache, length, self.parameters.device());
+        let mut pass = Pass::new(batch, cache, length, &self.parameters);
         let hidden = self.architecture.hidden(&self.parameters, &mut pass);
         pass.close();
         let indices: Vec<i32> = places.iter().map(|&place| place as i32).collect();

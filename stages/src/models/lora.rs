@@ -22,32 +22,45 @@ pub(crate) struct Lora {
     pub(crate) magnitude: bool,
 }
 
-/// A share of inputs that is set to 0; the same draw drops the same.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Dropout {
-    pub(super) share: f64,
-    pub(super) draw: u64,
+/// What an adapter does not see of its inputs in training, drawn anew for each pass by its seed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Dropout {
+    /// Share of the inputs that are left out.
+    pub(crate) share: f64,
+    pub(crate) seed: u64,
 }
 
 /// `LoRA` (Hu et al. 2021) as a side branch, so that the dense `W + s * B * A` is never made; `DoRA` (Liu et al. 2024) scales its rows.
 pub(super) fn linear(parameters: &Parameters, module: &str, weight: Tensor<2>, lora: Lora, input: Tensor<2>) -> Tensor<2> {
-    let first = parameters.matrix(&format!("{module}{LORA_A}"));
-    let second = parameters.matrix(&format!("{module}{LORA_B}"));
+    let first = parameters.rounded(parameters.matrix(&format!("{module}{LORA_A}")));
+    let second = parameters.rounded(parameters.matrix(&format!("{module}{LORA_B}")));
     let kept = parameters.dropout().map(|dropout| dropout.apply(module, input.clone()));
-    let inner = kept.clone().unwrap_or_else(|| input.clone());
-    let branch = inner.matmul(first.clone().transpose()).matmul(second.clone().transpose()) * lora.scale;
-    let output = input.matmul(weight.clone().transpose());
+    let seen = kept.clone().unwrap_or_else(|| input.clone());
+    let inner = parameters.rounded(seen.matmul(first.clone().transpose()));
+    let branch = parameters.rounded(inner.matmul(second.clone().transpose())) * lora.scale;
+    let whole = parameters.rounded(input.matmul(weight.clone().transpose()));
     if !lora.magnitude {
-        return output + branch;
+        return parameters.rounded(whole + branch);
     }
     let magnitude = parameters.vector(&format!("{module}{MAGNITUDE}"));
-    let norms = row_norms(weight.clone().inner(), first.inner(), second.inner(), lora.scale);
-    let factor = (magnitude / norms).unsqueeze::<2>();
+    let norms = row_norms(constant(weight.clone()), constant(first), constant(second), lora.scale);
+    // Norms that are the magnitudes but for rounding are the magnitudes: a fresh adapter then leaves its base as it is, in every bit.
+    let fresh = constant(magnitude.clone());
+    let near = (norms.clone() - fresh.clone()).abs().lower_equal(norms.clone() * ROUNDING);
+    let ratio = (magnitude / norms.mask_where(near, fresh)).unsqueeze();
     match kept {
-        None => (output + branch) * factor,
-        // PEFT scales what the kept inputs give, and adds it to what all inputs give.
-        Some(kept) => output + kept.matmul(weight.transpose()) * (factor.clone() - 1.0) + branch * factor,
+        None => parameters.rounded(whole + branch) * ratio,
+        // The base keeps its own part whole; what the ratio changes of it is seen like the rest of the adapter, as PEFT has it.
+        Some(kept) => whole + kept.matmul(weight.transpose()) * (ratio.clone() - 1.0) + branch * ratio,
     }
+}
+
+/// What norms may be off by rounding, as a share of them.
+const ROUNDING: f64 = 4.0 * f32::EPSILON as f64;
+
+/// Takes a tensor out of the graph, where it is in one.
+fn constant<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+    if tensor.device().is_autodiff() { tensor.inner() } else { tensor }
 }
 
 impl Dropout {
@@ -56,7 +69,7 @@ impl Dropout {
         // Each module has a stream of its own (FNV-1a of its name), so that what one drops does not hang on what was computed before.
         let name =
             module.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        let mut random = Random::new(self.draw ^ name, "dropout");
+        let mut random = Random::new(self.seed ^ name, "dropout");
         let keep = (1.0 - self.share).recip() as f32;
         let mask: Vec<f32> =
             (0..input.dims().iter().product()).map(|_| if random.uniform() < self.share { 0.0 } else { keep }).collect();

@@ -49,11 +49,12 @@ use config::Keys;
 pub use decoder::Model;
 pub use error::{CheckpointError, InputError};
 pub use generate::generate;
+pub(crate) use lora::Dropout;
 pub use new::{NewArchitecture, NewModel};
 pub use nf4::{NestedScales, Nf4Matrix};
 pub use parameters::{Parameters, Weight};
 pub(crate) use reader::Reader;
-pub(crate) use weights::{read_matrix, tensors_of_bytes_and_values, tensors_to_bytes};
+pub(crate) use weights::{read_matrix, read_tensors, tensors_of_bytes_and_values, tensors_to_bytes};
 
 use crate::tokenizer::Tokenizer;
 
@@ -74,8 +75,10 @@ const ARCHITECTURES: [(&str, Open); 8] = [
 /// Weights and the tokenizer they were trained with.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
-    /// The decoder, on a device without gradients.
+    /// The decoder, on a device without gradients, with its adapter on.
     pub model: Model,
+    /// Settings of the adapter, where there is one.
+    pub adapter: Option<AdapterConfig>,
     /// Text to token ids, with the chat template.
     pub tokenizer: Tokenizer,
 }
@@ -86,15 +89,20 @@ impl Checkpoint {
     /// # Errors
     /// Sizes that do not fit together.
     pub fn new(settings: &NewModel, tokenizer: Tokenizer, seed: u64) -> Result<Self, String> {
-        Ok(Self { model: settings.draw(&tokenizer, seed)?, tokenizer })
+        Ok(Self { model: settings.draw(&tokenizer, seed)?, adapter: None, tokenizer })
     }
 
-    /// Writes `config.json`, `model.safetensors`, `tokenizer.json` and `tokenizer_config.json` into an existing folder.
+    /// Writes `config.json`, `model.safetensors`, `tokenizer.json` and `tokenizer_config.json` into an existing folder, and an adapter beside
+    /// them as PEFT has it: the folder is the base and the adapter at once.
     ///
     /// # Errors
     /// A file that cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), CheckpointError> {
         self.model.save(folder)?;
+        if let Some(adapter) = &self.adapter {
+            let adapter = AdapterConfig { base_model_name_or_path: Some(".".into()), ..adapter.clone() };
+            self.model.save_adapter(folder, &adapter)?;
+        }
         write(&folder.join("tokenizer.json"), self.tokenizer.to_json().as_bytes())?;
         write(&folder.join("tokenizer_config.json"), &json(&self.tokenizer.config()))
     }
@@ -105,12 +113,13 @@ impl Checkpoint {
     /// A file that is missing, is damaged, or does not fit the others.
     pub fn load(folder: &Path) -> Result<Self, CheckpointError> {
         let tokenizer = Tokenizer::open(folder)?;
-        let model = Model::load(folder)?;
+        let mut model = Model::load(folder)?;
+        let adapter = if folder.join(adapter::CONFIG).exists() { Some(model.load_adapter(folder)?) } else { None };
         if tokenizer.size() > model.vocab_size() {
             let reason = format!("the tokenizer has {} tokens, the model {}", tokenizer.size(), model.vocab_size());
             return Err(CheckpointError::Content { path: folder.join("tokenizer.json"), reason });
         }
-        Ok(Self { model, tokenizer })
+        Ok(Self { model, adapter, tokenizer })
     }
 }
 

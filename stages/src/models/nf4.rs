@@ -23,6 +23,9 @@ pub(crate) const VALUES: [f32; 16] = [
     1.0,
 ];
 
+/// Values that share one scale where a model is quantised.
+const BLOCK: usize = 64;
+
 /// Scales that share one scale of their own.
 pub(crate) const NESTED_BLOCK: usize = 256;
 
@@ -75,6 +78,16 @@ impl Nf4Matrix {
         }
         let packed = codes.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
         Self { shape, packed, absmax, block_size, table: VALUES }
+    }
+
+    /// Quantises a weight with bitsandbytes' usual blocks, and with `double_quant` the blocks' scales too.
+    #[must_use]
+    pub(super) fn of_weight(values: Vec<f32>, shape: [usize; 2], double_quant: bool) -> Self {
+        let mut matrix = Self::quantise(&values, shape, BLOCK);
+        if double_quant {
+            matrix.absmax = NestedScales::quantise(&matrix.absmax).dequantise();
+        }
+        matrix
     }
 
     /// Returns the values that the codes stand for.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
 
 use super::lora::{self, Dropout, EMBEDDING_A, EMBEDDING_B, FACTORS, Lora};
 use super::nf4::Nf4Matrix;
@@ -70,29 +70,37 @@ pub struct Parameters {
     replaced: BTreeMap<String, Option<Weight>>,
     /// Whether the head is the base's embedding, kept because the adapter replaces the embedding alone.
     head_kept: bool,
-    /// Share of inputs of side branches that training drops.
-    lora_dropout: f64,
-    /// In training: which inputs.
+    /// Whether products are computed of bfloat16.
+    half: bool,
+    /// In training: which inputs of side branches are dropped.
     dropout: Option<Dropout>,
 }
 
 impl Parameters {
     /// Holds weights that are on `device`.
     pub(crate) fn new(weights: BTreeMap<String, Weight>, device: Device) -> Self {
-        Self {
-            device,
-            weights,
-            lora: BTreeMap::new(),
-            replaced: BTreeMap::new(),
-            head_kept: false,
-            lora_dropout: 0.0,
-            dropout: None,
-        }
+        Self { device, weights, lora: BTreeMap::new(), replaced: BTreeMap::new(), head_kept: false, half: false, dropout: None }
     }
 
     /// Returns the device, without gradients.
     pub(crate) fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// Lets products be computed of bfloat16, as PyTorch's autocast does: factors and products are rounded, sums are not.
+    pub(crate) fn compute_in_half(&mut self, half: bool) {
+        self.half = half;
+    }
+
+    /// Returns the same weights with an adapter that does not see all of its inputs.
+    #[must_use]
+    pub(crate) fn with_dropout(self, dropout: Option<Dropout>) -> Self {
+        Self { dropout: dropout.filter(|dropout| dropout.share > 0.0), ..self }
+    }
+
+    /// Rounds a factor or a product to bfloat16 where products are computed so; its gradient is rounded on the way back.
+    pub(super) fn rounded<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
+        if self.half { tensor.cast(DType::BF16).cast(DType::F32) } else { tensor }
     }
 
     /// Returns all weights in the order of their names, an adapter's among them.
@@ -167,24 +175,28 @@ impl Parameters {
         if self.head_kept {
             weights.remove(&weight_of(HEAD));
         }
-        Self::new(weights, self.device.clone())
+        Self { half: self.half, ..Self::new(weights, self.device.clone()) }
     }
 
-    /// Sets the share of inputs of side branches that training drops.
-    pub(crate) fn set_lora_dropout(&mut self, share: f64) {
-        self.lora_dropout = share;
-    }
-
-    /// Returns the same weights, those in `names` as fresh leaves that gather gradients; `draw` says which inputs an adapter drops.
+    /// Returns the same weights where gradients are computed, those in `names` as fresh leaves that gather them.
+    ///
+    /// All of them go there, not these alone: some functions are computed otherwise there, in the last bit, and a model that is compared with
+    /// itself has to say the same.
     #[must_use]
-    pub(crate) fn with_leaves(&self, names: &[String], draw: u64) -> Self {
+    pub(crate) fn with_leaves(&self, names: &[String]) -> Self {
         let mut leaves = self.clone();
-        leaves.dropout = (self.lora_dropout > 0.0).then_some(Dropout { share: self.lora_dropout, draw });
+        for weight in leaves.weights.values_mut() {
+            *weight = match weight {
+                Weight::Vector(tensor) => Weight::Vector(tensor.clone().autodiff()),
+                Weight::Matrix(tensor) => Weight::Matrix(tensor.clone().autodiff()),
+                Weight::Nf4(_) => continue,
+            };
+        }
         for name in names {
             let weight = leaves.weights.get_mut(name).expect("what is trained is among the weights");
             *weight = match weight {
-                Weight::Vector(tensor) => Weight::Vector(tensor.clone().autodiff().require_grad()),
-                Weight::Matrix(tensor) => Weight::Matrix(tensor.clone().autodiff().require_grad()),
+                Weight::Vector(tensor) => Weight::Vector(tensor.clone().require_grad()),
+                Weight::Matrix(tensor) => Weight::Matrix(tensor.clone().require_grad()),
                 Weight::Nf4(_) => unreachable!("weights in 4 bits are not trained"),
             };
         }
@@ -215,6 +227,17 @@ impl Parameters {
         let mut values = weight.into_values();
         change(&mut values);
         self.weights.insert(name.to_owned(), Weight::dense(&shape, values, &self.device));
+    }
+
+    /// Puts matrices of 4 bits in the place of those for which there are such.
+    pub(super) fn replace_matrices(&mut self, quantised: impl Fn(&str, &Tensor<2>) -> Option<Nf4Matrix>) {
+        for (name, weight) in &mut self.weights {
+            if let Weight::Matrix(matrix) = weight
+                && let Some(matrix) = quantised(name, matrix)
+            {
+                *weight = Weight::Nf4(Arc::new(matrix));
+            }
+        }
     }
 
     /// Returns a vector: a norm's scale or a bias.
@@ -256,9 +279,10 @@ impl Parameters {
     }
 
     fn project(&self, module: &str, weight: &str, input: Tensor<2>) -> Tensor<2> {
-        let weight = self.matrix(weight);
+        let weight = self.rounded(self.matrix(weight));
+        let input = self.rounded(input);
         let output = match self.lora.get(module) {
-            None => input.matmul(weight.transpose()),
+            None => self.rounded(input.matmul(weight.transpose())),
             Some(&lora) => lora::linear(self, module, weight, lora, input),
         };
         match self.weights.get(&format!("{module}.bias")) {

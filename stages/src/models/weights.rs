@@ -145,6 +145,13 @@ pub(crate) fn read_matrix(path: &Path, name: &str) -> Result<([usize; 2], Vec<f3
     }
 }
 
+/// Reads all tensors of a file, whatever float they are stored in.
+pub(crate) fn read_tensors(path: &Path) -> Result<BTreeMap<String, Dense>, CheckpointError> {
+    let tensors = Tensors::open(&[path.to_path_buf()])?;
+    let read = |name: &str| Ok((name.to_owned(), (tensors.shape(name).unwrap_or_default().to_vec(), tensors.values(name)?)));
+    tensors.names().map(read).collect()
+}
+
 /// Writes tensors as f32; the same tensors give the same bytes.
 pub(crate) fn tensors_to_bytes(tensors: &BTreeMap<String, Dense>) -> Vec<u8> {
     serialise(tensors.iter().map(|(name, (shape, values))| (name.clone(), Dtype::F32, shape.clone(), little_endian(values))))

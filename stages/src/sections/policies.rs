@@ -11,7 +11,7 @@ use serde::{
 
 /// A route: its name, the role that answers what takes it, and what it is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Policy {
+pub(crate) struct Policy {
     /// For example `Complex_Query`.
     pub name: String,
     /// The role: a key of `answer`'s `models`.
@@ -23,7 +23,7 @@ pub struct Policy {
 /// The policies in order of cost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Policies(pub Vec<Policy>);
+pub(crate) struct Policies(pub Vec<Policy>);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,7 +34,7 @@ struct Written {
 
 impl Policies {
     /// The roles in order of cost: as the policies first name them.
-    pub fn roles(&self) -> Vec<String> {
+    pub(crate) fn roles(&self) -> Vec<String> {
         let mut roles: Vec<String> = Vec::new();
         for policy in &self.0 {
             if !roles.contains(&policy.model) {
@@ -45,14 +45,14 @@ impl Policies {
     }
 
     /// Finds a policy by name.
-    pub fn get(&self, name: &str) -> Option<&Policy> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Policy> {
         self.0.iter().find(|policy| policy.name == name)
     }
 
     /// Takes the manifest's policies where a stage has none of its own.
     ///
     /// Errors: there are none at all.
-    pub fn or_section(self, sections: &engine::Sections) -> Result<Self, Vec<ParamMistake>> {
+    pub(crate) fn or_section(self, sections: &engine::Sections) -> Result<Self, Vec<ParamMistake>> {
         let policies = if self.0.is_empty() { (*sections.get::<Self>()).clone() } else { self };
         if policies.0.is_empty() {
             return Err(vec![ParamMistake {

@@ -2,7 +2,7 @@
 
 /// Says whether a weight decays: biases and norms do not, whatever module they stand in.
 #[must_use]
-pub fn decays(name: &str) -> bool {
+pub(super) fn decays(name: &str) -> bool {
     let name = name.to_lowercase();
     let anywhere = ["bias", "layernorm", "rmsnorm"].into_iter().any(|part| name.contains(part));
     let norm = name.split('.').any(|segment| segment == "norm" || segment.ends_with("_norm"));

@@ -1,162 +1,249 @@
-//! Direct preference optimisation: prompts with a chosen and a rejected completion in, a checkpoint that prefers the chosen out.
+//! Direct preference optimisation: pairs of answers to one prompt → batches; what the model says of both → one of the preference losses.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use super::losses::{self, Answer, Loss, Pair};
+use super::objective::{Objective, Scored, Share, Weighed};
+use super::predictions::Prediction;
+use super::prepared::DpoRow;
+use super::settings::{Dpo, DpoLoss};
+use super::shards;
+use super::trainer::deal;
+use crate::models::{Batch, Model, Row};
 
-use super::loss;
-use super::schedule::Scheduler;
-use super::trainer::Plan;
-use super::{Observe, Summary, TrainError, Trained};
-use crate::models::{Checkpoint, Row};
-use crate::rows::DpoExample;
-use crate::score;
-use crate::tokenizer::Tokenizer;
-
-/// Settings of DPO, under TRL's names.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct DpoSettings {
-    /// How often each pair is seen.
-    pub epochs: usize,
-    /// Pairs of one optimiser step.
-    pub batch_size: usize,
-    /// Highest learning rate.
-    pub learning_rate: f64,
-    /// How the rate falls after the warm-up.
-    pub lr_scheduler_type: Scheduler,
-    /// Share of the steps in which the rate rises from 0.
-    pub warmup_ratio: f64,
-    /// Decay of matrices; norms do not decay.
-    pub weight_decay: f64,
-    /// Decay of the gradient's average.
-    pub adam_beta1: f64,
-    /// Decay of the squared gradient's average.
-    pub adam_beta2: f64,
-    /// Largest norm of all gradients together; longer ones are scaled to it.
-    pub max_grad_norm: f64,
-    /// Most tokens of a prompt with one completion; longer ones are cut at the end.
-    pub max_length: usize,
-    /// How strongly the model is held to the start, which is the frozen reference.
-    pub beta: f64,
-    /// Seed of the rows' order.
-    pub seed: u64,
-    /// Parts of a micro-batch that are computed at the same time; part of the result, unlike the number of cores.
-    pub shards: usize,
+/// Where the reference's log-probabilities come from.
+enum Reference {
+    /// They are 0: nothing holds the model.
+    None,
+    /// They are known, for each row, of the chosen answer and the rejected one.
+    Known(Vec<[f64; 2]>),
+    /// They are asked of a model that follows the trained one.
+    Synced(Box<Model>),
 }
 
-impl Default for DpoSettings {
-    fn default() -> Self {
-        Self {
-            epochs: 1,
-            batch_size: 16,
-            learning_rate: 1e-4,
-            lr_scheduler_type: Scheduler::Linear,
-            warmup_ratio: 0.1,
-            weight_decay: 0.0,
-            adam_beta1: 0.9,
-            adam_beta2: 0.99,
-            max_grad_norm: 1.0,
-            max_length: 256,
-            beta: 0.1,
-            seed: 0,
-            shards: 2,
+/// Pairs, and what the model is held to.
+pub(super) struct Pairs<'a> {
+    settings: &'a Dpo,
+    rows: Vec<Row>,
+    reference: Reference,
+}
+
+impl<'a> Pairs<'a> {
+    /// Lays pairs out, answers cut to `max_length` with their prompts.
+    pub(super) fn new(rows: &[DpoRow], settings: &'a Dpo, max_length: Option<usize>) -> Self {
+        let row = |row: &DpoRow| {
+            let answers = [&row.chosen_ids, &row.rejected_ids].map(|answer| row.within(answer, max_length).to_vec());
+            Row::new(row.prompt_ids.clone(), answers.into())
+        };
+        Self { settings, rows: rows.iter().map(row).collect(), reference: Reference::None }
+    }
+
+    /// Asks a frozen model once about all pairs of these micro-batches, laid out as they will be: a model that is its own reference then says
+    /// the same in every bit.
+    pub(super) fn hold_to<'b>(&mut self, model: &Model, micro_batches: impl Iterator<Item = &'b [usize]>, shards: usize) {
+        let mut known = vec![None; self.rows.len()];
+        for rows in micro_batches {
+            if rows.iter().all(|&row| known[row].is_some()) {
+                continue;
+            }
+            let dealt = deal(self, rows, shards);
+            let predictions = shards::refer(model, dealt.iter().map(|shard| &shard.batch));
+            for (shard, predictions) in dealt.iter().zip(&predictions) {
+                for (&row, sums) in shard.rows.iter().zip(sums(self.settings, &shard.batch, predictions)) {
+                    known[row].get_or_insert(sums);
+                }
+            }
+        }
+        self.reference = Reference::Known(known.into_iter().map(Option::unwrap_or_default).collect());
+    }
+
+    /// Lets the reference follow the model from `start` on.
+    pub(super) fn follow_from(&mut self, start: Model) {
+        self.reference = Reference::Synced(Box::new(start));
+    }
+
+    /// Returns the reference's log-probabilities of each pair, where they are known.
+    pub(super) fn known(&self) -> Option<&[[f64; 2]]> {
+        match &self.reference {
+            Reference::Known(known) => Some(known),
+            Reference::None | Reference::Synced(_) => None,
+        }
+    }
+
+    /// Reads the pairs of all shards.
+    fn read(&self, scored: &[Scored<'_>]) -> Vec<Pair> {
+        let synced = match &self.reference {
+            Reference::Synced(model) => shards::refer(model, scored.iter().map(|shard| shard.batch)),
+            Reference::None | Reference::Known(_) => Vec::new(),
+        };
+        let mut pairs = Vec::new();
+        for (index, shard) in scored.iter().enumerate() {
+            let references = match &self.reference {
+                Reference::None => vec![[0.0; 2]; shard.rows.len()],
+                Reference::Known(known) => shard.rows.iter().map(|&row| known[row]).collect(),
+                Reference::Synced(_) => sums(self.settings, shard.batch, &synced[index]).collect(),
+            };
+            let lengths = shard.batch.sequences.chunks_exact(2);
+            let each = sums(self.settings, shard.batch, shard.predictions).zip(references).zip(lengths);
+            pairs.extend(each.map(|((sums, references), lengths)| {
+                let answer = |side: usize| Answer {
+                    log_probability: sums[side],
+                    reference: references[side],
+                    tokens: lengths[side].len(),
+                };
+                [answer(0), answer(1)]
+            }));
+        }
+        pairs
+    }
+}
+
+impl Objective for Pairs<'_> {
+    fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn width(&self, row: usize) -> usize {
+        self.rows[row].width()
+    }
+
+    fn tokens(&self, row: usize) -> usize {
+        self.rows[row].tokens()
+    }
+
+    fn targets(&self, row: usize) -> usize {
+        self.rows[row].targets()
+    }
+
+    fn lay_out(&self, rows: &[usize]) -> Batch {
+        Batch::new(&rows.iter().map(|&row| &self.rows[row]).collect::<Vec<_>>())
+    }
+
+    fn weigh(&self, scored: &[Scored<'_>], step: Share) -> Weighed {
+        let pairs: Vec<Pair> = self.read(scored);
+        let weights: Vec<f64> = scored.iter().flat_map(|shard| pair_weights(self.settings, shard)).collect();
+        let chosen_tokens: usize = pairs.iter().map(|pair| pair[0].tokens).sum();
+        let (mut loss, mut token_slope) = (0.0, 0.0);
+        let mut slopes = vec![[0.0; 2]; pairs.len()];
+        let part = 1.0 / (pairs.len().max(1) * step.micro_batches) as f64;
+        for (index, &kind) in self.settings.loss_type.iter().enumerate() {
+            let factor = self.settings.loss_weights.as_ref().map_or(1.0, |weights| weights[index]);
+            if kind == DpoLoss::Sft {
+                // The mean over the chosen tokens of all pairs, then by each pair's weight.
+                let mean_weight = weights.iter().sum::<f64>() * part;
+                token_slope -= factor * mean_weight / chosen_tokens.max(1) as f64;
+                continue;
+            }
+            for (pair, Loss { value, slopes: each }) in losses::losses(kind, self.settings, &pairs).into_iter().enumerate() {
+                let share = factor * weights[pair] * part;
+                loss += share * value;
+                slopes[pair] = [slopes[pair][0] + share * each[0], slopes[pair][1] + share * each[1]];
+            }
+        }
+        let chosen_sum: f64 = scored.iter().map(chosen_log_probability).sum();
+        loss += token_slope * chosen_sum;
+        let mut rest = slopes.as_slice();
+        let mut shard_slopes = Vec::with_capacity(scored.len());
+        for shard in scored {
+            let (own, after) = rest.split_at(shard.batch.sequences.len() / 2);
+            shard_slopes.push(spread(self.settings, shard, own, token_slope));
+            rest = after;
+        }
+        let figures = figures(self.settings, scored, &pairs);
+        Weighed { loss, slopes: shard_slopes, figures }
+    }
+
+    fn reference(&mut self) -> Option<&mut Model> {
+        match &mut self.reference {
+            Reference::Synced(model) => Some(model),
+            Reference::None | Reference::Known(_) => None,
+        }
+    }
+
+    fn follow(&mut self, step: usize, model: &Model) {
+        let Dpo { ref_model_sync_steps, ref_model_mixup_alpha, .. } = *self.settings;
+        if let Reference::Synced(reference) = &mut self.reference
+            && step.is_multiple_of(ref_model_sync_steps)
+        {
+            reference.mix(model, ref_model_mixup_alpha);
         }
     }
 }
 
-impl DpoSettings {
-    fn plan(&self) -> Plan {
-        Plan {
-            epochs: self.epochs,
-            batch_size: self.batch_size,
-            learning_rate: self.learning_rate,
-            lr_scheduler_type: self.lr_scheduler_type,
-            warmup_ratio: self.warmup_ratio,
-            weight_decay: self.weight_decay,
-            adam_beta1: self.adam_beta1,
-            adam_beta2: self.adam_beta2,
-            max_grad_norm: self.max_grad_norm,
-            seed: self.seed,
-            shards: self.shards,
-        }
-    }
+/// Adds up what a model says of both answers of each pair, the tail of the longer one weighted.
+fn sums<'a>(settings: &'a Dpo, batch: &'a Batch, predictions: &'a [Prediction]) -> impl Iterator<Item = [f64; 2]> + 'a {
+    batch.sequences.chunks_exact(2).map(move |sequences| {
+        let shared = sequences.iter().map(Vec::len).min().unwrap_or(0);
+        let sum = |side: usize| {
+            let tokens = sequences[side].iter().enumerate();
+            tokens.map(|(place, &target)| predictions[target].log_probability * weight(settings, place, shared)).sum()
+        };
+        [sum(0), sum(1)]
+    })
 }
 
-/// Trains a checkpoint on preferences; the reference is the start itself, its log-probabilities computed once before the first step.
-///
-/// # Errors
-/// Settings out of range, a row that cannot be rendered, no row left, a loss that is not a number, or the observer's stop.
-pub fn dpo(start: Checkpoint, rows: &[DpoExample], settings: &DpoSettings, observe: Observe<'_>) -> Result<Trained, TrainError> {
-    let plan = settings.plan();
-    plan.check()?;
-    let beta = settings.beta;
-    if !(beta.is_finite() && beta > 0.0) {
-        return Err(TrainError::Setting { name: "beta", reason: format!("is {beta} and must be above 0") });
-    }
-    let Checkpoint { model, tokenizer } = start;
-    let max_length = settings.max_length.min(model.max_position_embeddings());
-    let (rows, mut summary) = prepare(&tokenizer, rows, max_length)?;
-    let references = score::log_probabilities(&model, &rows);
-    let (model, steps) = plan.run(
-        model,
-        &rows,
-        &|model, shard| {
-            let scored = loss::score(model, &shard.batch);
-            let reference: Vec<f64> = shard.rows.iter().flat_map(|&row| references[row].iter().copied()).collect();
-            let loss = loss::preference(&scored, &shard.batch, &reference, beta, shard.step_rows);
-            let sums = loss::sequence_sums(&scored.values(), &shard.batch);
-            (loss, shares(&sums, &reference, beta, shard.step_rows as f64))
-        },
-        observe,
-    )?;
-    summary.steps = steps;
-    summary.num_tokens = settings.epochs * rows.iter().map(Row::width).sum::<usize>();
-    Ok(Trained { checkpoint: Checkpoint { model, tokenizer }, summary })
+/// Returns how much an answer's token counts; `shared` is the length of the shorter answer (LD-DPO, Liu et al. 2024).
+fn weight(settings: &Dpo, place: usize, shared: usize) -> f64 {
+    if place < shared { 1.0 } else { settings.ld_alpha.unwrap_or(1.0) }
 }
 
-/// Computes TRL's figures of a shard's pairs as shares of the step's means.
-fn shares(sums: &[f64], reference: &[f64], beta: f64, step_pairs: f64) -> Vec<(&'static str, f64)> {
-    let mut shares = Vec::new();
-    for (sums, reference) in sums.chunks_exact(2).zip(reference.chunks_exact(2)) {
-        let (chosen, rejected) = (beta * (sums[0] - reference[0]), beta * (sums[1] - reference[1]));
-        let margin = chosen - rejected;
-        // ln(1 + e^-x) without overflow on either side.
-        let loss = (-margin.abs()).exp().ln_1p() + (-margin).max(0.0);
-        let figures = [
-            ("loss", loss),
-            ("rewards/chosen", chosen),
-            ("rewards/rejected", rejected),
-            ("rewards/margins", margin),
-            ("rewards/accuracies", f64::from(u8::from(chosen > rejected))),
-            ("logps/chosen", sums[0]),
-            ("logps/rejected", sums[1]),
-        ];
-        shares.extend(figures.map(|(name, figure)| (name, figure / step_pairs)));
-    }
-    shares
+/// Adds up what the model says of all chosen tokens.
+fn chosen_log_probability(scored: &Scored<'_>) -> f64 {
+    let chosen = scored.batch.sequences.iter().step_by(2).flatten();
+    chosen.map(|&target| scored.predictions[target].log_probability).sum()
 }
 
-fn prepare(tokenizer: &Tokenizer, rows: &[DpoExample], max_length: usize) -> Result<(Vec<Row>, Summary), TrainError> {
-    let mut summary = Summary::default();
-    let mut kept = Vec::new();
-    for (index, row) in rows.iter().enumerate() {
-        let rendered = tokenizer.render_answers(&row.prompt, [&row.chosen, &row.rejected]);
-        let (prompt, mut completions) = rendered.map_err(|source| TrainError::Row { row: index, source })?;
-        let room = max_length.saturating_sub(prompt.len());
-        let cut = completions.iter().any(|completion| completion.len() > room);
-        for completion in &mut completions {
-            completion.truncate(room);
-        }
-        if completions[0] == completions[1] {
-            summary.dropped += 1;
-        } else {
-            summary.cut += usize::from(cut);
-            kept.push(Row::new(prompt, completions.into()));
+/// Returns each pair's weight: how likely the model is to say both answers itself (WPO, Zhou et al. 2024).
+fn pair_weights(settings: &Dpo, scored: &Scored<'_>) -> Vec<f64> {
+    let likely = |sequence: &Vec<usize>| {
+        let aligned = sequence.iter().map(|&target| {
+            let prediction = &scored.predictions[target];
+            prediction.log_probability - prediction.log_sum_squares
+        });
+        (aligned.sum::<f64>() / sequence.len().max(1) as f64).exp()
+    };
+    let weight = |pair: &[Vec<usize>]| if settings.use_weighting { pair.iter().map(likely).product() } else { 1.0 };
+    scored.batch.sequences.chunks_exact(2).map(weight).collect()
+}
+
+/// Spreads slopes over targets: those of both answers of each pair, and one of each chosen token. What both answers share has the sum of both.
+fn spread(settings: &Dpo, scored: &Scored<'_>, slopes: &[[f64; 2]], token_slope: f64) -> Vec<f32> {
+    let mut spread = vec![0.0_f64; scored.predictions.len()];
+    for (sequences, slopes) in scored.batch.sequences.chunks_exact(2).zip(slopes) {
+        let shared = sequences.iter().map(Vec::len).min().unwrap_or(0);
+        for (side, sequence) in sequences.iter().enumerate() {
+            for (place, &target) in sequence.iter().enumerate() {
+                spread[target] += slopes[side] * weight(settings, place, shared);
+                spread[target] += if side == 0 { token_slope } else { 0.0 };
+            }
         }
     }
-    if kept.is_empty() {
-        return Err(TrainError::Nothing { given: rows.len(), dropped: summary.dropped, max_length });
-    }
-    summary.rows = kept.len();
-    Ok((kept, summary))
+    spread.into_iter().map(|slope| slope as f32).collect()
+}
+
+/// Computes TRL's figures of a micro-batch.
+fn figures(settings: &Dpo, scored: &[Scored<'_>], pairs: &[Pair]) -> Vec<(&'static str, f64)> {
+    let mean = |value: &dyn Fn(&Pair) -> f64| pairs.iter().map(value).sum::<f64>() / pairs.len().max(1) as f64;
+    let reward = |pair: &Pair, side: usize| settings.beta * pair[side].log_ratio();
+    // Means over the tokens of both answers, of the chosen ones and of the rejected ones.
+    let predictions = |first: usize, every: usize| {
+        scored.iter().flat_map(move |shard| {
+            let sequences = shard.batch.sequences.iter().skip(first).step_by(every);
+            sequences.flatten().map(|&target| &shard.predictions[target])
+        })
+    };
+    let token_mean = |first, every, value: &dyn Fn(&Prediction) -> f64| {
+        let count = predictions(first, every).count();
+        predictions(first, every).map(value).sum::<f64>() / count.max(1) as f64
+    };
+    vec![
+        ("rewards/chosen", mean(&|pair| reward(pair, 0))),
+        ("rewards/rejected", mean(&|pair| reward(pair, 1))),
+        ("rewards/margins", mean(&|pair| reward(pair, 0) - reward(pair, 1))),
+        ("rewards/accuracies", mean(&|pair| f64::from(u8::from(reward(pair, 0) > reward(pair, 1))))),
+        ("logps/chosen", mean(&|pair| pair[0].log_probability)),
+        ("logps/rejected", mean(&|pair| pair[1].log_probability)),
+        ("logits/chosen", token_mean(0, 2, &|prediction| prediction.mean_logit)),
+        ("logits/rejected", token_mean(1, 2, &|prediction| prediction.mean_logit)),
+        ("entropy", token_mean(0, 1, &|prediction| prediction.entropy)),
+        ("mean_token_accuracy", token_mean(0, 2, &|prediction| f64::from(u8::from(prediction.correct)))),
+    ]
 }

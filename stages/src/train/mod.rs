@@ -1,28 +1,47 @@
-//! Training of a decoder: rows and settings in, a checkpoint out, one observed step after another.
+//! Training of a decoder: a model, prepared rows and settings in; the trained model out, one observed step after another.
+//!
+//! ```text
+//! start ──────────────────────────────┐
+//! prepared → sft, dpo (an objective) → trainer → evaluation
+//!                order, schedule ─────┘   └ shards → predictions → optimizer
+//! ```
+//!
+//! As TRL 1.16 does it, under its names. No result hangs on the number of cores.
 
-pub mod decay;
+mod decay;
 mod dpo;
-mod loss;
-pub mod losses;
+mod evaluation;
+mod losses;
+mod objective;
 mod optimizer;
+mod order;
+mod predictions;
 pub mod prepared;
 mod schedule;
 pub mod settings;
 mod sft;
 mod shards;
+mod start;
+mod state;
 mod trainer;
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-pub use dpo::{DpoSettings, dpo};
 pub use schedule::{Curve, Schedule, Scheduler, SchedulerArguments};
 use serde::Serialize;
-pub use sft::{SftSettings, sft};
+pub use start::open;
+pub(crate) use start::{held, prepare};
 
-use crate::models::Checkpoint;
-use crate::tokenizer::TokenizerError;
+use self::dpo::Pairs;
+use self::objective::Objective;
+use self::prepared::{DpoRow, PrepareError, Prepared, Rows};
+use self::settings::{Dpo, DpoLoss, Method, Precision, Reference, Settings, Training};
+use self::sft::Labelled;
+use self::trainer::Trainer;
+use crate::models::{CheckpointError, Model};
 
-/// One optimiser step, as TRL logs it.
+/// One optimiser step, or one evaluation after it, as TRL logs it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Step {
     /// Number of this step, from 1.
@@ -39,14 +58,45 @@ pub struct Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stop;
 
-/// Takes note of each step, and may stop the training.
-pub type Observe<'a> = &'a mut dyn FnMut(&Step) -> Result<(), Stop>;
+/// Writes what is needed to go on into a folder.
+pub type Write<'a> = &'a mut dyn FnMut(&Path) -> Result<(), TrainError>;
 
-/// A trained checkpoint and what was done to get it.
+/// Observes a training.
+pub trait Watch {
+    /// Takes note of a step, and may stop the training.
+    ///
+    /// # Errors
+    /// The wish to stop.
+    fn step(&mut self, step: &Step) -> Result<(), Stop>;
+
+    /// Takes note of an evaluation.
+    fn evaluated(&mut self, _evaluation: &Step) {}
+
+    /// Returns the folder of what an earlier run of the same training kept last, where there was one.
+    ///
+    /// # Errors
+    /// Files that cannot be brought back.
+    fn kept(&mut self) -> Result<Option<PathBuf>, TrainError> {
+        Ok(None)
+    }
+
+    /// Has what is needed to go on behind a step written into an empty folder, if it is time to keep it.
+    ///
+    /// # Errors
+    /// Files that cannot be written or kept.
+    fn keep(&mut self, _step: usize, _write: Write<'_>) -> Result<(), TrainError> {
+        Ok(())
+    }
+
+    /// Takes note of the first step's gradients, by the names of the weights.
+    fn first_gradients(&mut self, _names: &[String], _gradients: &[Vec<f32>]) {}
+}
+
+/// A trained model and what was done to get it.
 #[derive(Clone, Debug)]
 pub struct Trained {
-    /// The new weights, with the tokenizer of the start.
-    pub checkpoint: Checkpoint,
+    /// The model, with its adapter on where one was trained.
+    pub model: Model,
     /// What was trained on.
     pub summary: Summary,
 }
@@ -62,11 +112,11 @@ pub struct Summary {
     pub dropped: usize,
     /// Optimiser steps.
     pub steps: usize,
-    /// Tokens computed in all epochs, padding not counted.
+    /// Tokens learned from in all epochs, padding not counted.
     pub num_tokens: usize,
 }
 
-/// Says why a training ended without a checkpoint.
+/// Says why a training ended without a model.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
     /// A setting is out of its range.
@@ -77,26 +127,38 @@ pub enum TrainError {
         /// What it must be.
         reason: String,
     },
-    /// A conversation cannot be rendered.
-    #[error("row {row}: {source}")]
-    Row {
-        /// Index of the row, from 0.
-        row: usize,
-        /// What is wrong with it.
-        source: TokenizerError,
-    },
+    /// Rows cannot be prepared.
+    #[error(transparent)]
+    Rows(#[from] PrepareError),
+    /// The model or its adapter cannot be opened.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// No row is left to train on.
-    #[error("no row is left to train on: of {given}, {dropped} have nothing to learn within `max_length` {max_length}")]
+    #[error("no row is left to train on: of {given}, {dropped} have nothing to learn within `max_length`{}", .max_length.map_or_else(String::new, |most| format!(" {most}")))]
     Nothing {
         /// Rows given.
         given: usize,
         /// Rows left out.
         dropped: usize,
         /// Most tokens of a row.
-        max_length: usize,
+        max_length: Option<usize>,
+    },
+    /// A row has a token that the model does not have.
+    #[error("row {row}: {source}")]
+    Token {
+        /// Index of the prepared row, from 0.
+        row: usize,
+        /// Which.
+        source: crate::models::InputError,
+    },
+    /// Nothing stands before the answers of a pair, so that their first tokens are predicted by nothing.
+    #[error("row {row}: the prompt has no tokens")]
+    Prompt {
+        /// Index of the prepared row, from 0.
+        row: usize,
     },
     /// The loss or the gradient became infinite or not a number.
-    #[error("step {step}: the {figure} is {value}; a smaller `learning_rate` usually helps")]
+    #[error("step {step}: the {figure} is {value}; a smaller `learning_rate` usually helps; the step's rows were {rows:?}")]
     Diverged {
         /// Number of the step, from 1.
         step: usize,
@@ -104,13 +166,174 @@ pub enum TrainError {
         figure: &'static str,
         /// Its value.
         value: f64,
+        /// Indices of the prepared rows of the step.
+        rows: Vec<usize>,
     },
+    /// What is needed to go on after a stop cannot be kept, or is damaged.
+    #[error("what the training needs to go on after a stop: {0}")]
+    Kept(String),
     /// The observer stopped the training.
     #[error("stopped at step {step}")]
     Stopped {
         /// Number of the step, from 1.
         step: usize,
     },
+}
+
+/// Trains a model on prepared rows, and notes in them what was asked of the reference beforehand.
+///
+/// # Errors
+/// Settings out of range, no row left, a token that the model does not have, a loss that is not a number, or the observer's stop.
+pub fn run(
+    mut model: Model,
+    settings: &Settings,
+    rows: &mut Rows,
+    evaluation: Option<&Rows>,
+    watch: &mut dyn Watch,
+) -> Result<Trained, TrainError> {
+    let training = &settings.training;
+    model.parameters_mut().compute_in_half(training.precision == Precision::Bf16);
+    let mut trained = trained(model, settings, rows, evaluation, watch)?;
+    trained.model.parameters_mut().compute_in_half(false);
+    Ok(trained)
+}
+
+fn trained(
+    model: Model,
+    settings: &Settings,
+    rows: &mut Rows,
+    evaluation: Option<&Rows>,
+    watch: &mut dyn Watch,
+) -> Result<Trained, TrainError> {
+    let training = &settings.training;
+    match (&settings.method, rows) {
+        (Method::Sft(method), Rows::Sft(prepared)) => {
+            let trainer = trainer(training, prepared)?.with_dropout();
+            let mut objective = Labelled { rows: &prepared.rows, settings: method };
+            known(&model, &objective)?;
+            let mut evaluated = match evaluation {
+                Some(Rows::Sft(prepared)) if !prepared.rows.is_empty() => {
+                    Some(Labelled { rows: &prepared.rows, settings: method })
+                }
+                _ => None,
+            };
+            let evaluated = evaluated.as_mut().map(|objective| objective as &mut dyn Objective);
+            let (model, num_tokens) = trainer.run(model, &mut objective, evaluated, watch)?;
+            Ok(Trained { model, summary: summary(prepared, &trainer, num_tokens) })
+        }
+        (Method::Dpo(method), Rows::Dpo(prepared)) => {
+            check_preferences(method, training)?;
+            let trainer = trainer(training, prepared)?;
+            let mut objective = pairs(&model, method, training, &prepared.rows, trainer.micro_batches())?;
+            let mut evaluated = match evaluation {
+                Some(Rows::Dpo(prepared)) if !prepared.rows.is_empty() => {
+                    let all: Vec<usize> = (0..prepared.rows.len()).collect();
+                    Some(pairs(&model, method, training, &prepared.rows, all.chunks(training.eval_batch_size))?)
+                }
+                _ => None,
+            };
+            if method.precompute_ref_log_probs {
+                note(&mut prepared.rows, &objective);
+            }
+            let evaluated = evaluated.as_mut().map(|objective| objective as &mut dyn Objective);
+            let (model, num_tokens) = trainer.run(model, &mut objective, evaluated, watch)?;
+            Ok(Trained { model, summary: summary(prepared, &trainer, num_tokens) })
+        }
+        (Method::Sft(_), Rows::Dpo(_)) | (Method::Dpo(_), Rows::Sft(_)) => {
+            Err(TrainError::Setting { name: "stage", reason: "is another method than the rows are prepared for".into() })
+        }
+    }
+}
+
+fn trainer<'a, R>(training: &'a Training, prepared: &Prepared<R>) -> Result<Trainer<'a>, TrainError> {
+    if prepared.rows.is_empty() {
+        let Prepared { dropped, .. } = *prepared;
+        return Err(TrainError::Nothing { given: dropped, dropped, max_length: training.max_length });
+    }
+    Trainer::new(training, prepared.rows.len())
+}
+
+fn summary<R>(prepared: &Prepared<R>, trainer: &Trainer<'_>, num_tokens: usize) -> Summary {
+    let Prepared { rows, cut, dropped } = prepared;
+    Summary { rows: rows.len(), cut: *cut, dropped: *dropped, steps: trainer.steps(), num_tokens }
+}
+
+/// Refuses rows with tokens that the model does not have.
+fn known(model: &Model, objective: &dyn Objective) -> Result<(), TrainError> {
+    (0..objective.rows())
+        .try_for_each(|row| model.check(&objective.lay_out(&[row])).map_err(|source| TrainError::Token { row, source }))
+}
+
+/// Lays pairs out with their reference, which is asked about those of these micro-batches.
+fn pairs<'a, 'b>(
+    model: &Model,
+    method: &'a Dpo,
+    training: &Training,
+    rows: &[DpoRow],
+    micro_batches: impl Iterator<Item = &'b [usize]>,
+) -> Result<Pairs<'a>, TrainError> {
+    if let Some(row) = rows.iter().position(|row| row.prompt_ids.is_empty()) {
+        return Err(TrainError::Prompt { row });
+    }
+    let mut pairs = Pairs::new(rows, method, training.max_length);
+    known(model, &pairs)?;
+    match method.reference {
+        Reference::None => {}
+        _ if method.sync_ref_model => pairs.follow_from(model.clone()),
+        Reference::BaseModel => pairs.hold_to(&model.without_adapter(), micro_batches, training.shards),
+        Reference::StartAdapter => pairs.hold_to(model, micro_batches, training.shards),
+    }
+    Ok(pairs)
+}
+
+/// Writes into rows what the reference says of them.
+fn note(rows: &mut [DpoRow], pairs: &Pairs<'_>) {
+    for (row, [chosen, rejected]) in rows.iter_mut().zip(pairs.known().unwrap_or_default()) {
+        row.ref_chosen_logps = Some(*chosen);
+        row.ref_rejected_logps = Some(*rejected);
+    }
+}
+
+/// Refuses settings of preferences that are out of their range, or that contradict each other.
+fn check_preferences(method: &Dpo, training: &Training) -> Result<(), TrainError> {
+    let refuse = |name, reason: &str| Err(TrainError::Setting { name, reason: reason.into() });
+    let has = |loss: DpoLoss| method.loss_type.contains(&loss);
+    if !(method.beta.is_finite() && method.beta > 0.0) {
+        return Err(TrainError::Setting { name: "beta", reason: format!("is {} and must be above 0", method.beta) });
+    }
+    if method.loss_type.is_empty() {
+        return refuse("loss_type", "names no loss");
+    }
+    if method.loss_weights.as_ref().is_some_and(|weights| weights.len() != method.loss_type.len()) {
+        return refuse("loss_weights", "must have one for each of `loss_type`");
+    }
+    if !(0.0..1.0).contains(&method.label_smoothing) {
+        return refuse("label_smoothing", "must be from 0 to below 1");
+    }
+    if has(DpoLoss::ExoPair) && method.label_smoothing == 0.0 {
+        return refuse("label_smoothing", "must be above 0 with `exo_pair`, 0.001 for example");
+    }
+    if has(DpoLoss::Robust) && method.label_smoothing >= 0.5 {
+        return refuse("label_smoothing", "must be below 0.5 with `robust`");
+    }
+    if method.ld_alpha.is_some_and(|alpha| !(0.0..=1.0).contains(&alpha)) {
+        return refuse("ld_alpha", "must be from 0 to 1");
+    }
+    if has(DpoLoss::Discopop) && !(method.discopop_tau.is_finite() && method.discopop_tau > 0.0) {
+        return refuse("discopop_tau", "must be above 0");
+    }
+    if method.sync_ref_model {
+        if training.adapter.is_some() {
+            return refuse("sync_ref_model", "is for training in full: with an adapter the reference is the frozen start");
+        }
+        if method.precompute_ref_log_probs {
+            return refuse("sync_ref_model", "cannot be with `precompute_ref_log_probs`: the reference changes");
+        }
+        if method.ref_model_sync_steps == 0 {
+            return refuse("ref_model_sync_steps", "must be at least 1");
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

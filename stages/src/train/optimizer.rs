@@ -1,28 +1,49 @@
 //! `AdamW` with clipping by the global norm: weights and gradients in, new weights out, in one pass over memory.
 
+use half::bf16;
+
 use super::decay::decays;
+use super::settings::Optimizer;
 use crate::models::Parameters;
 
 /// `PyTorch`'s `AdamW`; norms and biases do not decay.
 pub(super) struct AdamW {
-    pub(super) weight_decay: f64,
-    pub(super) adam_beta1: f64,
-    pub(super) adam_beta2: f64,
-    pub(super) adam_epsilon: f64,
+    settings: Optimizer,
+    /// Whether weights and averages are held in bfloat16.
+    half: bool,
     /// Step number, for the correction of the first averages.
     time: i32,
     /// Averages of gradients and of their squares, in the order of the names.
     moments: Vec<Moments>,
 }
 
-struct Moments {
-    first: Vec<f32>,
-    second: Vec<f32>,
+/// Averages of one weight's gradients and of their squares.
+pub(super) struct Moments {
+    pub(super) first: Vec<f32>,
+    pub(super) second: Vec<f32>,
 }
 
 impl AdamW {
-    pub(super) fn new(weight_decay: f64, adam_beta1: f64, adam_beta2: f64) -> Self {
-        Self { weight_decay, adam_beta1, adam_beta2, adam_epsilon: 1e-8, time: 0, moments: Vec::new() }
+    pub(super) fn new(settings: &Optimizer, half: bool) -> Self {
+        Self { settings: *settings, half, time: 0, moments: Vec::new() }
+    }
+
+    /// Returns the averages, in the order of the names; none before the first step.
+    pub(super) fn moments(&self) -> &[Moments] {
+        &self.moments
+    }
+
+    /// Goes on behind a step with the averages that it left.
+    pub(super) fn go_on(&mut self, step: usize, moments: Vec<Moments>) {
+        self.time = i32::try_from(step).unwrap_or(i32::MAX);
+        self.moments = moments;
+    }
+
+    /// Rounds the named weights to bfloat16.
+    pub(super) fn round(&self, parameters: &mut Parameters, names: &[String]) {
+        for name in names {
+            parameters.update(name, |weights| weights.iter_mut().for_each(to_half));
+        }
     }
 
     /// Moves the named weights by one step against their gradients, which are multiplied by `scale` first.
@@ -40,30 +61,41 @@ impl AdamW {
         }
         self.time += 1;
         for (index, (name, gradient)) in names.iter().zip(gradients).enumerate() {
-            let rate = if decays(name) { self.weight_decay } else { 0.0 };
+            let rate = if decays(name) { self.settings.weight_decay } else { 0.0 };
             parameters.update(name, |weights| self.update(index, gradient, scale, learning_rate, rate, weights));
         }
     }
 
     fn update(&mut self, index: usize, gradient: &[f32], scale: f32, learning_rate: f64, weight_decay: f64, weights: &mut [f32]) {
-        let Self { adam_beta1, adam_beta2, adam_epsilon, time, .. } = *self;
+        let Self { settings: Optimizer { betas, eps, .. }, time, half, .. } = *self;
         let Moments { first, second } = &mut self.moments[index];
         let keep = (1.0 - learning_rate * weight_decay) as f32;
-        let (beta1, beta2, epsilon) = (adam_beta1 as f32, adam_beta2 as f32, adam_epsilon as f32);
-        let step = (learning_rate / (1.0 - adam_beta1.powi(time))) as f32;
-        let root = (1.0 / (1.0 - adam_beta2.powi(time)).sqrt()) as f32;
+        let ([beta1, beta2], epsilon) = (betas.map(|beta| beta as f32), eps as f32);
+        let step = (learning_rate / (1.0 - betas[0].powi(time))) as f32;
+        let root = (1.0 / (1.0 - betas[1].powi(time)).sqrt()) as f32;
         let averages = first.iter_mut().zip(second);
         for ((weight, gradient), (first, second)) in weights.iter_mut().zip(gradient).zip(averages) {
             let gradient = gradient * scale;
             *first = beta1 * *first + (1.0 - beta1) * gradient;
             *second = beta2 * *second + (1.0 - beta2) * gradient * gradient;
             *weight = *weight * keep - step * *first / (second.sqrt() * root + epsilon);
+            if half {
+                [weight, first, second].into_iter().for_each(to_half);
+            }
         }
     }
 }
 
-/// Adds gradients to those before, element by element.
-pub(super) fn add(sum: &mut [Vec<f32>], other: &[Vec<f32>]) {
+fn to_half(value: &mut f32) {
+    *value = bf16::from_f32(*value).to_f32();
+}
+
+/// Adds gradients to those before, element by element; there may be none before, or none to add.
+pub(super) fn add(sum: &mut Vec<Vec<f32>>, other: Vec<Vec<f32>>) {
+    if sum.is_empty() {
+        *sum = other;
+        return;
+    }
     for (sum, other) in sum.iter_mut().zip(other) {
         for (sum, other) in sum.iter_mut().zip(other) {
             *sum += other;
@@ -92,6 +124,10 @@ mod tests {
     use super::*;
     use crate::models::tests::tiny;
 
+    fn adamw(weight_decay: f64) -> AdamW {
+        AdamW::new(&Optimizer { betas: [0.9, 0.99], weight_decay, ..Optimizer::default() }, false)
+    }
+
     fn update(optimizer: &mut AdamW, gradient: f32, scale: f32, weight_decay: f64, weight: f32) -> f32 {
         optimizer.time += 1;
         if optimizer.moments.is_empty() {
@@ -104,7 +140,7 @@ mod tests {
 
     #[test]
     fn two_steps_follow_the_formula() {
-        let mut optimizer = AdamW::new(0.5, 0.9, 0.99);
+        let mut optimizer = adamw(0.5);
         // Step 1: averages corrected to g and g², so the weight moves by the rate: 1 * (1 - 0.05) - 0.1.
         let first = update(&mut optimizer, 2.0, 1.0, 0.5, 1.0);
         assert!((first - 0.85).abs() < 1e-6, "{first}");
@@ -132,7 +168,7 @@ mod tests {
         let left = names.pop().unwrap();
         let ones: Vec<Vec<f32>> =
             before.iter().filter(|(name, _)| *name != left).map(|(_, values)| vec![1.0; values.len()]).collect();
-        AdamW::new(0.0, 0.9, 0.99).step(model.parameters_mut(), &names, &ones, 1.0, 0.1);
+        adamw(0.0).step(model.parameters_mut(), &names, &ones, 1.0, 0.1);
         for ((name, before), (_, after)) in before.iter().zip(values(&model)) {
             let moved = if *name == left { 0.0 } else { 0.1 };
             assert!(before.iter().zip(after).all(|(before, after)| (before - after - moved).abs() < 1e-5), "{name}");

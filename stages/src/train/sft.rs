@@ -1,139 +1,109 @@
-//! Supervised fine-tuning: prompts with completions in, a checkpoint that completes so out; the loss is on the completions only.
+//! Supervised fine-tuning: rows of ids with labels → batches; what the model says of the labels → the negative log-likelihood.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use super::objective::{Objective, Scored, Share, Weighed};
+use super::prepared::{IGNORED, SftRow};
+use super::settings::{Sft, SftLoss};
+use crate::models::{Batch, Target};
 
-use super::loss;
-use super::schedule::Scheduler;
-use super::trainer::Plan;
-use super::{Observe, Summary, TrainError, Trained};
-use crate::models::{Checkpoint, NewModel, Row};
-use crate::rows::SftExample;
-use crate::sections::Policies;
-use crate::tokenizer::Tokenizer;
-
-/// Settings of SFT, under TRL's names.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct SftSettings {
-    /// The decoder to make and train.
-    pub new: NewModel,
-    /// What the checkpoint's `router.json` says of the routes [default: the manifest's `policies`]; no part in training.
-    pub policies: Policies,
-    /// How often each row is seen.
-    pub epochs: usize,
-    /// Rows of one optimiser step.
-    pub batch_size: usize,
-    /// Highest learning rate.
-    pub learning_rate: f64,
-    /// How the rate falls after the warm-up.
-    pub lr_scheduler_type: Scheduler,
-    /// Share of the steps in which the rate rises from 0.
-    pub warmup_ratio: f64,
-    /// Decay of matrices; norms do not decay.
-    pub weight_decay: f64,
-    /// Decay of the gradient's average.
-    pub adam_beta1: f64,
-    /// Decay of the squared gradient's average.
-    pub adam_beta2: f64,
-    /// Largest norm of all gradients together; longer ones are scaled to it.
-    pub max_grad_norm: f64,
-    /// Most tokens of a row; longer ones are cut at the end.
-    pub max_length: usize,
-    /// Seed of the rows' order, and of first weights where there are none.
-    pub seed: u64,
-    /// Parts of a micro-batch that are computed at the same time; part of the result, unlike the number of cores.
-    pub shards: usize,
+/// Rows with labels, and the loss that is taken of them.
+pub(super) struct Labelled<'a> {
+    pub(super) rows: &'a [SftRow],
+    pub(super) settings: &'a Sft,
 }
 
-impl Default for SftSettings {
-    fn default() -> Self {
-        Self {
-            new: NewModel::default(),
-            policies: Policies::default(),
-            epochs: 3,
-            batch_size: 16,
-            learning_rate: 3e-3,
-            lr_scheduler_type: Scheduler::Linear,
-            warmup_ratio: 0.05,
-            weight_decay: 0.01,
-            adam_beta1: 0.9,
-            adam_beta2: 0.99,
-            max_grad_norm: 1.0,
-            max_length: 256,
-            seed: 0,
-            shards: 2,
+impl Objective for Labelled<'_> {
+    fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn width(&self, row: usize) -> usize {
+        self.rows[row].input_ids.len()
+    }
+
+    fn tokens(&self, row: usize) -> usize {
+        self.width(row)
+    }
+
+    fn targets(&self, row: usize) -> usize {
+        targets(&self.rows[row]).count()
+    }
+
+    fn lay_out(&self, rows: &[usize]) -> Batch {
+        let rows: Vec<&SftRow> = rows.iter().map(|&row| &self.rows[row]).collect();
+        let width = rows.iter().map(|row| row.input_ids.len()).max().unwrap_or(0);
+        let mut batch = Batch::empty(rows.len(), width);
+        for (index, row) in rows.iter().enumerate() {
+            let start = index * width;
+            for (slot, id) in batch.ids[start..].iter_mut().zip(&row.input_ids) {
+                *slot = id.cast_signed();
+            }
+            let first = batch.targets.len();
+            batch.targets.extend(targets(row).map(|(column, token)| Target { place: start + column - 1, token }));
+            batch.sequences.push((first..batch.targets.len()).collect());
+            if let Some(lengths) = &row.seq_lengths {
+                batch.pack(index, lengths);
+            }
         }
+        batch
     }
-}
 
-impl SftSettings {
-    fn plan(&self) -> Plan {
-        Plan {
-            epochs: self.epochs,
-            batch_size: self.batch_size,
-            learning_rate: self.learning_rate,
-            lr_scheduler_type: self.lr_scheduler_type,
-            warmup_ratio: self.warmup_ratio,
-            weight_decay: self.weight_decay,
-            adam_beta1: self.adam_beta1,
-            adam_beta2: self.adam_beta2,
-            max_grad_norm: self.max_grad_norm,
-            seed: self.seed,
-            shards: self.shards,
+    fn weigh(&self, scored: &[Scored<'_>], step: Share) -> Weighed {
+        let total = step.targets.max(1) as f64;
+        let (mut loss, mut entropy, mut correct, mut count) = (0.0, 0.0, 0_usize, 0_usize);
+        let mut slopes = Vec::with_capacity(scored.len());
+        for shard in scored {
+            let mut shard_slopes = Vec::with_capacity(shard.predictions.len());
+            for prediction in shard.predictions {
+                // DFT (Wu et al. 2025): each token by its own share, through which no gradient flows.
+                let weight = match self.settings.loss_type {
+                    SftLoss::Nll => 1.0,
+                    SftLoss::Dft => prediction.log_probability.exp(),
+                };
+                loss -= weight * prediction.log_probability / total;
+                shard_slopes.push((-weight / total) as f32);
+                entropy += prediction.entropy;
+                correct += usize::from(prediction.correct);
+                count += 1;
+            }
+            slopes.push(shard_slopes);
         }
+        let mean = |sum: f64| if count == 0 { 0.0 } else { sum / count as f64 };
+        Weighed { loss, slopes, figures: vec![("entropy", mean(entropy)), ("mean_token_accuracy", mean(correct as f64))] }
     }
 }
 
-/// Trains a checkpoint on examples.
-///
-/// # Errors
-/// Settings out of range, a row that cannot be rendered, no row left, a loss that is not a number, or the observer's stop.
-pub fn sft(start: Checkpoint, rows: &[SftExample], settings: &SftSettings, observe: Observe<'_>) -> Result<Trained, TrainError> {
-    let plan = settings.plan();
-    plan.check()?;
-    let Checkpoint { model, tokenizer } = start;
-    let max_length = settings.max_length.min(model.max_position_embeddings());
-    let (rows, mut summary) = prepare(&tokenizer, rows, max_length)?;
-    let (model, steps) = plan.run(
-        model,
-        &rows,
-        &|model, shard| {
-            let scored = loss::score(model, &shard.batch);
-            let loss = loss::cross_entropy(&scored, shard.step_targets);
-            let total = shard.step_targets as f64;
-            let shares = vec![
-                ("loss", -scored.values().iter().map(|&value| f64::from(value)).sum::<f64>() / total),
-                ("mean_token_accuracy", scored.correct as f64 / total),
-            ];
-            (loss, shares)
-        },
-        observe,
-    )?;
-    summary.steps = steps;
-    summary.num_tokens = settings.epochs * rows.iter().map(Row::width).sum::<usize>();
-    Ok(Trained { checkpoint: Checkpoint { model, tokenizer }, summary })
+/// Lists a row's learned tokens with their columns; the first token of a document is predicted by nothing.
+fn targets(row: &SftRow) -> impl Iterator<Item = (usize, u32)> + '_ {
+    let starts = row.seq_lengths.iter().flatten().scan(0, |start, length| {
+        let begin = *start;
+        *start += length;
+        Some(begin)
+    });
+    let starts: Vec<usize> = starts.collect();
+    let learned = row.input_ids.iter().zip(&row.labels).enumerate().skip(1);
+    learned.filter_map(move |(column, (&token, &label))| {
+        (label != IGNORED && starts.binary_search(&column).is_err()).then_some((column, token))
+    })
 }
 
-fn prepare(tokenizer: &Tokenizer, rows: &[SftExample], max_length: usize) -> Result<(Vec<Row>, Summary), TrainError> {
-    let mut summary = Summary::default();
-    let mut kept = Vec::new();
-    for (index, row) in rows.iter().enumerate() {
-        let rendered = tokenizer.render_answers(&row.prompt, [&row.completion]);
-        let (prompt, [mut completion]) = rendered.map_err(|source| TrainError::Row { row: index, source })?;
-        let room = max_length.saturating_sub(prompt.len());
-        let cut = completion.len() > room;
-        completion.truncate(room);
-        if completion.is_empty() {
-            summary.dropped += 1;
-        } else {
-            summary.cut += usize::from(cut);
-            kept.push(Row::new(prompt, vec![completion]));
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> [SftRow; 2] {
+        [
+            SftRow { input_ids: vec![5, 6, 7, 8], labels: vec![5, IGNORED, 7, 8], seq_lengths: Some(vec![2, 2]) },
+            SftRow { input_ids: vec![9, 4], labels: vec![IGNORED, 4], seq_lengths: Some(vec![2]) },
+        ]
     }
-    if kept.is_empty() {
-        return Err(TrainError::Nothing { given: rows.len(), dropped: summary.dropped, max_length });
+
+    #[test]
+    fn documents_of_a_row_begin_at_0_and_their_first_tokens_are_not_learned() {
+        let rows = rows();
+        let batch = Labelled { rows: &rows, settings: &Sft::default() }.lay_out(&[1, 0]);
+        assert_eq!(batch.ids, [9, 4, 0, 0, 5, 6, 7, 8]);
+        assert_eq!(batch.positions[4..], [0, 1, 0, 1]);
+        assert_eq!(batch.targets, [Target { place: 0, token: 4 }, Target { place: 6, token: 8 }]);
+        assert!(!batch.sees(1, 2, 1) && batch.sees(1, 3, 2) && !batch.sees(0, 2, 1));
     }
-    summary.rows = kept.len();
-    Ok((kept, summary))
 }

@@ -1,47 +1,94 @@
-//! One micro-batch over threads: rows in, the sum of the shards' gradients out, added in shard order.
+//! One micro-batch over threads: rows in, what the model says of them out; then slopes in, the sum of all gradients out.
+//!
+//! The number of shards is a setting and never the number of cores, and gradients are added in the order of the shards: sums are then taken in
+//! the same order on every machine.
 
 use std::thread;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 
 use super::optimizer;
-use crate::models::Model;
+use super::predictions::{self, Prediction};
+use crate::models::{Batch, Dropout, Model};
 
-/// Gradients of the trained weights in the order of their names, and what each shard reports, in shard order.
-pub(super) struct Gathered<T> {
-    pub(super) gradients: Vec<Vec<f32>>,
-    pub(super) reports: Vec<T>,
+/// One thread's part of a micro-batch.
+pub(super) struct Shard {
+    /// Indices of its rows among all rows.
+    pub(super) rows: Vec<usize>,
+    /// The same rows, laid out.
+    pub(super) batch: Batch,
 }
 
-/// Computes each shard on a thread and a graph of its own.
-///
-/// `draw` is the step's own number for what is random in it. The number of shards is a setting and never the number of cores: sums are then taken in the same order on every machine.
-pub(super) fn gather<S: Sync, T: Send>(
-    model: &Model,
-    names: &[String],
-    draw: u64,
-    shards: &[S],
-    compute: &(dyn Fn(&Model, &S) -> (Tensor<1>, T) + Sync),
-) -> Gathered<T> {
-    let one = |number: u64, shard: &S| {
-        // Fresh leaves: threads that shared them would join their graphs, and wait for each other.
-        let model = model.with_parameters(model.parameters().with_leaves(names, draw ^ number));
-        let (loss, report) = compute(&model, shard);
-        (model.parameters().gradients(names, loss.backward()), report)
-    };
-    let one = &one;
-    let results: Vec<_> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..).zip(shards).map(|(number, shard)| scope.spawn(move || one(number, shard))).collect();
-        threads.into_iter().map(|thread| thread.join().expect("a shard's thread does not panic")).collect()
-    });
-    let mut gathered = Gathered { gradients: Vec::new(), reports: Vec::new() };
-    for (gradients, report) in results {
-        if gathered.gradients.is_empty() {
-            gathered.gradients = gradients;
-        } else {
-            optimizer::add(&mut gathered.gradients, &gradients);
+/// A shard after its forward pass.
+pub(super) struct Passed {
+    /// What the model says of the batch's targets.
+    pub(super) predictions: Vec<Prediction>,
+    /// What the backward pass needs; a shard without targets has nothing to go back from.
+    graph: Option<Graph>,
+}
+
+struct Graph {
+    model: Model,
+    logits: Tensor<2>,
+    shares: Vec<f32>,
+}
+
+/// Runs the model forward over each shard, with fresh leaves for the named weights: threads that shared them would join their graphs, and
+/// wait for each other. `dropout` has the micro-batch's seed.
+pub(super) fn forward(model: &Model, names: &[String], shards: &[Shard], dropout: Option<Dropout>) -> Vec<Passed> {
+    each(shards.iter().enumerate(), |(index, shard)| {
+        if shard.batch.targets.is_empty() {
+            return Passed { predictions: Vec::new(), graph: None };
         }
-        gathered.reports.push(report);
+        let dropout = dropout.map(|dropout| Dropout { seed: dropout.seed + index as u64, ..dropout });
+        let model = model.with_parameters(model.parameters().with_leaves(names).with_dropout(dropout));
+        let logits = model.logits(&shard.batch);
+        let mut shares = logits.clone().inner().into_data().try_into_vec::<f32>().expect("logits are f32");
+        let predictions = predictions::predict(&mut shares, &shard.batch.targets);
+        Passed { predictions, graph: Some(Graph { model, logits, shares }) }
+    })
+}
+
+/// Goes back through each shard's graph, and returns the gradients of the named weights in their order; empty where no shard has a target.
+pub(super) fn backward(names: &[String], shards: &[Shard], passed: Vec<Passed>, slopes: &[Vec<f32>]) -> Vec<Vec<f32>> {
+    let parts = shards.iter().zip(passed).zip(slopes);
+    let gradients = each(parts, |((shard, passed), slopes)| {
+        let Graph { model, logits, mut shares } = passed.graph?;
+        predictions::descend(&mut shares, &shard.batch.targets, slopes);
+        let slope = Tensor::<2>::from_data(TensorData::new(shares, logits.dims()), model.parameters().device());
+        Some(model.parameters().gradients(names, (logits * slope).sum().backward()))
+    });
+    let mut sum = Vec::new();
+    for gradients in gradients.into_iter().flatten() {
+        optimizer::add(&mut sum, gradients);
     }
-    gathered
+    sum
+}
+
+/// Runs a model over each batch as in training, so that it says the same in every bit, but without gradients.
+pub(super) fn refer<'a>(model: &Model, batches: impl Iterator<Item = &'a Batch>) -> Vec<Vec<Prediction>> {
+    let model = model.with_parameters(model.parameters().with_leaves(&[]));
+    each(batches, |batch| predictions_of(batch, || model.logits(batch).inner()))
+}
+
+/// Runs the model over each batch without gradients.
+pub(super) fn predict<'a>(model: &Model, batches: impl Iterator<Item = &'a Batch>) -> Vec<Vec<Prediction>> {
+    each(batches, |batch| predictions_of(batch, || model.logits(batch)))
+}
+
+fn predictions_of(batch: &Batch, logits: impl Fn() -> Tensor<2>) -> Vec<Prediction> {
+    if batch.targets.is_empty() {
+        return Vec::new();
+    }
+    let mut logits = logits().into_data().try_into_vec::<f32>().expect("logits are f32");
+    predictions::predict(&mut logits, &batch.targets)
+}
+
+/// Computes each part on a thread of its own.
+fn each<P: Send, R: Send>(parts: impl Iterator<Item = P>, compute: impl Fn(P) -> R + Sync) -> Vec<R> {
+    let compute = &compute;
+    thread::scope(|scope| {
+        let threads: Vec<_> = parts.map(|part| scope.spawn(move || compute(part))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a shard's thread does not panic")).collect()
+    })
 }

@@ -1,126 +1,284 @@
-//! The first step's gradients against those of TRL and PEFT, for every architecture and kind of adapter, where the fixtures are.
+//! Trainings of a small model: gradients against finite differences, rows laid out in several ways, and stops.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 
-use burn::tensor::{Int, Tensor, TensorData, activation};
-use safetensors::SafeTensors;
-use serde::Deserialize;
-use serde_json::Value;
+use super::objective::{Scored, Share};
+use super::prepared::{IGNORED, SftRow};
+use super::settings::Sft;
+use super::trainer::deal;
+use super::*;
+use crate::models::tests::tiny;
+use crate::models::{AdapterConfig, Modules};
+use crate::random::Random;
 
-use super::shards;
-use crate::models::{Batch, Model};
-
-#[derive(Deserialize)]
-struct Prepared {
-    input_ids: Vec<u32>,
-    labels: Vec<i64>,
+fn row(ids: &[u32], prompt: usize) -> SftRow {
+    let labels = ids.iter().enumerate().map(|(place, &id)| if place < prompt { IGNORED } else { i64::from(id) });
+    SftRow { labels: labels.collect(), input_ids: ids.to_vec(), seq_lengths: None }
 }
 
-/// A row as a batch, with the places that predict and what they are to predict.
-struct Labelled {
-    batch: Batch,
-    places: Vec<usize>,
-    labels: Vec<i32>,
+fn rows() -> Vec<SftRow> {
+    vec![
+        row(&[5, 6, 7, 8, 9], 2),
+        row(&[10, 11, 12], 1),
+        row(&[13, 5, 14, 15], 3),
+        row(&[7, 7, 20, 21, 22, 23], 2),
+        row(&[9, 30], 1),
+    ]
 }
 
-impl Labelled {
-    fn new(row: Prepared) -> Self {
-        let targets = row.labels.iter().enumerate().skip(1).filter(|(_, label)| **label >= 0);
-        let (places, labels) = targets.map(|(at, &label)| (at - 1, label as i32)).unzip();
-        Self { batch: Batch::plain(&[row.input_ids]).unwrap(), places, labels }
-    }
-
-    /// The negative log-probabilities over the tokens of the whole step.
-    fn loss(&self, model: &Model, items: usize) -> Tensor<1> {
-        let logits = model.logits_at(&self.batch, &self.places);
-        let labels = TensorData::new(self.labels.clone(), [self.labels.len(), 1]);
-        let labels = Tensor::<2, Int>::from_data(labels, &logits.device());
-        activation::log_softmax(logits, 1).gather(1, labels).sum().neg() / items as f64
-    }
+fn prepared() -> Rows {
+    Rows::Sft(Prepared { rows: rows(), cut: 0, dropped: 0 })
 }
 
-fn json(path: &Path) -> Value {
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+fn pairs() -> Rows {
+    let pair = |prompt_ids: &[u32], chosen_ids: &[u32], rejected_ids: &[u32]| DpoRow {
+        prompt_ids: prompt_ids.to_vec(),
+        chosen_ids: chosen_ids.to_vec(),
+        rejected_ids: rejected_ids.to_vec(),
+        ..DpoRow::default()
+    };
+    let rows = vec![pair(&[5, 6], &[7, 8], &[7, 9, 10]), pair(&[4], &[11, 12, 13], &[14]), pair(&[8, 9], &[20], &[21, 22])];
+    Rows::Dpo(Prepared { rows, cut: 0, dropped: 0 })
 }
 
-/// The loss of a stage's first step, and the gradients by name.
-fn first_step(case: &Path, stage: &Value) -> (f64, BTreeMap<String, Vec<f32>>) {
-    let mut model = Model::load(&case.join(stage["base_model"].as_str().unwrap())).unwrap();
-    if let Some(quantisation) = stage.get("quantization") {
-        model = model.quantised(quantisation["double_quant"] == true);
+fn training() -> Training {
+    Training { batch_size: 2, epochs: Some(3.0), learning_rate: 1e-2, ..Training::default() }
+}
+
+fn sft() -> Settings {
+    Settings { training: training(), method: Method::Sft(Sft::default()) }
+}
+
+fn dpo(change: impl FnOnce(&mut Dpo)) -> Settings {
+    let mut method = Dpo::default();
+    change(&mut method);
+    Settings { training: training(), method: Method::Dpo(method) }
+}
+
+/// Puts an adapter on that is no longer fresh.
+fn adapted(mut model: Model, change: impl FnOnce(&mut AdapterConfig)) -> Model {
+    let targets = ["q_proj", "v_proj", "down_proj"].map(str::to_owned).to_vec();
+    let mut config = AdapterConfig { r: 3, target_modules: Some(Modules::Names(targets)), ..AdapterConfig::default() };
+    change(&mut config);
+    model.add_adapter(&config, 1).unwrap();
+    let mut random = Random::new(5, "shake");
+    for name in model.adapter_names() {
+        model.parameters_mut().update(&name, |values| values.iter_mut().for_each(|value| *value += 0.2 * random.normal() as f32));
     }
-    if let Some(start) = stage["adapter"]["init_from"].as_str() {
-        model.load_adapter(&case.join(start)).unwrap();
-    }
-    let count = (stage["batch_size"].as_u64().unwrap() * stage["gradient_accumulation_steps"].as_u64().unwrap()) as usize;
-    let text = fs::read_to_string(case.join(stage["prepared"].as_str().unwrap())).unwrap();
-    let rows: Vec<Labelled> = text.lines().take(count).map(|line| Labelled::new(serde_json::from_str(line).unwrap())).collect();
-    let items = rows.iter().map(|row| row.labels.len()).sum();
+    model
+}
+
+/// Computes a loss and its gradients as a step does.
+fn step(model: &Model, rows: &[SftRow], shards: usize) -> (f64, Vec<Vec<f32>>) {
+    let objective = Labelled { rows, settings: &Sft::default() };
+    let all: Vec<usize> = (0..rows.len()).collect();
     let names = model.trained_names();
-    let gathered = shards::gather(&model, &names, 0, &rows, &|model, row: &Labelled| {
-        let loss = row.loss(model, items);
-        (loss.clone(), f64::from(loss.inner().into_scalar::<f32>()))
-    });
-    (gathered.reports.iter().sum(), names.into_iter().zip(gathered.gradients).collect())
-}
-
-/// Takes PEFT's additions out of a name, as they are in a running model.
-fn our_name(name: &str) -> String {
-    let name = name.replace(".base_layer.", ".").replace(".modules_to_save.", ".");
-    name.strip_suffix(".weight").filter(|rest| rest.ends_with("lora_magnitude_vector")).map(str::to_owned).unwrap_or(name)
-}
-
-fn norm(values: &[f32]) -> f64 {
-    values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt()
+    let dealt = deal(&objective, &all, shards);
+    let passed = shards::forward(model, &names, &dealt, None);
+    let scored: Vec<Scored<'_>> = dealt
+        .iter()
+        .zip(&passed)
+        .map(|(shard, passed)| Scored { rows: &shard.rows, batch: &shard.batch, predictions: &passed.predictions })
+        .collect();
+    let targets = all.iter().map(|&row| objective.targets(row)).sum();
+    let weighed = objective.weigh(&scored, Share { targets, micro_batches: 1 });
+    let gradients = shards::backward(&names, &dealt, passed, &weighed.slopes);
+    (weighed.loss, gradients)
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "a test says what it skips")]
-fn losses_and_gradients_of_the_first_step_are_those_of_trl() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/parity/fixtures/sft");
-    let Ok(entries) = fs::read_dir(&folder) else {
-        println!("skipped: `{}` is not there", folder.display());
-        return;
+fn gradients_of_every_path_are_those_of_finite_differences() {
+    let quantised = || {
+        let mut model = tiny(3).model;
+        model.quantise(true);
+        model
     };
-    let mut cases: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-    cases.sort();
-    let mut wrong = Vec::new();
-    for case in cases {
-        let (name, stage) = (case.file_name().unwrap().to_str().unwrap().to_owned(), json(&case.join("stage.json")));
-        let quantisation_is_plain = stage.get("quantization").is_none_or(|settings| settings["adapter_dtype"] == "float32");
-        if stage["precision"] != "f32" || !stage["packing"].is_null() || stage["loss_type"] != "nll" || !quantisation_is_plain {
-            continue;
-        }
-        let (loss, gradients) = first_step(&case, &stage);
-        let metrics = fs::read_to_string(case.join("metrics.jsonl")).unwrap();
-        let wanted = serde_json::from_str::<Value>(metrics.lines().next().unwrap()).unwrap()["loss"].as_f64().unwrap();
-        if (loss - wanted).abs() > 1e-4 {
-            wrong.push(format!("{name}: loss {loss}, not {wanted}"));
-        }
-        let norms = json(&case.join("first_grad_norms.json"));
-        let norms: BTreeMap<String, f64> =
-            norms.as_object().unwrap().iter().map(|(name, norm)| (our_name(name), norm.as_f64().unwrap())).collect();
-        if norms.keys().ne(gradients.keys()) {
-            wrong.push(format!("{name}: trains {:?}, not {:?}", gradients.keys(), norms.keys()));
-            continue;
-        }
-        for (weight, wanted) in &norms {
-            let found = norm(&gradients[weight]);
-            if (found - wanted).abs() > 1e-4 + 1e-3 * wanted {
-                wrong.push(format!("{name}: {weight}: norm {found}, not {wanted}"));
+    let paths = [
+        ("full", tiny(3).model),
+        ("lora", adapted(tiny(3).model, |_| ())),
+        ("dora", adapted(tiny(3).model, |config| config.use_dora = true)),
+        ("norms", adapted(tiny(3).model, |config| config.modules_to_save = Some(vec!["input_layernorm".into()]))),
+        ("lora on 4 bits", adapted(quantised(), |_| ())),
+        ("dora on 4 bits", adapted(quantised(), |config| config.use_dora = true)),
+    ];
+    for (path, model) in paths {
+        let (_, gradients) = step(&model, &rows(), 2);
+        for (name, gradient) in model.trained_names().iter().zip(&gradients) {
+            // DoRA takes norms as constants, so its factors' gradients are not those of the whole function.
+            if path.starts_with("dora") && !name.ends_with("magnitude_vector") {
+                continue;
             }
-        }
-        let Ok(bytes) = fs::read(case.join("first_grads.safetensors")) else { continue };
-        for (weight, tensor) in SafeTensors::deserialize(&bytes).unwrap().tensors() {
-            let wanted: Vec<f32> = tensor.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-            let differences: Vec<f32> =
-                wanted.iter().zip(&gradients[&our_name(&weight)]).map(|(left, right)| left - right).collect();
-            if norm(&differences) > 1e-5 + 1e-3 * norm(&wanted) {
-                wrong.push(format!("{name}: {weight}: off by {} of {}", norm(&differences), norm(&wanted)));
-            }
+            let (index, &found) =
+                gradient.iter().enumerate().max_by(|left, right| left.1.abs().total_cmp(&right.1.abs())).unwrap();
+            let at = |move_by: f32| {
+                let mut moved = model.clone();
+                moved.parameters_mut().update(name, |values| values[index] += move_by);
+                step(&moved, &rows(), 2).0
+            };
+            let expected = (at(2e-3) - at(-2e-3)) / 4e-3;
+            let tolerance = 0.02 * expected.abs() + 1e-3;
+            assert!((f64::from(found) - expected).abs() < tolerance, "{path}, {name}: {found}, by differences {expected}");
         }
     }
-    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+fn close(left: &[Vec<f32>], right: &[Vec<f32>]) -> bool {
+    left.iter().flatten().zip(right.iter().flatten()).all(|(left, right)| (left - right).abs() < 1e-5)
+}
+
+#[test]
+fn packed_rows_give_what_they_give_alone() {
+    let model = tiny(4).model;
+    let (one, other) = (row(&[5, 6, 7, 8], 1), row(&[9, 10, 11], 1));
+    let packed = SftRow {
+        input_ids: [one.input_ids.clone(), other.input_ids.clone()].concat(),
+        labels: [one.labels.clone(), other.labels.clone()].concat(),
+        seq_lengths: Some(vec![4, 3]),
+    };
+    let (alone, together) = (step(&model, &[one, other], 1), step(&model, std::slice::from_ref(&packed), 1));
+    assert!((alone.0 - together.0).abs() < 1e-5, "{} {}", alone.0, together.0);
+    assert!(close(&alone.1, &together.1));
+    let joined = SftRow { seq_lengths: None, ..packed };
+    assert!((alone.0 - step(&model, &[joined], 1).0).abs() > 1e-3, "without its documents it is another row");
+}
+
+/// Keeps the figures of a training, may stop it, and goes on behind what was kept.
+#[derive(Default)]
+struct Notes {
+    losses: Vec<f64>,
+    stop: Option<usize>,
+    folder: Option<PathBuf>,
+    kept: bool,
+}
+
+impl Watch for Notes {
+    fn step(&mut self, step: &Step) -> Result<(), Stop> {
+        self.losses.push(step.metrics["loss"]);
+        if self.stop == Some(step.step) { Err(Stop) } else { Ok(()) }
+    }
+
+    fn kept(&mut self) -> Result<Option<PathBuf>, TrainError> {
+        Ok(self.folder.clone().filter(|_| self.kept))
+    }
+
+    fn keep(&mut self, _: usize, write: Write<'_>) -> Result<(), TrainError> {
+        self.folder.as_ref().map_or(Ok(()), |folder| write(folder))
+    }
+}
+
+fn trained(model: &Model, settings: &Settings, notes: &mut Notes) -> Result<Trained, TrainError> {
+    let mut rows = if matches!(settings.method, Method::Sft(_)) { prepared() } else { pairs() };
+    run(model.clone(), settings, &mut rows, None, notes)
+}
+
+fn weights(model: &Model) -> Vec<(String, Vec<u32>)> {
+    let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect();
+    model.parameters().iter().map(|(name, weight)| (name.to_owned(), bits(weight.clone().into_values()))).collect()
+}
+
+#[test]
+fn a_stopped_training_goes_on_to_the_same_bytes() {
+    let base = tiny(6).model;
+    let cases = [
+        (base.clone(), sft()),
+        (adapted(base.clone(), |config| config.use_dora = true), sft()),
+        (adapted(base.clone(), |_| ()), dpo(|_| ())),
+        (
+            base,
+            dpo(|method| {
+                method.sync_ref_model = true;
+                method.ref_model_sync_steps = 2;
+            }),
+        ),
+    ];
+    for (model, settings) in cases {
+        let mut whole = Notes::default();
+        let expected = trained(&model, &settings, &mut whole).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Some(folder.path().to_owned());
+        let mut first = Notes { stop: Some(4), folder: folder.clone(), ..Notes::default() };
+        assert!(matches!(trained(&model, &settings, &mut first), Err(TrainError::Stopped { step: 4 })));
+        let mut rest = Notes { folder, kept: true, ..Notes::default() };
+        let found = trained(&model, &settings, &mut rest).unwrap();
+        // What was kept last is behind step 3: the stop came before the fourth was kept.
+        assert_eq!(rest.losses, whole.losses[3..]);
+        assert_eq!(weights(&found.model), weights(&expected.model));
+        assert_eq!(found.summary, expected.summary);
+    }
+}
+
+#[test]
+fn accumulated_micro_batches_are_one_batch() {
+    let model = tiny(7).model;
+    let with = |batch_size, gradient_accumulation_steps| {
+        let mut settings = sft();
+        settings.training.batch_size = batch_size;
+        settings.training.gradient_accumulation_steps = gradient_accumulation_steps;
+        let mut notes = Notes::default();
+        trained(&model, &settings, &mut notes).unwrap();
+        notes.losses
+    };
+    let (one, many) = (with(4, 1), with(1, 4));
+    assert_eq!(one.len(), 6);
+    assert!(one.iter().zip(&many).all(|(one, many)| (one - many).abs() < 1e-4), "{one:?} {many:?}");
+}
+
+#[test]
+fn what_a_model_is_held_to_is_itself_before_the_first_step() {
+    for model in [tiny(8).model, adapted(tiny(8).model, |config| config.use_dora = true)] {
+        for synced in [false, true] {
+            let settings = dpo(|method| method.sync_ref_model = synced);
+            let mut notes = Notes { stop: Some(1), ..Notes::default() };
+            assert!(trained(&model, &settings, &mut notes).is_err());
+            assert_eq!(notes.losses, [std::f64::consts::LN_2]);
+        }
+    }
+}
+
+#[test]
+fn dropout_is_drawn_anew_for_each_step_and_alike_for_each_seed() {
+    let model = adapted(tiny(8).model, |_| ());
+    let losses = |lora_dropout, seed| {
+        let mut settings = sft();
+        settings.training.adapter = Some(settings::Adapter { lora_dropout, ..settings::Adapter::default() });
+        (settings.training.shuffle, settings.training.seed, settings.training.learning_rate) = (false, seed, 0.0);
+        let mut notes = Notes::default();
+        trained(&model, &settings, &mut notes).unwrap();
+        notes.losses
+    };
+    // Without learning every epoch of three steps is the same but for the draws.
+    assert_eq!(losses(0.0, 1)[..3], losses(0.0, 1)[3..6]);
+    assert_ne!(losses(0.5, 1)[..3], losses(0.5, 1)[3..6]);
+    assert_eq!(losses(0.5, 1), losses(0.5, 1));
+    assert_ne!(losses(0.5, 1), losses(0.5, 2));
+}
+
+#[test]
+fn a_loss_that_is_no_number_names_the_rows() {
+    let mut settings = sft();
+    settings.training.learning_rate = 1e30;
+    let error = trained(&tiny(9).model, &settings, &mut Notes::default()).unwrap_err();
+    let TrainError::Diverged { step, rows, .. } = &error else { panic!("{error}") };
+    assert!(*step > 1 && !rows.is_empty() && rows.len() <= 2, "{error}");
+}
+
+#[test]
+fn settings_out_of_their_range_are_refused_by_name() {
+    let model = tiny(1).model;
+    let refused = |settings: &Settings| trained(&model, settings, &mut Notes::default()).unwrap_err().to_string();
+    let mut without_rows = sft();
+    without_rows.training.batch_size = 0;
+    assert!(refused(&without_rows).contains("`batch_size`"));
+    for (named, settings) in [
+        ("`beta`", dpo(|method| method.beta = 0.0)),
+        ("`label_smoothing`", dpo(|method| method.loss_type = vec![DpoLoss::ExoPair])),
+        ("`loss_weights`", dpo(|method| method.loss_weights = Some(vec![1.0, 2.0]))),
+        ("`ref_model_sync_steps`", dpo(|method| (method.sync_ref_model, method.ref_model_sync_steps) = (true, 0))),
+    ] {
+        let message = refused(&settings);
+        assert!(message.contains(named), "{message}");
+    }
+    let mut nothing = Rows::Sft(Prepared { rows: Vec::new(), cut: 0, dropped: 3 });
+    let error = run(model, &sft(), &mut nothing, None, &mut Notes::default()).unwrap_err().to_string();
+    assert!(error.contains("of 3, 3 have nothing to learn"), "{error}");
 }

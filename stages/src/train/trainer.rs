@@ -1,127 +1,189 @@
-//! The loop that SFT and DPO share: rows, a plan and a loss in; new weights out.
+//! The loop that all methods share: a model, settings and rows in; a trained model and its figures out.
 
 use std::collections::BTreeMap;
 
-use burn::tensor::Tensor;
-
+use super::objective::{Objective, Scored, Share, Weighed};
 use super::optimizer::{self, AdamW};
-use super::schedule::{Schedule, Scheduler, SchedulerArguments};
-use super::{Observe, Step, TrainError, shards};
-use crate::models::{Batch, Model, Row};
-use crate::random::Random;
+use super::order::{self, StepRows};
+use super::schedule::Schedule;
+use super::settings::{Dtype, Training};
+use super::shards::{self, Shard};
+use super::state::{Changing, Position};
+use super::{Step, TrainError, Watch, evaluation};
+use crate::models::{Dropout, Model};
 
-/// What a training does, whatever its loss.
-pub(super) struct Plan {
-    pub(super) epochs: usize,
-    pub(super) batch_size: usize,
-    pub(super) learning_rate: f64,
-    pub(super) lr_scheduler_type: Scheduler,
-    pub(super) warmup_ratio: f64,
-    pub(super) weight_decay: f64,
-    pub(super) adam_beta1: f64,
-    pub(super) adam_beta2: f64,
-    pub(super) max_grad_norm: f64,
-    pub(super) seed: u64,
-    pub(super) shards: usize,
+/// A training as its settings lay it out.
+pub(super) struct Trainer<'a> {
+    settings: &'a Training,
+    steps: Vec<StepRows>,
+    schedule: Schedule,
+    /// Share of its inputs that the adapter does not see.
+    dropout: f64,
 }
 
-/// One thread's part of a micro-batch.
-pub(super) struct Shard {
-    /// Indices of its rows among all rows.
-    pub(super) rows: Vec<usize>,
-    /// The same rows, laid out.
-    pub(super) batch: Batch,
-    /// Rows of the whole step.
-    pub(super) step_rows: usize,
-    /// Predicted tokens of the whole step.
-    pub(super) step_targets: usize,
+/// A step's gradients and figures.
+struct Gathered {
+    gradients: Vec<Vec<f32>>,
+    figures: BTreeMap<String, f64>,
 }
 
-/// A shard's share of the step's figures: shares of all shards add up to the figure.
-pub(super) type Shares = Vec<(&'static str, f64)>;
-
-impl Plan {
-    /// Refuses settings out of their range.
-    pub(super) fn check(&self) -> Result<(), TrainError> {
-        let counts = [("epochs", self.epochs), ("batch_size", self.batch_size), ("shards", self.shards)];
-        if let Some((name, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
-            return Err(TrainError::Setting { name, reason: "must be at least 1".into() });
-        }
-        let positive = [("learning_rate", self.learning_rate), ("max_grad_norm", self.max_grad_norm)];
-        if let Some((name, value)) = positive.into_iter().find(|(_, value)| !(value.is_finite() && *value > 0.0)) {
-            return Err(TrainError::Setting { name, reason: format!("is {value} and must be above 0") });
-        }
-        let parts = [("warmup_ratio", self.warmup_ratio), ("adam_beta1", self.adam_beta1), ("adam_beta2", self.adam_beta2)];
-        if let Some((name, value)) = parts.into_iter().find(|(_, value)| !(0.0..1.0).contains(value)) {
-            return Err(TrainError::Setting { name, reason: format!("is {value} and must be from 0 to below 1") });
-        }
-        if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
-            return Err(TrainError::Setting { name: "weight_decay", reason: "must be 0 or above".into() });
-        }
-        Ok(())
+impl<'a> Trainer<'a> {
+    /// Lays a training on this many rows out, at least one.
+    pub(super) fn new(settings: &'a Training, rows: usize) -> Result<Self, TrainError> {
+        check(settings)?;
+        let steps = order::steps(settings, rows)?;
+        let Training { lr_scheduler, lr_scheduler_args, learning_rate, warmup, .. } = *settings;
+        let schedule = Schedule::new(lr_scheduler, lr_scheduler_args, learning_rate, warmup, steps.len())?;
+        Ok(Self { settings, steps, schedule, dropout: 0.0 })
     }
 
-    /// Trains on rows, in an order drawn anew for each epoch, and returns the new weights and the number of steps.
+    /// Lets the adapter not see a share of its inputs.
+    pub(super) fn with_dropout(self) -> Self {
+        Self { dropout: self.settings.adapter.as_ref().map_or(0.0, |adapter| adapter.lora_dropout), ..self }
+    }
+
+    /// Returns the number of steps.
+    pub(super) fn steps(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Returns the rows of all micro-batches, one after another.
+    pub(super) fn micro_batches(&self) -> impl Iterator<Item = &[usize]> {
+        self.steps.iter().flat_map(|step| step.micro_batches.iter().map(Vec::as_slice))
+    }
+
+    /// Trains, and returns the new model with the number of tokens learned from.
     pub(super) fn run(
         &self,
         mut model: Model,
-        rows: &[Row],
-        loss: &(dyn Fn(&Model, &Shard) -> (Tensor<1>, Shares) + Sync),
-        observe: Observe<'_>,
+        objective: &mut dyn Objective,
+        mut evaluated: Option<&mut (dyn Objective + '_)>,
+        watch: &mut dyn Watch,
     ) -> Result<(Model, usize), TrainError> {
-        let epoch_steps = rows.len().div_ceil(self.batch_size);
-        let steps = self.epochs * epoch_steps;
+        let settings = self.settings;
         let names = model.trained_names();
-        let arguments = SchedulerArguments::default();
-        let schedule = Schedule::new(self.lr_scheduler_type, arguments, self.learning_rate, self.warmup_ratio, steps)?;
-        let mut adamw = AdamW::new(self.weight_decay, self.adam_beta1, self.adam_beta2);
-        let mut random = Random::new(self.seed, "shuffle");
-        let mut order: Vec<usize> = (0..rows.len()).collect();
-        let (mut step, mut num_tokens) = (0, 0);
-        for _ in 0..self.epochs {
-            random.shuffle(&mut order);
-            for picked in order.chunks(self.batch_size) {
-                let learning_rate = schedule.rate(step);
-                step += 1;
-                num_tokens += picked.iter().map(|&row| rows[row].width()).sum::<usize>();
-                // The low bits are the shards'.
-                let draw = self.seed.rotate_left(32) ^ (step as u64) << 8;
-                let gathered = shards::gather(&model, &names, draw, &self.deal(rows, picked), loss);
-                let mut metrics = BTreeMap::new();
-                for (name, share) in gathered.reports.into_iter().flatten() {
-                    *metrics.entry(name.to_owned()).or_insert(0.0) += share;
+        let half = settings.quantization.as_ref().is_some_and(|held| held.adapter_dtype == Dtype::Bfloat16);
+        let mut adamw = AdamW::new(&settings.optimizer, half);
+        if half {
+            adamw.round(model.parameters_mut(), &names);
+        }
+        let mut position = Position::default();
+        if let Some(folder) = watch.kept()? {
+            let mut changing = Changing { model: &mut model, names: &names, adamw: &mut adamw, objective };
+            position = changing.load(&folder)?;
+        }
+        for (index, rows) in self.steps.iter().enumerate().skip(position.step) {
+            let step = index + 1;
+            let learning_rate = self.schedule.rate(index);
+            position.step = step;
+            position.num_tokens += rows.micro_batches.iter().flatten().map(|&row| objective.tokens(row)).sum::<usize>();
+            let Gathered { gradients, mut figures } = self.gather(&model, &names, objective, index);
+            if step == 1 {
+                watch.first_gradients(&names, &gradients);
+            }
+            let grad_norm = optimizer::global_norm(&gradients);
+            figures.insert("grad_norm".into(), grad_norm);
+            figures.insert("learning_rate".into(), learning_rate);
+            figures.insert("num_tokens".into(), position.num_tokens as f64);
+            for figure in ["loss", "grad_norm"] {
+                let value = figures.get(figure).copied().unwrap_or_default();
+                if !value.is_finite() {
+                    return Err(TrainError::Diverged { step, figure, value, rows: rows.micro_batches.concat() });
                 }
-                let grad_norm = optimizer::global_norm(&gathered.gradients);
-                metrics.insert("grad_norm".into(), grad_norm);
-                metrics.insert("learning_rate".into(), learning_rate);
-                metrics.insert("num_tokens".into(), num_tokens as f64);
-                for figure in ["loss", "grad_norm"] {
-                    let value = metrics.get(figure).copied().unwrap_or_default();
-                    if !value.is_finite() {
-                        return Err(TrainError::Diverged { step, figure, value });
-                    }
+            }
+            // PyTorch's `clip_grad_norm_`, its 1e-6 included.
+            let scale = (settings.max_grad_norm / (grad_norm + 1e-6)).min(1.0) as f32;
+            adamw.step(model.parameters_mut(), &names, &gradients, scale, learning_rate);
+            objective.follow(step, &model);
+            let of = |metrics| Step { step, steps: self.steps.len(), epoch: rows.epoch, metrics };
+            watch.step(&of(figures)).map_err(|_| TrainError::Stopped { step })?;
+            if step < self.steps.len() {
+                watch.keep(step, &mut |folder| {
+                    Changing { model: &mut model, names: &names, adamw: &mut adamw, objective }.save(position, folder)
+                })?;
+            }
+            if let Some(evaluated) = evaluated.as_deref_mut() {
+                evaluated.follow(step, &model);
+                let due = settings.eval_steps.is_some_and(|every| step.is_multiple_of(every)) || step == self.steps.len();
+                if due {
+                    watch.evaluated(&of(evaluation::evaluate(&model, settings, evaluated, position.num_tokens)));
                 }
-                // PyTorch's `clip_grad_norm_`, its 1e-6 included.
-                let scale = (self.max_grad_norm / (grad_norm + 1e-6)).min(1.0) as f32;
-                adamw.step(model.parameters_mut(), &names, &gathered.gradients, scale, learning_rate);
-                let epoch = step as f64 / epoch_steps as f64;
-                observe(&Step { step, steps, epoch, metrics }).map_err(|_| TrainError::Stopped { step })?;
             }
         }
-        Ok((model, steps))
+        Ok((model, position.num_tokens))
     }
 
-    /// Deals a micro-batch out to the shards: by width, in turn, so that the shards get equal work and little padding.
-    fn deal(&self, rows: &[Row], picked: &[usize]) -> Vec<Shard> {
-        let mut picked = picked.to_vec();
-        picked.sort_by_key(|&row| rows[row].width());
-        let step_targets = picked.iter().map(|&row| rows[row].targets()).sum();
-        (0..self.shards.min(picked.len()))
-            .map(|shard| {
-                let part: Vec<usize> = picked.iter().copied().skip(shard).step_by(self.shards).collect();
-                let batch = Batch::new(&part.iter().map(|&row| &rows[row]).collect::<Vec<_>>());
-                Shard { rows: part, batch, step_rows: picked.len(), step_targets }
-            })
-            .collect()
+    /// Draws what an adapter does not see of a micro-batch: the same whenever the training gets there.
+    fn dropout(&self, step: usize, micro_batch: usize) -> Option<Dropout> {
+        let share = self.dropout;
+        // Neighbouring seeds give unlike draws, and 65536 are more than a step has of shards.
+        let pass = (step * self.settings.gradient_accumulation_steps + micro_batch) as u64;
+        (share > 0.0).then(|| Dropout { share, seed: self.settings.seed.wrapping_add(pass << 16) })
     }
+
+    /// Computes the gradients of one step: the micro-batches one after another, each over its shards.
+    fn gather(&self, model: &Model, names: &[String], objective: &dyn Objective, step: usize) -> Gathered {
+        let micro_batches = &self.steps[step].micro_batches;
+        let targets = micro_batches.iter().flatten().map(|&row| objective.targets(row)).sum();
+        let share = Share { targets, micro_batches: micro_batches.len() };
+        let mut gathered = Gathered { gradients: Vec::new(), figures: BTreeMap::new() };
+        for (index, rows) in micro_batches.iter().enumerate() {
+            let shards = deal(objective, rows, self.settings.shards);
+            let passed = shards::forward(model, names, &shards, self.dropout(step, index));
+            let scored: Vec<Scored<'_>> = shards
+                .iter()
+                .zip(&passed)
+                .map(|(shard, passed)| Scored { rows: &shard.rows, batch: &shard.batch, predictions: &passed.predictions })
+                .collect();
+            let Weighed { loss, slopes, figures } = objective.weigh(&scored, share);
+            *gathered.figures.entry("loss".into()).or_default() += loss;
+            for (name, figure) in figures {
+                *gathered.figures.entry(name.into()).or_default() += figure / micro_batches.len() as f64;
+            }
+            optimizer::add(&mut gathered.gradients, shards::backward(names, &shards, passed, &slopes));
+        }
+        if gathered.gradients.is_empty() {
+            let zeros = |name: &String| model.parameters().get(name).map(|weight| vec![0.0; weight.shape().iter().product()]);
+            gathered.gradients = names.iter().filter_map(zeros).collect();
+        }
+        gathered
+    }
+}
+
+/// Deals a micro-batch out: by width, in turn, so that the shards get equal work and little padding.
+pub(super) fn deal(objective: &dyn Objective, rows: &[usize], shards: usize) -> Vec<Shard> {
+    let mut rows = rows.to_vec();
+    rows.sort_by_key(|&row| objective.width(row));
+    (0..shards.min(rows.len()))
+        .map(|shard| {
+            let rows: Vec<usize> = rows.iter().copied().skip(shard).step_by(shards).collect();
+            Shard { batch: objective.lay_out(&rows), rows }
+        })
+        .collect()
+}
+
+/// Refuses settings out of their range.
+fn check(settings: &Training) -> Result<(), TrainError> {
+    let counts = [
+        ("batch_size", settings.batch_size),
+        ("gradient_accumulation_steps", settings.gradient_accumulation_steps),
+        ("shards", settings.shards),
+        ("eval_batch_size", settings.eval_batch_size),
+        ("eval_steps", settings.eval_steps.unwrap_or(1)),
+    ];
+    if let Some((name, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
+        return Err(TrainError::Setting { name, reason: "must be at least 1".into() });
+    }
+    let epochs = settings.epochs.unwrap_or(1.0);
+    let positive = [("epochs", epochs), ("max_grad_norm", settings.max_grad_norm), ("eps", settings.optimizer.eps)];
+    if let Some((name, value)) = positive.into_iter().find(|(_, value)| !(value.is_finite() && *value > 0.0)) {
+        return Err(TrainError::Setting { name, reason: format!("is {value} and must be above 0") });
+    }
+    if let Some(value) = settings.optimizer.betas.into_iter().find(|value| !(0.0..1.0).contains(value)) {
+        return Err(TrainError::Setting { name: "betas", reason: format!("has {value}, and must be from 0 to below 1") });
+    }
+    if !(settings.optimizer.weight_decay.is_finite() && settings.optimizer.weight_decay >= 0.0) {
+        return Err(TrainError::Setting { name: "weight_decay", reason: "must be 0 or above".into() });
+    }
+    Ok(())
 }

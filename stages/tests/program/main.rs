@@ -13,3 +13,4 @@ mod pipeline;
 mod place;
 mod providers;
 mod server;
+mod training;

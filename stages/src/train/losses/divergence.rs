@@ -1,28 +1,27 @@
-//! How far the model is from the reference: log-ratios in, scores of the same shape out.
-//!
-//! A score is the derivative of the divergence's generator at the ratio (Wang et al. 2023, "Beyond reverse KL").
+//! How far a model is from its reference: a log-ratio in, a score and its slope out (f-DPO, Wang et al. 2023).
 
-use burn::tensor::{Tensor, activation};
+use std::f64::consts::LN_2;
 
+use super::{log_sigmoid, sigmoid};
 use crate::train::settings::{Divergence, Dpo};
 
-/// Exponents above this have no float32 power.
-const LARGEST_EXPONENT: f64 = 80.0;
+/// Exponents above it count as it, as in TRL.
+const LARGEST: f64 = 80.0;
 
-/// Returns the scores of log-ratios.
-#[must_use]
-pub fn scores(ratios: Tensor<1>, settings: &Dpo) -> Tensor<1> {
+/// Returns the score of a log-ratio, and the score's derivative by it.
+pub(super) fn score(settings: &Dpo, log_ratio: f64) -> (f64, f64) {
     match settings.f_divergence_type {
-        Divergence::ReverseKl => ratios,
-        Divergence::ForwardKl => ratios.neg().exp().neg() + 1.0,
-        Divergence::JsDivergence => activation::log_sigmoid(ratios) + std::f64::consts::LN_2,
+        Divergence::ReverseKl => (log_ratio, 1.0),
+        Divergence::ForwardKl => (1.0 - (-log_ratio).exp(), (-log_ratio).exp()),
+        Divergence::JsDivergence => (LN_2 + log_sigmoid(log_ratio), sigmoid(-log_ratio)),
         Divergence::AlphaDivergence => {
-            let exponent = settings.f_alpha_divergence_coef - 1.0;
-            // At 1 the limit is the logarithm itself.
-            if exponent.abs() < 1e-6 {
-                return ratios;
+            let power = settings.f_alpha_divergence_coef - 1.0;
+            if power.abs() < 1e-6 {
+                return (log_ratio, 1.0);
             }
-            ((ratios * exponent).clamp_max(LARGEST_EXPONENT).exp() - 1.0) / exponent
+            let exponent = power * log_ratio;
+            let slope = if exponent > LARGEST { 0.0 } else { exponent.exp() };
+            (exponent.min(LARGEST).exp_m1() / power, slope)
         }
     }
 }

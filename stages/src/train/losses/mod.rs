@@ -1,61 +1,40 @@
-//! Losses of direct preference optimisation: log-probabilities of a micro-batch's pairs in, a scalar to descend out.
+//! Losses of preference optimisation: log-probabilities of pairs of answers in, each pair's loss and its slopes out.
 //!
-//! [`loss`] adds up the losses that the settings name. Each is a function of log-ratios in [`pair`]; [`divergence`] says how far model and
-//! reference are apart, [`weights`] how much a token or a pair counts. The formulas are those of TRL 1.16's `DPOTrainer`, but for one: `sigmoid`
-//! reads `label_smoothing`, as TRL did before 1.0, and is the same where that is 0.
+//! As TRL 1.16 has them (`DPOTrainer._compute_loss`), in f64. A slope is the loss's derivative by the log-probability of an answer; tests hold
+//! each against finite differences.
 
-pub mod divergence;
-pub mod pair;
-pub mod weights;
+mod divergence;
+mod pairs;
 
-use burn::tensor::Tensor;
+pub(super) use pairs::{Loss, losses};
 
-use super::settings::Dpo;
-
-/// What the losses of one micro-batch are made from; every tensor is `[pairs]`.
-///
-/// Log-probabilities are sums over an answer's tokens, natural logarithm, weighted by [`weights::of_tokens`] where `ld_alpha` asks for it.
-#[derive(Clone, Debug)]
-pub struct Pairs {
-    /// The model's, of the better answers.
-    pub chosen: Tensor<1>,
-    /// The model's, of the worse answers.
-    pub rejected: Tensor<1>,
-    /// The reference's, of the better answers, without a gradient; 0 without a reference.
-    pub reference_chosen: Tensor<1>,
-    /// The reference's, of the worse answers.
-    pub reference_rejected: Tensor<1>,
-    /// The model's, of the better answers, every token counting alike.
-    pub chosen_tokens: Tensor<1>,
-    /// Tokens of the better answers.
-    pub chosen_lengths: Tensor<1>,
-    /// Tokens of the worse answers.
-    pub rejected_lengths: Tensor<1>,
-    /// How much each pair counts, without a gradient [default: alike].
-    pub weights: Option<Tensor<1>>,
+/// An answer as the model and its reference see it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Answer {
+    /// Sum of its tokens' log-probabilities.
+    pub(super) log_probability: f64,
+    /// The same of the reference.
+    pub(super) reference: f64,
+    /// Its tokens.
+    pub(super) tokens: usize,
 }
 
-impl Pairs {
-    /// Log-ratios of model and reference, of the better and of the worse answers.
-    fn ratios(&self) -> [Tensor<1>; 2] {
-        [self.chosen.clone() - self.reference_chosen.clone(), self.rejected.clone() - self.reference_rejected.clone()]
+impl Answer {
+    /// Returns how much likelier the model makes it than the reference does.
+    pub(super) fn log_ratio(&self) -> f64 {
+        self.log_probability - self.reference
     }
 }
 
-/// Returns the weighted sum of the losses that the settings name, each the mean over the pairs; `[1]`.
-#[must_use]
-pub fn loss(pairs: &Pairs, settings: &Dpo) -> Tensor<1> {
-    let one = |place: usize| settings.loss_weights.as_ref().and_then(|weights| weights.get(place)).copied().unwrap_or(1.0);
-    let losses = settings.loss_type.iter().enumerate().map(|(place, &name)| {
-        let each = pair::losses(name, pairs, settings);
-        let each = match &pairs.weights {
-            Some(weights) => each * weights.clone(),
-            None => each,
-        };
-        each.mean() * one(place)
-    });
-    losses.reduce(|sum, loss| sum + loss).unwrap_or_else(|| pairs.chosen.clone().mean() * 0.0)
+/// The chosen answer and the rejected one.
+pub(super) type Pair = [Answer; 2];
+
+/// `ln(1 / (1 + e^-x))` without overflow on either side.
+pub(super) fn log_sigmoid(value: f64) -> f64 {
+    value.min(0.0) - (-value.abs()).exp().ln_1p()
 }
 
-#[cfg(test)]
-mod tests;
+/// `1 / (1 + e^-x)`.
+pub(super) fn sigmoid(value: f64) -> f64 {
+    log_sigmoid(value).exp()
+}

@@ -18,7 +18,7 @@ pub struct Adapter {
     pub r: usize,
     /// The adapter's output is multiplied by this, divided by the rank.
     pub lora_alpha: f64,
-    /// Share of the adapter's inputs that are left out at random.
+    /// Share of the adapter's inputs that are left out at random; preferences are learned without, as TRL has it.
     pub lora_dropout: f64,
     /// Which biases are trained.
     pub bias: Bias,

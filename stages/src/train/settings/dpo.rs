@@ -92,6 +92,8 @@ pub enum Divergence {
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names are those of the papers, which `losses` tells of one by one")]
 pub enum DpoLoss {
+    /// With `label_smoothing` where that is given.
+    #[serde(alias = "sigmoid_smoothed")]
     Sigmoid,
     SigmoidNorm,
     Hinge,
@@ -109,7 +111,8 @@ pub enum DpoLoss {
     Sft,
 }
 
-fn losses<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<DpoLoss>, D::Error> {
+/// Reads a loss or a list of losses.
+pub(crate) fn losses<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<DpoLoss>, D::Error> {
     let (names, _) = one_or_many(deserializer)?;
     names.into_iter().map(|name| DpoLoss::deserialize(serde::de::value::StringDeserializer::new(name))).collect()
 }

@@ -10,6 +10,7 @@ mod words;
 use std::path::{Path, PathBuf};
 
 pub use adapter::{Adapter, Bias, Code, Dtype, Quantization, Targets};
+pub(crate) use dpo::losses;
 pub use dpo::{Divergence, Dpo, DpoLoss, Reference};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -95,6 +96,11 @@ pub struct Training {
     pub max_grad_norm: f64,
     /// Most tokens of a row; longer ones are cut at the end.
     pub max_length: Option<usize>,
+    /// Parts of a micro-batch that are computed at the same time; part of the result, unlike the number of cores.
+    pub shards: usize,
+    /// Steps between two times that what is needed to go on after a stop is kept [default: as many as a minute has]; no part in the result.
+    #[serde(skip_serializing)]
+    pub save_steps: Option<usize>,
     /// Whether passes are computed again in the backward pass, for less memory.
     pub gradient_checkpointing: bool,
     /// The adapter that is trained in the place of all weights.
@@ -134,6 +140,8 @@ impl Default for Training {
             optimizer: Optimizer::default(),
             max_grad_norm: 1.0,
             max_length: Some(1024),
+            shards: 2,
+            save_steps: None,
             gradient_checkpointing: false,
             adapter: None,
             quantization: None,

@@ -1,0 +1,116 @@
+//! `debug train`: a `stage.json` → a training's rows, figures and weights.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::BufWriter,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use engine::{CommandError, StageError};
+use serde_json::{Map, Value};
+
+use crate::{
+    commands::files::{write, write_json},
+    models::{Batch, Model, tensors_to_bytes},
+    train::{
+        self, Step, Stop, TrainError, Watch,
+        prepared::{self, Rows},
+        settings::Settings,
+    },
+};
+
+/// Train as a `stage.json` says
+#[derive(Args)]
+pub(super) struct Train {
+    /// Settings under TRL's and PEFT's names; paths in it are relative to it
+    #[arg(long, value_name = "FILE")]
+    stage: PathBuf,
+    /// Folder for the prepared rows, the figures, and the adapter or model
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// What is written down of a training.
+struct Notes {
+    model: Model,
+    steps: Vec<Step>,
+    evaluations: Vec<Step>,
+    first_grad_norms: BTreeMap<String, f64>,
+}
+
+impl Watch for Notes {
+    fn step(&mut self, step: &Step) -> Result<(), Stop> {
+        self.steps.push(step.clone());
+        Ok(())
+    }
+
+    fn evaluated(&mut self, evaluation: &Step) {
+        self.evaluations.push(evaluation.clone());
+    }
+
+    fn first_gradients(&mut self, names: &[String], gradients: &[Vec<f32>]) {
+        for (name, gradient) in names.iter().zip(gradients) {
+            let squares: f64 = gradient.iter().map(|&value| f64::from(value) * f64::from(value)).sum();
+            self.first_grad_norms.insert(self.model.peft_parameter(name), squares.sqrt());
+        }
+    }
+}
+
+impl Train {
+    pub(super) fn run(&self) -> Result<(), CommandError> {
+        let settings = Settings::read(&self.stage).map_err(CommandError::usage)?;
+        let failed = |error: TrainError| CommandError::from(StageError::failed(error));
+        let tokenizer = prepared::tokenizer(&settings).map_err(|error| failed(error.into()))?;
+        let training = &settings.training;
+        let rows = |path: &Path, range| prepared::rows(&settings, &tokenizer, path, range).map_err(|error| failed(error.into()));
+        let mut learned = rows(&training.train_data, training.train_rows)?;
+        let evaluated = training.eval_data.as_ref().map(|path| rows(path, training.eval_rows)).transpose()?;
+        let (model, adapter) = train::open(training).map_err(failed)?;
+        let mut notes =
+            Notes { model: model.clone(), steps: Vec::new(), evaluations: Vec::new(), first_grad_norms: BTreeMap::new() };
+        let trained = train::run(model, &settings, &mut learned, evaluated.as_ref(), &mut notes).map_err(failed)?;
+        let unwritten = |error| StageError::Environment(format!("`{}` cannot be written: {error}", self.out.display()));
+        let folder = self.out.join(if adapter.is_some() { "adapter" } else { "model" });
+        fs::create_dir_all(&folder).map_err(unwritten)?;
+        let prepared = BufWriter::new(fs::File::create(self.out.join("prepared.jsonl")).map_err(unwritten)?);
+        match &learned {
+            Rows::Sft(rows) => rows.write(prepared).map_err(unwritten)?,
+            Rows::Dpo(rows) => rows.write(prepared).map_err(unwritten)?,
+        }
+        write(&self.out.join("metrics.jsonl"), &lines(&notes.steps)?)?;
+        if evaluated.is_some() {
+            write(&self.out.join("eval_metrics.jsonl"), &lines(&notes.evaluations)?)?;
+        }
+        write_json(&self.out.join("first_grad_norms.json"), &notes.first_grad_norms)?;
+        let written = match &adapter {
+            Some(config) => trained.model.save_adapter(&folder, config),
+            None => trained.model.save(&folder),
+        };
+        written.map_err(StageError::failed)?;
+        if training.probe_input_ids.is_empty() {
+            return Ok(());
+        }
+        let wrong = |error: String| CommandError::usage(format!("`{}`: `probe_input_ids`: {error}", self.stage.display()));
+        let probe = Batch::plain(std::slice::from_ref(&training.probe_input_ids)).map_err(|error| wrong(error.to_string()))?;
+        trained.model.check(&probe).map_err(|error| wrong(error.to_string()))?;
+        let places: Vec<usize> = (0..probe.width).collect();
+        let logits = trained.model.logits_at(&probe, &places).into_data().try_into_vec::<f32>().expect("logits are f32");
+        let shape = vec![1, probe.width, trained.model.vocab_size()];
+        write(&self.out.join("probe_logits.safetensors"), &tensors_to_bytes(&[("logits".to_owned(), (shape, logits))].into()))
+    }
+}
+
+/// Writes a JSON line for each step, its figures beside its number.
+fn lines(steps: &[Step]) -> Result<Vec<u8>, CommandError> {
+    let mut bytes = Vec::new();
+    for Step { step, epoch, metrics, .. } in steps {
+        let mut line: Map<String, Value> =
+            [("step".to_owned(), (*step).into()), ("epoch".to_owned(), (*epoch).into())].into_iter().collect();
+        line.extend(metrics.iter().map(|(name, &figure)| (name.clone(), figure.into())));
+        serde_json::to_writer(&mut bytes, &line).map_err(StageError::failed)?;
+        bytes.push(b'\n');
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,62 @@
+//! What a method makes of its rows: rows → a batch; what the model says of the batch → a loss, its slopes, and the figures to log.
+
+use super::predictions::Prediction;
+use crate::models::{Batch, Model};
+
+/// Rows that a model learns from, and how.
+pub(super) trait Objective: Sync {
+    /// Returns the number of rows.
+    fn rows(&self) -> usize;
+
+    /// Returns the number of tokens that are computed for a row.
+    fn width(&self, row: usize) -> usize;
+
+    /// Returns the number of tokens of a row as TRL counts them: those of both answers with the prompt each.
+    fn tokens(&self, row: usize) -> usize;
+
+    /// Returns the number of tokens of a row that are learned.
+    fn targets(&self, row: usize) -> usize;
+
+    /// Lays rows out.
+    fn lay_out(&self, rows: &[usize]) -> Batch;
+
+    /// Computes a micro-batch's part in the loss of its step.
+    fn weigh(&self, scored: &[Scored<'_>], step: Share) -> Weighed;
+
+    /// Returns the model that follows the trained one, where there is one.
+    fn reference(&mut self) -> Option<&mut Model> {
+        None
+    }
+
+    /// Takes note of the model after a step, counted from 1.
+    fn follow(&mut self, _step: usize, _model: &Model) {}
+}
+
+/// A shard of a micro-batch and what the model says of it.
+pub(super) struct Scored<'a> {
+    /// Its rows.
+    pub(super) rows: &'a [usize],
+    /// The same rows, laid out.
+    pub(super) batch: &'a Batch,
+    /// One for each of the batch's targets.
+    pub(super) predictions: &'a [Prediction],
+}
+
+/// What a micro-batch is a part of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share {
+    /// Learned tokens of the whole step.
+    pub(super) targets: usize,
+    /// Micro-batches of the step.
+    pub(super) micro_batches: usize,
+}
+
+/// What a micro-batch gives.
+pub(super) struct Weighed {
+    /// Its part in the step's loss: the parts of all micro-batches add up to it.
+    pub(super) loss: f64,
+    /// For each shard the derivative of that part by each target's log-probability.
+    pub(super) slopes: Vec<Vec<f32>>,
+    /// Figures of this micro-batch under TRL's names; the step's are their mean.
+    pub(super) figures: Vec<(&'static str, f64)>,
+}

@@ -1,0 +1,71 @@
+//! What a training starts from: settings in; a model out, its base in 4 bits and with an adapter where the settings say so.
+
+use super::TrainError;
+use super::settings::{Adapter, Bias, Targets, Training};
+use crate::models::{self, AdapterConfig, Layers, Model, Modules};
+
+/// Opens the model that a training changes, and tells the settings of its adapter.
+///
+/// # Errors
+/// A folder that holds no model or no adapter, and settings that do not fit it.
+pub fn open(settings: &Training) -> Result<(Model, Option<AdapterConfig>), TrainError> {
+    let (model, mut adapter) = prepare(Model::load(&settings.base_model)?, settings)?;
+    if let Some(config) = &mut adapter {
+        let base = || settings.base_model.display().to_string();
+        config.base_model_name_or_path.get_or_insert_with(base);
+    }
+    Ok((model, adapter))
+}
+
+/// Holds a model's weights as the settings say.
+pub(crate) fn held(mut model: Model, settings: &Training) -> Model {
+    if let Some(quantization) = &settings.quantization {
+        model.quantise(quantization.double_quant);
+    }
+    model
+}
+
+/// Holds a model's weights as the settings say, and puts an adapter on.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn prepare(model: Model, settings: &Training) -> Result<(Model, Option<AdapterConfig>), TrainError> {
+    if settings.quantization.is_some() && settings.adapter.is_none() {
+        let reason = "needs an `adapter`: weights in 4 bits are not trained".to_owned();
+        return Err(TrainError::Setting { name: "quantization", reason });
+    }
+    let mut model = held(model, settings);
+    let Some(adapter) = &settings.adapter else { return Ok((model, None)) };
+    let config = if let Some(folder) = &adapter.init_from {
+        model.load_adapter(folder)?
+    } else {
+        let config = config(adapter);
+        model.add_adapter(&config, settings.seed).map_err(|reason| TrainError::Setting { name: "adapter", reason })?;
+        config
+    };
+    Ok((model, Some(config)))
+}
+
+fn config(adapter: &Adapter) -> AdapterConfig {
+    AdapterConfig {
+        r: adapter.r,
+        lora_alpha: adapter.lora_alpha,
+        lora_dropout: adapter.lora_dropout,
+        target_modules: adapter.target_modules.as_ref().map(|targets| match targets {
+            Targets::Pattern(pattern) => Modules::Pattern(pattern.clone()),
+            Targets::Names(names) => Modules::Names(names.clone()),
+        }),
+        layers_to_transform: adapter.layers_to_transform.clone().map(Layers),
+        modules_to_save: adapter.modules_to_save.clone(),
+        rank_pattern: adapter.rank_pattern.clone(),
+        alpha_pattern: adapter.alpha_pattern.clone(),
+        use_rslora: adapter.use_rslora,
+        use_dora: adapter.use_dora,
+        bias: match adapter.bias {
+            Bias::None => models::Bias::None,
+            Bias::All => models::Bias::All,
+            Bias::LoraOnly => models::Bias::LoraOnly,
+        },
+        ..AdapterConfig::default()
+    }
+}

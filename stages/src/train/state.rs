@@ -1,0 +1,86 @@
+//! How far a training is: what one that goes on after a stop needs besides its settings and its rows, in a folder and back.
+//!
+//! The order of rows, dropout and the schedule follow from the settings, so there is no random state to keep.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::TrainError;
+use super::objective::Objective;
+use super::optimizer::{AdamW, Moments};
+use crate::models::{Model, read_tensors, tensors_to_bytes};
+
+const POSITION: &str = "training.json";
+const TENSORS: &str = "training.safetensors";
+
+/// Position of a training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Position {
+    /// Steps done.
+    pub(super) step: usize,
+    /// Tokens learned from.
+    pub(super) num_tokens: usize,
+}
+
+/// What changes while a model is trained.
+pub(super) struct Changing<'a> {
+    pub(super) model: &'a mut Model,
+    /// Names of the weights that are trained.
+    pub(super) names: &'a [String],
+    pub(super) adamw: &'a mut AdamW,
+    /// Whose reference may follow the model.
+    pub(super) objective: &'a mut dyn Objective,
+}
+
+impl Changing<'_> {
+    /// Writes everything into an existing folder.
+    pub(super) fn save(&mut self, position: Position, folder: &Path) -> Result<(), TrainError> {
+        let mut tensors = BTreeMap::new();
+        let parts = [("model", Some(&*self.model)), ("reference", self.objective.reference().map(|model| &*model))];
+        for (part, model) in parts {
+            for name in self.names {
+                let Some(weight) = model.and_then(|model| model.parameters().get(name)) else { continue };
+                tensors.insert(format!("{part}/{name}"), (weight.shape(), weight.clone().into_values()));
+            }
+        }
+        for (name, moments) in self.names.iter().zip(self.adamw.moments()) {
+            for (part, values) in [("first", &moments.first), ("second", &moments.second)] {
+                tensors.insert(format!("{part}/{name}"), (vec![values.len()], values.clone()));
+            }
+        }
+        let position = serde_json::to_vec(&position).expect("two numbers");
+        let written = std::fs::write(folder.join(TENSORS), tensors_to_bytes(&tensors));
+        written
+            .and_then(|()| std::fs::write(folder.join(POSITION), position))
+            .map_err(|error| TrainError::Kept(error.to_string()))
+    }
+
+    /// Reads everything back, and returns the position.
+    pub(super) fn load(&mut self, folder: &Path) -> Result<Position, TrainError> {
+        let position = std::fs::read(folder.join(POSITION)).map_err(|error| TrainError::Kept(error.to_string()))?;
+        let position: Position = serde_json::from_slice(&position).map_err(|error| TrainError::Kept(error.to_string()))?;
+        let mut tensors = read_tensors(&folder.join(TENSORS))?;
+        let mut take = |part: &str, name: &str, length: usize| {
+            let found = tensors.remove(&format!("{part}/{name}")).filter(|(_, values)| values.len() == length);
+            found
+                .map(|(_, values)| values)
+                .ok_or_else(|| TrainError::Kept(format!("`{part}/{name}` is missing or of another shape")))
+        };
+        let mut moments = Vec::with_capacity(self.names.len());
+        for name in self.names {
+            let length = self.model.parameters().get(name).map_or(0, |weight| weight.shape().iter().product());
+            let values = take("model", name, length)?;
+            self.model.parameters_mut().update(name, |weights| weights.copy_from_slice(&values));
+            if let Some(reference) = self.objective.reference() {
+                let values = take("reference", name, length)?;
+                reference.parameters_mut().update(name, |weights| weights.copy_from_slice(&values));
+            }
+            moments.push(Moments { first: take("first", name, length)?, second: take("second", name, length)? });
+        }
+        self.adamw.go_on(position.step, moments);
+        Ok(position)
+    }
+}
