@@ -155,7 +155,8 @@ impl Attention {
         // The query heads that share a key head are folded into its rows, so keys and values are never repeated.
         let queries = queries.swap_dims(1, 2).reshape([rows, groups, heads / groups * width, size]);
         let [queries, keys, values] = [queries, keys, values].map(|factor| pass.parameters.rounded(factor));
-        let mut scores = pass.parameters.rounded(queries.matmul(keys.swap_dims(2, 3))).mul_scalar(self.scale);
+        let scores = pass.parameters.rounded(queries.matmul(keys.swap_dims(2, 3)));
+        let mut scores = pass.parameters.rounded(scores.mul_scalar(self.scale));
         if let Some(bound) = self.softcap {
             scores = softly_bounded(scores, bound);
         }

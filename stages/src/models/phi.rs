@@ -115,7 +115,7 @@ impl Architecture for Phi {
             let mixed = attention.mix([rotation.turn(queries), rotation.turn(keys), values], &mask, pass, index);
             let attended = parameters.linear(&format!("{layer}.self_attn.dense"), mixed);
 
-            let middle = self.config.hidden_act.apply(parameters.linear(&format!("{layer}.mlp.fc1"), normed));
+            let middle = parameters.rounded(self.config.hidden_act.apply(parameters.linear(&format!("{layer}.mlp.fc1"), normed)));
             stream = attended + parameters.linear(&format!("{layer}.mlp.fc2"), middle) + stream;
         }
         stream
