@@ -46,7 +46,7 @@ struct Report {
 }
 
 /// How long a training goes on before what it needs to go on is kept, where no number of steps is set.
-const KEPT_EVERY: Duration = Duration::from_secs(60);
+const KEPT_EVERY: Duration = Duration::from_mins(1);
 
 impl Report {
     /// Makes an empty folder.

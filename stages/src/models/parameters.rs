@@ -87,7 +87,7 @@ impl Parameters {
         &self.device
     }
 
-    /// Lets products be computed of bfloat16, as PyTorch's autocast does: factors and products are rounded, sums are not.
+    /// Lets products be computed of bfloat16, as `PyTorch`'s autocast does: factors and products are rounded, sums are not.
     pub(crate) fn compute_in_half(&mut self, half: bool) {
         self.half = half;
     }

@@ -40,7 +40,7 @@ impl AdamW {
     }
 
     /// Rounds the named weights to bfloat16.
-    pub(super) fn round(&self, parameters: &mut Parameters, names: &[String]) {
+    pub(super) fn round(parameters: &mut Parameters, names: &[String]) {
         for name in names {
             parameters.update(name, |weights| weights.iter_mut().for_each(to_half));
         }

@@ -47,7 +47,9 @@ fn prediction(row: &mut [f32], token: usize) -> Prediction {
         sum += below;
     }
     let inverse = total.recip() as f32;
-    row.iter_mut().for_each(|share| *share *= inverse);
+    for share in row.iter_mut() {
+        *share *= inverse;
+    }
     Prediction {
         log_probability: logit - total.ln(),
         entropy: total.ln() - weighted / total,
@@ -61,7 +63,9 @@ fn prediction(row: &mut [f32], token: usize) -> Prediction {
 pub(super) fn descend(shares: &mut [f32], targets: &[Target], slopes: &[f32]) {
     let vocabulary = shares.len() / targets.len().max(1);
     for ((target, &slope), row) in targets.iter().zip(slopes).zip(shares.chunks_exact_mut(vocabulary.max(1))) {
-        row.iter_mut().for_each(|share| *share *= -slope);
+        for share in row.iter_mut() {
+            *share *= -slope;
+        }
         row[target.token as usize] += slope;
     }
 }

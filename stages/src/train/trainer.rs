@@ -65,7 +65,7 @@ impl<'a> Trainer<'a> {
         let half = settings.quantization.as_ref().is_some_and(|held| held.adapter_dtype == Dtype::Bfloat16);
         let mut adamw = AdamW::new(&settings.optimizer, half);
         if half {
-            adamw.round(model.parameters_mut(), &names);
+            AdamW::round(model.parameters_mut(), &names);
         }
         let mut position = Position::default();
         if let Some(folder) = watch.kept()? {
