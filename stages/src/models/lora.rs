@@ -31,27 +31,44 @@ pub(crate) struct Dropout {
 }
 
 /// `LoRA` (Hu et al. 2021) as a side branch, so that the dense `W + s * B * A` is never made; `DoRA` (Liu et al. 2024) scales its rows.
-pub(super) fn linear(parameters: &Parameters, module: &str, weight: Tensor<2>, lora: Lora, input: Tensor<2>) -> Tensor<2> {
+pub(super) fn linear(
+    parameters: &Parameters,
+    module: &str,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    lora: Lora,
+    input: Tensor<2>,
+) -> Tensor<2> {
     let first = parameters.rounded(parameters.matrix(&format!("{module}{LORA_A}")));
     let second = parameters.rounded(parameters.matrix(&format!("{module}{LORA_B}")));
     let kept = parameters.dropout().map(|dropout| dropout.apply(module, input.clone()));
     let seen = kept.clone().unwrap_or_else(|| input.clone());
     let inner = parameters.rounded(seen.matmul(first.clone().transpose()));
     let branch = parameters.rounded(inner.matmul(second.clone().transpose())) * lora.scale;
-    let whole = parameters.rounded(input.matmul(weight.clone().transpose()));
+    let whole = input.matmul(weight.clone().transpose());
     if !lora.magnitude {
-        return parameters.rounded(whole + branch);
+        return parameters.rounded(parameters.rounded(biased(whole, bias)) + branch);
     }
+    let whole = parameters.rounded(whole);
     let magnitude = parameters.vector(&format!("{module}{MAGNITUDE}"));
     let norms = row_norms(constant(weight.clone()), constant(first), constant(second), lora.scale);
     // Norms that are the magnitudes but for rounding are the magnitudes: a fresh adapter then leaves its base as it is, in every bit.
     let fresh = constant(magnitude.clone());
     let near = (norms.clone() - fresh.clone()).abs().lower_equal(norms.clone() * ROUNDING);
     let ratio = (magnitude / norms.mask_where(near, fresh)).unsqueeze();
-    match kept {
+    let output = match kept {
         None => parameters.rounded(whole + branch) * ratio,
         // The base keeps its own part whole; what the ratio changes of it is seen like the rest of the adapter, as PEFT has it.
         Some(kept) => whole + kept.matmul(weight.transpose()) * (ratio.clone() - 1.0) + branch * ratio,
+    };
+    biased(output, bias)
+}
+
+/// Adds a bias where there is one.
+pub(super) fn biased(output: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    match bias {
+        Some(bias) => output + bias.unsqueeze(),
+        None => output,
     }
 }
 

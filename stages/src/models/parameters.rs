@@ -281,13 +281,13 @@ impl Parameters {
     fn project(&self, module: &str, weight: &str, input: Tensor<2>) -> Tensor<2> {
         let weight = self.rounded(self.matrix(weight));
         let input = self.rounded(input);
-        let output = match self.lora.get(module) {
-            None => self.rounded(input.matmul(weight.transpose())),
-            Some(&lora) => lora::linear(self, module, weight, lora, input),
+        let bias = match self.weights.get(&format!("{module}.bias")) {
+            Some(Weight::Vector(bias)) => Some(self.rounded(bias.clone())),
+            _ => None,
         };
-        match self.weights.get(&format!("{module}.bias")) {
-            Some(Weight::Vector(bias)) => output + bias.clone().unsqueeze(),
-            _ => output,
+        match self.lora.get(module) {
+            None => self.rounded(lora::biased(input.matmul(weight.transpose()), bias)),
+            Some(&lora) => lora::linear(self, module, weight, bias, lora, input),
         }
     }
 }
