@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 
 use super::batch::Batch;
+use super::fused;
 use super::rotary::{Rope, Rotation};
 
 /// Keys and values of what a model has read, layer by layer, so that the next pass reads only what is new.
@@ -149,13 +150,11 @@ impl Attention {
         let [rows, width, heads, size] = queries.dims();
         let groups = keys.dims()[2];
         let (keys, values) = pass.remember(layer, keys.swap_dims(1, 2), values.swap_dims(1, 2));
+        let Some(bound) = self.softcap else { return fused::mix([queries, keys, values], mask, self.scale) };
         let total = keys.dims()[2];
         // The query heads that share a key head are folded into its rows, so keys and values are never repeated.
         let queries = queries.swap_dims(1, 2).reshape([rows, groups, heads / groups * width, size]);
-        let mut scores = queries.matmul(keys.swap_dims(2, 3)).mul_scalar(self.scale);
-        if let Some(bound) = self.softcap {
-            scores = softly_bounded(scores, bound);
-        }
+        let scores = softly_bounded(queries.matmul(keys.swap_dims(2, 3)).mul_scalar(self.scale), bound);
         let scores = scores.reshape([rows, heads, width, total]) + mask.clone();
         let shares = activation::softmax(scores, 3).reshape([rows, groups, heads / groups * width, total]);
         let mixed = shares.matmul(values).reshape([rows, heads, width, size]).swap_dims(1, 2);

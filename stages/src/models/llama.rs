@@ -103,9 +103,9 @@ impl Architecture for Llama {
 
             let normed =
                 rms_norm(stream.clone(), parameters.vector(&format!("{layer}.post_attention_layernorm.weight")), epsilon);
-            let gate = self.config.hidden_act.apply(parameters.linear(&format!("{layer}.mlp.gate_proj"), normed.clone()));
+            let gate = parameters.linear(&format!("{layer}.mlp.gate_proj"), normed.clone());
             let up = parameters.linear(&format!("{layer}.mlp.up_proj"), normed);
-            stream = stream + parameters.linear(&format!("{layer}.mlp.down_proj"), gate * up);
+            stream = stream + parameters.linear(&format!("{layer}.mlp.down_proj"), self.config.hidden_act.gate(gate, up));
         }
         stream
     }

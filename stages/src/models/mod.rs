@@ -18,6 +18,7 @@ mod batch;
 mod config;
 mod decoder;
 mod error;
+pub(crate) mod fused;
 mod gemma;
 mod gemma2;
 mod gemma3;

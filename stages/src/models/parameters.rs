@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 
+use super::fused;
 use super::nf4::Nf4Matrix;
 
 /// Name of the module that turns tokens into the first activations.
@@ -243,7 +244,7 @@ impl Parameters {
     fn project(&self, module: &str, weight: &str, input: Tensor<2>) -> Tensor<2> {
         let weight = self.matrix(weight);
         let output = match self.lora.get(module) {
-            None => input.matmul(weight.transpose()),
+            None => fused::linear(input, weight),
             Some(&lora) => self.adapted(module, weight, lora, input),
         };
         match self.weights.get(&format!("{module}.bias")) {
@@ -256,8 +257,8 @@ impl Parameters {
     fn adapted(&self, module: &str, weight: Tensor<2>, lora: Lora, input: Tensor<2>) -> Tensor<2> {
         let first = self.matrix(&format!("{module}{LORA_A}"));
         let second = self.matrix(&format!("{module}{LORA_B}"));
-        let branch = input.clone().matmul(first.clone().transpose()).matmul(second.clone().transpose()) * lora.scale;
-        let output = input.matmul(weight.clone().transpose()) + branch;
+        let branch = fused::linear(fused::linear(input.clone(), first.clone()), second.clone()) * lora.scale;
+        let output = fused::linear(input, weight.clone()) + branch;
         if !lora.magnitude {
             return output;
         }

@@ -1,8 +1,8 @@
 //! Losses: log-probabilities of targets in, a scalar to descend and the figures to log out.
 
-use burn::tensor::{Int, Tensor, TensorData, activation};
+use burn::tensor::{Tensor, TensorData, activation};
 
-use crate::models::{Batch, Model};
+use crate::models::{Batch, Model, fused};
 pub(super) use crate::score::sequence_sums;
 
 /// Log-probabilities of a batch's targets, `[targets, 1]`, with the gradient's graph, and how many are the model's first choice.
@@ -25,8 +25,7 @@ pub(super) fn score(model: &Model, batch: &Batch) -> Scored {
     let best = best.try_into_vec::<i64>().expect("converted to i64");
     let correct = best.iter().zip(&batch.targets).filter(|(best, target)| **best == i64::from(target.token)).count();
     let tokens: Vec<i32> = batch.targets.iter().map(|target| target.token.cast_signed()).collect();
-    let tokens = Tensor::<2, Int>::from_data(TensorData::new(tokens, [batch.targets.len(), 1]), &logits.device());
-    Scored { log_probabilities: activation::log_softmax(logits, 1).gather(1, tokens), correct }
+    Scored { log_probabilities: fused::log_probabilities(logits, tokens), correct }
 }
 
 /// Sums the negative log-probabilities over a share of the step's tokens: shards add up to the step's mean.
