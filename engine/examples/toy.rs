@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         .kind::<Halves>()
         .kind::<Folder>()
         .kind::<Wait>()
+        .kind::<Climb>()
         .kind::<Fail>()
         .row::<Line>()
         .command::<Spell>()
@@ -59,7 +60,7 @@ impl engine::Command for Spell {
         match self.word.as_str() {
             "" => Err(CommandError::usage("`WORD` is empty").help("give one letter at least")),
             "supercalifragilisticexpialidocious" => Err(StageError::failed("out of breath").into()),
-            word => Ok(word.chars().map(|letter| format!("{letter}\n")).collect()),
+            word => Ok(word.chars().flat_map(|letter| [letter, '\n']).collect()),
         }
     }
 }
@@ -181,7 +182,7 @@ impl Effect for Call {
             _ => Some(1_000_000),
         };
         let receipt = Receipt { payee: unit.model.clone(), cost, seconds: telephone.time.as_secs_f64(), details: Value::Null };
-        Ok(Bought { reply: unit.text.to_uppercase(), receipt: Some(receipt) })
+        Ok(Bought { reply: unit.text.to_uppercase(), receipt: Some(receipt), place: None })
     }
 }
 
@@ -353,6 +354,41 @@ impl Stage for Wait {
             std::thread::sleep(Duration::from_millis(10));
         }
         Ok(inputs)
+    }
+}
+
+/// Lines → the same lines, one step each; a run that was stopped goes on behind the steps it had done.
+struct Climb;
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ClimbParams {
+    milliseconds: u64,
+}
+
+impl Stage for Climb {
+    const KIND: &'static str = "climb";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "the same lines, one step each";
+    type Params = ClimbParams;
+    type Inputs = Rows;
+    type Outputs = Rows;
+
+    async fn run(ctx: &Context, params: &ClimbParams, inputs: Rows) -> Result<Rows, StageError> {
+        let folder = ctx.scratch().join("kept");
+        std::fs::create_dir(&folder)?;
+        let done = ctx.latest_checkpoint(&folder)?.unwrap_or(0);
+        ctx.say(format!("goes on behind step {done}"));
+        let mut text = std::fs::read_to_string(folder.join("lines")).unwrap_or_default();
+        for line in inputs.lines.rows()?.skip(done as usize) {
+            ctx.check()?;
+            std::thread::sleep(Duration::from_millis(params.milliseconds));
+            text += &format!("{}\n", line?.text);
+            std::fs::write(folder.join("lines"), &text)?;
+            ctx.checkpoint(text.lines().count() as u64, &folder)?;
+        }
+        let line = |(place, text): (usize, &str)| Line { id: place.to_string(), text: text.to_owned() };
+        Ok(Rows { lines: Dataset::write(ctx, text.lines().enumerate().map(line))? })
     }
 }
 

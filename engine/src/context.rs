@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     path::Path,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -24,6 +24,7 @@ use crate::{
     error::StageError,
     event::{Event, Events},
     replies::Replies,
+    resume::Resume,
     section::{Section, Sections},
 };
 
@@ -76,6 +77,8 @@ struct Inner {
     rebuy: bool,
     budget: Budget,
     scratch: tempfile::TempDir,
+    /// Set where the stage runs, and not where it is only looked at.
+    resume: OnceLock<Resume>,
     done: AtomicU64,
     total: AtomicU64,
     calls: AtomicU64,
@@ -100,6 +103,7 @@ impl Context {
             rebuy,
             budget: Budget::new(limit),
             scratch,
+            resume: OnceLock::new(),
             done: AtomicU64::new(0),
             total: AtomicU64::new(0),
             calls: AtomicU64::new(0),
@@ -198,6 +202,15 @@ impl Context {
     /// An empty folder that goes with the stage.
     pub fn scratch(&self) -> &Path {
         self.0.scratch.path()
+    }
+
+    /// Says whose checkpoints the stage's are.
+    pub(crate) fn set_resume(&self, resume: Resume) {
+        self.0.resume.get_or_init(|| resume);
+    }
+
+    pub(crate) fn resume(&self) -> Option<Resume> {
+        self.0.resume.get().copied()
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -3,7 +3,7 @@
 //! The effect sees nothing but its unit, and the unit's digest is the reply's key: what is not in the unit cannot leak into
 //! a reply, and a change of the pure parts buys no reply again.
 
-use std::{collections::BTreeMap, future::Future, pin::Pin};
+use std::{any::Any, collections::BTreeMap, future::Future, pin::Pin};
 
 use cache::Digest;
 use futures_util::{StreamExt as _, future::join_all, stream::FuturesOrdered};
@@ -59,6 +59,8 @@ pub struct Bought<R> {
     pub reply: R,
     /// What was paid for it.
     pub receipt: Option<Receipt>,
+    /// Dropped when the reply is durable: a place among those whose reply a kill would lose.
+    pub place: Option<Box<dyn Any + Send>>,
 }
 
 /// What was paid for a reply.
@@ -135,6 +137,11 @@ pub trait EachRow: Sized + Send + Sync + 'static {
 
     /// Names the output port.
     fn outputs(rows: Dataset<Self::Out>) -> Self::Outputs;
+
+    /// What a plan says of the stage besides its calls.
+    fn notes(&self) -> Result<Vec<String>, StageError> {
+        Ok(Vec::new())
+    }
 
     /// Rows under way at once. A provider's own limits decide how many of their calls are.
     fn rows_in_flight(ctx: &Context, params: &Self::Params) -> usize {

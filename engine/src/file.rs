@@ -41,6 +41,24 @@ impl File {
         Ok(Self { written: written.to_owned(), path, digest })
     }
 
+    /// A file whose content is known before it is there: a download. It will be at `path`, which the stage writes.
+    ///
+    /// Errors: `digest` is not `blake3:` and 64 hexadecimal digits.
+    pub fn pinned(name: &str, digest: &str, path: &Path) -> Result<Self, StageError> {
+        let digits = digest.strip_prefix("blake3:").unwrap_or(digest);
+        Ok(Self { written: name.to_owned(), path: path.to_owned(), digest: digits.parse().map_err(StageError::failed)? })
+    }
+
+    /// Whether the content is kept, so that it need not be at its path.
+    pub fn is_kept(&self, ctx: &Context) -> Result<bool, StageError> {
+        Ok(ctx.store().cache().check(&self.digest)?)
+    }
+
+    /// Keeps what is at the path, and says whether it is what it has to be.
+    pub fn keep_if_right(&self, ctx: &Context) -> Result<bool, StageError> {
+        Ok(digest(&self.path)? == self.digest && self.keep(ctx.store()).is_ok())
+    }
+
     /// The path as it was written, for messages.
     pub fn name(&self) -> &str {
         &self.written

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What a stage would buy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Forecast {
     /// Replies that are known.
     pub known: u64,
@@ -23,6 +23,9 @@ pub struct Forecast {
     pub worst_nano_dollars: u64,
     /// Calls among them whose price is not known.
     pub unpriced: u64,
+    /// What else a person should know before: sentences of the stage.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl Forecast {
@@ -56,7 +59,7 @@ impl std::fmt::Display for Forecast {
 /// Goes through the rows as a run would, and stops each where a reply is missing.
 pub(crate) fn each<S: EachRow>(ctx: &Context, params: &S::Params, inputs: S::Inputs) -> Result<Forecast, StageError> {
     let (stage, driving) = S::open(ctx, params, inputs)?;
-    let mut forecast = Forecast::default();
+    let mut forecast = Forecast { notes: stage.notes()?, ..Forecast::default() };
     let mut counted = BTreeSet::new();
     for row in driving.rows()? {
         let row = row?;

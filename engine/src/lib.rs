@@ -48,6 +48,7 @@ mod record;
 mod registry;
 mod replies;
 mod resolve;
+mod resume;
 mod schema;
 mod section;
 mod source;

@@ -101,7 +101,7 @@ async fn bought<E: Effect>(ctx: &Context, unit: &E::Unit, digest: Digest) -> Res
         holds = hold(ctx, price) => holds?,
         () = ctx.cancellation().cancelled() => return Err(StageError::Cancelled),
     };
-    let Bought { reply, receipt } = E::call(ctx, unit).await?;
+    let Bought { reply, receipt, place } = E::call(ctx, unit).await?;
     let cost = receipt.as_ref().and_then(|receipt| receipt.cost);
     run.pay(cost.unwrap_or(0));
     stage.pay(cost.unwrap_or(0));
@@ -111,6 +111,7 @@ async fn bought<E: Effect>(ctx: &Context, unit: &E::Unit, digest: Digest) -> Res
     let bytes = serde_json::to_vec(&reply).map_err(StageError::failed)?;
     let receipt = receipt.map(|receipt| ctx.receipt(&receipt, digest)).transpose()?;
     ctx.store().cache().keep(digest, bytes.clone(), receipt).await?;
+    drop(place);
     Ok(bytes.into())
 }
 

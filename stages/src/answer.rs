@@ -12,6 +12,7 @@ use crate::{
     providers::{self, Model, Source},
     rows::{Answer, Outcome, Question, Usage},
     served::{OnSwap, Served},
+    shots::{Pool, Shots},
     template::Template,
 };
 
@@ -71,16 +72,6 @@ enum Unsupported {
     Refuse,
 }
 
-/// Examples in the prompt.
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Shots {
-    /// The questions of which they are taken, as rows with `question`, `gold` and `choices`.
-    from: File,
-    /// How many, from the start of the file.
-    n: usize,
-}
-
 #[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct AskAgain {
@@ -118,6 +109,7 @@ ports! { pub struct Outputs { answers: Dataset<Answer> } }
 pub(crate) struct Stage {
     roles: Vec<Role>,
     template: Template,
+    shots: Option<Pool>,
     ask_again: AskAgain,
 }
 
@@ -211,19 +203,22 @@ impl EachRow for Stage {
         let roles = params.models.iter().map(open).collect::<Result<_, StageError>>()?;
         let template = Template::read(ctx, params.prompt.as_ref(), ANSWER, &["question"])?;
         let template = template.system(params.system.as_deref()).reasoned(params.cot);
-        let template = match &params.shots {
-            Some(shots) => template.shots(ctx, &shots.from, shots.n)?,
-            None => template,
-        };
-        Ok((Self { roles, template, ask_again: params.ask_again }, inputs.questions))
+        let shots = params.shots.as_ref().map(|shots| Pool::open(ctx, shots, &inputs.questions)).transpose()?;
+        Ok((Self { roles, template, shots, ask_again: params.ask_again }, inputs.questions))
     }
 
     fn units(&self, question: &Question, replies: &[Reply]) -> Result<Vec<Ask<Completion>>, StageError> {
+        if self.only_shown(question) {
+            return Ok(Vec::new());
+        }
         let state = State::of(self.roles.len(), replies, self.ask_again);
         state.open.iter().map(|&role| self.ask(&self.roles[role], question, &state.asked[role])).collect()
     }
 
     fn rows(&self, question: Question, replies: Vec<Reply>) -> Result<Vec<Answer>, StageError> {
+        if self.only_shown(&question) {
+            return Ok(Vec::new());
+        }
         let state = State::of(self.roles.len(), &replies, self.ask_again);
         let answer = |(role, asked): (&Role, Vec<&Reply>)| {
             let mut usage = Usage::default();
@@ -245,6 +240,10 @@ impl EachRow for Stage {
         self.roles.iter().zip(state.asked).map(answer).collect()
     }
 
+    fn notes(&self) -> Result<Vec<String>, StageError> {
+        self.roles.iter().filter_map(|role| role.served.note().transpose()).collect()
+    }
+
     fn outputs(answers: Dataset<Answer>) -> Outputs {
         Outputs { answers }
     }
@@ -255,10 +254,19 @@ impl EachRow for Stage {
 }
 
 impl Stage {
+    /// Whether a question is an example for others, and not asked.
+    fn only_shown(&self, question: &Question) -> bool {
+        self.shots.as_ref().is_some_and(|shots| shots.keeps(question))
+    }
+
     fn ask(&self, role: &Role, question: &Question, before: &[&Reply]) -> Result<Ask<Completion>, StageError> {
         let truncated = before.iter().filter(|reply| reply.outcome == Outcome::Truncated).count() as u32;
         let sample = before.len() as u32 - truncated;
-        let ask = role.model.ask(question, || self.template.conversation(question), sample)?;
+        let conversation = || {
+            let shown = self.shots.as_ref().map(|shots| shots.turns(&self.template, question)).transpose()?;
+            Ok(self.template.conversation(shown.unwrap_or_default(), question))
+        };
+        let ask = role.model.ask(question, conversation, sample)?;
         Ok(match ask {
             Ask::Call(mut request) => {
                 let cap = &mut request.settings.max_output_tokens;

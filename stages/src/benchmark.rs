@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     benchmarks::{
-        self, Columns, Draft, Files, Reads,
+        self, Columns, Draft, Fetch, Files, Reads,
         duplicates::{self, Duplicates, normalised},
     },
     rows::{Question, Split},
@@ -24,6 +24,9 @@ pub(crate) struct Params {
     /// The benchmark's file; for `mmlu`, the folder of its files or one of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     path: Option<Files>,
+    /// Downloads the published file in place of `path`: `true`, the file's name where there are several, or `{ address, digest }`.
+    #[serde(default, skip_serializing_if = "Fetch::is_no")]
+    fetch: Fetch,
     /// Which fields of a row of `csv`, `jsonl` or `parquet` hold what.
     #[serde(default)]
     columns: Columns,
@@ -84,7 +87,7 @@ impl engine::Stage for Stage {
     type Inputs = Inputs;
     type Outputs = Outputs;
 
-    fn settle(params: Params, _: &Sections) -> Result<Params, Vec<ParamMistake>> {
+    fn settle(mut params: Params, _: &Sections) -> Result<Params, Vec<ParamMistake>> {
         let mut mistakes = Vec::new();
         let mut mistake = |field: &str, message: String, help: String| {
             mistakes.push(ParamMistake { field: vec![field.to_owned()], message, help });
@@ -95,6 +98,16 @@ impl engine::Stage for Stage {
                 format!("there is no benchmark `{}`", params.name),
                 format!("the benchmarks are {}", benchmarks::names()),
             ),
+            (Some(found), _) if found.reads == Reads::Nothing && !params.fetch.is_no() => {
+                mistake("fetch", format!("benchmark `{}` reads no file", found.name), "take `fetch:` out".to_owned());
+            }
+            (Some(_), Some(_)) if !params.fetch.is_no() => {
+                mistake("fetch", "the file is both named and fetched".to_owned(), "take out `path:`, or `fetch:`".to_owned());
+            }
+            (Some(found), None) if !params.fetch.is_no() => match std::mem::take(&mut params.fetch).settle(found.name) {
+                Ok(fetch) => params.fetch = fetch,
+                Err((message, help)) => mistake("fetch", message, help),
+            },
             (Some(found), None) if found.reads != Reads::Nothing => {
                 mistake("name", format!("benchmark `{}` reads a file, and none is named", found.name), found.help());
             }
@@ -143,8 +156,16 @@ impl engine::Stage for Stage {
     async fn run(ctx: &Context, params: &Params, _: Inputs) -> Result<Outputs, StageError> {
         let benchmark = benchmarks::find(&params.name)
             .ok_or_else(|| StageError::failed(format!("there is no benchmark `{}`", params.name)))?;
-        let settings =
-            benchmarks::Settings { path: params.path.as_ref(), columns: &params.columns, count: params.count, seed: params.seed };
+        let fetched = match &params.fetch {
+            Fetch::Pinned(pinned) => Some(Files::of(pinned.file(ctx).await?)),
+            _ => None,
+        };
+        let settings = benchmarks::Settings {
+            path: params.path.as_ref().or(fetched.as_ref()),
+            columns: &params.columns,
+            count: params.count,
+            seed: params.seed,
+        };
         let drafts = benchmark.questions(ctx, &settings)?;
         if drafts.is_empty() {
             return Err(StageError::failed("the benchmark has no questions").help("give a file with rows, or a `count` above 0"));

@@ -1,13 +1,16 @@
 //! `uses: label`: the verdicts on a question decide which policy is right for it. Verdicts → labels, in the verdicts' order.
 
+mod overrides;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::{Context, Dataset, ParamMistake, Sections, StageError, ports};
+use engine::{Context, Dataset, File, ParamMistake, Sections, StageError, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     matrix,
+    missing::Missing,
     rows::{Grade, Label, Split, Verdict},
     sections::Policies,
 };
@@ -23,6 +26,16 @@ pub(crate) struct Params {
     /// decides].
     #[serde(default)]
     matrix: BTreeMap<String, String>,
+    /// What counts where a model has no verdict: `drop` the question, or `idk`, or `incorrect`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    missing: Missing,
+    /// Verdicts of a person that stand above the judge's: CSV or JSON lines with `id`, `model` and `verdict`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    overrides: Option<File>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 ports! { pub struct Inputs { verdicts: Dataset<Verdict> } }
@@ -40,9 +53,9 @@ impl engine::Stage for Stage {
     type Outputs = Outputs;
 
     fn settle(params: Params, sections: &Sections) -> Result<Params, Vec<ParamMistake>> {
-        let policies = params.policies.or_section(sections)?;
-        let matrix = matrix::complete(params.matrix, &policies)?;
-        Ok(Params { policies, matrix })
+        let policies = params.policies.clone().or_section(sections)?;
+        let matrix = matrix::complete(params.matrix.clone(), &policies)?;
+        Ok(Params { policies, matrix, ..params })
     }
 
     async fn run(ctx: &Context, params: &Params, inputs: Inputs) -> Result<Outputs, StageError> {
@@ -65,29 +78,36 @@ impl engine::Stage for Stage {
                     .help("give `label` the verdicts of one judge"));
             }
         }
+        if let Some(file) = &params.overrides {
+            let overrides::Applied { given, changed } = overrides::apply(ctx, file, &mut questions)?;
+            ctx.say(format!("{given} overrides, of which {changed} change a verdict"));
+        }
         for stranger in strangers {
             ctx.warn(format!("no policy sends to `{stranger}`, so its verdicts have no part in the labels"));
         }
         let mut missing = 0;
+        let mut cells: BTreeMap<String, u64> = BTreeMap::new();
         let mut labels = Vec::new();
         for id in order {
             let Some((split, verdicts)) = questions.remove(&id) else { continue };
-            let grades: Option<Vec<_>> = roles.iter().map(|role| verdicts.get(role).copied()).collect();
-            let Some(grades) = grades else {
-                missing += 1;
-                continue;
-            };
+            missing += u64::from(roles.iter().any(|role| !verdicts.contains_key(role)));
+            let grades = roles.iter().map(|role| verdicts.get(role).copied().or(params.missing.grade()));
+            let Some(grades) = grades.collect::<Option<Vec<_>>>() else { continue };
             let cell = matrix::cell(&grades);
             let policy = params
                 .matrix
                 .get(&cell)
                 .cloned()
                 .ok_or_else(|| StageError::failed(format!("no policy is given for `{cell}`")).help("add it to `matrix`"))?;
+            *cells.entry(format!("{cell} → {policy}")).or_default() += 1;
             labels.push(Label { id, verdicts, cell, policy, split });
         }
         if missing > 0 {
-            ctx.warn(format!("{missing} questions have no verdict on some model, and no label"));
+            let counted = params.missing.grade().map_or("they get no label".to_owned(), |grade| format!("it counts as {grade}"));
+            ctx.warn(format!("{missing} questions have no verdict on some model: {counted}"));
         }
+        let cells: Vec<_> = cells.iter().map(|(cell, count)| format!("{cell}: {count}")).collect();
+        ctx.say(cells.join(", "));
         if labels.is_empty() {
             return Err(StageError::failed("no question has a verdict on every model that a policy sends to")
                 .help(format!("the policies send to {}; are these the roles in `models`?", roles.join(", "))));

@@ -1,14 +1,21 @@
 //! `uses: prepare`: labelled training questions become examples. Questions, labels and analyses → SFT and DPO examples.
 
+mod balance;
+mod checks;
+mod lengths;
+
+use std::{borrow::Cow, collections::BTreeMap};
+
 use engine::{Context, Dataset, ParamMistake, Sections, StageError, fingerprint, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::balance::Balance;
 use crate::{
     by_id::ById,
     prompt::{self, Form},
     rows::{Analysis, DpoExample, Label, Message, Question, SftExample, Split},
-    sections::Policies,
+    sections::{Policies, Policy},
 };
 
 /// What stands under `with:`.
@@ -28,6 +35,39 @@ pub(crate) struct Params {
     /// What the shares and the rejected policies are drawn by.
     #[serde(default)]
     seed: u64,
+    /// Puts the routes of each example's prompt into an order of its own, so that the router does not learn their places.
+    #[serde(default, skip_serializing_if = "is_default")]
+    shuffle_routes: bool,
+    /// Other descriptions of policies: each example has one of them or the policy's own, so that the router reads what they say.
+    #[serde(default, skip_serializing_if = "is_default")]
+    paraphrases: BTreeMap<String, Vec<String>>,
+    /// Whether policies get equally many SFT examples: `none`, `oversample`, `undersample`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    balance: Balance,
+    /// How often a policy is rejected in place of the right one, by the right one: `{ Complex_Query: { Standard_Query: 3 } }`. Of
+    /// those that are not named, the ones that send to another model count 2, since mistaking these costs something, the rest 1.
+    #[serde(default, skip_serializing_if = "is_default")]
+    rejected: BTreeMap<String, BTreeMap<String, f64>>,
+    /// What happens where an example would show what it must not: a held-out question, a gold answer, a policy's name in the reasoning.
+    #[serde(default, skip_serializing_if = "is_default")]
+    leaks: OnLeak,
+    /// How much of two questions has to be equal for one of them to be a near duplicate; without it, only equal ones are looked for.
+    #[serde(default, skip_serializing_if = "is_default")]
+    near_duplicates: Option<f64>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum OnLeak {
+    /// The stage fails, with examples.
+    #[default]
+    Refuse,
+    /// It says so, and goes on.
+    Warn,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn all() -> f64 {
@@ -46,7 +86,7 @@ pub(crate) struct Stage;
 
 impl engine::Stage for Stage {
     const KIND: &'static str = "prepare";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const SUMMARY: &'static str = "makes SFT and DPO examples of the labelled training questions";
     type Params = Params;
     type Inputs = Inputs;
@@ -62,23 +102,77 @@ impl engine::Stage for Stage {
                 }]);
             }
         }
-        Ok(Params { policies: params.policies.or_section(sections)?, ..params })
+        if params.near_duplicates.is_some_and(|threshold| !(threshold > 0.0 && threshold <= 1.0)) {
+            return Err(vec![ParamMistake {
+                field: vec!["near_duplicates".to_owned()],
+                message: "it is a share of what two questions have".to_owned(),
+                help: "give a number above 0 and up to 1, for example 0.8".to_owned(),
+            }]);
+        }
+        let policies = params.policies.or_section(sections)?;
+        let mut mistakes = Vec::new();
+        let mut known = |field: &str, path: &[&String], name: &str| {
+            if policies.get(name).is_none() {
+                mistakes.push(ParamMistake {
+                    field: [field.to_owned()].into_iter().chain(path.iter().map(|part| (*part).clone())).collect(),
+                    message: format!("there is no policy `{name}`"),
+                    help: format!("the policies are {}", names(&policies)),
+                });
+            }
+        };
+        params.paraphrases.keys().for_each(|name| known("paraphrases", &[name], name));
+        for (right, others) in &params.rejected {
+            known("rejected", &[right], right);
+            for other in others.keys() {
+                known("rejected", &[right, other], other);
+            }
+        }
+        for (right, others) in &params.rejected {
+            for (other, weight) in others {
+                if !(*weight >= 0.0 && weight.is_finite()) {
+                    mistakes.push(ParamMistake {
+                        field: vec!["rejected".to_owned(), right.clone(), other.clone()],
+                        message: "a weight cannot be below nothing".to_owned(),
+                        help: "give 0 to leave the policy out".to_owned(),
+                    });
+                }
+            }
+        }
+        if mistakes.is_empty() { Ok(Params { policies, ..params }) } else { Err(mistakes) }
     }
 
     async fn run(ctx: &Context, params: &Params, inputs: Inputs) -> Result<Outputs, StageError> {
         let questions = ById::read(&inputs.questions, "question", |question| &question.id)?;
         let analyses = ById::read(&inputs.analyses, "analysis", |analysis| &analysis.id)?;
+        let labels = inputs.labels.rows()?.collect::<Result<Vec<_>, _>>()?;
+        for found in [
+            checks::held_out(&labels, &questions)?,
+            checks::told(&labels, &questions, &analyses, &params.policies)?,
+            match params.near_duplicates {
+                Some(threshold) => checks::near(ctx, &labels, &questions, threshold)?,
+                None => Vec::new(),
+            },
+        ] {
+            match (checks::sentence(&found), params.leaks) {
+                (None, _) => {}
+                (Some(leak), OnLeak::Warn) => ctx.warn(leak),
+                (Some(leak), OnLeak::Refuse) => {
+                    return Err(StageError::failed(leak)
+                        .help("mend the benchmark or the analysis (`duplicates: drop_across`), or say `leaks: warn`"));
+                }
+            }
+        }
+        let training: Vec<_> = labels.iter().filter(|label| label.split == Split::Train).collect();
+        let times = balance::times(&training, params.balance, |id| drawn(params.seed, "balance", id));
         let mut sft = Vec::new();
         let mut dpo = Vec::new();
-        for label in inputs.labels.rows()? {
-            let label = label?;
-            if label.split != Split::Train {
-                continue;
-            }
-            let case = Case { params, question: questions.get(&label.id)?, analysis: analyses.get(&label.id)?, label: &label };
-            sft.push(case.sft(Form::Reasoned));
-            if case.drawn("direct") < params.direct {
-                sft.push(case.sft(Form::Direct));
+        for (label, times) in training.into_iter().zip(times) {
+            let case = Case { params, question: questions.get(&label.id)?, analysis: analyses.get(&label.id)?, label };
+            for _ in 0..times {
+                sft.push(case.sft(Form::Reasoned));
+                if case.drawn("direct") < params.direct {
+                    sft.push(case.sft(Form::Direct));
+                }
             }
             dpo.extend(case.dpo());
         }
@@ -87,6 +181,15 @@ impl engine::Stage for Stage {
                 StageError::failed("no labelled question is in the `train` split").help("give the benchmark more questions")
             );
         }
+        let (prompts, completions) =
+            sft.iter().map(|example| (lengths::length(&example.prompt), lengths::length(&example.completion))).unzip();
+        ctx.say(format!(
+            "{} SFT and {} DPO examples; prompts {}, completions {}",
+            sft.len(),
+            dpo.len(),
+            lengths::sentence(prompts),
+            lengths::sentence(completions)
+        ));
         Ok(Outputs { sft: Dataset::write(ctx, sft)?, dpo: Dataset::write(ctx, dpo)? })
     }
 }
@@ -102,7 +205,7 @@ impl Case<'_> {
     fn sft(&self, form: Form) -> SftExample {
         SftExample {
             id: self.label.id.clone(),
-            prompt: prompt::prompt(&self.params.policies, &self.question.question, form),
+            prompt: prompt::prompt(&self.policies(), &self.question.question, form),
             completion: self.says(form, &self.label.policy),
         }
     }
@@ -113,17 +216,22 @@ impl Case<'_> {
             return None;
         }
         let others: Vec<_> = self.params.policies.0.iter().filter(|policy| policy.name != self.label.policy).collect();
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "a number in [0, 1) times a handful"
-        )]
-        let rejected = others.get((self.drawn("rejected") * others.len() as f64) as usize)?;
+        let weights = self.params.rejected.get(&self.label.policy);
+        let model = self.params.policies.get(&self.label.policy).map(|policy| &policy.model);
+        let weight = |policy: &Policy| match weights.and_then(|weights| weights.get(&policy.name)) {
+            Some(weight) => *weight,
+            None if model == Some(&policy.model) => 1.0,
+            None => 2.0,
+        };
+        let mut left = self.drawn("rejected") * others.iter().map(|policy| weight(policy)).sum::<f64>();
+        let rejected = others.iter().find(|policy| {
+            left -= weight(policy);
+            left < 0.0
+        })?;
         let form = if self.drawn("form") < 0.5 { Form::Direct } else { Form::Reasoned };
         Some(DpoExample {
             id: self.label.id.clone(),
-            prompt: prompt::prompt(&self.params.policies, &self.question.question, form),
+            prompt: prompt::prompt(&self.policies(), &self.question.question, form),
             chosen: self.says(form, &self.label.policy),
             rejected: self.says(form, &rejected.name),
         })
@@ -134,10 +242,41 @@ impl Case<'_> {
         vec![Message::new("assistant", prompt::completion(reasoning, policy))]
     }
 
-    /// A number in [0, 1) that follows from the seed, the question and what it is for.
-    fn drawn(&self, what: &str) -> f64 {
-        let text = fingerprint(&format!("{} {what} {}", self.params.seed, self.label.id));
-        let head = u32::from_str_radix(&text[..8], 16).expect("a fingerprint is hexadecimal");
-        f64::from(head) / (f64::from(u32::MAX) + 1.0)
+    /// The policies as this example's prompt has them: in its order, in its words.
+    fn policies(&self) -> Cow<'_, Policies> {
+        let Params { policies, paraphrases, shuffle_routes, .. } = self.params;
+        if paraphrases.is_empty() && !shuffle_routes {
+            return Cow::Borrowed(policies);
+        }
+        let mut policies = policies.clone();
+        for policy in &mut policies.0 {
+            let others = paraphrases.get(&policy.name).map_or(&[][..], Vec::as_slice);
+            let chosen = self.drawn(&format!("paraphrase {}", policy.name)) * (others.len() + 1) as f64;
+            // The first of them is the policy's own.
+            if let Some(other) = (chosen as usize).checked_sub(1).and_then(|other| others.get(other)) {
+                policy.description.clone_from(other);
+            }
+        }
+        if *shuffle_routes {
+            policies.0.sort_by_cached_key(|policy| {
+                fingerprint(&format!("{} route {} {}", self.params.seed, policy.name, self.label.id))
+            });
+        }
+        Cow::Owned(policies)
     }
+
+    fn drawn(&self, what: &str) -> f64 {
+        drawn(self.params.seed, what, &self.label.id)
+    }
+}
+
+/// A number in [0, 1) that follows from the seed, the question and what it is for.
+fn drawn(seed: u64, what: &str, id: &str) -> f64 {
+    let text = fingerprint(&format!("{seed} {what} {id}"));
+    let head = u32::from_str_radix(&text[..8], 16).expect("a fingerprint is hexadecimal");
+    f64::from(head) / (f64::from(u32::MAX) + 1.0)
+}
+
+fn names(policies: &Policies) -> String {
+    policies.0.iter().map(|policy| policy.name.as_str()).collect::<Vec<_>>().join(", ")
 }

@@ -88,6 +88,16 @@ impl Served {
         }
     }
 
+    /// Says what the model has to be served as, where that is known.
+    pub(crate) fn note(&self) -> Result<Option<String>, StageError> {
+        let Some(expected) = &self.expected else { return Ok(None) };
+        if let Some(given) = &expected.given {
+            return Ok(Some(format!("`{}` has to be served as `{given}`", expected.asked)));
+        }
+        let pinned = self.pinned(expected)?;
+        Ok(pinned.map(|first| format!("`{}` is pinned to `{first}`, as it was served first", expected.asked)))
+    }
+
     fn pinned(&self, expected: &Expected) -> Result<Option<String>, StageError> {
         if let Some(first) = self.first.get() {
             return Ok(Some(first.clone()));

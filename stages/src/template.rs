@@ -3,12 +3,8 @@
 //! `{name}` stands for a value; a brace around anything else is a brace.
 
 use engine::{Context, File, StageError};
-use serde::Deserialize;
 
-use crate::{
-    recording::{lines, malformed},
-    rows::{Message, Question},
-};
+use crate::rows::{Message, Question};
 
 /// Asks for reasoning, where a manifest wants it.
 const REASONED: &str = include_str!("../prompts/cot@1.txt");
@@ -18,16 +14,6 @@ pub(crate) struct Template {
     text: String,
     system: Option<String>,
     reasoned: bool,
-    shots: Vec<Message>,
-}
-
-/// What an example needs to have.
-#[derive(Deserialize)]
-struct Shot {
-    question: String,
-    gold: Vec<String>,
-    #[serde(default)]
-    choices: Vec<String>,
 }
 
 impl Template {
@@ -45,7 +31,7 @@ impl Template {
                     .help(format!("write `{{{name}}}` where it is to stand")));
             }
         }
-        Ok(Self { text, system: None, reasoned: false, shots: Vec::new() })
+        Ok(Self { text, system: None, reasoned: false })
     }
 
     /// Puts a system message before all.
@@ -58,41 +44,33 @@ impl Template {
         Self { reasoned, ..self }
     }
 
-    /// Shows the first rows of a file with their answers.
-    pub(crate) fn shots(mut self, ctx: &Context, file: &File, count: usize) -> Result<Self, StageError> {
-        for line in lines(ctx, file)?.take(count) {
-            let (number, line) = line?;
-            let shot: Shot = serde_json::from_str(&line).map_err(|error| malformed(file, number, &error))?;
-            let gold = shot.gold.first().ok_or_else(|| {
-                StageError::failed(format!("`{}`, line {number}: the example has no answer", file.name())).help("fill `gold`")
-            })?;
-            self.shots.push(Message::new("user", fill(&self.text, &values(&shot.question, &shot.choices))));
-            self.shots.push(Message::new("assistant", gold));
-        }
-        if self.shots.len() < 2 * count {
-            return Err(StageError::failed(format!("`{}` has {} examples, not {count}", file.name(), self.shots.len() / 2))
-                .help("give more rows, or a smaller `n`"));
-        }
-        Ok(self)
-    }
-
-    /// The conversation that ends with the question.
-    pub(crate) fn conversation(&self, question: &Question) -> Vec<Message> {
-        self.with(&values(&question.question, &question.choices))
+    /// The conversation that ends with the question, `shown` before it.
+    pub(crate) fn conversation(&self, shown: Vec<Message>, question: &Question) -> Vec<Message> {
+        self.ending(shown, &values(&question.question, &question.choices))
     }
 
     /// The conversation that ends with the prompt, these values in it.
     pub(crate) fn with(&self, values: &[(&str, String)]) -> Vec<Message> {
-        let mut last = fill(&self.text, values);
+        self.ending(Vec::new(), values)
+    }
+
+    /// The prompt's own words, these values in it.
+    pub(crate) fn text(&self, values: &[(&str, String)]) -> String {
+        fill(&self.text, values)
+    }
+
+    fn ending(&self, shown: Vec<Message>, values: &[(&str, String)]) -> Vec<Message> {
+        let mut last = self.text(values);
         if self.reasoned {
             last = format!("{last}\n\n{}", REASONED.trim_end());
         }
         let system = self.system.iter().map(|text| Message::new("system", text));
-        system.chain(self.shots.iter().cloned()).chain([Message::new("user", last)]).collect()
+        system.chain(shown).chain([Message::new("user", last)]).collect()
     }
 }
 
-fn values(question: &str, choices: &[String]) -> [(&'static str, String); 2] {
+/// What a prompt can say of a question.
+pub(crate) fn values(question: &str, choices: &[String]) -> [(&'static str, String); 2] {
     [("question", question.to_owned()), ("choices", lettered(choices))]
 }
 

@@ -4,9 +4,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    Common, Format, ManifestArguments, data,
+    Common, Format, data,
     exit::{Exit, Failure},
     inputs,
+    named::NamedStage,
     select::position,
 };
 use crate::{attempt::Attempt as Tried, budget::Limit, context::Context, registry::Registry};
@@ -15,10 +16,7 @@ use crate::{attempt::Attempt as Tried, budget::Limit, context::Context, registry
 #[derive(Args)]
 pub(super) struct Attempt {
     #[command(flatten)]
-    manifest: ManifestArguments,
-    /// The stage
-    #[arg(value_name = "STAGE")]
-    stage: String,
+    named: NamedStage,
     /// The row's id
     #[arg(long, value_name = "ID")]
     row: String,
@@ -29,11 +27,12 @@ pub(super) struct Attempt {
 
 impl Attempt {
     pub(super) fn run(&self, common: &Common, registry: &Registry) -> Result<Exit, Failure> {
-        let pipeline = common.pipeline(&self.manifest, registry)?;
+        let manifest = self.named.manifest()?;
+        let pipeline = common.pipeline(&manifest, registry)?;
         let cache = common.open_cache()?;
-        let position = position(&pipeline, &self.stage)?;
+        let position = position(&pipeline, &self.named.stage)?;
         let stage = &pipeline.stages[position];
-        let inputs = inputs::known(&pipeline, &cache, position, &self.manifest.manifest)?;
+        let inputs = inputs::known(&pipeline, &cache, position, &manifest.manifest)?;
         let shared = super::shared(registry, &pipeline, cache, Vec::new(), Limit::Unlimited, String::new())?;
         for file in stage.files() {
             file.keep(&shared.store)?;

@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Common, Format, ManifestArguments, data,
+    Common, Format, ManifestArguments, Set, data,
     exit::{Exit, Failure},
     inputs,
+    named::only_manifest,
 };
 
 use crate::{adopt::Answers, budget::Limit, context::Context, registry::Registry};
@@ -46,11 +47,14 @@ enum Action {
         #[arg(value_name = "FILE")]
         file: PathBuf,
         /// The model whose answers they are, as the manifest names it
-        #[arg(long = "as", value_name = "PROVIDER/MODEL", requires = "manifest")]
+        #[arg(long = "as", value_name = "PROVIDER/MODEL")]
         payee: Option<String>,
-        /// The manifest whose stages ask that model: it says what exactly it would be asked
+        /// The manifest whose stages ask that model: it says what exactly it would be asked [default: the one in this folder]
         #[arg(long, value_name = "MANIFEST", requires = "payee")]
         manifest: Option<PathBuf>,
+        /// Takes another value of the manifest for once
+        #[arg(long = "set", value_name = "PATH=VALUE", requires = "payee")]
+        sets: Vec<Set>,
     },
     /// Says what has not been used for a while, and removes it with `--yes`
     Collect {
@@ -97,10 +101,14 @@ impl CacheCommand {
                 let count = export(&cache, file)?;
                 (json!({ "exported": count }), format!("{count} replies written to `{}`\n", file.display()), Exit::Done)
             }
-            Some(Action::Import { file, payee, manifest }) => {
-                let (taken, known) = match (payee, manifest) {
-                    (Some(payee), Some(manifest)) => adopt(common, registry, &cache, file, payee, manifest)?,
-                    _ => import(&cache, file)?,
+            Some(Action::Import { file, payee, manifest, sets }) => {
+                let (taken, known) = match payee {
+                    Some(payee) => {
+                        let manifest = manifest.clone().map_or_else(only_manifest, Ok)?;
+                        let arguments = ManifestArguments { manifest, sets: sets.clone() };
+                        adopt(common, registry, &cache, file, payee, &arguments)?
+                    }
+                    None => import(&cache, file)?,
                 };
                 (
                     json!({ "imported": taken, "known": known }),
@@ -174,9 +182,10 @@ fn adopt(
     cache: &Arc<Cache>,
     path: &Path,
     payee: &str,
-    manifest: &Path,
+    arguments: &ManifestArguments,
 ) -> Result<(usize, usize), Failure> {
-    let pipeline = common.pipeline(&ManifestArguments { manifest: manifest.to_path_buf(), sets: Vec::new() }, registry)?;
+    let manifest = &arguments.manifest;
+    let pipeline = common.pipeline(arguments, registry)?;
     let answers = Answers { payee: payee.to_owned(), by_name: answers(path)? };
     let shared = super::shared(registry, &pipeline, Arc::clone(cache), Vec::new(), Limit::Unlimited, String::new())?;
     let (mut replies, mut unknown) = (Vec::new(), None);

@@ -8,6 +8,7 @@ mod export;
 mod init;
 mod inputs;
 mod kinds;
+mod named;
 mod plan;
 mod run;
 mod schema;

@@ -12,7 +12,7 @@ use super::{
     style::{counted, duration},
 };
 use crate::{
-    budget::Limit,
+    budget::{Limit, dollars},
     plan::{self, Decision, Reason},
     registry::Registry,
     resolve::Pipeline,
@@ -53,6 +53,7 @@ pub(super) fn text(pipeline: &Pipeline, plan: &plan::Plan) -> String {
     let (name_width, kind_width) = (names.max().unwrap_or(0), kinds.max().unwrap_or(0));
     let mut text = String::new();
     let (mut cached, mut run, mut later) = (0_u64, 0_u64, 0_u64);
+    let (mut calls, mut worst, mut unpriced) = (0, 0, 0);
     for planned in &plan.stages {
         let stage = &pipeline.stages[planned.stage];
         let (symbol, words, details) = match &planned.decision {
@@ -83,13 +84,30 @@ pub(super) fn text(pipeline: &Pipeline, plan: &plan::Plan) -> String {
             }
         };
         let mut details = details;
-        details.extend(planned.forecast.map(|forecast| forecast.to_string()).filter(|text| !text.is_empty()));
+        if let Some(forecast) = &planned.forecast {
+            details.extend([forecast.to_string()].into_iter().filter(|text| !text.is_empty()));
+            details.extend(forecast.notes.iter().cloned());
+            calls += forecast.calls;
+            worst += forecast.worst_nano_dollars;
+            unpriced += forecast.unpriced;
+        }
         text += &format!("  {symbol} {:name_width$}   {:kind_width$}   {words}\n", stage.name, stage.kind.name());
         for detail in details {
             text += &format!("    {:name_width$}     {detail}\n", "");
         }
     }
-    text += &format!("\n  {cached} cached, {run} to run, {later} decided later\n");
+    text += &format!("\n  {cached} cached, {run} to run, {later} decided later");
+    if calls > 0 {
+        let least = if later > 0 { "at least " } else { "" };
+        text += &format!("; {least}{}", counted(calls, "call"));
+    }
+    if worst > 0 {
+        text += &format!(" for at most {}", dollars(worst));
+    }
+    if unpriced > 0 {
+        text += &format!(", {unpriced} of unknown price");
+    }
+    text.push('\n');
     text
 }
 
@@ -109,7 +127,7 @@ pub(super) fn document(pipeline: &Pipeline, plan: &plan::Plan) -> Value {
             };
             entry["stage"] = json!(stage.name);
             entry["kind"] = json!(stage.kind.name());
-            if let Some(forecast) = planned.forecast {
+            if let Some(forecast) = &planned.forecast {
                 entry["forecast"] = json!(forecast);
             }
             entry

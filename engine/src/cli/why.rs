@@ -3,8 +3,9 @@
 use clap::Args;
 
 use super::{
-    Common, Format, ManifestArguments, data,
+    Common, Format, data,
     exit::{Exit, Failure},
+    named::NamedStage,
     plan::document,
     select::position,
 };
@@ -18,15 +19,13 @@ use crate::{
 #[derive(Args)]
 pub(super) struct Why {
     #[command(flatten)]
-    manifest: ManifestArguments,
-    /// The stage
-    stage: String,
+    named: NamedStage,
 }
 
 impl Why {
     pub(super) fn run(&self, common: &Common, registry: &Registry) -> Result<Exit, Failure> {
-        let pipeline = common.pipeline(&self.manifest, registry)?;
-        let stage = position(&pipeline, &self.stage)?;
+        let pipeline = common.pipeline(&self.named.manifest()?, registry)?;
+        let stage = position(&pipeline, &self.named.stage)?;
         let request = Request { wanted: Some(pipeline.with_producers([stage])), ..Request::default() };
         let cache = common.open_cache()?;
         let plan = plan::plan(&pipeline, &cache, &request)?;

@@ -9,7 +9,7 @@ use std::{
 
 use cache::{Key, Output, Preimage, StageLock, StageResult};
 
-use crate::{budget::Spent, context::Context, error::StageError, resolve::Pipeline};
+use crate::{budget::Spent, context::Context, error::StageError, resolve::Pipeline, resume::Resume};
 
 /// A stage on its way.
 pub(super) struct Task {
@@ -67,6 +67,7 @@ impl Task {
             Turn::Ours(lock) => lock,
             Turn::Found(result) => return Ok(End::Found(result)),
         };
+        self.context.set_resume(Resume { key, anew: self.fresh });
         let runtime = tokio::runtime::Handle::current();
         // A thread of its own: stages may block, and training does for minutes.
         let work = tokio::task::spawn_blocking(move || runtime.block_on(self.work()));

@@ -68,6 +68,11 @@ fn why_names_what_changed() {
     place.run(&["words"]);
     let told = why("shouts");
     assert!(told.contains("in.lines: words came out different"), "{told}");
+    // The only manifest of the folder need not be named.
+    assert_eq!(place.call(&["why", "shouts"]).with(0).out, told);
+    place.write("other.yaml", "version: 1\nstages: {}\n");
+    let said = place.call(&["why", "shouts"]).with(2).err;
+    assert!(said.contains("this folder has several manifests: other.yaml, words.yaml"), "{said}");
 }
 
 #[test]

@@ -87,6 +87,46 @@ fn a_killed_run_goes_on_where_it_was() {
 
 #[cfg(unix)]
 #[test]
+fn a_stage_goes_on_behind_its_latest_checkpoint() {
+    let place = Place::new();
+    place.write_words(40);
+    place
+        .write("words.yaml", &format!("{WORDS}  top: {{ uses: climb, in: {{ lines: words }}, with: {{ milliseconds: 20 }} }}\n"));
+    let whole = {
+        let other = Place::new();
+        other.write_words(40);
+        other.write(
+            "words.yaml",
+            &format!("{WORDS}  top: {{ uses: climb, in: {{ lines: words }}, with: {{ milliseconds: 0 }} }}\n"),
+        );
+        other.run(&["top"]);
+        other.rows("top")
+    };
+    let climb = |words: &[&str]| -> u64 {
+        let told = place.run(&[&["top"], words].concat());
+        let notes = told.lines();
+        let note =
+            notes.iter().find_map(|event| event["message"].as_str()?.strip_prefix("goes on behind step ").map(str::to_owned));
+        note.unwrap().parse().unwrap()
+    };
+    let child = place.command(&["run", "words.yaml", "top", "--quiet"], 0).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(400));
+    signal(&child, "KILL");
+    ended(child);
+    let step = climb(&[]);
+    assert!(step > 0 && step < 40, "{step}");
+    assert_eq!(place.rows("top"), whole);
+    // One that is forced starts anew, also where a run left something.
+    let child = place.command(&["run", "words.yaml", "top", "--force", "top", "--quiet"], 0).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(400));
+    signal(&child, "KILL");
+    ended(child);
+    assert_eq!(climb(&["--force", "top"]), 0);
+    assert_eq!(place.rows("top"), whole);
+}
+
+#[cfg(unix)]
+#[test]
 fn the_first_signal_keeps_what_is_under_way() {
     for name in ["INT", "TERM"] {
         let place = Place::new();

@@ -172,6 +172,13 @@ fn find_near(
     Ok(())
 }
 
+/// The ids of questions that nearly ask what a more held-out one asks, with that one's.
+pub(crate) fn across(ctx: &Context, questions: &[Question], threshold: f64) -> Result<Vec<(String, String)>, StageError> {
+    let found = find(questions, Duplicates::Keep, Some(threshold), || ctx.check())?;
+    let id = |number: usize| questions[number].id.clone();
+    Ok(found.across.iter().map(|again| (id(again.question), id(again.repeats))).collect())
+}
+
 /// Which questions go, by their numbers.
 fn dropped(questions: usize, found: &Found, choice: Duplicates) -> Vec<bool> {
     let mut dropped = vec![false; questions];

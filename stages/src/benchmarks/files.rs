@@ -26,6 +26,11 @@ pub(crate) struct Named {
 }
 
 impl Files {
+    /// One file that no path names.
+    pub(crate) fn of(file: File) -> Self {
+        Self(vec![Named { name: None, file }])
+    }
+
     /// The file, if it is one.
     pub(crate) fn one(&self) -> Option<&File> {
         match self.0.as_slice() {
@@ -51,8 +56,16 @@ impl<'de> Deserialize<'de> for Files {
                 Ok(Self(vec![Named { name, file }]))
             }
             Err(error) => {
+                // The archive has a folder for each split.
+                let paths = |name: &str| {
+                    let split = name.trim_end_matches(".csv").rsplit('_').next().unwrap_or_default();
+                    [format!("{written}/{name}"), format!("{written}/{split}/{name}")]
+                };
                 let files: Vec<_> = mmlu::file_names()
-                    .filter_map(|name| find(&format!("{written}/{name}")).ok().map(|file| Named { name: Some(name), file }))
+                    .filter_map(|name| {
+                        let file = paths(&name).iter().find_map(|path| find(path).ok())?;
+                        Some(Named { name: Some(name), file })
+                    })
                     .collect();
                 if files.is_empty() { Err(D::Error::custom(error)) } else { Ok(Self(files)) }
             }

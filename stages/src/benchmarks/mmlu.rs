@@ -8,6 +8,7 @@ use super::{
     Benchmark, Draft, Reads, Settings, choices,
     csv::{malformed, place},
 };
+use crate::shots;
 
 pub(super) const BENCHMARK: Benchmark = Benchmark { name: "mmlu", version: 1, reads: Reads::Folder, load };
 
@@ -88,7 +89,7 @@ fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError
         let stem = named.name.as_deref().and_then(|name| name.strip_suffix(".csv"));
         let (subject, split) = stem.and_then(|stem| stem.rsplit_once('_')).unzip();
         let before = drafts.len();
-        read(ctx, &named.file, stem, subject, &mut drafts)?;
+        read(ctx, &named.file, stem, subject, split, &mut drafts)?;
         let count = drafts.len() - before;
         let known = SUBJECTS.iter().find(|(known, _)| subject == Some(*known));
         let published = known.and_then(|(_, test)| match split {
@@ -115,8 +116,10 @@ fn read(
     file: &File,
     stem: Option<&str>,
     subject: Option<&str>,
+    split: Option<&str>,
     drafts: &mut Vec<Draft>,
 ) -> Result<(), StageError> {
+    let dev = (split == Some(shots::DEV)).then(|| ("split".to_owned(), Value::from(shots::DEV)));
     let reader = ::csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(file.open(ctx)?);
     for (index, record) in reader.into_records().enumerate() {
         let record = record.map_err(|error| malformed(file, &error))?;
@@ -126,7 +129,11 @@ fn read(
         })?;
         drafts.push(Draft {
             id: Some(stem.map_or_else(|| format!("mmlu-{index}"), |stem| format!("mmlu-{stem}-{index}"))),
-            meta: subject.map(|subject| ("subject".to_owned(), Value::from(subject))).into_iter().collect::<Map<_, _>>(),
+            meta: subject
+                .map(|subject| ("subject".to_owned(), Value::from(subject)))
+                .into_iter()
+                .chain(dev.clone())
+                .collect::<Map<_, _>>(),
             ..read
         });
     }

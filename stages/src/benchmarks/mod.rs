@@ -5,6 +5,7 @@ mod choices;
 mod columns;
 mod csv;
 pub(crate) mod duplicates;
+mod fetch;
 mod files;
 mod generated;
 mod gsm8k;
@@ -24,7 +25,7 @@ use std::collections::BTreeMap;
 use engine::{Context, File, StageError};
 use serde_json::{Map, Value};
 
-pub(crate) use self::{columns::Columns, files::Files};
+pub(crate) use self::{columns::Columns, fetch::Fetch, files::Files};
 
 /// A question as a benchmark has it.
 #[derive(Default)]
@@ -116,6 +117,9 @@ impl Benchmark {
     pub(crate) fn help(&self) -> String {
         match published::addresses(self.name).as_slice() {
             [] => "add `path: FILE`".to_owned(),
+            addresses if !published::pinned(self.name).is_empty() => {
+                format!("add `path: FILE`, or `fetch: true`; published at {}", addresses.join(", "))
+            }
             addresses => format!("add `path: FILE`; published at {}", addresses.join(", ")),
         }
     }

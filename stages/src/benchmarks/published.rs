@@ -2,6 +2,8 @@
 
 use engine::{Context, File};
 
+use super::fetch::Pinned;
+
 /// A published file.
 struct Published {
     benchmark: &'static str,
@@ -82,6 +84,12 @@ const MMLU: &str = "https://people.eecs.berkeley.edu/~hendrycks/data.tar";
 pub(super) fn addresses(benchmark: &str) -> Vec<&'static str> {
     let archive = (benchmark == "mmlu").then_some(MMLU);
     ALL.iter().filter(|published| published.benchmark == benchmark).map(|published| published.address).chain(archive).collect()
+}
+
+/// A benchmark's files that can be told from others, the one that is meant where none is named first.
+pub(super) fn pinned(benchmark: &str) -> Vec<Pinned> {
+    let of_it = ALL.iter().filter(|published| published.benchmark == benchmark);
+    of_it.filter_map(|one| Some(Pinned { address: one.address.to_owned(), digest: one.digest?.to_owned() })).collect()
 }
 
 /// Warns where a file goes by a benchmark's name and is none of those that are published.

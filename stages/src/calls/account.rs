@@ -8,6 +8,7 @@ use std::{
 
 use engine::{Context, StageError};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     batch::Batch,
@@ -43,6 +44,7 @@ pub(crate) struct Account {
     pub(super) pace: Pace,
     pub(super) mode: Mode,
     pub(super) batch: Batch,
+    places: Arc<Semaphore>,
     state: Mutex<State>,
 }
 
@@ -151,6 +153,7 @@ impl Account {
             }),
             mode: setting.mode,
             batch: Batch::default(),
+            places: Arc::new(Semaphore::new(concurrency)),
             state: Mutex::default(),
         })
     }
@@ -158,6 +161,11 @@ impl Account {
     /// A text of the server's, with everything secret taken out.
     pub(super) fn masked(&self, text: &str) -> String {
         self.secrets.iter().fold(text.to_owned(), |text, secret| secret.mask(&text))
+    }
+
+    /// Waits for a place among the calls whose reply is not durable, so that a kill loses no more replies than calls may be under way.
+    pub(super) async fn place(&self) -> OwnedSemaphorePermit {
+        Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed")
     }
 
     /// Refuses where calls are known to be in vain.
@@ -196,10 +204,7 @@ impl Account {
 }
 
 fn client(headers: HeaderMap, timeout: Duration, concurrency: usize) -> Result<reqwest::Client, reqwest::Error> {
-    // The first account installs it; to others it is there already.
-    let _installed = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .user_agent(concat!("fingerpost/", env!("CARGO_PKG_VERSION")))
+    builder()
         .default_headers(headers)
         .timeout(timeout)
         .connect_timeout(CONNECT_TIMEOUT.min(timeout))
@@ -207,4 +212,11 @@ fn client(headers: HeaderMap, timeout: Duration, concurrency: usize) -> Result<r
         // A prompt is sent where the manifest says, and nowhere else.
         .redirect(reqwest::redirect::Policy::none())
         .build()
+}
+
+/// What all connections have in common.
+pub(super) fn builder() -> reqwest::ClientBuilder {
+    // The first one installs it; to others it is there already.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().user_agent(concat!("fingerpost/", env!("CARGO_PKG_VERSION")))
 }

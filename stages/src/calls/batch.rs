@@ -273,7 +273,7 @@ impl Desk<'_> {
         line: fn(&str, &Value) -> Value,
         requests: &[(String, Value)],
     ) -> Result<String, StageError> {
-        let lines: String = requests.iter().map(|(name, body)| format!("{}\n", line(name, body))).collect();
+        let lines: String = requests.iter().flat_map(|(name, body)| [line(name, body).to_string(), "\n".to_owned()]).collect();
         let answer = self
             .patiently(|| {
                 let file = Part::bytes(lines.clone().into_bytes()).file_name(format!("{}.jsonl", self.job));

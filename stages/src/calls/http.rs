@@ -86,13 +86,9 @@ pub(super) async fn ask(account: &Account, request: &Request, what: RequestBuild
         return parse(account, request, &bytes);
     }
     let error = serde_json::from_slice(&bytes).unwrap_or_default();
-    match refusal(account, request, status, &headers, &error, &bytes) {
-        Err(failed) => Err(failed),
-        Ok(_) => {
-            let message = format!("{} answered {}: {}", place(account, request), status.as_u16(), quoted(account, &bytes));
-            Err(Failed::Never { code: status.as_u16().to_string(), message })
-        }
-    }
+    refusal(account, request, status, &headers, &error, &bytes)?;
+    let message = format!("{} answered {}: {}", place(account, request), status.as_u16(), quoted(account, &bytes));
+    Err(Failed::Never { code: status.as_u16().to_string(), message })
 }
 
 /// Reads a file of JSON lines, and hands over each.
@@ -214,7 +210,7 @@ fn unsent(account: &Account, request: &Request, error: &reqwest::Error) -> Faile
 }
 
 /// The innermost causes say what happened; the outer ones only that something did.
-fn reason(error: &reqwest::Error) -> String {
+pub(super) fn reason(error: &reqwest::Error) -> String {
     let mut reasons = Vec::new();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,22 +1,30 @@
 //! A request → a reply with its receipt: sent when the account's pace lets it, and again where a failure says nothing about it.
 //!
-//! [`account`] is who is asked with which key, [`pace`] how fast, [`http`] one try, [`batch`] many requests in one job.
+//! [`account`] is who is asked with which key, [`pace`] how fast, [`http`] one try, [`batch`] many requests in one job, [`download`] a
+//! published file.
 
 mod account;
 mod batch;
+mod download;
 mod http;
 mod pace;
 
-use std::time::{Duration, Instant};
+use std::{
+    any::Any,
+    time::{Duration, Instant},
+};
 
 use engine::{Bought, Context, Price, ROWS_IN_FLIGHT, Receipt, StageError};
 use rand::Rng as _;
 use serde_json::{Value, json};
 
-pub(crate) use self::account::{Accounts, missing_variables};
 use self::{
     account::Account,
     http::{Failed, Got, Why},
+};
+pub(crate) use self::{
+    account::{Accounts, missing_variables},
+    download::download,
 };
 use crate::{
     completion::{Reply, Request},
@@ -77,8 +85,12 @@ pub(crate) async fn call(ctx: &Context, request: &Request) -> Result<Bought<Repl
     if account.mode == Mode::Batch {
         let started = Instant::now();
         let got = batch::call(ctx, &account, request).await?;
-        return Ok(bought(ctx, request, got, started.elapsed().as_secs_f64()));
+        return Ok(bought(ctx, request, got, started.elapsed().as_secs_f64(), None));
     }
+    let place = tokio::select! {
+        place = account.place() => place,
+        () = ctx.cancellation().cancelled() => return Err(StageError::Cancelled),
+    };
     let tokens = estimated_tokens(&request.prompt) + u64::from(request.settings.max_output_tokens.unwrap_or(0)) / 4;
     let mut tries = 0;
     let mut refused_since = None;
@@ -96,7 +108,7 @@ pub(crate) async fn call(ctx: &Context, request: &Request) -> Result<Bought<Repl
             Ok(got) => {
                 permit.answered(got.announced, got.reply.usage.input + got.reply.usage.output + got.reply.usage.thinking);
                 account.succeeded();
-                return Ok(bought(ctx, request, got, seconds));
+                return Ok(bought(ctx, request, got, seconds, Some(Box::new(place))));
             }
             Err(Failed::TooFast { after, message }) => {
                 permit.refused(after);
@@ -140,7 +152,7 @@ fn jitter(tries: u32) -> Duration {
     bound.mul_f64(rand::rng().random())
 }
 
-fn bought(ctx: &Context, request: &Request, got: Got, seconds: f64) -> Bought<Reply> {
+fn bought(ctx: &Context, request: &Request, got: Got, seconds: f64, place: Option<Box<dyn Any + Send>>) -> Bought<Reply> {
     let prices = ctx.section::<Prices>();
     let price = prices.get(&request.account, &request.model).map(|price| price.of_mode(account::mode(ctx, &request.account)));
     let receipt = Receipt {
@@ -149,7 +161,7 @@ fn bought(ctx: &Context, request: &Request, got: Got, seconds: f64) -> Bought<Re
         seconds,
         details: json!({ "usage": got.reply.usage, "served": got.reply.served, "request_id": got.id }),
     };
-    Bought { reply: got.reply, receipt: Some(receipt) }
+    Bought { reply: got.reply, receipt: Some(receipt), place }
 }
 
 impl Account {

@@ -2,11 +2,14 @@
 //!
 //! A sub-command is one file in `debug/` and one line in [`Action`]. What they compute is what the stages compute: the same functions.
 
+mod assistant_mask;
 mod generate;
 mod logits;
 mod nf4;
+mod render;
 mod schedule;
 mod score;
+mod tokenize;
 
 use clap::{Args, Subcommand};
 use engine::CommandError;
@@ -20,10 +23,13 @@ pub(crate) struct Debug {
 
 #[derive(Subcommand)]
 enum Action {
-    Generate(generate::Generate),
-    Logits(logits::Logits),
-    Nf4(nf4::Nf4),
+    Tokenize(tokenize::Tokenize),
+    Render(render::Render),
+    AssistantMask(assistant_mask::AssistantMask),
     Schedule(schedule::Schedule),
+    Logits(logits::Logits),
+    Generate(generate::Generate),
+    Nf4(nf4::Nf4),
     Score(score::Score),
 }
 
@@ -33,10 +39,13 @@ impl engine::Command for Debug {
 
     fn run(&self) -> Result<String, CommandError> {
         match &self.action {
-            Action::Generate(command) => command.run()?,
-            Action::Logits(command) => command.run()?,
-            Action::Nf4(command) => command.run()?,
+            Action::Tokenize(command) => command.run()?,
+            Action::Render(command) => command.run()?,
+            Action::AssistantMask(command) => command.run()?,
             Action::Schedule(command) => command.run()?,
+            Action::Logits(command) => command.run()?,
+            Action::Generate(command) => command.run()?,
+            Action::Nf4(command) => command.run()?,
             Action::Score(command) => command.run()?,
         }
         Ok(String::new())

@@ -6,21 +6,20 @@ use std::path::Path;
 use burn::tensor::Tensor;
 use serde_json::Value;
 
-use super::adapter_config::{AdapterConfig, Bias};
+use super::adapter_config::AdapterConfig;
+use super::adapter_places::{
+    PREFIX, base_shape, base_values, factor_shapes, is_end, is_factor, our_name, peft_name, replaced_names, weight_name,
+};
 use super::decoder::{Model, device};
 use super::error::CheckpointError;
-use super::parameters::{
-    Dense, EMBEDDING, EMBEDDING_A, EMBEDDING_B, FACTORS, HEAD, LORA_A, LORA_B, Lora, MAGNITUDE, Parameters, Weight, row_norms,
-    weight_of,
-};
+use super::lora::{EMBEDDING_A, EMBEDDING_B, FACTORS, LORA_A, LORA_B, Lora, MAGNITUDE, row_norms};
+use super::parameters::{Dense, EMBEDDING, HEAD, Parameters, Weight, weight_of};
 use super::weights::{Tensors, tensors_to_bytes};
 use super::{json, read, write};
 use crate::random::Random;
 
 const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
-/// What PEFT writes before each name.
-const PREFIX: &str = "base_model.model.";
 
 impl Model {
     /// Puts the adapter of a PEFT folder on, and returns its settings.
@@ -49,9 +48,14 @@ impl Model {
                     );
                     return Err(tensors.wrong(name, reason));
                 }
-                // PEFT stores the embedding where it thinks that tokens were added; it may only repeat the base's.
-                None if ours == weight_of(EMBEDDING) && tensors.shape(name) == Some(&base_shape(self.parameters(), &ours)) => {
-                    found.insert(ours, tensors.values(name)?);
+                // PEFT repeats the base's embedding and head where an adapter is on them; they may be newer than the base's.
+                None if base_shape(self.parameters(), &ours).as_slice() == tensors.shape(name).unwrap_or_default()
+                    && is_end(&ours) =>
+                {
+                    let values = tensors.values(name)?;
+                    if values != base_values(self.parameters(), &ours) {
+                        found.insert(ours, values);
+                    }
                 }
                 None => extra.push(name.to_owned()),
             }
@@ -115,6 +119,7 @@ impl Model {
 
     fn put_on(&mut self, config: &AdapterConfig, shapes: &BTreeMap<String, Vec<usize>>, values: BTreeMap<String, Vec<f32>>) {
         let mut parameters = self.parameters().without_adapter();
+        parameters.set_lora_dropout(config.lora_dropout);
         for (name, values) in values {
             let shape = shapes.get(&name).cloned().unwrap_or_else(|| base_shape(&parameters, &name));
             let weight = Weight::dense(&shape, values, &device());
@@ -197,95 +202,4 @@ fn merged_weight(parameters: &Parameters, module: &str, lora: Lora) -> Tensor<2>
     }
     let magnitude = parameters.vector(&format!("{module}{MAGNITUDE}"));
     sum * (magnitude / row_norms(weight, first, second, lora.scale)).unsqueeze_dim(1)
-}
-
-fn is_factor(parameters: &Parameters, name: &str) -> bool {
-    FACTORS.iter().any(|factor| name.strip_suffix(factor).is_some_and(|module| parameters.lora().contains_key(module)))
-}
-
-/// Names the matrix that a module multiplies with: the head may share the embedding's.
-fn weight_name(parameters: &Parameters, module: &str) -> String {
-    let own = weight_of(module);
-    if module == HEAD && parameters.get(&own).is_none() { weight_of(EMBEDDING) } else { own }
-}
-
-/// Returns the base's shape of a weight that an adapter may store whole.
-fn base_shape(parameters: &Parameters, name: &str) -> Vec<usize> {
-    let name = name.strip_suffix(".weight").map_or_else(|| name.to_owned(), |module| weight_name(parameters, module));
-    parameters.get(&name).map(Weight::shape).unwrap_or_default()
-}
-
-fn base_values(parameters: &Parameters, name: &str) -> Vec<f32> {
-    let name = name.strip_suffix(".weight").map_or_else(|| name.to_owned(), |module| weight_name(parameters, module));
-    parameters.get(&name).cloned().map(Weight::into_values).unwrap_or_default()
-}
-
-/// Lists the modules that have a matrix, the head among them where it is tied, in order.
-fn modules(parameters: &Parameters) -> Vec<String> {
-    let matrices = parameters.iter().filter(|(name, weight)| weight.shape().len() == 2 && !is_factor(parameters, name));
-    let mut modules: BTreeSet<String> =
-        matrices.filter_map(|(name, _)| name.strip_suffix(".weight")).map(str::to_owned).collect();
-    modules.insert(HEAD.to_owned());
-    modules.into_iter().collect()
-}
-
-/// Lists an adapter's factors with their shapes.
-fn factor_shapes(parameters: &Parameters, config: &AdapterConfig) -> BTreeMap<String, Vec<usize>> {
-    let mut shapes = BTreeMap::new();
-    for module in modules(parameters) {
-        let linear = module != HEAD && module != EMBEDDING;
-        if !config.targets(&module, linear) {
-            continue;
-        }
-        let (rank, shape) = (config.rank(&module), base_shape(parameters, &weight_of(&module)));
-        if module == EMBEDDING {
-            shapes.insert(format!("{module}{EMBEDDING_A}"), vec![rank, shape[0]]);
-            shapes.insert(format!("{module}{EMBEDDING_B}"), vec![shape[1], rank]);
-            continue;
-        }
-        shapes.insert(format!("{module}{LORA_A}"), vec![rank, shape[1]]);
-        shapes.insert(format!("{module}{LORA_B}"), vec![shape[0], rank]);
-        if config.use_dora {
-            shapes.insert(format!("{module}{MAGNITUDE}"), vec![shape[0]]);
-        }
-    }
-    shapes
-}
-
-/// Lists the base's weights that an adapter trains whole: biases, and modules to save.
-fn replaced_names(parameters: &Parameters, config: &AdapterConfig) -> BTreeSet<String> {
-    let mut names: BTreeSet<String> = BTreeSet::new();
-    for (name, _) in parameters.iter().filter(|(name, _)| !is_factor(parameters, name)) {
-        let Some((module, part)) = name.rsplit_once('.') else { continue };
-        let linear = module != HEAD && module != EMBEDDING;
-        let biased = match config.bias {
-            Bias::None => false,
-            Bias::All => true,
-            Bias::LoraOnly => config.targets(module, linear),
-        };
-        if config.saves(module) || (part == "bias" && biased) {
-            names.insert(name.to_owned());
-        }
-    }
-    if config.saves(HEAD) {
-        names.insert(weight_of(HEAD));
-    }
-    names
-}
-
-/// Takes PEFT's additions out of a name.
-fn our_name(name: &str) -> String {
-    let name = name.strip_prefix(PREFIX).unwrap_or(name).replace(".base_layer.", ".").replace(".modules_to_save.", ".");
-    match name.strip_suffix(".weight").filter(|rest| rest.ends_with(MAGNITUDE)) {
-        Some(magnitude) => magnitude.to_owned(),
-        None => name,
-    }
-}
-
-/// Puts PEFT's additions into a name.
-fn peft_name(parameters: &Parameters, name: &str) -> String {
-    match name.rsplit_once('.') {
-        Some((module, part)) if parameters.lora().contains_key(module) => format!("{PREFIX}{module}.base_layer.{part}"),
-        _ => format!("{PREFIX}{name}"),
-    }
 }

@@ -20,7 +20,7 @@ const HARMLESS: [&str; 9] = [
     "task_type",
 ];
 
-/// Settings of a LoRA adapter under PEFT's names; what is missing is as in PEFT's `LoraConfig`.
+/// Settings of a `LoRA` adapter under PEFT's names; what is missing is as in PEFT's `LoraConfig`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdapterConfig {
@@ -44,7 +44,7 @@ pub struct AdapterConfig {
     pub rank_pattern: BTreeMap<String, usize>,
     /// Strengths of some modules, likewise.
     pub alpha_pattern: BTreeMap<String, f64>,
-    /// Divides by the rank's root (rank-stabilised LoRA).
+    /// Divides by the rank's root (rank-stabilised `LoRA`).
     pub use_rslora: bool,
     /// Scales the rows of changed matrices (`DoRA`).
     pub use_dora: bool,
@@ -161,7 +161,8 @@ impl AdapterConfig {
         {
             return Err(format!("`init_lora_weights` is `{name}`, which changes the base"));
         }
-        if let Some(pattern) = keys.get("layers_pattern").filter(|value| !is_off(value)) {
+        let usual = |value: &Value| value.as_str() == Some("layers") || *value == serde_json::json!(["layers"]);
+        if let Some(pattern) = keys.get("layers_pattern").filter(|value| !is_off(value) && !usual(value)) {
             return Err(format!("`layers_pattern` is {pattern}, and layers are found by their number alone"));
         }
         for name in HARMLESS {
@@ -193,12 +194,20 @@ impl AdapterConfig {
         if !(0.0..1.0).contains(&self.lora_dropout) {
             return Err("`lora_dropout` must be from 0 to below 1".into());
         }
-        let patterns = self.rank_pattern.keys().chain(self.alpha_pattern.keys()).map(|key| end_of_name(key));
-        let modules = [&self.target_modules, &self.exclude_modules].into_iter().flatten().filter_map(|modules| match modules {
-            Modules::Pattern(pattern) => Some(whole_name(pattern)),
-            Modules::Names(_) => None,
-        });
-        patterns.chain(modules).try_for_each(|pattern| pattern.map(|_| ()))
+        let named =
+            |name: &'static str, result: Result<Regex, String>| result.map(drop).map_err(|error| format!("`{name}`: {error}"));
+        for pattern in self.rank_pattern.keys() {
+            named("rank_pattern", end_of_name(pattern))?;
+        }
+        for pattern in self.alpha_pattern.keys() {
+            named("alpha_pattern", end_of_name(pattern))?;
+        }
+        for (name, modules) in [("target_modules", &self.target_modules), ("exclude_modules", &self.exclude_modules)] {
+            if let Some(Modules::Pattern(pattern)) = modules {
+                named(name, whole_name(pattern))?;
+            }
+        }
+        Ok(())
     }
 
     /// Says whether the adapter changes a module; `linear`: it is a linear layer other than the head.

@@ -17,7 +17,7 @@ pub(super) trait Architecture: fmt::Debug + Send + Sync {
     /// Lists the weights of all layers.
     fn shapes(&self, shapes: &mut Shapes);
 
-    /// Runs the blocks: `[rows * width, hidden_size]`, before the last norm.
+    /// Runs the blocks: `[places, hidden_size]` of the places that the pass wants, before the last norm.
     fn hidden(&self, parameters: &Parameters, pass: &mut Pass<'_>) -> Tensor<2>;
 
     /// Applies the last norm and the head: `[places, hidden_size]` to `[places, vocab_size]`.
@@ -84,7 +84,7 @@ impl Shapes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(super) struct Heads {
     /// Number of query heads.
-    pub(super) heads: usize,
+    pub(super) count: usize,
     /// Number of key and value heads.
     pub(super) groups: usize,
     /// Elements of a head.
@@ -108,7 +108,7 @@ impl Heads {
         if size == 0 {
             return Err("`head_dim` must be at least 1".into());
         }
-        Ok(Self { heads, groups, size })
+        Ok(Self { count: heads, groups, size })
     }
 
     /// Refuses heads whose turned part has no pairs.
@@ -124,7 +124,7 @@ impl Heads {
 
     /// Width of all queries.
     pub(super) fn queries(&self) -> usize {
-        self.heads.saturating_mul(self.size)
+        self.count.saturating_mul(self.size)
     }
 
     /// Width of all keys.

@@ -15,6 +15,16 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
+    /// Returns what was read once for each of so many rows.
+    pub(crate) fn repeated(&self, rows: usize) -> Self {
+        if rows == 1 {
+            return self.clone();
+        }
+        let layers =
+            self.layers.iter().map(|(keys, values)| (keys.clone().repeat_dim(0, rows), values.clone().repeat_dim(0, rows)));
+        Self { layers: layers.collect(), tokens: self.tokens }
+    }
+
     /// Returns the number of tokens read.
     pub(crate) fn tokens(&self) -> usize {
         self.tokens
@@ -29,13 +39,38 @@ pub(super) struct Pass<'a> {
     past: usize,
     /// Number of tokens of the longest row, by its positions.
     length: usize,
+    /// Number of the last layer.
+    last: usize,
+    /// Places whose logits are asked for, where they are not simply all.
+    places: Option<Tensor<1, Int>>,
 }
 
 impl<'a> Pass<'a> {
-    /// Opens a pass over a batch; `length` is the longest row's number of tokens where more than this batch counts.
-    pub(super) fn new(batch: &'a Batch, cache: Option<&'a mut Cache>, length: usize, device: &Device) -> Self {
+    /// Opens a pass of `layers` layers over a batch for the logits of some places; `length` is the longest row's number of tokens where
+    /// more than this batch counts.
+    pub(super) fn new(
+        batch: &'a Batch,
+        places: &[usize],
+        cache: Option<&'a mut Cache>,
+        length: usize,
+        layers: usize,
+        device: &Device,
+    ) -> Self {
         let past = cache.as_ref().map_or(0, |cache| cache.tokens);
-        Self { batch, device: device.clone(), cache, past, length }
+        let all = places.len() == batch.rows * batch.width && places.iter().enumerate().all(|(index, &place)| index == place);
+        let places = (!all).then(|| {
+            let indices: Vec<i32> = places.iter().map(|&place| place as i32).collect();
+            Tensor::from_data(TensorData::new(indices, [places.len()]), device)
+        });
+        Self { batch, device: device.clone(), cache, past, length, last: layers.saturating_sub(1), places }
+    }
+
+    /// Keeps the places whose logits are asked for, in the last layer: behind its attention, no place looks at another.
+    pub(super) fn wanted(&self, layer: usize, activations: Tensor<2>) -> Tensor<2> {
+        match &self.places {
+            Some(places) if layer == self.last => activations.select(0, places.clone()),
+            _ => activations,
+        }
     }
 
     /// Notes the batch's tokens as read.
@@ -139,7 +174,8 @@ impl Attention {
         Self { scale: (head_dim as f64).sqrt().recip(), softcap: None }
     }
 
-    /// Mixes values by the likeness of queries and keys: `[rows, width, heads, size]` each to `[rows * width, heads * size]`.
+    /// Mixes values by the likeness of queries and keys: `[rows, width, heads, size]` each to `[rows * width, heads * size]`, and of the
+    /// last layer to the wanted places.
     pub(super) fn mix(
         self,
         [queries, keys, values]: [Tensor<4>; 3],
@@ -150,7 +186,9 @@ impl Attention {
         let [rows, width, heads, size] = queries.dims();
         let groups = keys.dims()[2];
         let (keys, values) = pass.remember(layer, keys.swap_dims(1, 2), values.swap_dims(1, 2));
-        let Some(bound) = self.softcap else { return fused::mix([queries, keys, values], mask, self.scale) };
+        let Some(bound) = self.softcap else {
+            return pass.wanted(layer, fused::mix([queries, keys, values], mask, self.scale));
+        };
         let total = keys.dims()[2];
         // The query heads that share a key head are folded into its rows, so keys and values are never repeated.
         let queries = queries.swap_dims(1, 2).reshape([rows, groups, heads / groups * width, size]);
@@ -158,7 +196,7 @@ impl Attention {
         let scores = scores.reshape([rows, heads, width, total]) + mask.clone();
         let shares = activation::softmax(scores, 3).reshape([rows, groups, heads / groups * width, total]);
         let mixed = shares.matmul(values).reshape([rows, heads, width, size]).swap_dims(1, 2);
-        mixed.reshape([rows * width, heads * size])
+        pass.wanted(layer, mixed.reshape([rows * width, heads * size]))
     }
 }
 

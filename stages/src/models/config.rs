@@ -4,12 +4,12 @@
 //! (`rope_parameters`, `dtype`). A key that changes no number is dropped here by name; any other that the architecture does not read
 //! is an error, and so are two that contradict each other: a setting must never be ignored in silence.
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::activation::Activation;
-use super::rotary::{Rope, Scaling};
+use super::rope_parameters::{Beside, RopeParameters};
+use super::rotary::Rope;
 
 /// Keys that change no logit: bookkeeping, token ids, dropouts (which are off outside training), first weights, generation.
 const HARMLESS: [&str; 66] = [
@@ -219,137 +219,12 @@ impl Keys {
     }
 }
 
-/// `rope_parameters` as the file has it; which keys count depends on `rope_type`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct RopeParameters {
-    rope_type: Option<String>,
-    /// The older name of `rope_type`.
-    r#type: Option<String>,
-    rope_theta: Option<f64>,
-    partial_rotary_factor: Option<f64>,
-    factor: Option<f64>,
-    original_max_position_embeddings: Option<usize>,
-    attention_factor: Option<f64>,
-    beta_fast: Option<f64>,
-    beta_slow: Option<f64>,
-    mscale: Option<f64>,
-    mscale_all_dim: Option<f64>,
-    truncate: Option<bool>,
-    low_freq_factor: Option<f64>,
-    high_freq_factor: Option<f64>,
-}
-
-/// What stands outside `rope_parameters` and counts for it.
-struct Beside {
-    rope_theta: Option<f64>,
-    default_theta: f64,
-    partial_rotary_factor: Option<f64>,
-    /// `None` where the architecture turns heads whole.
-    default_partial: Option<f64>,
-    original_max_position_embeddings: Option<usize>,
-    max_position_embeddings: usize,
-}
-
-impl RopeParameters {
-    fn read(given: Option<Value>, name: &str) -> Result<Self, String> {
-        let parameters = given.map_or_else(|| Ok(Self::default()), serde_json::from_value);
-        parameters.map_err(|error: serde_json::Error| format!("`{name}`: {error}"))
-    }
-
-    /// Puts the two spellings together and refuses keys that mean nothing for this type.
-    fn settle(mut self, beside: &Beside) -> Result<Rope, String> {
-        let kind = agree("rope_type", self.rope_type.take(), self.r#type.take())?.unwrap_or_else(|| "default".into());
-        let theta = agree("rope_theta", self.rope_theta.take(), beside.rope_theta)?.unwrap_or(beside.default_theta);
-        let partial = agree("partial_rotary_factor", self.partial_rotary_factor.take(), beside.partial_rotary_factor)?;
-        let partial = match (partial, beside.default_partial) {
-            (Some(given), None) if given != 1.0 => {
-                return Err(format!("`partial_rotary_factor` is {given}, and this architecture turns heads whole"));
-            }
-            (given, default) => given.or(default).unwrap_or(1.0),
-        };
-        let positive = [("rope_theta", Some(theta)), ("partial_rotary_factor", Some(partial)), ("factor", self.factor)];
-        for (name, value) in positive {
-            if value.is_some_and(|value| !(value.is_finite() && value > 0.0)) {
-                return Err(format!("`{name}` must be above 0"));
-            }
-        }
-        let scaling = self.scaling(&kind, beside)?;
-        if let Some(name) = self.left() {
-            return Err(format!("`{name}` means nothing with `rope_type` `{kind}`"));
-        }
-        let max_position_embeddings = beside.max_position_embeddings;
-        Ok(Rope { rope_theta: theta, partial_rotary_factor: partial.min(1.0), scaling, max_position_embeddings })
-    }
-
-    fn scaling(&mut self, kind: &str, beside: &Beside) -> Result<Scaling, String> {
-        let needed = |name: &str, value: Option<f64>| value.ok_or_else(|| format!("`rope_type` `{kind}` needs `{name}`"));
-        let mut original = || -> Result<usize, String> {
-            let given = self.original_max_position_embeddings.take();
-            let given = agree("original_max_position_embeddings", given, beside.original_max_position_embeddings)?;
-            Ok(given.unwrap_or(beside.max_position_embeddings).max(1))
-        };
-        Ok(match kind {
-            "default" => Scaling::Default,
-            "linear" => Scaling::Linear { factor: needed("factor", self.factor.take())? },
-            "dynamic" => Scaling::Dynamic { factor: needed("factor", self.factor.take())? },
-            "yarn" => {
-                let original_max_position_embeddings = original()?;
-                Scaling::Yarn {
-                    factor: self.factor.take(),
-                    attention_factor: self.attention_factor.take(),
-                    beta_fast: self.beta_fast.take().filter(|beta| *beta != 0.0).unwrap_or(32.0),
-                    beta_slow: self.beta_slow.take().filter(|beta| *beta != 0.0).unwrap_or(1.0),
-                    mscale: self.mscale.take(),
-                    mscale_all_dim: self.mscale_all_dim.take(),
-                    truncate: self.truncate.take().unwrap_or(true),
-                    original_max_position_embeddings,
-                }
-            }
-            "llama3" => {
-                let original_max_position_embeddings = original()?;
-                Scaling::Llama3 {
-                    factor: needed("factor", self.factor.take())?,
-                    low_freq_factor: needed("low_freq_factor", self.low_freq_factor.take())?,
-                    high_freq_factor: needed("high_freq_factor", self.high_freq_factor.take())?,
-                    original_max_position_embeddings,
-                }
-            }
-            other => return Err(format!("`rope_type` `{other}` is none of `default`, `linear`, `dynamic`, `yarn`, `llama3`")),
-        })
-    }
-
-    /// Names a key that nobody took.
-    fn left(&self) -> Option<&'static str> {
-        let keys = [
-            ("factor", self.factor.is_some()),
-            ("original_max_position_embeddings", self.original_max_position_embeddings.is_some()),
-            ("attention_factor", self.attention_factor.is_some()),
-            ("beta_fast", self.beta_fast.is_some()),
-            ("beta_slow", self.beta_slow.is_some()),
-            ("mscale", self.mscale.is_some()),
-            ("mscale_all_dim", self.mscale_all_dim.is_some()),
-            ("truncate", self.truncate.is_some()),
-            ("low_freq_factor", self.low_freq_factor.is_some()),
-            ("high_freq_factor", self.high_freq_factor.is_some()),
-        ];
-        keys.into_iter().find(|(_, given)| *given).map(|(name, _)| name)
-    }
-}
-
-/// Takes one of two values for the same thing, which must be equal where both are given.
-fn agree<T: PartialEq + std::fmt::Display>(name: &str, one: Option<T>, other: Option<T>) -> Result<Option<T>, String> {
-    match (one, other) {
-        (Some(one), Some(other)) if one != other => Err(format!("`{name}` is given twice, as {one} and as {other}")),
-        (one, other) => Ok(one.or(other)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::models::rotary::Scaling;
 
     fn rope(config: Value) -> Result<Rope, String> {
         let Value::Object(config) = config else { unreachable!("written as an object") };
@@ -410,7 +285,7 @@ mod tests {
         }});
         assert_eq!(ropes(old).unwrap(), ropes(new).unwrap());
         let [full, sliding] = ropes(json!({})).unwrap();
-        assert_eq!((full.rope_theta, sliding.rope_theta), (1e6, 1e4));
+        assert_eq!((full.theta, sliding.theta), (1e6, 1e4));
         assert!(ropes(json!({"rope_parameters": {"rope_theta": 1.0}})).unwrap_err().contains("rope_theta"));
     }
 

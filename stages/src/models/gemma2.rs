@@ -123,10 +123,11 @@ impl Architecture for Gemma2 {
             };
             let normed = level(stream.clone(), "input_layernorm");
             let project = |name: &str| parameters.linear(&format!("{layer}.self_attn.{name}"), normed.clone());
-            let queries = rotation.turn(pass.heads(project("q_proj"), self.heads.heads));
+            let queries = rotation.turn(pass.heads(project("q_proj"), self.heads.count));
             let keys = rotation.turn(pass.heads(project("k_proj"), self.heads.groups));
             let values = pass.heads(project("v_proj"), self.heads.groups);
             let mixed = attention.mix([queries, keys, values], masks.of(self.windows.slides(index)), pass, index);
+            stream = pass.wanted(index, stream);
             let attended = parameters.linear(&format!("{layer}.self_attn.o_proj"), mixed);
             stream = stream + level(attended, "post_attention_layernorm");
 

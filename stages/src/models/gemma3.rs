@@ -138,10 +138,11 @@ impl Architecture for Gemma3 {
             };
             let slides = self.windows.slides(index);
             let rotation = &rotations[usize::from(slides)];
-            let queries = rotation.turn(level_heads(pass.heads(project("q_proj"), self.heads.heads), "q_norm"));
+            let queries = rotation.turn(level_heads(pass.heads(project("q_proj"), self.heads.count), "q_norm"));
             let keys = rotation.turn(level_heads(pass.heads(project("k_proj"), self.heads.groups), "k_norm"));
             let values = pass.heads(project("v_proj"), self.heads.groups);
             let mixed = attention.mix([queries, keys, values], masks.of(slides), pass, index);
+            stream = pass.wanted(index, stream);
             let attended = parameters.linear(&format!("{layer}.self_attn.o_proj"), mixed);
             stream = stream + level(attended, "post_attention_layernorm");
 

@@ -12,6 +12,7 @@
 mod activation;
 mod adapter;
 mod adapter_config;
+mod adapter_places;
 mod architecture;
 mod attention;
 mod batch;
@@ -24,6 +25,7 @@ mod gemma2;
 mod gemma3;
 mod generate;
 mod llama;
+mod lora;
 mod mistral;
 mod new;
 mod nf4;
@@ -34,6 +36,7 @@ mod quantised;
 mod qwen2;
 mod qwen3;
 mod reader;
+mod rope_parameters;
 mod rotary;
 mod weights;
 
@@ -42,6 +45,8 @@ use std::path::Path;
 
 pub use adapter_config::{AdapterConfig, Bias, Layers, Modules};
 use architecture::Architecture;
+pub(crate) use attention::Cache;
+pub(crate) use batch::shared_beginning;
 pub use batch::{Batch, LayoutError, Row, Target};
 use config::Keys;
 pub use decoder::Model;
@@ -102,7 +107,7 @@ impl Checkpoint {
     /// # Errors
     /// A file that is missing, is damaged, or does not fit the others.
     pub fn load(folder: &Path) -> Result<Self, CheckpointError> {
-        let tokenizer = Tokenizer::from_json(&read(&folder.join("tokenizer.json"))?)?;
+        let tokenizer = Tokenizer::open(folder)?;
         let model = Model::load(folder)?;
         if tokenizer.size() > model.vocab_size() {
             let reason = format!("the tokenizer has {} tokens, the model {}", tokenizer.size(), model.vocab_size());

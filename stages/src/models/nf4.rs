@@ -26,6 +26,9 @@ pub(crate) const VALUES: [f32; 16] = [
 /// Scales that share one scale of their own.
 pub(crate) const NESTED_BLOCK: usize = 256;
 
+/// Steps from the lowest scale to the highest before they get their codes.
+const STEPS: f32 = 65_535.0;
+
 /// A matrix in 4 bits, its scales in f32.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Nf4Matrix {
@@ -96,6 +99,8 @@ impl Nf4Matrix {
 
 impl NestedScales {
     /// Quantises scales.
+    ///
+    /// As bitsandbytes on the processor, each is first rounded to one of 65536 even steps, which decides between two codes that are as good.
     #[must_use]
     pub fn quantise(scales: &[f32]) -> Self {
         let offset = (scales.iter().map(|&scale| f64::from(scale)).sum::<f64>() / scales.len().max(1) as f64) as f32;
@@ -105,8 +110,16 @@ impl NestedScales {
         for block in scales.chunks(NESTED_BLOCK) {
             let largest = block.iter().fold(0.0_f32, |largest, scale| largest.max((scale - offset).abs()));
             let inverse = 1.0 / largest.max(1e-38);
-            let code =
-                |scale: &f32| middles.partition_point(|middle| *middle < ((scale - offset) * inverse).clamp(-1.0, 1.0)) as u8;
+            let code = |scale: &f32| {
+                if largest == 0.0 {
+                    // All scales are the mean, and any code will do; bitsandbytes takes the first.
+                    return 0;
+                }
+                let scaled = ((scale - offset) * inverse).clamp(-1.0, 1.0);
+                let step = ((scaled + 1.0) * 0.5 * STEPS + 0.5).floor();
+                let rounded = step / STEPS * 2.0 - 1.0;
+                middles.partition_point(|middle| *middle < rounded) as u8
+            };
             nested.codes.extend(block.iter().map(code));
             nested.absmax.push(largest);
         }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 
 use super::fused;
+use super::lora::{self, Dropout, EMBEDDING_A, EMBEDDING_B, FACTORS, Lora};
 use super::nf4::Nf4Matrix;
 
 /// Name of the module that turns tokens into the first activations.
@@ -60,15 +61,6 @@ impl Weight {
     }
 }
 
-/// What an adapter does to one module; its factors stand among the weights, under PEFT's names.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Lora {
-    /// Factor of the side branch: alpha by rank, or by the rank's root (rsLoRA).
-    pub(crate) scale: f64,
-    /// Whether rows are brought to the length of `lora_magnitude_vector` (`DoRA`).
-    pub(crate) magnitude: bool,
-}
-
 /// Weights by name, and the modules that an adapter changes.
 #[derive(Clone, Debug)]
 pub struct Parameters {
@@ -79,12 +71,24 @@ pub struct Parameters {
     replaced: BTreeMap<String, Option<Weight>>,
     /// Whether the head is the base's embedding, kept because the adapter replaces the embedding alone.
     head_kept: bool,
+    /// Share of inputs of side branches that training drops.
+    lora_dropout: f64,
+    /// In training: which inputs.
+    dropout: Option<Dropout>,
 }
 
 impl Parameters {
     /// Holds weights that are on `device`.
     pub(crate) fn new(weights: BTreeMap<String, Weight>, device: Device) -> Self {
-        Self { device, weights, lora: BTreeMap::new(), replaced: BTreeMap::new(), head_kept: false }
+        Self {
+            device,
+            weights,
+            lora: BTreeMap::new(),
+            replaced: BTreeMap::new(),
+            head_kept: false,
+            lora_dropout: 0.0,
+            dropout: None,
+        }
     }
 
     /// Returns the device, without gradients.
@@ -100,6 +104,11 @@ impl Parameters {
     /// Returns a weight.
     pub(crate) fn get(&self, name: &str) -> Option<&Weight> {
         self.weights.get(name)
+    }
+
+    /// Returns what training drops, if it does.
+    pub(super) fn dropout(&self) -> Option<Dropout> {
+        self.dropout
     }
 
     /// Returns the modules that an adapter changes.
@@ -162,10 +171,16 @@ impl Parameters {
         Self::new(weights, self.device.clone())
     }
 
-    /// Returns the same weights, those in `names` as fresh leaves that gather gradients.
+    /// Sets the share of inputs of side branches that training drops.
+    pub(crate) fn set_lora_dropout(&mut self, share: f64) {
+        self.lora_dropout = share;
+    }
+
+    /// Returns the same weights, those in `names` as fresh leaves that gather gradients; `draw` says which inputs an adapter drops.
     #[must_use]
-    pub(crate) fn with_leaves(&self, names: &[String]) -> Self {
+    pub(crate) fn with_leaves(&self, names: &[String], draw: u64) -> Self {
         let mut leaves = self.clone();
+        leaves.dropout = (self.lora_dropout > 0.0).then_some(Dropout { share: self.lora_dropout, draw });
         for name in names {
             let weight = leaves.weights.get_mut(name).expect("what is trained is among the weights");
             *weight = match weight {
@@ -245,47 +260,16 @@ impl Parameters {
         let weight = self.matrix(weight);
         let output = match self.lora.get(module) {
             None => fused::linear(input, weight),
-            Some(&lora) => self.adapted(module, weight, lora, input),
+            Some(&lora) => lora::linear(self, module, weight, lora, input),
         };
         match self.weights.get(&format!("{module}.bias")) {
             Some(Weight::Vector(bias)) => output + bias.clone().unsqueeze(),
             _ => output,
         }
     }
-
-    /// `LoRA` (Hu et al. 2021) as a side branch, so that the dense `W + s * B * A` is never made; `DoRA` (Liu et al. 2024) scales its rows.
-    fn adapted(&self, module: &str, weight: Tensor<2>, lora: Lora, input: Tensor<2>) -> Tensor<2> {
-        let first = self.matrix(&format!("{module}{LORA_A}"));
-        let second = self.matrix(&format!("{module}{LORA_B}"));
-        let branch = fused::linear(fused::linear(input.clone(), first.clone()), second.clone()) * lora.scale;
-        let output = fused::linear(input, weight.clone()) + branch;
-        if !lora.magnitude {
-            return output;
-        }
-        let magnitude = self.vector(&format!("{module}{MAGNITUDE}"));
-        output * (magnitude / row_norms(weight.inner(), first.inner(), second.inner(), lora.scale)).unsqueeze()
-    }
 }
-
-/// Names of an adapter's factors, after the module's.
-pub(crate) const LORA_A: &str = ".lora_A.weight";
-pub(crate) const LORA_B: &str = ".lora_B.weight";
-pub(crate) const MAGNITUDE: &str = ".lora_magnitude_vector";
-pub(crate) const EMBEDDING_A: &str = ".lora_embedding_A";
-pub(crate) const EMBEDDING_B: &str = ".lora_embedding_B";
-pub(crate) const FACTORS: [&str; 5] = [LORA_A, LORA_B, MAGNITUDE, EMBEDDING_A, EMBEDDING_B];
 
 /// Names a module's weight.
 pub(crate) fn weight_of(module: &str) -> String {
     format!("{module}.weight")
-}
-
-/// Computes the Euclidean norms of the rows of `W + s * B * A` without making it: `|w|² + 2s b·(Wa) + s² b(AAᵀ)bᵀ`.
-///
-/// No gradient flows through it: `DoRA` takes the norms as constants.
-pub(crate) fn row_norms(weight: Tensor<2>, first: Tensor<2>, second: Tensor<2>, scale: f64) -> Tensor<1> {
-    let cross = weight.clone().matmul(first.clone().transpose()) * (2.0 * scale);
-    let own = second.clone().matmul(first.clone().matmul(first.transpose())) * (scale * scale);
-    let squares = weight.square().sum_dim(1) + (second * (cross + own)).sum_dim(1);
-    squares.sqrt().squeeze_dim(1)
 }

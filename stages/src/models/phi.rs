@@ -105,7 +105,7 @@ impl Architecture for Phi {
             let layer = format!("model.layers.{index}");
             let normed = self.level(parameters, &format!("{layer}.input_layernorm"), stream.clone());
             let project = |name: &str| parameters.linear(&format!("{layer}.self_attn.{name}"), normed.clone());
-            let mut queries = pass.heads(project("q_proj"), self.heads.heads);
+            let mut queries = pass.heads(project("q_proj"), self.heads.count);
             let mut keys = pass.heads(project("k_proj"), self.heads.groups);
             if self.config.qk_layernorm {
                 queries = self.level_heads(parameters, &format!("{layer}.self_attn.q_layernorm"), queries);
@@ -113,6 +113,8 @@ impl Architecture for Phi {
             }
             let values = pass.heads(project("v_proj"), self.heads.groups);
             let mixed = attention.mix([rotation.turn(queries), rotation.turn(keys), values], &mask, pass, index);
+            stream = pass.wanted(index, stream);
+            let normed = pass.wanted(index, normed);
             let attended = parameters.linear(&format!("{layer}.self_attn.dense"), mixed);
 
             let middle = self.config.hidden_act.apply(parameters.linear(&format!("{layer}.mlp.fc1"), normed));

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::decoder;
+use super::decoder::{self, Model};
 use super::error::CheckpointError;
-use super::nf4::{Nf4Matrix, nested_scales};
+use super::nf4::{NestedScales, Nf4Matrix, nested_scales};
 use super::parameters::{EMBEDDING, HEAD, Weight, weight_of};
 use super::weights::Tensors;
 
@@ -60,10 +60,7 @@ pub(super) fn compare(
         };
         // Llama's first checkpoints carry the frequencies of their rotary positions, which follow from `rope_theta`.
         let frequencies = name.ends_with(".rotary_emb.inv_freq");
-        shapes.contains_key(name)
-            || frequencies
-            || (tied && name == weight_of(HEAD))
-            || (quantised && PARTS.iter().any(|suffix| part(suffix)))
+        shapes.contains_key(name) || frequencies || (tied && name == weight_of(HEAD)) || (quantised && PARTS.iter().any(part))
     };
     let extra: Vec<String> = tensors.names().filter(|name| !belongs(name)).map(str::to_owned).collect();
     if !extra.is_empty() {
@@ -89,6 +86,30 @@ pub(super) fn read(tensors: &Tensors, name: &str, shape: &[usize], quantised: bo
         return Ok(Weight::Nf4(Arc::new(codes(tensors, name, shape)?)));
     }
     Ok(Weight::dense(shape, tensors.values(name)?, &decoder::device()))
+}
+
+impl Model {
+    /// Returns the model with all linear layers but the head in NF4, as bitsandbytes loads it for `QLoRA`: blocks of 64 values, their scales
+    /// quantised again if `double_quant`.
+    #[must_use]
+    pub fn quantised(&self, double_quant: bool) -> Self {
+        const BLOCK: usize = 64;
+        let mut parameters = self.parameters().clone();
+        for (name, weight) in self.parameters().iter() {
+            let ends = [weight_of(EMBEDDING), weight_of(HEAD)];
+            let Weight::Matrix(matrix) = weight else { continue };
+            if ends.iter().any(|end| end == name) {
+                continue;
+            }
+            let values: Vec<f32> = matrix.clone().into_data().try_into_vec().expect("weights are f32");
+            let mut quantised = Nf4Matrix::quantise(&values, matrix.dims(), BLOCK);
+            if double_quant {
+                quantised.absmax = NestedScales::quantise(&quantised.absmax).dequantise();
+            }
+            parameters.insert(name.to_owned(), Weight::Nf4(Arc::new(quantised)));
+        }
+        self.with_parameters(parameters)
+    }
 }
 
 fn codes(tensors: &Tensors, name: &str, shape: &[usize]) -> Result<Nf4Matrix, CheckpointError> {

@@ -106,10 +106,11 @@ impl Architecture for Qwen2 {
             let layer = format!("model.layers.{index}");
             let normed = rms_norm(stream.clone(), parameters.vector(&format!("{layer}.input_layernorm.weight")), epsilon);
             let project = |name: &str| parameters.linear(&format!("{layer}.self_attn.{name}"), normed.clone());
-            let queries = rotation.turn(pass.heads(project("q_proj"), self.heads.heads));
+            let queries = rotation.turn(pass.heads(project("q_proj"), self.heads.count));
             let keys = rotation.turn(pass.heads(project("k_proj"), self.heads.groups));
             let values = pass.heads(project("v_proj"), self.heads.groups);
             let mixed = attention.mix([queries, keys, values], masks.of(self.windows.slides(index)), pass, index);
+            stream = pass.wanted(index, stream);
             stream = stream + parameters.linear(&format!("{layer}.self_attn.o_proj"), mixed);
 
             let normed =

@@ -113,10 +113,11 @@ impl Architecture for Qwen3 {
             let level = |heads: Tensor<4>, name: &str| {
                 rms_norm_heads(heads, parameters.vector(&format!("{layer}.self_attn.{name}.weight")), epsilon)
             };
-            let queries = rotation.turn(level(pass.heads(project("q_proj"), self.heads.heads), "q_norm"));
+            let queries = rotation.turn(level(pass.heads(project("q_proj"), self.heads.count), "q_norm"));
             let keys = rotation.turn(level(pass.heads(project("k_proj"), self.heads.groups), "k_norm"));
             let values = pass.heads(project("v_proj"), self.heads.groups);
             let mixed = attention.mix([queries, keys, values], masks.of(self.windows.slides(index)), pass, index);
+            stream = pass.wanted(index, stream);
             stream = stream + parameters.linear(&format!("{layer}.self_attn.o_proj"), mixed);
 
             let normed =

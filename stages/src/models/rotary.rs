@@ -10,7 +10,7 @@ use super::fused;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Rope {
     /// Base of the wavelengths.
-    pub(super) rope_theta: f64,
+    pub(super) theta: f64,
     /// Share of a head that is turned.
     pub(super) partial_rotary_factor: f64,
     /// What is done for rows longer than those of the first training.
@@ -73,13 +73,13 @@ impl Rope {
             (0..dim).step_by(2).map(|index| 1.0 / theta.powf(f64::from(index as f32 / dim as f32)) as f32).collect()
         };
         match self.scaling {
-            Scaling::Default => (plain(self.rope_theta), 1.0),
-            Scaling::Linear { factor } => (plain(self.rope_theta).into_iter().map(|step| step / factor as f32).collect(), 1.0),
-            Scaling::Dynamic { .. } if length <= self.max_position_embeddings => (plain(self.rope_theta), 1.0),
+            Scaling::Default => (plain(self.theta), 1.0),
+            Scaling::Linear { factor } => (plain(self.theta).into_iter().map(|step| step / factor as f32).collect(), 1.0),
+            Scaling::Dynamic { .. } if length <= self.max_position_embeddings => (plain(self.theta), 1.0),
             Scaling::Dynamic { factor } => {
                 let stretch = factor as f32 * length as f32 / self.max_position_embeddings as f32 - (factor - 1.0) as f32;
                 let power = dim as f64 / (dim as f64 - 2.0);
-                let grown = self.rope_theta as f32 * f64::from(stretch).powf(power) as f32;
+                let grown = self.theta as f32 * f64::from(stretch).powf(power) as f32;
                 (plain(f64::from(grown)), 1.0)
             }
             Scaling::Yarn { original_max_position_embeddings: original, .. } => self.yarn(dim, original as f64),
@@ -97,7 +97,7 @@ impl Rope {
                         (1.0 - smooth) * step / factor + smooth * step
                     }
                 };
-                (plain(self.rope_theta).into_iter().map(scaled).collect(), 1.0)
+                (plain(self.theta).into_iter().map(scaled).collect(), 1.0)
             }
         }
     }
@@ -114,7 +114,7 @@ impl Rope {
             _ => get_mscale(1.0),
         };
         let dimension =
-            |rotations: f64| dim as f64 * (original / (rotations * std::f64::consts::TAU)).ln() / (2.0 * self.rope_theta.ln());
+            |rotations: f64| dim as f64 * (original / (rotations * std::f64::consts::TAU)).ln() / (2.0 * self.theta.ln());
         let (mut low, mut high) = (dimension(beta_fast), dimension(beta_slow));
         if truncate {
             (low, high) = (low.floor(), high.ceil());
@@ -122,7 +122,7 @@ impl Rope {
         let (low, high) = (low.max(0.0), high.min(dim as f64 - 1.0));
         let width = if low == high { 0.001 } else { high - low };
         let frequencies = (0..dim).step_by(2).enumerate().map(|(pair, index)| {
-            let wavelength = self.rope_theta.powf(f64::from(index as f32 / dim as f32)) as f32;
+            let wavelength = self.theta.powf(f64::from(index as f32 / dim as f32)) as f32;
             let stays = 1.0 - ((pair as f32 - low as f32) / width as f32).clamp(0.0, 1.0);
             1.0 / (factor as f32 * wavelength) * (1.0 - stays) + 1.0 / wavelength * stays
         });

@@ -28,9 +28,10 @@ struct Index {
 impl Tensors {
     /// Opens a model's weights: `model.safetensors`, or the shards that `model.safetensors.index.json` names.
     pub(super) fn of_model(folder: &Path) -> Result<Self, CheckpointError> {
-        let index = folder.join("model.safetensors.index.json");
-        if !index.exists() {
-            return Self::open(&[folder.join("model.safetensors")]);
+        let (single, index) = (folder.join("model.safetensors"), folder.join("model.safetensors.index.json"));
+        // As transformers does: a whole file before shards.
+        if single.exists() || !index.exists() {
+            return Self::open(&[single]);
         }
         let content = |reason: String| CheckpointError::Content { path: index.clone(), reason };
         let text = std::fs::read(&index).map_err(|source| CheckpointError::File { path: index.clone(), source })?;

@@ -323,12 +323,12 @@ impl Model {
     pub(crate) fn ask(
         &self,
         question: &Question,
-        prompt: impl FnOnce() -> Vec<Message>,
+        prompt: impl FnOnce() -> Result<Vec<Message>, StageError>,
         sample: u32,
     ) -> Result<Ask<Completion>, StageError> {
         match &self.replies {
             Opened::Known(known) => Ok(Ask::Known(known.reply(question)?)),
-            Opened::Called(request) => Ok(Ask::Call(Request { prompt: prompt(), sample, ..(**request).clone() })),
+            Opened::Called(request) => Ok(Ask::Call(Request { prompt: prompt()?, sample, ..(**request).clone() })),
         }
     }
 

@@ -1,9 +1,13 @@
 //! Training of a decoder: rows and settings in, a checkpoint out, one observed step after another.
 
+pub mod decay;
 mod dpo;
 mod loss;
+pub mod losses;
 mod optimizer;
+pub mod prepared;
 mod schedule;
+pub mod settings;
 mod sft;
 mod shards;
 mod trainer;
@@ -108,3 +112,6 @@ pub enum TrainError {
         step: usize,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! `AdamW` with clipping by the global norm: weights and gradients in, new weights out, in one pass over memory.
 
+use super::decay::decays;
 use crate::models::Parameters;
 
 /// `PyTorch`'s `AdamW`; norms and biases do not decay.
@@ -61,12 +62,6 @@ impl AdamW {
     }
 }
 
-/// Says whether a weight decays, by transformers' rule (`get_decay_parameter_names`): all but biases and norms.
-fn decays(name: &str) -> bool {
-    let norm = |part: &str| part == "norm" || part.ends_with("_norm") || part.contains("layernorm") || part.contains("rmsnorm");
-    !name.split('.').any(|part| norm(part) || part.contains("bias"))
-}
-
 /// Adds gradients to those before, element by element.
 pub(super) fn add(sum: &mut [Vec<f32>], other: &[Vec<f32>]) {
     for (sum, other) in sum.iter_mut().zip(other) {
@@ -118,24 +113,6 @@ mod tests {
         let (mean, square) = ((0.9 * 0.2 - 0.4) / 0.19, (0.99 * 0.04 + 0.16) / 0.0199_f64);
         let expected = 0.85 * 0.95 - 0.1 * mean / square.sqrt();
         assert!((f64::from(second) - expected).abs() < 1e-6, "{second} {expected}");
-    }
-
-    #[test]
-    fn norms_and_biases_do_not_decay() {
-        for name in
-            ["model.embed_tokens.weight", "model.layers.0.mlp.up_proj.weight", "model.layers.3.self_attn.q_proj.lora_A.weight"]
-        {
-            assert!(decays(name), "{name}");
-        }
-        for name in [
-            "model.norm.weight",
-            "model.final_layernorm.weight",
-            "model.layers.0.input_layernorm.weight",
-            "model.layers.0.self_attn.q_norm.weight",
-            "model.layers.0.self_attn.q_proj.bias",
-        ] {
-            assert!(!decays(name), "{name}");
-        }
     }
 
     #[test]

@@ -15,22 +15,23 @@ pub(super) struct Gathered<T> {
 
 /// Computes each shard on a thread and a graph of its own.
 ///
-/// The number of shards is a setting and never the number of cores: sums are then taken in the same order on every machine.
+/// `draw` is the step's own number for what is random in it. The number of shards is a setting and never the number of cores: sums are then taken in the same order on every machine.
 pub(super) fn gather<S: Sync, T: Send>(
     model: &Model,
     names: &[String],
+    draw: u64,
     shards: &[S],
     compute: &(dyn Fn(&Model, &S) -> (Tensor<1>, T) + Sync),
 ) -> Gathered<T> {
-    let one = |shard: &S| {
+    let one = |number: u64, shard: &S| {
         // Fresh leaves: threads that shared them would join their graphs, and wait for each other.
-        let model = model.with_parameters(model.parameters().with_leaves(names));
+        let model = model.with_parameters(model.parameters().with_leaves(names, draw ^ number));
         let (loss, report) = compute(&model, shard);
         (model.parameters().gradients(names, loss.backward()), report)
     };
     let one = &one;
     let results: Vec<_> = thread::scope(|scope| {
-        let threads: Vec<_> = shards.iter().map(|shard| scope.spawn(move || one(shard))).collect();
+        let threads: Vec<_> = (0..).zip(shards).map(|(number, shard)| scope.spawn(move || one(number, shard))).collect();
         threads.into_iter().map(|thread| thread.join().expect("a shard's thread does not panic")).collect()
     });
     let mut gathered = Gathered { gradients: Vec::new(), reports: Vec::new() };

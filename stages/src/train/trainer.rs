@@ -84,7 +84,9 @@ impl Plan {
                 let learning_rate = schedule.rate(step);
                 step += 1;
                 num_tokens += picked.iter().map(|&row| rows[row].width()).sum::<usize>();
-                let gathered = shards::gather(&model, &names, &self.deal(rows, picked), loss);
+                // The low bits are the shards'.
+                let draw = self.seed.rotate_left(32) ^ (step as u64) << 8;
+                let gathered = shards::gather(&model, &names, draw, &self.deal(rows, picked), loss);
                 let mut metrics = BTreeMap::new();
                 for (name, share) in gathered.reports.into_iter().flatten() {
                     *metrics.entry(name.to_owned()).or_insert(0.0) += share;

@@ -77,7 +77,7 @@ fn reply(kind: &str, body: &Value) -> Value {
 }
 
 fn lines(values: impl Iterator<Item = Value>) -> Answer {
-    Answer::raw(200, values.map(|value| format!("{value}\n")).collect::<String>())
+    Answer::raw(200, values.flat_map(|value| [value.to_string(), "\n".to_owned()]).collect::<String>())
 }
 
 fn pairs(list: &Value, name: &str, body: &str) -> Vec<(String, Value)> {

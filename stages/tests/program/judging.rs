@@ -184,8 +184,9 @@ fn an_author_whom_a_judge_favours_is_named() {
         let rows = (0..100).flat_map(|id| ["own", "other"].map(|model| row(id, model, of(id, model))));
         rows.collect::<Vec<_>>().join("\n")
     };
-    let right = |id: usize, _: &str| if id % 2 == 0 { "correct" } else { "incorrect" };
-    let kind = |id: usize, model: &str| if id % 2 == 0 || model == "own" && id % 4 == 1 { "correct" } else { "incorrect" };
+    let right = |id: usize, _: &str| if id.is_multiple_of(2) { "correct" } else { "incorrect" };
+    let kind =
+        |id: usize, model: &str| if id.is_multiple_of(2) || model == "own" && id % 4 == 1 { "correct" } else { "incorrect" };
     fs::write(place.path("judge.jsonl"), verdicts(&kind)).unwrap();
     fs::write(place.path("people.jsonl"), verdicts(&right) + "\n" + &row(200, "own", "correct")).unwrap();
     let manifest = "version: 1

@@ -3,10 +3,12 @@
 
 mod batches;
 mod benchmarks;
+mod examples;
 mod golden;
 mod judging;
 mod manifests;
 mod parity;
+mod parity_models;
 mod pipeline;
 mod place;
 mod providers;

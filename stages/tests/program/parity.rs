@@ -1,185 +1,109 @@
-//! What transformers and PEFT compute on small models, held against what `debug` and `model merge` compute.
-//!
-//! The numbers are not in this repository: they are read from `../shared/parity/fixtures` beside it, and skipped by name where it is missing.
+//! The `debug` commands that read and write texts, against what transformers gives, where its figures are beside the repository.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::{Path, PathBuf};
 
-use safetensors::{SafeTensors, tensor::Dtype};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-/// Allowed difference of logits in f32, and how often the reference's own rounding counts.
-const ALLOWED: f32 = 3e-5;
-const ROUNDING: f32 = 15.0;
+use crate::place::Place;
 
-fn fixtures(kind: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/parity/fixtures").join(kind);
-    let Ok(entries) = fs::read_dir(&folder) else {
-        println!("skipped: `../shared/parity/fixtures/{kind}` is not there");
-        return Vec::new();
-    };
-    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
-    folders.sort();
-    folders
-}
-
-fn json(path: &Path) -> Value {
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
-}
-
-fn run(words: &[&str], paths: &[&Path]) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fingerpost"));
-    let mut paths = paths.iter();
-    for word in words {
-        command.arg(word);
-        if word.starts_with("--") {
-            command.arg(paths.next().unwrap());
-        }
+/// A folder or file of the figures, where it is there.
+#[expect(clippy::print_stderr, reason = "a test says what it skips")]
+fn fixture(name: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/parity/fixtures").join(name);
+    if !path.exists() {
+        eprintln!("skipped: `{name}` is not beside the repository");
+        return None;
     }
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Some(path.canonicalize().unwrap())
 }
 
-fn values(bytes: &[u8], name: &str) -> Vec<f32> {
-    let file = SafeTensors::deserialize(bytes).unwrap();
-    let tensor = file.tensor(name).unwrap();
-    assert_eq!(tensor.dtype(), Dtype::F32);
-    tensor.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+fn read(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// Holds one file of logits against the expected ones; what an attention mask hides does not count.
-fn compare(case: &Path, found: &Path, noise: impl Fn(&str) -> f32) {
-    let (expected, found) = (fs::read(case.join("expected_logits.safetensors")).unwrap(), fs::read(found).unwrap());
-    for item in json(&case.join("ids.json"))["cases"].as_array().unwrap() {
-        let name = item["name"].as_str().unwrap();
-        let (expected, found) = (values(&expected, name), values(&found, name));
-        assert_eq!(expected.len(), found.len(), "{}: {name}", case.display());
-        let mask: Option<Vec<bool>> = item["attention_mask"]
-            .as_array()
-            .map(|rows| rows.iter().flat_map(|row| row.as_array().unwrap()).map(|entry| *entry == 1).collect());
-        let places = mask.as_ref().map_or(1, Vec::len);
-        let seen = |index: usize| mask.as_ref().is_none_or(|mask| mask[index / (expected.len() / places)]);
-        let largest =
-            expected.iter().enumerate().filter(|(index, _)| seen(*index)).map(|(_, value)| value.abs()).fold(0.0, f32::max);
-        let allowed = ALLOWED.max(ROUNDING * noise(name)).max(2e-6 * largest);
-        let pairs = expected.iter().zip(&found).enumerate().filter(|(index, _)| seen(*index));
-        let worst = pairs.map(|(_, (expected, found))| (expected - found).abs()).fold(0.0, f32::max);
-        assert!(worst <= allowed, "{}: {name}: off by {worst}, allowed {allowed}", case.display());
-    }
+/// Calls a command that writes `out.json`.
+fn answer(words: &[&str]) -> Value {
+    let place = Place::new();
+    let out = place.path("out.json");
+    assert_eq!(place.good(&[&["debug"], words, &["--out", out.to_str().unwrap()]].concat()), "");
+    read(&out)
 }
 
-fn logits(model: &Path, case: &Path, noise: impl Fn(&str) -> f32) {
-    let out = tempfile::tempdir().unwrap();
-    let file = out.path().join("logits.safetensors");
-    run(&["debug", "logits", "--model", "--input", "--out"], &[model, &case.join("ids.json"), &file]);
-    compare(case, &file, noise);
-}
-
-#[test]
-fn models_give_the_logits_and_the_greedy_tokens_of_transformers() {
-    for case in fixtures("models") {
-        let notes = json(&case.join("notes.json"));
-        let noise = |name: &str| notes["float32_vs_float64"][name].as_f64().unwrap_or(0.0) as f32;
-        logits(&case, &case, noise);
-        if case.join("config.legacy.json").exists() {
-            let twin = tempfile::tempdir().unwrap();
-            for entry in fs::read_dir(&case).unwrap() {
-                let entry = entry.unwrap();
-                fs::copy(entry.path(), twin.path().join(entry.file_name())).unwrap();
-            }
-            fs::rename(twin.path().join("config.legacy.json"), twin.path().join("config.json")).unwrap();
-            logits(twin.path(), &case, noise);
-        }
-        let file = case.join("generate.json");
-        let out = tempfile::tempdir().unwrap();
-        let answer = out.path().join("generated.json");
-        run(&["debug", "generate", "--model", "--input", "--out"], &[&case, &file, &answer]);
-        // Where two tokens are as good as equal, either may win.
-        if json(&file)["smallest_top2_gap"].as_f64().unwrap() >= 1e-4 {
-            assert_eq!(json(&answer)["generated"], json(&file)["expected"], "{}", case.display());
-        }
-    }
-}
-
-#[test]
-fn adapters_give_the_logits_of_peft_on_and_merged() {
-    for case in fixtures("adapters") {
-        let config = json(&case.join("adapter_config.json"));
-        let base = case.join(config["base_model_name_or_path"].as_str().unwrap());
-        let merging = json(&case.join("notes.json"))["merged_max_diff"].as_f64().unwrap() as f32;
-        let noise = |_: &str| 5e-6 + merging;
-        let out = tempfile::tempdir().unwrap();
-        let (file, merged) = (out.path().join("logits.safetensors"), out.path().join("merged"));
-        let ids = case.join("ids.json");
-        run(&["debug", "logits", "--model", "--adapter", "--input", "--out"], &[&base, &case, &ids, &file]);
-        compare(&case, &file, noise);
-        run(&["model", "merge", "--model", "--adapter", "--out"], &[&base, &case, &merged]);
-        logits(&merged, &case, noise);
-    }
-}
-
-#[test]
-fn checkpoints_in_nf4_give_the_logits_of_their_dequantised_weights() {
-    for case in fixtures("nf4") {
-        logits(&case.join("quantised"), &case, |_| 1e-4 / ROUNDING);
-    }
-}
-
-#[test]
-fn matrices_get_the_codes_and_scales_of_bitsandbytes() {
-    let Some(folder) = fixtures("nf4").first().map(|folder| folder.parent().unwrap().to_path_buf()) else { return };
-    for item in json(&folder.join("cases.json"))["cases"].as_array().unwrap() {
-        let case = folder.join(format!("{}.safetensors", item["id"].as_str().unwrap()));
-        let out = tempfile::tempdir().unwrap();
-        let answer = out.path().join("out.safetensors");
-        let block = item["block"].to_string();
-        run(&["debug", "nf4", "--input", "--block-size", "--out"], &[&case, Path::new(&block), &answer]);
-        let (expected, found) = (fs::read(&case).unwrap(), fs::read(&answer).unwrap());
-        for name in ["packed", "nested_absmax_codes"] {
-            let bytes = |file: &[u8]| SafeTensors::deserialize(file).unwrap().tensor(name).unwrap().data().to_vec();
-            let (expected, found) = (bytes(&expected), bytes(&found));
-            // A value in the middle of two codes may fall either way.
-            let differ = expected.iter().zip(&found).filter(|(expected, found)| expected != found).count();
-            assert!(expected.len() == found.len() && differ * 500 <= expected.len(), "{}: {name}: {differ}", case.display());
-        }
-        for name in ["absmax", "dequantised", "nested_absmax", "nested_offset", "absmax_from_nested", "dequantised_nested"] {
-            let (expected, found) = (values(&expected, name), values(&found, name));
-            let largest = expected.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-            let far =
-                expected.iter().zip(&found).filter(|(expected, found)| (**expected - **found).abs() > 2e-6 * largest).count();
-            assert!(expected.len() == found.len() && far * 500 <= expected.len(), "{}: {name}: {far}", case.display());
-        }
-    }
-}
-
-#[test]
-fn candidates_get_the_log_probabilities_of_transformers() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/parity/fixtures/scoring");
-    let Ok(entries) = fs::read_dir(&folder) else {
-        println!("skipped: `../shared/parity/fixtures/scoring` is not there");
-        return;
-    };
-    for file in entries.map(|entry| entry.unwrap().path()) {
-        let expected = json(&file);
-        let out = tempfile::tempdir().unwrap();
-        let answer = out.path().join("out.json");
-        let model = folder.join(expected["model"].as_str().unwrap());
-        run(&["debug", "score", "--model", "--input", "--out"], &[&model, &file, &answer]);
-        let found = json(&answer);
-        for (expected, found) in expected["rows"].as_array().unwrap().iter().zip(found["rows"].as_array().unwrap()) {
-            assert_eq!(expected["best_by_sum"], found["best_by_sum"], "{}", file.display());
-            let candidates = expected["candidates"].as_array().unwrap().iter().zip(found["candidates"].as_array().unwrap());
-            for (expected, found) in candidates {
-                assert_eq!(expected["ids"], found["ids"], "{}", file.display());
-                let logprobs = |row: &Value| -> Vec<f64> {
-                    row["token_logprobs"].as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect()
-                };
-                let close = |(left, right): (f64, f64)| (left - right).abs() < 5e-5;
-                assert!(logprobs(expected).into_iter().zip(logprobs(found)).all(close), "{}", file.display());
+/// Compares the fields that the figures have.
+fn compare(what: &str, wanted: &Value, found: &Value, fields: &[&str]) {
+    let (wanted, found) = (wanted.as_array().unwrap(), found.as_array().unwrap());
+    assert!(!wanted.is_empty() && wanted.len() == found.len(), "{what}: {} of {}", found.len(), wanted.len());
+    for (number, (wanted, found)) in wanted.iter().zip(found).enumerate() {
+        for field in fields {
+            match *field {
+                // The words of an error are each program's own.
+                "error" => assert_eq!(found.get("error").is_some(), wanted.get("error").is_some(), "{what} {number}: {found}"),
+                field if wanted.get(field).is_some() => assert_eq!(found[field], wanted[field], "{what} {number}"),
+                _ => {}
             }
         }
     }
+}
+
+#[test]
+fn token_ids_and_texts_are_those_of_transformers() {
+    for name in ["bytebpe", "bytebpe_bos", "spbpe", "spbpe_prefix"] {
+        let Some(folder) = fixture(&format!("tokenizers/{name}")) else { return };
+        let cases = folder.join("cases.json");
+        let found = answer(&["tokenize", "--tokenizer", folder.to_str().unwrap(), "--input", cases.to_str().unwrap()]);
+        let fields = ["ids", "ids_no_special", "decoded", "decoded_skip_special"];
+        compare(name, &read(&cases)["cases"], &found["cases"], &fields);
+    }
+}
+
+#[test]
+fn rendered_conversations_are_those_of_transformers() {
+    let (Some(input), Some(templates)) = (fixture("rendering.json"), fixture("templates")) else { return };
+    let found = answer(&["render", "--input", input.to_str().unwrap(), "--templates", templates.to_str().unwrap()]);
+    for kind in ["cases", "probes"] {
+        compare(kind, &read(&input)[kind], &found[kind], &["text", "error"]);
+    }
+}
+
+#[test]
+fn the_assistants_tokens_are_those_of_transformers() {
+    let files = ["assistant_masks.json", "templates", "rendering_tokenizer.json"].map(fixture);
+    let [Some(input), Some(templates), Some(tokenizer)] = files else { return };
+    let [input, templates, tokenizer] = [input, templates, tokenizer].map(|path| path.to_str().unwrap().to_owned());
+    let found = answer(&["assistant-mask", "--input", &input, "--templates", &templates, "--tokenizer", &tokenizer]);
+    compare("masks", &read(Path::new(&input))["cases"], &found["cases"], &["ids", "assistant_mask"]);
+}
+
+#[test]
+fn learning_rates_are_those_of_transformers() {
+    let Some(input) = fixture("schedules.json") else { return };
+    let found = answer(&["schedule", "--input", input.to_str().unwrap()]);
+    for (wanted, found) in read(&input)["cases"].as_array().unwrap().iter().zip(found["cases"].as_array().unwrap()) {
+        let (highest, wanted_values) = (wanted["lr"].as_f64().unwrap(), wanted["values"].as_array().unwrap());
+        assert_eq!(wanted_values.len(), found["values"].as_array().unwrap().len());
+        for (step, (wanted_rate, rate)) in wanted_values.iter().zip(found["values"].as_array().unwrap()).enumerate() {
+            let difference = (wanted_rate.as_f64().unwrap() - rate.as_f64().unwrap()).abs();
+            assert!(difference <= 1e-9 * highest, "{} step {step}: {rate}", wanted["name"]);
+        }
+    }
+}
+
+#[test]
+fn mistakes_in_the_files_of_a_command_are_told_with_their_place() {
+    let place = Place::new();
+    let told = |input: &Value| {
+        std::fs::write(place.path("in.json"), input.to_string()).unwrap();
+        let ended = place.call(&["debug", "schedule", "--input", "in.json", "--out", "out.json"]);
+        assert_eq!(ended.status.code(), Some(2));
+        String::from_utf8(ended.stderr).unwrap()
+    };
+    let case = |name: &str, args: Value| json!({ "cases": [{ "name": name, "lr": 1.0, "steps": 3, "args": args }] });
+    let wrong = told(&case("linear", json!({ "power": 2 })));
+    assert!(wrong.contains("`in.json`: case 0: `power` is no argument of this scheduler"), "{wrong}");
+    let unknown = told(&case("liniar", json!({})));
+    assert!(unknown.contains("`in.json`: unknown variant `liniar`"), "{unknown}");
+    let missing = place.call(&["debug", "tokenize", "--tokenizer", "none", "--input", "in.json", "--out", "out.json"]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(String::from_utf8(missing.stderr).unwrap().contains("`none`"));
+    assert!(!place.good(&["--help"]).contains("debug"), "it is for comparisons, and hidden");
 }

@@ -175,6 +175,13 @@ fn another_model_than_the_first_stops_the_stage_or_marks_the_row() {
     assert_eq!(run(&place).status.code(), Some(0));
     // Later, and in another run.
     write_questions(&place, 0..4);
+    place.good(&["run", "m.yaml", "questions"]);
+    let plan = place.good(&["plan", "m.yaml"]);
+    for told in
+        ["`p/m` is pinned to `m-2026-01-02`, as it was served first", "1 calls, 3 known", "1 to run, 0 decided later; 1 call for"]
+    {
+        assert!(plan.contains(told), "{told}: {plan}");
+    }
     let text = failed(&run(&place), 1);
     assert!(text.contains("`other`") && text.contains("`m-2026-01-02`"), "{text}");
     write_manifest(&place, "openai", &server.url(), ", on_model_swap: mark");
@@ -453,7 +460,9 @@ fn answers_that_were_paid_for_elsewhere_are_bought_by_nobody() {
     place.good(&["run", "m.yaml", "questions"]);
     assert!(failed(&import("p/other"), 2).contains("no row of `m.yaml` asks `p/other`"));
     assert!(String::from_utf8_lossy(&import("p/m").stdout).contains("2 replies taken over, 0 were here"));
-    assert!(String::from_utf8_lossy(&import("p/m").stdout).contains("0 replies taken over, 2 were here"));
+    // The one manifest in the folder is meant where none is named.
+    let again = place.call(&["cache", "import", "answers.jsonl", "--as", "p/m"]);
+    assert!(String::from_utf8_lossy(&again.stdout).contains("0 replies taken over, 2 were here"), "{}", err(&again));
     assert_eq!(run(&place).status.code(), Some(0));
     assert_eq!(server.count(), 2);
     let texts: Vec<_> = place.rows(&["m.yaml", "answers"]).iter().map(|row| row["text"].clone()).collect();

@@ -5,13 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 use engine::{CommandError, StageError};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use tokenizers::Tokenizer;
 
 use crate::{
     commands::files::{read_json, write_json},
     models::{Batch, Model, Row},
     score::target_log_probabilities,
+    tokenizer::{Tokenizer, TokenizerError},
 };
 
 /// Compute the log-probabilities of candidate answers
@@ -20,7 +19,7 @@ pub(super) struct Score {
     /// Folder with `config.json`, weights and tokenizer
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// JSON: `rows`, each with `prompt_ids` and `candidates` (`text`); `append_eos`
+    /// JSON: `rows`, each with `messages` and `candidates` (`text`); `append_eos`
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
     /// Where `rows` with `token_logprobs`, `sum` and `mean` are written
@@ -36,7 +35,7 @@ struct Input {
 
 #[derive(Deserialize)]
 struct Prompt {
-    prompt_ids: Vec<u32>,
+    messages: Vec<minijinja::Value>,
     candidates: Vec<Candidate>,
 }
 
@@ -67,32 +66,31 @@ struct Figures {
     mean: f64,
 }
 
-#[derive(Deserialize)]
-struct TokenizerConfig {
-    eos_token: Value,
-}
-
 impl Score {
     pub(super) fn run(&self) -> Result<(), CommandError> {
         let input: Input = read_json(&self.input)?;
         let model = Model::load(&self.model).map_err(StageError::failed)?;
-        let file = self.model.join("tokenizer.json");
-        let wrong = |error: tokenizers::Error| CommandError::usage(format!("`{}`: {error}", file.display()));
-        let tokenizer = Tokenizer::from_file(&file).map_err(wrong)?;
-        let end = if input.append_eos { Some(self.end(&tokenizer)?) } else { None };
+        let wrong = |error: TokenizerError| CommandError::usage(format!("`{}`: {error}", self.model.display()));
+        let tokenizer = Tokenizer::open(&self.model).map_err(wrong)?;
+        let end = if input.append_eos {
+            Some(tokenizer.end().ok_or(TokenizerError::Unnamed("eos_token")).map_err(wrong)?)
+        } else {
+            None
+        };
         let mut rows = Vec::with_capacity(input.rows.len());
         for (number, prompt) in input.rows.into_iter().enumerate() {
+            let prompt_ids = tokenizer.render(&prompt.messages, true).map_err(wrong)?;
             let mut tokens = Vec::new();
             for candidate in &prompt.candidates {
-                let mut ids = tokenizer.encode_fast(candidate.text.as_str(), false).map_err(wrong)?.get_ids().to_vec();
+                let mut ids = tokenizer.encode(&candidate.text).map_err(wrong)?;
                 ids.extend(end);
                 tokens.push(ids);
             }
-            if prompt.prompt_ids.is_empty() || tokens.iter().any(Vec::is_empty) {
+            if prompt_ids.is_empty() || tokens.iter().any(Vec::is_empty) {
                 let file = self.input.display();
                 return Err(CommandError::usage(format!("`{file}`: row {number}: a prompt or a candidate has no tokens")));
             }
-            let batch = Batch::new(&[&Row::new(prompt.prompt_ids.clone(), tokens.clone())]);
+            let batch = Batch::new(&[&Row::new(prompt_ids.clone(), tokens.clone())]);
             model
                 .check(&batch)
                 .map_err(|error| CommandError::usage(format!("`{}`: row {number}: {error}", self.input.display())))?;
@@ -111,21 +109,12 @@ impl Score {
             };
             let (best_by_sum, best_by_mean) = (best(|figures| figures.sum), best(|figures| figures.mean));
             rows.push(Scores {
-                prompt_ids: prompt.prompt_ids,
+                prompt_ids,
                 best_by_sum: best_by_sum.unwrap_or(0),
                 best_by_mean: best_by_mean.unwrap_or(0),
                 candidates,
             });
         }
         write_json(&self.out, &Output { rows })
-    }
-
-    /// Reads which token ends an answer.
-    fn end(&self, tokenizer: &Tokenizer) -> Result<u32, CommandError> {
-        let file = self.model.join("tokenizer_config.json");
-        let TokenizerConfig { eos_token } = read_json(&file)?;
-        let text = eos_token.as_str().or_else(|| eos_token.get("content").and_then(Value::as_str));
-        let token = text.and_then(|text| tokenizer.token_to_id(text));
-        token.ok_or_else(|| CommandError::usage(format!("`{}`: `eos_token` is none of the tokenizer's tokens", file.display())))
     }
 }

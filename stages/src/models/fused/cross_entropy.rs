@@ -6,7 +6,7 @@ use burn::tensor::{Int, Tensor, TensorData, activation};
 use burn_flex::FlexTensor;
 
 use super::lanes::{exp, largest, sum_exp, vectorised};
-use super::operation::{Input, Operation, apply, contiguous, elements, tensor};
+use super::operation::{Input, Operation, apply, contiguous, elements, elements_mut, tensor};
 
 /// The tokens asked for.
 #[derive(Clone, Debug)]
@@ -37,8 +37,7 @@ impl Operation<1> for LogProbabilities {
     fn backward(&self, (mut logits, totals): Saved, gradient: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
         let gradient = contiguous(gradient);
         let [_, vocabulary] = logits.layout().shape().dims::<2>();
-        let (start, end) = logits.layout().contiguous_offsets().expect("forward made them contiguous");
-        let values = &mut logits.storage_mut::<f32>()[start..end];
+        let values = elements_mut(&mut logits);
         let slopes = self.0.iter().zip(&totals).zip(elements(&gradient));
         vectorised(|| {
             for (row, ((&token, &total), &slope)) in values.chunks_exact_mut(vocabulary).zip(slopes) {

@@ -4,7 +4,7 @@ use burn::tensor::{Tensor, activation};
 use burn_flex::FlexTensor;
 
 use super::lanes::{sigmoid, vectorised};
-use super::operation::{Input, Operation, apply, contiguous, elements, tensor};
+use super::operation::{Input, Operation, apply, contiguous, elements, elements_mut, tensor};
 
 #[derive(Clone, Debug)]
 struct Gated;
@@ -24,27 +24,27 @@ impl Operation<2> for Gated {
         (tensor(output, shape), [gate, value])
     }
 
-    fn backward(&self, [gate, value]: Self::Saved, gradient: FlexTensor, wanted: [bool; 2]) -> [Option<FlexTensor>; 2] {
+    fn backward(&self, [mut gate, mut value]: Self::Saved, gradient: FlexTensor, wanted: [bool; 2]) -> [Option<FlexTensor>; 2] {
         let gradient = contiguous(gradient);
-        let shape = gate.layout().shape().dims::<2>();
-        let (x, y, slope) = (elements(&gate), elements(&value), elements(&gradient));
-        let (mut of_gate, mut of_value) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+        // The gradients are written over the inputs, which nothing else holds.
+        let (x, y) = (elements_mut(&mut gate), elements_mut(&mut value));
         vectorised(|| {
-            let inputs = x.iter().zip(y).zip(slope);
-            for (((&x, &y), &slope), (of_gate, of_value)) in inputs.zip(of_gate.iter_mut().zip(&mut of_value)) {
-                let share = sigmoid(x);
-                *of_value = slope * x * share;
-                *of_gate = slope * y * share * (1.0 + x * (1.0 - share));
+            for ((x, y), &slope) in x.iter_mut().zip(y).zip(elements(&gradient)) {
+                let share = sigmoid(*x);
+                (*x, *y) = (slope * *y * share * (1.0 + *x * (1.0 - share)), slope * *x * share);
             }
         });
-        [wanted[0].then(|| tensor(of_gate, shape)), wanted[1].then(|| tensor(of_value, shape))]
+        [wanted[0].then_some(gate), wanted[1].then_some(value)]
     }
 }
 
 /// Multiplies values by `silu(gate)`.
 pub(in crate::models) fn gated(gate: Tensor<2>, value: Tensor<2>) -> Tensor<2> {
     match (Input::of(&gate), Input::of(&value)) {
-        (Some(gate), Some(value)) => apply(Gated, [gate, value]),
+        (Some(gate_input), Some(value_input)) => {
+            drop((gate, value));
+            apply(Gated, [gate_input, value_input])
+        }
         _ => composed(gate, value),
     }
 }

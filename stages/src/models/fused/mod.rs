@@ -3,6 +3,7 @@
 //! Each works on the memory of burn's Flex backend, and is composed of burn's own operations anywhere else. Loops take the
 //! processor's widest vectors ([`lanes`]); sums are taken in a fixed order and on one thread, so no result depends on the number of cores.
 
+mod adapted;
 mod attention;
 mod cross_entropy;
 mod gated;
@@ -12,6 +13,7 @@ mod operation;
 mod rms_norm;
 mod rotary;
 
+pub(super) use adapted::adapted;
 pub(super) use attention::mix;
 pub(crate) use cross_entropy::log_probabilities;
 pub(super) use gated::gated;

@@ -108,6 +108,12 @@ pub(super) fn elements(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice::<f32>().expect("callers made it contiguous, and inputs are f32")
 }
 
+/// Returns the elements of a contiguous tensor to be changed, copied first where another tensor holds them.
+pub(super) fn elements_mut(tensor: &mut FlexTensor) -> &mut [f32] {
+    let (start, end) = tensor.layout().contiguous_offsets().expect("callers made it contiguous");
+    &mut tensor.storage_mut::<f32>()[start..end]
+}
+
 /// Makes a tensor of elements that lie one after another.
 pub(super) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
     FlexTensor::new(burn::tensor::Bytes::from_elems(values), Layout::contiguous(Shape::from(shape.to_vec())), DType::F32)

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
 use super::lanes::{sum, vectorised};
-use super::operation::{Input, Operation, apply, contiguous, elements, tensor};
+use super::operation::{Input, Operation, apply, contiguous, elements, elements_mut, tensor};
 
 #[derive(Clone, Debug)]
 struct RmsNorm {
@@ -36,30 +36,28 @@ impl Operation<2> for RmsNorm {
     }
 
     fn backward(&self, (input, weight, inverses): Saved, gradient: FlexTensor, wanted: [bool; 2]) -> [Option<FlexTensor>; 2] {
-        let gradient = contiguous(gradient);
-        let (x, scale, slope) = (elements(&input), elements(&weight), elements(&gradient));
+        let mut of_input = contiguous(gradient);
+        let (x, scale, slope) = (elements(&input), elements(&weight), elements_mut(&mut of_input));
         let size = scale.len();
-        let mut of_input = vec![0.0; x.len()];
         let mut of_weight = vec![0.0; size];
         vectorised(|| {
-            let places = x.chunks_exact(size).zip(slope.chunks_exact(size)).zip(of_input.chunks_exact_mut(size));
-            for (((x, slope), of_input), &inverse) in places.zip(&inverses) {
+            for ((x, slope), &inverse) in x.chunks_exact(size).zip(slope.chunks_exact_mut(size)).zip(&inverses) {
                 if wanted[1] {
-                    for ((sum, x), slope) in of_weight.iter_mut().zip(x).zip(slope) {
+                    for ((sum, x), slope) in of_weight.iter_mut().zip(x).zip(slope.iter()) {
                         *sum += x * inverse * slope;
                     }
                 }
-                for ((scaled, slope), scale) in of_input.iter_mut().zip(slope).zip(scale) {
-                    *scaled = slope * scale;
+                // From here on the slope is that of the input, in the same memory.
+                for (slope, scale) in slope.iter_mut().zip(scale) {
+                    *slope *= scale;
                 }
-                let along = sum(of_input, x, |scaled, x| scaled * x) * inverse * inverse / size as f32;
-                for (scaled, x) in of_input.iter_mut().zip(x) {
-                    *scaled = inverse * (*scaled - x * along);
+                let along = sum(slope, x, |slope, x| slope * x) * inverse * inverse / size as f32;
+                for (slope, x) in slope.iter_mut().zip(x) {
+                    *slope = inverse * (*slope - x * along);
                 }
             }
         });
-        let places = x.len() / size;
-        [wanted[0].then(|| tensor(of_input, [places, size])), wanted[1].then(|| tensor(of_weight, [size]))]
+        [wanted[0].then_some(of_input), wanted[1].then(|| tensor(of_weight, [size]))]
     }
 }
 

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
 use super::lanes::vectorised;
-use super::operation::{Input, Operation, apply, contiguous, elements, tensor};
+use super::operation::{Input, Operation, apply, contiguous, elements, elements_mut};
 
 /// Turns pairs by an angle; the derivative turns back.
 #[derive(Clone, Debug)]
@@ -13,28 +13,24 @@ struct Rotate;
 /// Cosine and sine, `[rows, width, 1, turned / 2]` each.
 type Saved = [FlexTensor; 2];
 
-fn turn(heads: &FlexTensor, cosine: &FlexTensor, sine: &FlexTensor, direction: f32) -> FlexTensor {
-    let shape @ [_, _, count, size] = heads.layout().shape().dims::<4>();
+/// Turns heads in their own memory, where nothing else holds it.
+fn turn(mut heads: FlexTensor, cosine: &FlexTensor, sine: &FlexTensor, direction: f32) -> FlexTensor {
+    let [_, _, count, size] = heads.layout().shape().dims::<4>();
     let half = cosine.layout().shape().dims::<4>()[3];
-    let input = elements(heads);
-    let mut output = vec![0.0; input.len()];
     let angles = elements(cosine).chunks_exact(half).zip(elements(sine).chunks_exact(half));
+    let places = elements_mut(&mut heads).chunks_exact_mut(count * size);
     vectorised(|| {
-        let places = input.chunks_exact(count * size).zip(output.chunks_exact_mut(count * size));
-        for ((input, output), (cosine, sine)) in places.zip(angles) {
-            for (input, output) in input.chunks_exact(size).zip(output.chunks_exact_mut(size)) {
-                let ((first, rest), (to_first, to_rest)) = (input.split_at(half), output.split_at_mut(half));
-                let ((second, rest), (to_second, to_rest)) = (rest.split_at(half), to_rest.split_at_mut(half));
-                for pair in 0..half {
-                    let (cosine, sine) = (cosine[pair], sine[pair] * direction);
-                    to_first[pair] = first[pair] * cosine - second[pair] * sine;
-                    to_second[pair] = second[pair] * cosine + first[pair] * sine;
+        for (place, (cosine, sine)) in places.zip(angles) {
+            for head in place.chunks_exact_mut(size) {
+                let (first, rest) = head.split_at_mut(half);
+                for (((first, second), cosine), sine) in first.iter_mut().zip(rest).zip(cosine).zip(sine) {
+                    let sine = sine * direction;
+                    (*first, *second) = (*first * cosine - *second * sine, *second * cosine + *first * sine);
                 }
-                to_rest.copy_from_slice(rest);
             }
         }
     });
-    tensor(output, shape)
+    heads
 }
 
 impl Operation<3> for Rotate {
@@ -42,19 +38,22 @@ impl Operation<3> for Rotate {
 
     fn forward(&self, inputs: [FlexTensor; 3]) -> (FlexTensor, Saved) {
         let [heads, cosine, sine] = inputs.map(contiguous);
-        (turn(&heads, &cosine, &sine, 1.0), [cosine, sine])
+        (turn(heads, &cosine, &sine, 1.0), [cosine, sine])
     }
 
     fn backward(&self, [cosine, sine]: Saved, gradient: FlexTensor, _: [bool; 3]) -> [Option<FlexTensor>; 3] {
         // Angles are constants.
-        [Some(turn(&contiguous(gradient), &cosine, &sine, -1.0)), None, None]
+        [Some(turn(contiguous(gradient), &cosine, &sine, -1.0)), None, None]
     }
 }
 
 /// Turns the pairs (i, i + turned / 2) of each head by the angles of its place, `[rows, width, 1, turned / 2]`; what is beyond passes.
 pub(in crate::models) fn rotate(heads: Tensor<4>, cosine: &Tensor<4>, sine: &Tensor<4>) -> Tensor<4> {
     match (Input::of(&heads), Input::of(cosine), Input::of(sine)) {
-        (Some(heads), Some(cosine @ Input::Constant(_)), Some(sine)) => apply(Rotate, [heads, cosine, sine]),
+        (Some(input), Some(cosine @ Input::Constant(_)), Some(sine)) => {
+            drop(heads);
+            apply(Rotate, [input, cosine, sine])
+        }
         _ => composed(heads, cosine, sine),
     }
 }

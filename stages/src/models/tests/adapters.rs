@@ -50,6 +50,7 @@ fn variants() -> Vec<AdapterConfig> {
         config(|config| config.modules_to_save = Some(vec!["embed_tokens".into()])),
         config(|config| config.modules_to_save = Some(vec!["embed_tokens".into(), "lm_head".into()])),
         config(|config| config.target_modules = Some(Modules::Names(vec!["embed_tokens".into(), "lm_head".into()]))),
+        config(|config| config.target_modules = Some(Modules::Names(vec!["lm_head".into()]))),
         config(|config| config.modules_to_save = Some(vec!["norm".into()])),
     ]
 }
@@ -97,6 +98,59 @@ fn an_adapter_reads_back_from_its_folder() {
 }
 
 #[test]
+fn an_adapter_of_another_model_is_refused_by_what_is_missing_extra_or_of_another_shape() {
+    let mut model = tiny(4).model;
+    model.add_adapter(&config(|_| ()), 1).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |config: &AdapterConfig, change: &dyn Fn(&mut serde_json::Value), parts: &[&str]| {
+        model.save_adapter(folder.path(), config).unwrap();
+        let path = folder.path().join("adapter_config.json");
+        let mut keys = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        change(&mut keys);
+        fs::write(&path, keys.to_string()).unwrap();
+        let error = tiny(4).model.load_adapter(folder.path()).unwrap_err().to_string();
+        for part in parts {
+            assert!(error.contains(part), "`{error}` does not say `{part}`");
+        }
+    };
+    let wider = config(|config| config.target_modules = Some(Modules::Pattern("all-linear".into())));
+    refused(&wider, &|_| (), &["lacks", "base_model.model.model.layers.0.mlp.gate_proj.lora_A.weight"]);
+    let narrower = config(|config| config.target_modules = Some(Modules::Names(vec!["q_proj".into()])));
+    refused(&narrower, &|_| (), &["no place for", "v_proj.lora_A.weight"]);
+    refused(&config(|config| config.r = 4), &|_| (), &["lora_A.weight", "[3, 24]", "[4, 24]"]);
+    refused(&config(|config| config.target_modules = Some(Modules::Names(vec!["c_attn".into()]))), &|_| (), &["no module"]);
+    for (key, value) in [
+        ("lora_bias", serde_json::json!(true)),
+        ("fan_in_fan_out", serde_json::json!(true)),
+        ("peft_type", serde_json::json!("IA3")),
+        ("init_lora_weights", serde_json::json!("pissa")),
+        ("trainable_token_indices", serde_json::json!([3])),
+        ("target_modules", serde_json::json!("(")),
+    ] {
+        refused(&config(|_| ()), &|keys| keys[key] = value.clone(), &[key]);
+    }
+}
+
+#[test]
+fn dropout_takes_its_share_and_hangs_on_its_draw_alone() {
+    for use_dora in [false, true] {
+        let mut model = tiny(4).model;
+        model.add_adapter(&config(|config| config.use_dora = use_dora), 1).unwrap();
+        let model = shaken(&model);
+        let dropping = |share: f64, draw: u64| {
+            let mut parameters = model.parameters().clone();
+            parameters.set_lora_dropout(share);
+            model.with_parameters(parameters.with_leaves(&[], draw))
+        };
+        assert_eq!(distance(&dropping(0.3, 1), &dropping(0.3, 1)), 0.0);
+        assert!(distance(&dropping(0.3, 1), &dropping(0.3, 2)) > 1e-3);
+        assert_eq!(distance(&dropping(0.0, 1), &model), 0.0);
+        // What is kept makes up for what is dropped, and a tiny share drops nothing here.
+        assert!(distance(&dropping(1e-9, 1), &model) < 1e-4);
+    }
+}
+
+#[test]
 fn side_branches_scale_as_peft_scales_them() {
     let config = config(|config| {
         config.rank_pattern = [("down_proj".to_owned(), 2), ("layers.1.self_attn.q_proj".to_owned(), 6)].into();
@@ -125,7 +179,7 @@ fn gradients_of_factors_magnitudes_biases_and_norms_follow_finite_differences() 
         (logits.clone() * logits).mean()
     };
     let names = model.adapter_names();
-    let leaves = model.with_parameters(model.parameters().with_leaves(&names));
+    let leaves = model.with_parameters(model.parameters().with_leaves(&names, 0));
     let gradients = leaves.parameters().gradients(&names, loss(&leaves).backward());
     let step = 2e-2_f32;
     for (name, gradient) in names.iter().zip(&gradients) {
@@ -140,7 +194,7 @@ fn gradients_of_factors_magnitudes_biases_and_norms_follow_finite_differences() 
     model.add_adapter(&plain, 1).unwrap();
     let model = shaken(&model);
     let names = model.adapter_names();
-    let leaves = model.with_parameters(model.parameters().with_leaves(&names));
+    let leaves = model.with_parameters(model.parameters().with_leaves(&names, 0));
     let gradients = leaves.parameters().gradients(&names, loss(&leaves).backward());
     for (name, gradient) in names.iter().zip(&gradients) {
         check(&model, name, gradient, step, &loss);

@@ -1,0 +1,37 @@
+//! How far a stage got → where its next run goes on, if it has the same key: a training that was killed loses little.
+
+use std::path::Path;
+
+use cache::{Key, Partial};
+
+use crate::{
+    artifact::{Artifact as _, Checkpoint, copy_tree},
+    context::Context,
+    error::StageError,
+};
+
+/// Where a running stage's checkpoints belong.
+#[derive(Clone, Copy)]
+pub(crate) struct Resume {
+    pub(crate) key: Key,
+    /// The stage is to run anew: what an earlier run left does not count.
+    pub(crate) anew: bool,
+}
+
+impl Context {
+    /// Keeps the files of a folder as what the stage has after `step`; they stand in for what it kept before.
+    pub fn checkpoint(&self, step: u64, folder: &Path) -> Result<(), StageError> {
+        let Some(Resume { key, .. }) = self.resume() else { return Ok(()) };
+        let output = Checkpoint::keep(self, folder)?.seal();
+        Ok(self.store().cache().keep_partial(&key, &Partial { step, output })?)
+    }
+
+    /// Writes the files that a run of the same key kept last into an existing folder, and returns the step; `None` where there are
+    /// none.
+    pub fn latest_checkpoint(&self, folder: &Path) -> Result<Option<u64>, StageError> {
+        let Some(Resume { key, anew: false }) = self.resume() else { return Ok(None) };
+        let Some(Partial { step, output }) = self.store().cache().partial(&key)? else { return Ok(None) };
+        copy_tree(self.store(), &output.digest, folder)?;
+        Ok(Some(step))
+    }
+}

@@ -1,0 +1,80 @@
+//! What an adapter does to a linear layer: its factors and the layer's inputs in, the layer's outputs with the side branch out.
+
+use burn::tensor::{Tensor, TensorData};
+
+use super::fused;
+use super::parameters::Parameters;
+use crate::random::Random;
+
+/// Names of an adapter's factors, after the module's.
+pub(crate) const LORA_A: &str = ".lora_A.weight";
+pub(crate) const LORA_B: &str = ".lora_B.weight";
+pub(crate) const MAGNITUDE: &str = ".lora_magnitude_vector";
+pub(crate) const EMBEDDING_A: &str = ".lora_embedding_A";
+pub(crate) const EMBEDDING_B: &str = ".lora_embedding_B";
+pub(crate) const FACTORS: [&str; 5] = [LORA_A, LORA_B, MAGNITUDE, EMBEDDING_A, EMBEDDING_B];
+
+/// What an adapter does to one module; its factors stand among the weights, under PEFT's names.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Lora {
+    /// Factor of the side branch: alpha by rank, or by the rank's root (rsLoRA).
+    pub(crate) scale: f64,
+    /// Whether rows are brought to the length of `lora_magnitude_vector` (`DoRA`).
+    pub(crate) magnitude: bool,
+}
+
+/// A share of inputs that is set to 0; the same draw drops the same.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dropout {
+    pub(super) share: f64,
+    pub(super) draw: u64,
+}
+
+/// `LoRA` (Hu et al. 2021) as a side branch, so that the dense `W + s * B * A` is never made; `DoRA` (Liu et al. 2024) scales its rows.
+pub(super) fn linear(parameters: &Parameters, module: &str, weight: Tensor<2>, lora: Lora, input: Tensor<2>) -> Tensor<2> {
+    let first = parameters.matrix(&format!("{module}{LORA_A}"));
+    let second = parameters.matrix(&format!("{module}{LORA_B}"));
+    if parameters.dropout().is_none() && !lora.magnitude {
+        return fused::adapted(input, weight, [first, second], lora.scale);
+    }
+    let kept = parameters.dropout().map(|dropout| dropout.apply(module, input.clone()));
+    let inner = kept.clone().unwrap_or_else(|| input.clone());
+    let branch = fused::linear(fused::linear(inner, first.clone()), second.clone()) * lora.scale;
+    let output = fused::linear(input, weight.clone());
+    if !lora.magnitude {
+        return output + branch;
+    }
+    let magnitude = parameters.vector(&format!("{module}{MAGNITUDE}"));
+    let norms = row_norms(weight.clone().inner(), first.inner(), second.inner(), lora.scale);
+    let factor = (magnitude / norms).unsqueeze::<2>();
+    match kept {
+        None => (output + branch) * factor,
+        // PEFT scales what the kept inputs give, and adds it to what all inputs give.
+        Some(kept) => output + fused::linear(kept, weight) * (factor.clone() - 1.0) + branch * factor,
+    }
+}
+
+impl Dropout {
+    /// Sets a share of the elements to 0 and makes up for it in the others.
+    fn apply(self, module: &str, input: Tensor<2>) -> Tensor<2> {
+        // Each module has a stream of its own (FNV-1a of its name), so that what one drops does not hang on what was computed before.
+        let name =
+            module.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let mut random = Random::new(self.draw ^ name, "dropout");
+        let keep = (1.0 - self.share).recip() as f32;
+        let mask: Vec<f32> =
+            (0..input.dims().iter().product()).map(|_| if random.uniform() < self.share { 0.0 } else { keep }).collect();
+        let mask = Tensor::<2>::from_data(TensorData::new(mask, input.dims()), &input.device());
+        input * mask
+    }
+}
+
+/// Computes the Euclidean norms of the rows of `W + s * B * A` without making it: `|w|² + 2s b·(Wa) + s² b(AAᵀ)bᵀ`.
+///
+/// No gradient flows through it: `DoRA` takes the norms as constants.
+pub(crate) fn row_norms(weight: Tensor<2>, first: Tensor<2>, second: Tensor<2>, scale: f64) -> Tensor<1> {
+    let cross = weight.clone().matmul(first.clone().transpose()) * (2.0 * scale);
+    let own = second.clone().matmul(first.clone().matmul(first.transpose())) * (scale * scale);
+    let squares = weight.square().sum_dim(1) + (second * (cross + own)).sum_dim(1);
+    squares.sqrt().squeeze_dim(1)
+}

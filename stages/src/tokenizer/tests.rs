@@ -1,0 +1,85 @@
+//! Scratch tokenizers, and what all tokenizers do with conversations.
+
+use super::*;
+
+fn texts() -> Vec<String> {
+    let mut texts =
+        vec!["<routes><route name=\"A_Query\">plain facts</route><route name=\"B\">hard ones</route></routes>".to_owned(); 30];
+    texts.extend((0..200).map(|number| format!("what is {number} plus {}? Policy: A_Query", number * 37 % 1000)));
+    texts
+}
+
+fn saved(tokenizer: &Tokenizer) -> Tokenizer {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("tokenizer.json"), tokenizer.to_json()).unwrap();
+    std::fs::write(folder.path().join("tokenizer_config.json"), tokenizer.config().to_string()).unwrap();
+    Tokenizer::open(folder.path()).unwrap()
+}
+
+fn tokenizer() -> Tokenizer {
+    Tokenizer::train(texts().into_iter(), 450).unwrap()
+}
+
+#[test]
+fn the_same_texts_give_the_same_bytes() {
+    assert_eq!(tokenizer().to_json(), tokenizer().to_json());
+    let other = Tokenizer::train(texts().into_iter().map(|text| text.replace("plus", "minus")), 450).unwrap();
+    assert_ne!(tokenizer().to_json(), other.to_json());
+}
+
+#[test]
+fn digits_stand_alone_and_a_route_is_one_token() {
+    let tokenizer = tokenizer();
+    let pieces = |text: &str| {
+        let ids = tokenizer.encode(text).unwrap();
+        ids.iter().map(|id| tokenizer.decode(&[*id]).unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(pieces(" 1234"), [" 1", "2", "3", "4"]);
+    assert_eq!(pieces("what is 37 plus"), ["what", " is", " 3", "7", " plus"]);
+    assert_eq!(pieces("<route name=\"B\">hard ones</route>"), ["<route name=\"B\">hard ones</route>"]);
+    assert_eq!(pieces("A_Query"), ["A_Query"]);
+}
+
+#[test]
+fn every_text_comes_back_whatever_its_letters() {
+    let tokenizer = tokenizer();
+    for text in ["", " ", "žluťoučký kůň 3 < 4 & <b", "数学 ½ √2\n\n\tend", "<|end|>", "<a></a><a>x</b>"] {
+        assert_eq!(tokenizer.decode(&tokenizer.encode(text).unwrap()).unwrap(), text);
+    }
+}
+
+#[test]
+fn a_spelled_special_token_is_text() {
+    let tokenizer = tokenizer();
+    let ids = tokenizer.encode("so <|end|> it <|assistant|>").unwrap();
+    assert!(ids.len() > 6 && !ids.contains(&tokenizer.end().unwrap()), "{ids:?}");
+    let again = saved(&tokenizer);
+    assert_eq!(again.encode("so <|end|> it <|assistant|>").unwrap(), ids);
+    let conversation = messages(&[Message::new("user", "so <|end|> it <|assistant|>")]);
+    for tokenizer in [tokenizer, again] {
+        let rendered = tokenizer.render(&conversation, true).unwrap();
+        assert!(!rendered.contains(&tokenizer.end().unwrap()), "{rendered:?}");
+        let role = tokenizer.id("<|assistant|>").unwrap();
+        assert_eq!(rendered.iter().filter(|&&id| id == role).count(), 1, "only the template's own");
+    }
+}
+
+#[test]
+fn prompt_and_completion_together_are_the_conversation() {
+    let tokenizer = tokenizer();
+    let prompt = [Message::new("system", "plain facts"), Message::new("user", "what is 3?")];
+    let answer = [Message::new("assistant", "Policy: A_Query")];
+    let mut joined = tokenizer.render_prompt(&prompt).unwrap();
+    joined.extend(tokenizer.render_completion(&answer).unwrap());
+    let whole: Vec<Message> = prompt.iter().chain(&answer).cloned().collect();
+    assert_eq!(joined, tokenizer.render(&messages(&whole), false).unwrap());
+    assert_eq!(joined.last().copied(), tokenizer.end());
+    let error = tokenizer.render(&messages(&[Message::new("tool", "x")]), false).unwrap_err();
+    assert!(error.to_string().contains("`tool`"));
+}
+
+#[test]
+fn a_vocabulary_below_the_bytes_is_refused() {
+    let error = Tokenizer::train(texts().into_iter(), 100).unwrap_err();
+    assert_eq!(error.to_string(), "`vocab_size` is 100, and bytes and special tokens alone need 261");
+}

@@ -1,0 +1,79 @@
+//! Texts → a byte-level BPE tokenizer of their own, with tokens for the roles of a conversation.
+
+use serde_json::{Value, json};
+use tokenizers::models::bpe::{BPE, BpeTrainer};
+use tokenizers::pre_tokenizers::PreTokenizerWrapper;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::pre_tokenizers::sequence::Sequence;
+use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::{AddedToken, SplitDelimiterBehavior, TokenizerBuilder};
+
+use super::{Tokenizer, TokenizerError};
+
+const PADDING: &str = "<|pad|>";
+const END: &str = "<|end|>";
+const ROLES: [&str; 3] = ["system", "user", "assistant"];
+
+/// What may become one token: an XML element to its closing tag or its line's end (a route's description stays the same in every prompt,
+/// and merges into few tokens), a single digit (so that digits can be counted), a word, a run of punctuation, white space.
+const PIECES: &str = r"<(\w+)\b[^<>\n]*>[^<\n]*</\1>|</?[A-Za-z][^<\n]*>?| ?\d| ?[\p{L}_]+| ?[^\s\p{L}\d_<]+| ?<|\s+";
+
+/// Each turn is its role's token and its content; an assistant's turn ends with the end token.
+const CHAT_TEMPLATE: &str = "{% for message in messages %}\
+    {% if message.role not in ['system', 'user', 'assistant'] %}\
+    {{ raise_exception('the roles are `system`, `user` and `assistant`') }}{% endif %}\
+    <|{{ message.role }}|>{{ message.content }}\
+    {% if message.role == 'assistant' %}<|end|>{% endif %}{% endfor %}\
+    {% if add_generation_prompt %}<|assistant|>{% endif %}";
+
+impl Tokenizer {
+    /// Learns merges from texts; the same texts in the same order give the same tokenizer.
+    ///
+    /// # Errors
+    /// A vocabulary smaller than all bytes and the special tokens.
+    pub fn train(texts: impl Iterator<Item = String> + Send, vocab_size: usize) -> Result<Self, TokenizerError> {
+        let special = special_tokens();
+        let least = ByteLevel::alphabet().len() + special.len();
+        if vocab_size < least {
+            return Err(TokenizerError::TooSmall { given: vocab_size, least });
+        }
+        let pieces = Split::new(SplitPattern::Regex(PIECES.into()), SplitDelimiterBehavior::Isolated, false)?;
+        let bytes = ByteLevel::new(false, true, false);
+        let mut untrained = TokenizerBuilder::new()
+            .with_model(BPE::default())
+            .with_normalizer(None::<tokenizers::NormalizerWrapper>)
+            .with_pre_tokenizer(Some(Sequence::new(vec![
+                PreTokenizerWrapper::Split(pieces),
+                PreTokenizerWrapper::ByteLevel(bytes),
+            ])))
+            .with_post_processor(None::<tokenizers::PostProcessorWrapper>)
+            .with_decoder(Some(bytes))
+            .build()?;
+        let mut trainer = BpeTrainer::builder()
+            .vocab_size(vocab_size)
+            .min_frequency(2)
+            .show_progress(false)
+            .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
+            .special_tokens(special.iter().map(|token| AddedToken::from(token.clone(), true)).collect())
+            .build();
+        untrained.train(&mut trainer, texts)?;
+        Self::new(untrained.into(), config(), None)
+    }
+}
+
+/// The content of `tokenizer_config.json`.
+fn config() -> Value {
+    json!({
+        "chat_template": CHAT_TEMPLATE,
+        "eos_token": END,
+        "pad_token": PADDING,
+        // A question that spells a special token must not end its own turn.
+        "sanitize_control_tokens": true,
+        "tokenizer_class": "PreTrainedTokenizerFast",
+    })
+}
+
+fn special_tokens() -> Vec<String> {
+    let roles = ROLES.map(|role| format!("<|{role}|>"));
+    [PADDING.to_owned(), END.to_owned()].into_iter().chain(roles).collect()
+}

@@ -1,0 +1,110 @@
+//! A file of JSON lines → rows by their columns, and the text or conversation in each.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+
+use minijinja::Value;
+use minijinja::value::{DynObject, ValueKind};
+
+use super::PrepareError;
+use crate::tokenizer::{TokenizerError, Variables};
+
+/// One row, its values by the names of their columns.
+pub type Columns = BTreeMap<String, Value>;
+
+/// What a column holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Passage {
+    /// A text.
+    Text(String),
+    /// Turns of a conversation.
+    Turns(Vec<Value>),
+}
+
+/// Reads the rows of a file; of a range, the rows from its first number on and before its second.
+///
+/// # Errors
+/// A file that cannot be read, and lines that are no JSON objects.
+pub fn read(path: &Path, range: Option<[usize; 2]>) -> Result<Vec<Columns>, PrepareError> {
+    let file = |source| PrepareError::File { path: path.to_owned(), source };
+    let [first, end] = range.unwrap_or([0, usize::MAX]);
+    let mut rows = Vec::new();
+    let lines = BufReader::new(File::open(path).map_err(file)?).lines();
+    let lines = lines.filter(|line| line.as_ref().map_or(true, |line| !line.trim().is_empty()));
+    for (row, line) in lines.enumerate().skip(first).take(end.saturating_sub(first)) {
+        let wrong = |error: serde_json::Error| PrepareError::Shape { row, reason: error.to_string() };
+        rows.push(serde_json::from_str(&line.map_err(file)?).map_err(wrong)?);
+    }
+    Ok(rows)
+}
+
+/// Takes a passage out of a row, if the column is there and not null.
+///
+/// # Errors
+/// A value that is neither a text nor a list of messages.
+pub(super) fn passage(row: &Columns, column: &str) -> Result<Option<Passage>, String> {
+    let Some(value) = row.get(column).filter(|value| !value.is_none()) else { return Ok(None) };
+    if let Some(text) = value.as_str() {
+        return Ok(Some(Passage::Text(text.to_owned())));
+    }
+    let wrong = || format!("`{column}` is neither a text nor a list of messages with a `role`");
+    if value.kind() != ValueKind::Seq {
+        return Err(wrong());
+    }
+    let turns: Vec<Value> = value.try_iter().map_err(|_| wrong())?.map(|turn| renamed(&turn)).collect();
+    let told = turns.iter().all(|turn| turn.get_attr("role").is_ok_and(|role| role.as_str().is_some()));
+    if told { Ok(Some(Passage::Turns(turns))) } else { Err(wrong()) }
+}
+
+/// The messages of a row that is a conversation: `messages`, or `conversations` as older sets have it.
+///
+/// # Errors
+/// As [`passage`].
+pub(super) fn conversation(row: &Columns) -> Result<Option<Passage>, String> {
+    Ok(passage(row, "messages")?.or(passage(row, "conversations")?))
+}
+
+/// A turn with `role` and `content`, where it has `from` and `value`.
+fn renamed(turn: &Value) -> Value {
+    if turn.kind() != ValueKind::Map {
+        return turn.clone();
+    }
+    let entries = turn.as_object().and_then(DynObject::try_iter_pairs).into_iter().flatten();
+    Value::from_pairs(entries.map(|(key, value)| match key.as_str() {
+        Some("from") => (Value::from("role"), value),
+        Some("value") => (Value::from("content"), value),
+        _ => (key, value),
+    }))
+}
+
+/// What a template reads of a row besides its messages: `tools`, as a list or as JSON text, and `chat_template_kwargs`.
+///
+/// # Errors
+/// Tools that are a text and no JSON.
+pub(super) fn variables(row: &Columns, messages: Vec<Value>, add_generation_prompt: bool) -> Result<Variables, String> {
+    let tools = row.get("tools").filter(|tools| !tools.is_none());
+    let tools = match tools.and_then(|tools| tools.as_str()) {
+        Some(text) => Some(serde_json::from_str(text).map_err(|error| format!("`tools`: {error}"))?),
+        None => tools.cloned(),
+    };
+    let others = row.get("chat_template_kwargs").and_then(|others| others.as_object()?.try_iter_pairs());
+    let others = others.into_iter().flatten().map(|(name, value)| (name.to_string(), value)).collect();
+    Ok(Variables { messages, add_generation_prompt, tools, others })
+}
+
+/// Says which row is wrong.
+pub(super) fn at(row: usize) -> impl Fn(String) -> PrepareError + Copy {
+    move |reason| PrepareError::Shape { row, reason }
+}
+
+/// Says which row the tokenizer refuses.
+pub(super) fn refused(row: usize) -> impl Fn(TokenizerError) -> PrepareError + Copy {
+    move |source| PrepareError::Row { row, source }
+}
+
+/// Appends the end token to a text that does not end with it.
+pub(super) fn ended(text: &str, end: &str) -> String {
+    if text.ends_with(end) { text.to_owned() } else { format!("{text}{end}") }
+}

@@ -1,0 +1,550 @@
+//! The settings of a training as `stage.json` has them → typed settings, under TRL's and PEFT's names less their Python spelling.
+//!
+//! `stage` says which method; its own settings stand beside those that all trainings share. A key that neither knows is refused by its name.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::schedule::{Scheduler, SchedulerArguments};
+
+/// Says why settings could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("`{path}`: {reason}")]
+pub struct SettingsError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// All settings of one training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// What every training has.
+    pub training: Training,
+    /// What its method has.
+    pub method: Method,
+}
+
+/// How the model learns.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Method {
+    /// Supervised fine-tuning.
+    Sft(Sft),
+    /// Direct preference optimisation.
+    Dpo(Dpo),
+}
+
+/// Settings that every training has.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Training {
+    /// Folder of the model to start from.
+    pub base_model: PathBuf,
+    /// Rows to train on, JSON lines.
+    pub train_data: PathBuf,
+    /// The first of them that is taken, and the first that is not [default: all].
+    pub train_rows: Option<[usize; 2]>,
+    /// Rows to evaluate on.
+    pub eval_data: Option<PathBuf>,
+    /// Which of them are taken, as for `train_rows`.
+    pub eval_rows: Option<[usize; 2]>,
+    /// Steps between evaluations.
+    pub eval_steps: Option<usize>,
+    /// Rows of one pass of an evaluation.
+    pub eval_batch_size: usize,
+    /// A chat template's file, in the place of the checkpoint's own.
+    pub chat_template: Option<PathBuf>,
+    /// Whether the rows are shuffled anew in each epoch.
+    pub shuffle: bool,
+    /// Seed of the rows' order, of dropout and of first weights.
+    pub seed: u64,
+    /// Numbers that passes are computed in; weights in training and sums stay float32.
+    pub precision: Precision,
+    /// Optimiser steps; wins over `epochs`.
+    pub max_steps: Option<usize>,
+    /// How often each row is seen [default: 3].
+    pub epochs: Option<f64>,
+    /// Rows of one micro-batch.
+    pub batch_size: usize,
+    /// Micro-batches of one optimiser step.
+    pub gradient_accumulation_steps: usize,
+    /// Highest learning rate.
+    pub learning_rate: f64,
+    /// How the rate goes after the warm-up.
+    pub lr_scheduler: Scheduler,
+    /// What the scheduler takes besides.
+    pub lr_scheduler_args: SchedulerArguments,
+    /// Steps in which the rate rises from 0; below 1 a share of all steps, rounded up.
+    pub warmup: f64,
+    /// The optimiser.
+    pub optimizer: Optimizer,
+    /// Largest norm of all gradients together; longer ones are scaled to it.
+    pub max_grad_norm: f64,
+    /// Most tokens of a row; longer ones are cut at the end.
+    pub max_length: Option<usize>,
+    /// Whether passes are computed again in the backward pass, for less memory.
+    pub gradient_checkpointing: bool,
+    /// The adapter that is trained in the place of all weights.
+    pub adapter: Option<Adapter>,
+    /// How the base's weights are held.
+    pub quantization: Option<Quantization>,
+    /// Rows as another program has prepared them, for comparison.
+    pub prepared: Option<PathBuf>,
+    /// One row of ids whose logits are written after the training.
+    pub probe_input_ids: Vec<u32>,
+    /// Words for people.
+    pub note: Option<String>,
+}
+
+impl Default for Training {
+    fn default() -> Self {
+        Self {
+            base_model: PathBuf::new(),
+            train_data: PathBuf::new(),
+            train_rows: None,
+            eval_data: None,
+            eval_rows: None,
+            eval_steps: None,
+            eval_batch_size: 8,
+            chat_template: None,
+            shuffle: true,
+            seed: 42,
+            precision: Precision::F32,
+            max_steps: None,
+            epochs: None,
+            batch_size: 8,
+            gradient_accumulation_steps: 1,
+            learning_rate: 2e-5,
+            lr_scheduler: Scheduler::Linear,
+            lr_scheduler_args: SchedulerArguments::default(),
+            warmup: 0.0,
+            optimizer: Optimizer::default(),
+            max_grad_norm: 1.0,
+            max_length: Some(1024),
+            gradient_checkpointing: false,
+            adapter: None,
+            quantization: None,
+            prepared: None,
+            probe_input_ids: Vec::new(),
+            note: None,
+        }
+    }
+}
+
+/// Numbers that passes are computed in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// float32.
+    #[default]
+    F32,
+    /// bfloat16, as `PyTorch`'s autocast has it.
+    Bf16,
+}
+
+/// Settings of the optimiser.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Optimizer {
+    /// Which.
+    pub name: OptimizerName,
+    /// Decays of the averages of gradients and of squared gradients.
+    pub betas: [f64; 2],
+    /// Added to the root of the squared gradients' average.
+    pub eps: f64,
+    /// Decay of matrices; biases and norms do not decay.
+    pub weight_decay: f64,
+}
+
+impl Default for Optimizer {
+    fn default() -> Self {
+        Self { name: OptimizerName::Adamw, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0 }
+    }
+}
+
+/// The optimisers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OptimizerName {
+    /// Adam with decoupled weight decay.
+    Adamw,
+}
+
+/// An adapter, under PEFT's names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Adapter {
+    /// A PEFT folder whose adapter is the start.
+    pub init_from: Option<PathBuf>,
+    /// Rank.
+    pub r: usize,
+    /// The adapter's output is multiplied by this, divided by the rank.
+    pub lora_alpha: f64,
+    /// Share of the adapter's inputs that are left out at random.
+    pub lora_dropout: f64,
+    /// Which biases are trained.
+    pub bias: Bias,
+    /// Which modules have an adapter.
+    pub target_modules: Option<Targets>,
+    /// Whether `lora_alpha` is divided by the root of the rank instead.
+    pub use_rslora: bool,
+    /// Whether magnitudes are trained apart from directions.
+    pub use_dora: bool,
+    /// Other ranks, by the end of a module's name.
+    pub rank_pattern: BTreeMap<String, usize>,
+    /// Other alphas, by the end of a module's name.
+    pub alpha_pattern: BTreeMap<String, f64>,
+    /// Modules that are trained whole and stand in the adapter.
+    pub modules_to_save: Option<Vec<String>>,
+    /// The only layers that have an adapter.
+    pub layers_to_transform: Option<Vec<usize>>,
+    /// Whether an adapter of an earlier training is trained on.
+    pub trainable: bool,
+}
+
+impl Default for Adapter {
+    fn default() -> Self {
+        Self {
+            init_from: None,
+            r: 8,
+            lora_alpha: 8.0,
+            lora_dropout: 0.0,
+            bias: Bias::None,
+            target_modules: None,
+            use_rslora: false,
+            use_dora: false,
+            rank_pattern: BTreeMap::new(),
+            alpha_pattern: BTreeMap::new(),
+            modules_to_save: None,
+            layers_to_transform: None,
+            trainable: true,
+        }
+    }
+}
+
+/// Which biases are trained with an adapter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Bias {
+    /// None of them.
+    None,
+    /// All of the model.
+    All,
+    /// Those of modules that have an adapter.
+    LoraOnly,
+}
+
+/// Which modules have an adapter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Targets {
+    /// `all-linear`, or a regular expression that the whole name must match.
+    Pattern(String),
+    /// Names, or their ends after a dot.
+    Names(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for Targets {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        one_or_many(deserializer).map(|(words, single)| match (words.as_slice(), single) {
+            ([pattern], true) => Self::Pattern(pattern.clone()),
+            _ => Self::Names(words),
+        })
+    }
+}
+
+/// How the base's weights are held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Quantization {
+    /// The code of one weight.
+    #[serde(rename = "type")]
+    pub code: Code,
+    /// Whether the blocks' scales are quantised too.
+    #[serde(default)]
+    pub double_quant: bool,
+    /// What products are computed in.
+    #[serde(default)]
+    pub compute_dtype: Dtype,
+    /// What the adapter is held in.
+    #[serde(default)]
+    pub adapter_dtype: Dtype,
+}
+
+/// Codes of quantised weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Code {
+    /// Four bits, by the quantiles of a normal distribution.
+    Nf4,
+}
+
+/// Kinds of numbers, under `PyTorch`'s names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// 32 bits.
+    #[default]
+    Float32,
+    /// 16 bits with float32's exponent.
+    Bfloat16,
+}
+
+/// Settings of supervised fine-tuning.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sft {
+    /// Whether only completions are learned [default: where rows are a prompt and a completion].
+    pub completion_only_loss: Option<bool>,
+    /// Whether only what the assistant wrote is learned, as the template's `{% generation %}` blocks tell.
+    pub assistant_only_loss: bool,
+    /// How rows are put together to rows of `max_length`.
+    pub packing: Option<Packing>,
+    /// What is learned from.
+    pub loss_type: SftLoss,
+}
+
+/// How rows are put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Packing {
+    /// Whole rows, longest first, each where the least room is left; longer ones are cut.
+    Bfd,
+    /// The same, with what is cut as further rows.
+    BfdSplit,
+    /// One stream of tokens, cut into equal rows.
+    Wrapped,
+}
+
+/// Losses of supervised fine-tuning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SftLoss {
+    /// The negative log-likelihood.
+    #[default]
+    Nll,
+    /// The same, each token weighted by its probability.
+    Dft,
+}
+
+/// Settings of direct preference optimisation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dpo {
+    /// How strongly the model is held to the reference.
+    pub beta: f64,
+    /// The losses that are added up.
+    #[serde(deserialize_with = "losses")]
+    pub loss_type: Vec<DpoLoss>,
+    /// Their weights [default: 1 each].
+    pub loss_weights: Option<Vec<f64>>,
+    /// Share of pairs that are taken to be the wrong way round.
+    pub label_smoothing: f64,
+    /// How far the model is from the reference.
+    pub f_divergence_type: Divergence,
+    /// The exponent of the alpha divergence.
+    pub f_alpha_divergence_coef: f64,
+    /// Weight of the tokens that the longer answer has more [default: all count alike].
+    pub ld_alpha: Option<f64>,
+    /// Whether pairs are weighted by how likely the model is to say them.
+    pub use_weighting: bool,
+    /// Temperature of `discopop`.
+    pub discopop_tau: f64,
+    /// Whether the reference is asked once, before the training.
+    pub precompute_ref_log_probs: bool,
+    /// Whether the reference follows the model.
+    pub sync_ref_model: bool,
+    /// Share of the model in the reference when it follows.
+    pub ref_model_mixup_alpha: f64,
+    /// Steps between two times that it follows.
+    pub ref_model_sync_steps: usize,
+    /// What the model is held to.
+    pub reference: Reference,
+}
+
+impl Default for Dpo {
+    fn default() -> Self {
+        Self {
+            beta: 0.1,
+            loss_type: vec![DpoLoss::Sigmoid],
+            loss_weights: None,
+            label_smoothing: 0.0,
+            f_divergence_type: Divergence::ReverseKl,
+            f_alpha_divergence_coef: 0.5,
+            ld_alpha: None,
+            use_weighting: false,
+            discopop_tau: 0.05,
+            precompute_ref_log_probs: false,
+            sync_ref_model: false,
+            ref_model_mixup_alpha: 0.6,
+            ref_model_sync_steps: 512,
+            reference: Reference::StartAdapter,
+        }
+    }
+}
+
+/// What the model is held to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reference {
+    /// The model as it starts.
+    StartAdapter,
+    /// The model without its adapter.
+    BaseModel,
+    /// Nothing.
+    None,
+}
+
+/// How far two models are from each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Divergence {
+    /// Kullback–Leibler, from the model's side.
+    ReverseKl,
+    /// Kullback–Leibler, from the reference's side.
+    ForwardKl,
+    /// Jensen–Shannon.
+    JsDivergence,
+    /// Alpha divergence.
+    AlphaDivergence,
+}
+
+/// Losses of direct preference optimisation, under TRL's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names are those of the papers, which `losses` tells of one by one")]
+pub enum DpoLoss {
+    Sigmoid,
+    SigmoidNorm,
+    Hinge,
+    Ipo,
+    ExoPair,
+    NcaPair,
+    Robust,
+    BcoPair,
+    SppoHard,
+    Aot,
+    AotUnpaired,
+    ApoZero,
+    ApoDown,
+    Discopop,
+    Sft,
+}
+
+impl Settings {
+    /// Reads a `stage.json`; its paths become relative to the current folder.
+    ///
+    /// # Errors
+    /// A file that cannot be read, a key that is not known, a value of the wrong kind.
+    pub fn read(path: &Path) -> Result<Self, SettingsError> {
+        let wrong = |reason: String| SettingsError { path: path.to_owned(), reason };
+        let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+        let object: Map<String, Value> = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+        let mut settings = Self::from_object(object).map_err(wrong)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let training = &mut settings.training;
+        for file in [&mut training.base_model, &mut training.train_data] {
+            *file = folder.join(&*file);
+        }
+        let adapter = training.adapter.as_mut().and_then(|adapter| adapter.init_from.as_mut());
+        let files = [training.eval_data.as_mut(), training.chat_template.as_mut(), training.prepared.as_mut(), adapter];
+        for file in files.into_iter().flatten() {
+            *file = folder.join(&*file);
+        }
+        Ok(settings)
+    }
+
+    fn from_object(mut object: Map<String, Value>) -> Result<Self, String> {
+        let stage = object.remove("stage").ok_or("`stage` is missing: `sft` or `dpo`")?;
+        let method = match stage.as_str() {
+            Some("sft") => Method::Sft(taken(&mut object, &Sft::default())?),
+            Some("dpo") => Method::Dpo(taken(&mut object, &Dpo::default())?),
+            _ => return Err(format!("`stage` is {stage} and must be `sft` or `dpo`")),
+        };
+        let training = serde_json::from_value(Value::Object(object)).map_err(|error| error.to_string())?;
+        Ok(Self { training, method })
+    }
+}
+
+/// Takes the fields of `T` out of an object.
+fn taken<T: Serialize + DeserializeOwned>(object: &mut Map<String, Value>, default: &T) -> Result<T, String> {
+    let names = serde_json::to_value(default).map_err(|error| error.to_string())?;
+    let own = names.as_object().into_iter().flatten().filter_map(|(name, _)| object.remove_entry(name)).collect();
+    serde_json::from_value(Value::Object(own)).map_err(|error| error.to_string())
+}
+
+fn losses<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<DpoLoss>, D::Error> {
+    let (names, _) = one_or_many(deserializer)?;
+    names.into_iter().map(|name| DpoLoss::deserialize(serde::de::value::StringDeserializer::new(name))).collect()
+}
+
+/// A word, or a list of words; and whether it was one word alone.
+fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<(Vec<String>, bool), D::Error> {
+    struct Words;
+    impl<'de> serde::de::Visitor<'de> for Words {
+        type Value = (Vec<String>, bool);
+
+        fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            formatter.write_str("a word or a list of words")
+        }
+
+        fn visit_str<E>(self, word: &str) -> Result<Self::Value, E> {
+            Ok((vec![word.to_owned()], true))
+        }
+
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut words: A) -> Result<Self::Value, A::Error> {
+            let mut found = Vec::new();
+            while let Some(word) = words.next_element()? {
+                found.push(word);
+            }
+            Ok((found, false))
+        }
+    }
+    deserializer.deserialize_any(Words)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn settings(value: Value) -> Result<Settings, String> {
+        Settings::from_object(value.as_object().unwrap().clone())
+    }
+
+    #[test]
+    fn a_key_that_is_not_known_is_refused_by_its_name() {
+        for (value, named) in [
+            (json!({"stage": "sft", "learning_rat": 1}), "`learning_rat`"),
+            (json!({"stage": "sft", "beta": 1}), "`beta`"),
+            (json!({"stage": "dpo", "packing": "bfd"}), "`packing`"),
+            (json!({"stage": "dpo", "adapter": {"rank": 8}}), "`rank`"),
+            (json!({"stage": "dpo", "loss_type": ["sigmoit"]}), "`sigmoit`"),
+            (json!({"stage": "sft", "lr_scheduler_args": {"cycles": 1}}), "`cycles`"),
+            (json!({"stage": "ppo"}), "`stage`"),
+            (json!({}), "`stage`"),
+        ] {
+            let error = settings(value).unwrap_err();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_list_and_a_single_word_are_told_apart() {
+        let targets = |value: Value| {
+            let settings = settings(json!({"stage": "sft", "adapter": {"target_modules": value}})).unwrap();
+            settings.training.adapter.unwrap().target_modules.unwrap()
+        };
+        assert_eq!(targets(json!("all-linear")), Targets::Pattern("all-linear".into()));
+        assert_eq!(targets(json!(["q_proj"])), Targets::Names(vec!["q_proj".into()]));
+        let Method::Dpo(dpo) = settings(json!({"stage": "dpo", "loss_type": "ipo"})).unwrap().method else { panic!() };
+        assert_eq!(dpo.loss_type, [DpoLoss::Ipo]);
+    }
+}
