@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         .kind::<Folder>()
         .kind::<Wait>()
         .kind::<Climb>()
+        .kind::<List>()
         .kind::<Fail>()
         .row::<Line>()
         .command::<Spell>()
@@ -389,6 +390,34 @@ impl Stage for Climb {
         }
         let line = |(place, text): (usize, &str)| Line { id: place.to_string(), text: text.to_owned() };
         Ok(Rows { lines: Dataset::write(ctx, text.lines().enumerate().map(line))? })
+    }
+}
+
+/// A folder → its files' names and sizes.
+struct List;
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ListParams {
+    folder: engine::Folder,
+}
+
+impl Stage for List {
+    const KIND: &'static str = "list";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "names and sizes of a folder's files";
+    type Params = ListParams;
+    type Inputs = NoInputs;
+    type Outputs = Rows;
+
+    async fn run(ctx: &Context, params: &ListParams, _: NoInputs) -> Result<Rows, StageError> {
+        params.folder.copy_to(ctx, ctx.scratch())?;
+        let mut lines = Vec::new();
+        for name in params.folder.files().keys() {
+            let bytes = std::fs::metadata(ctx.scratch().join(name))?.len();
+            lines.push(Line { id: name.clone(), text: format!("{bytes} bytes") });
+        }
+        Ok(Rows { lines: Dataset::write(ctx, lines)? })
     }
 }
 

@@ -34,11 +34,16 @@ impl File {
         if path.is_dir() {
             return Err(format!("`{written}` is a folder, and a file is needed"));
         }
+        Self::found(written.to_owned(), path)
+    }
+
+    /// Digests the file at a path.
+    pub(crate) fn found(written: String, path: PathBuf) -> Result<Self, String> {
         let digest = digest(&path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => format!("there is no file `{written}` (looked for `{}`)", path.display()),
             _ => format!("`{written}` cannot be read: {error}"),
         })?;
-        Ok(Self { written: written.to_owned(), path, digest })
+        Ok(Self { written, path, digest })
     }
 
     /// A file whose content is known before it is there: a download. It will be at `path`, which the stage writes.
@@ -77,6 +82,15 @@ impl File {
             self.keep(store)?;
         }
         store.buffered(&self.digest)
+    }
+
+    /// Writes the content that the key speaks of to another path.
+    pub(crate) fn copy_to(&self, ctx: &Context, path: &Path) -> Result<(), StageError> {
+        let store = ctx.store();
+        if !store.cache().check(&self.digest)? {
+            self.keep(store)?;
+        }
+        Ok(store.cache().copy_to(&self.digest, path)?)
     }
 
     pub(crate) fn digest(&self) -> Digest {
@@ -153,12 +167,17 @@ pub(crate) fn reading<T>(folders: &Folders, read: impl FnOnce() -> T) -> T {
     result
 }
 
+/// Hands over what relative paths are relative to, where a manifest is being read.
+pub(crate) fn lent<T>(take: impl FnOnce(Option<&Folders>) -> T) -> T {
+    FOLDERS.with_borrow(|folders| take(folders.as_ref()))
+}
+
 impl<'de> Deserialize<'de> for File {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let written = String::deserialize(deserializer)?;
-        FOLDERS.with_borrow(|folders| {
-            let folders = folders.as_ref().ok_or_else(|| D::Error::custom("a file can be named in a manifest only"))?;
-            Self::find(&written, folders).map_err(D::Error::custom)
+        lent(|folders| match folders {
+            Some(folders) => Self::find(&written, folders).map_err(D::Error::custom),
+            None => Err(D::Error::custom("a file can be named in a manifest only")),
         })
     }
 }

@@ -18,7 +18,7 @@ pub(crate) struct Stage;
 
 impl engine::Stage for Stage {
     const KIND: &'static str = "dpo";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const SUMMARY: &'static str = "trains a router further by direct preference optimisation";
     type Params = DpoSettings;
     type Inputs = Inputs;

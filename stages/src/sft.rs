@@ -19,7 +19,7 @@ pub(crate) struct Stage;
 
 impl engine::Stage for Stage {
     const KIND: &'static str = "sft";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const SUMMARY: &'static str = "trains a router by supervised fine-tuning";
     type Params = SftSettings;
     type Inputs = Inputs;

@@ -82,6 +82,39 @@ fn a_file_counts_by_what_is_in_it() {
 }
 
 #[test]
+fn a_folder_counts_by_the_files_in_it() {
+    let place = Place::new();
+    let folder = place.path("model");
+    std::fs::create_dir_all(folder.join("below")).unwrap();
+    for (name, text) in [("config.json", "{}"), ("weights", "12345"), (".hidden", "x"), ("below/more", "x")] {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    place.write("words.yaml", "version: 1\nname: words\nstages:\n  files: { uses: list, with: { folder: model } }\n");
+    let rows = |expected: &[(&str, &str)]| {
+        let expected: Vec<_> = expected.iter().map(|(name, size)| ((*name).to_owned(), (*size).to_owned())).collect();
+        assert_eq!(place.rows("files").into_iter().collect::<Vec<_>>(), expected);
+    };
+    assert_eq!(place.run(&[]).ran(), ["files"]);
+    rows(&[("config.json", "2 bytes"), ("weights", "5 bytes")]);
+    std::fs::write(folder.join(".hidden"), "other").unwrap();
+    std::fs::write(folder.join("below/more"), "other").unwrap();
+    assert!(place.run(&[]).ran().is_empty());
+    std::fs::write(folder.join("weights"), "54321").unwrap();
+    assert_eq!(place.run(&[]).ran(), ["files"], "a file was edited");
+    std::fs::rename(folder.join("weights"), folder.join("weights.bin")).unwrap();
+    assert_eq!(place.run(&[]).ran(), ["files"], "a file was renamed");
+    rows(&[("config.json", "2 bytes"), ("weights.bin", "5 bytes")]);
+    let told = |with: &str| {
+        place.write("words.yaml", &format!("version: 1\nstages:\n  files: {{ uses: list, with: {{ folder: {with} }} }}\n"));
+        place.call(&["check", "words.yaml"]).with(2).err
+    };
+    assert!(told("nowhere").contains("there is no folder `nowhere`"));
+    assert!(told("words.txt").contains("`words.txt` is a file, and a folder is needed"));
+    std::fs::create_dir(place.path("empty")).unwrap();
+    assert!(told("empty").contains("there is no file in the folder `empty`"));
+}
+
+#[test]
 fn two_manifests_share_results() {
     let place = Place::new();
     place.run(&[]);

@@ -248,7 +248,7 @@ impl Batch {
     /// Returns the number of tokens of the longest row, by the positions.
     #[must_use]
     pub fn length(&self) -> usize {
-        self.positions.iter().max().map_or(0, |position| position + 1)
+        self.positions.iter().max().map_or(0, |position| position.saturating_add(1))
     }
 
     /// Returns how many tokens stand before a place in its sequence.

@@ -54,6 +54,9 @@ impl RopeParameters {
             }
             (given, default) => given.or(default).unwrap_or(1.0),
         };
+        if partial > 1.0 {
+            return Err(format!("`partial_rotary_factor` is {partial}, and a head has no more than 1 of itself"));
+        }
         let positive = [("rope_theta", Some(theta)), ("partial_rotary_factor", Some(partial)), ("factor", self.factor)];
         for (name, value) in positive {
             if value.is_some_and(|value| !(value.is_finite() && value > 0.0)) {
@@ -65,7 +68,7 @@ impl RopeParameters {
             return Err(format!("`{name}` means nothing with `rope_type` `{kind}`"));
         }
         let max_position_embeddings = beside.max_position_embeddings;
-        Ok(Rope { theta, partial_rotary_factor: partial.min(1.0), scaling, max_position_embeddings })
+        Ok(Rope { theta, partial_rotary_factor: partial, scaling, max_position_embeddings })
     }
 
     fn scaling(&mut self, kind: &str, beside: &Beside) -> Result<Scaling, String> {

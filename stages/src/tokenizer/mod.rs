@@ -5,7 +5,9 @@
 
 mod chat_template;
 mod classes;
+mod conversation;
 mod families;
+mod message;
 mod open;
 mod python;
 mod system;
@@ -15,16 +17,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-pub use chat_template::{ChatTemplate, TemplateError, Variables, messages};
+pub use chat_template::{ChatTemplate, TemplateError, Variables};
 pub use families::family;
-use minijinja::Value;
+pub use message::messages;
 use regex::Regex;
 pub use system::{Placement, System};
 
 use crate::rows::Message;
-
-/// Around control tokens in what users wrote; they are tokenised as text.
-const CONTROL: [char; 2] = ['\u{F0000}', '\u{F0001}'];
 
 /// Says why a tokenizer could not be made, read or used.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +77,8 @@ pub struct Tokenizer {
     chat_template: Option<ChatTemplate>,
     /// Finds special tokens in what users wrote, where they shall be text there.
     control: Option<Regex>,
+    /// Where system messages stand.
+    placement: Placement,
     /// The `model_type` of the model that it belongs to.
     model_type: Option<String>,
     /// Further tokens that end a text, from `generation_config.json`.
@@ -169,6 +170,25 @@ impl Tokenizer {
         if known { family(model_type) } else { None }
     }
 
+    /// Settles where system messages stand, for the chat template as it is now; `tokenizer_config.json` keeps it under `system_placement`.
+    ///
+    /// # Errors
+    /// No template, or [`System::Refuse`] and one that takes no system message.
+    pub fn with_system(mut self, system: System) -> Result<Self, TokenizerError> {
+        let template = self.chat_template.as_ref().ok_or(TokenizerError::NoTemplate)?;
+        self.placement = system.settle(template, &self.with_special_tokens(Variables::default()).others)?;
+        if let Some(config) = self.config.as_object_mut() {
+            config.insert("system_placement".into(), self.placement.name().into());
+        }
+        Ok(self)
+    }
+
+    /// Returns where system messages stand.
+    #[must_use]
+    pub fn placement(&self) -> Placement {
+        self.placement
+    }
+
     /// Returns the tokens that end an answer: the end token, those of `generation_config.json`, and the one that the chat template puts
     /// behind what the assistant says.
     #[must_use]
@@ -232,112 +252,12 @@ impl Tokenizer {
         Ok(self.cleaned(self.inner.decode(ids, false)?))
     }
 
-    /// Returns the ids of a conversation, in the assistant's turn at the end where `add_generation_prompt` says so.
-    ///
-    /// # Errors
-    /// No template, or what it refuses.
-    pub fn render(&self, messages: &[Value], add_generation_prompt: bool) -> Result<Vec<u32>, TokenizerError> {
-        self.render_variables(Variables { messages: messages.to_vec(), add_generation_prompt, ..Variables::default() })
-    }
-
-    /// As [`Self::render`], with all that a template can read.
-    ///
-    /// # Errors
-    /// No template, or what it refuses.
-    pub fn render_variables(&self, variables: Variables) -> Result<Vec<u32>, TokenizerError> {
-        let template = self.chat_template.as_ref().ok_or(TokenizerError::NoTemplate)?;
-        let variables = self.with_special_tokens(variables);
-        let Some(control) = &self.control else {
-            return Ok(self.inner.encode_fast(template.render(&variables)?, false)?.get_ids().to_vec());
-        };
-        let messages = variables.messages.iter().map(|message| marked(message, control)).collect();
-        self.encode_marked(&template.render(&Variables { messages, ..variables })?)
-    }
-
-    /// Returns the ids of a conversation, and for each whether the assistant wrote it.
-    ///
-    /// A template without `{% generation %}` blocks does where the family's own, which has them, writes the same text.
-    ///
-    /// # Errors
-    /// No template, one that does not tell what the assistant wrote, or what it refuses.
-    pub fn render_with_mask(&self, variables: Variables) -> Result<(Vec<u32>, Vec<bool>), TokenizerError> {
-        let template = self.chat_template.as_ref().ok_or(TokenizerError::NoTemplate)?;
-        let variables = self.with_special_tokens(variables);
-        let (text, mut ranges) = template.render_with_generation(&variables)?;
-        if !template.has_generation() {
-            let own = self.family_template().and_then(|family| family.render_with_generation(&variables).ok());
-            let told = own.filter(|(same, _)| *same == text);
-            ranges = told.ok_or_else(|| TokenizerError::NoGeneration(template.name().to_owned()))?.1;
-        }
-        let encoding = self.inner.encode_char_offsets(text, false)?;
-        let ids = encoding.get_ids().to_vec();
-        let mut mask = vec![false; ids.len()];
-        for range in ranges.into_iter().filter(|range| !range.is_empty()) {
-            let Some(start) = encoding.char_to_token(range.start, 0) else { break };
-            let end = encoding.char_to_token(range.end - 1, 0).map_or(ids.len(), |last| last + 1);
-            mask.iter_mut().take(end).skip(start).for_each(|assistant| *assistant = true);
-        }
-        Ok((ids, mask))
-    }
-
-    /// Renders a conversation that the assistant is to go on with.
-    ///
-    /// # Errors
-    /// No template, or what it refuses.
-    pub fn render_prompt(&self, prompt: &[Message]) -> Result<Vec<u32>, TokenizerError> {
-        self.render(&messages(prompt), true)
-    }
-
-    /// Renders what the assistant says after a prompt, whatever the prompt is.
-    ///
-    /// # Errors
-    /// No template, what it refuses, and one that writes a prompt otherwise once it is answered.
-    pub fn render_completion(&self, completion: &[Message]) -> Result<Vec<u32>, TokenizerError> {
-        let question = [Message::new("user", "?")];
-        let prompt = self.render_prompt(&question)?;
-        let whole = self.render(&messages(question.iter().chain(completion)), false)?;
-        match whole.strip_prefix(prompt.as_slice()) {
-            Some(completion) => Ok(completion.to_vec()),
-            None => Err(TokenizerError::NoPrefix(self.chat_template.as_ref().map_or("", ChatTemplate::name).to_owned())),
-        }
-    }
-
     fn plain(&self) -> &tokenizers::Tokenizer {
         self.plain.get_or_init(|| {
             let mut plain = self.inner.clone();
             plain.set_encode_special_tokens(true);
             plain
         })
-    }
-
-    /// Templates read special tokens by their names; what the caller gives wins.
-    fn with_special_tokens(&self, mut variables: Variables) -> Variables {
-        let tokens = self.special.iter().map(|(name, token)| (name.clone(), Value::from(token)));
-        variables.others = tokens.chain(variables.others).collect();
-        variables
-    }
-
-    /// Encodes a rendered text in which [`marked`] has marked what users spelled: that is text, the rest is not.
-    ///
-    /// A piece is encoded after a newline, which is taken off again: some tokenizers put a space before the first word of a text.
-    fn encode_marked(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-        let newline = self.inner.encode_fast("\n", false)?.get_ids().to_vec();
-        let mut ids = Vec::new();
-        let mut spelled = false;
-        for (place, piece) in text.split(CONTROL).enumerate() {
-            let tokenizer = if spelled { self.plain() } else { &self.inner };
-            spelled = !spelled;
-            if place == 0 {
-                ids.extend(tokenizer.encode_fast(piece, false)?.get_ids());
-            } else if !piece.is_empty() {
-                let encoding = tokenizer.encode_fast(format!("\n{piece}"), false)?;
-                match encoding.get_ids().strip_prefix(newline.as_slice()) {
-                    Some(found) => ids.extend(found),
-                    None => ids.extend(tokenizer.encode_fast(piece, false)?.get_ids()),
-                }
-            }
-        }
-        Ok(ids)
     }
 
     /// Takes spaces before punctuation out, where the folder asks for it and the tokenizer is one that puts them in: byte-pair encoding
@@ -360,28 +280,6 @@ impl Tokenizer {
             (" 're", "'re"),
         ];
         pairs.into_iter().fold(text, |text, (spaced, joined)| text.replace(spaced, joined))
-    }
-}
-
-/// Marks the control tokens in a message's strings.
-fn marked(message: &Value, control: &Regex) -> Value {
-    use minijinja::value::{DynObject, ValueKind};
-    match message.kind() {
-        ValueKind::String => {
-            let text = message.as_str().unwrap_or_default().replace(CONTROL, "");
-            let [begin, end] = CONTROL;
-            Value::from(control.replace_all(&text, format!("{begin}${{0}}{end}")).into_owned())
-        }
-        ValueKind::Seq => message.try_iter().into_iter().flatten().map(|item| marked(&item, control)).collect(),
-        ValueKind::Map => {
-            let entries = message.as_object().and_then(DynObject::try_iter_pairs).into_iter().flatten();
-            // A role is a word that the template compares, and no text.
-            Value::from_pairs(entries.map(|(key, value)| {
-                let value = if key.as_str() == Some("role") { value } else { marked(&value, control) };
-                (key, value)
-            }))
-        }
-        _ => message.clone(),
     }
 }
 

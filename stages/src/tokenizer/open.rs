@@ -62,6 +62,10 @@ impl Tokenizer {
             .get("chat_template")
             .and_then(Value::as_str)
             .map(|text| (PathBuf::from("tokenizer_config.json"), text.to_owned()));
+        let placement = config.get("system_placement").cloned().map(serde_json::from_value).transpose();
+        let placement =
+            placement.map_err(|error| file(Path::new("tokenizer_config.json"), format!("`system_placement`: {error}")))?;
+        let placement = placement.unwrap_or_default();
         let sanitize = config.get("sanitize_control_tokens").and_then(Value::as_bool).unwrap_or(false);
         let tokenizer = Self {
             inner,
@@ -70,6 +74,7 @@ impl Tokenizer {
             special,
             chat_template: None,
             control: None,
+            placement,
             model_type: None,
             stops: Vec::new(),
         };

@@ -3,6 +3,8 @@
 //! Templates of some families (Gemma 1 and 2 among them) raise an exception at a system message. What it says can stand at the head of the
 //! first question instead. Which of the two it is changes what is learned, so it is decided once, and recorded.
 
+use minijinja::Value;
+use minijinja::value::DynObject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,10 +25,11 @@ pub enum System {
 }
 
 /// Where system messages stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Placement {
     /// In a turn of their own.
+    #[default]
     System,
     /// At the head of the first question.
     User,
@@ -37,7 +40,7 @@ impl System {
     ///
     /// # Errors
     /// [`System::Refuse`], and a template that refuses or leaves out the system message.
-    pub fn settle(self, template: &ChatTemplate, others: &[(String, minijinja::Value)]) -> Result<Placement, TemplateError> {
+    pub fn settle(self, template: &ChatTemplate, others: &[(String, Value)]) -> Result<Placement, TemplateError> {
         if self == Self::User {
             return Ok(Placement::User);
         }
@@ -60,17 +63,44 @@ impl System {
 }
 
 impl Placement {
-    /// Puts the system message of a conversation in its place.
+    /// Returns the name that files keep.
     #[must_use]
-    pub fn place(self, conversation: &[Message]) -> Vec<Message> {
-        let mut placed = conversation.to_vec();
-        let leads = matches!(conversation, [first, second, ..] if first.role == "system" && second.role == "user");
-        if self == Self::User && leads {
-            let system = placed.remove(0);
-            placed[0].content = format!("{}\n\n{}", system.content, placed[0].content);
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
         }
-        placed
     }
+
+    /// Puts the system message of a conversation in its place. A conversation that has none, or whose messages are no plain texts, stays.
+    #[must_use]
+    pub fn place(self, mut conversation: Vec<Value>) -> Vec<Value> {
+        let text = |place: usize, role: &str| {
+            let message = conversation.get(place).filter(|message| attribute(message, "role").as_str() == Some(role))?;
+            attribute(message, "content").as_str().map(str::to_owned)
+        };
+        if self == Self::User
+            && let (Some(system), Some(question)) = (text(0, "system"), text(1, "user"))
+        {
+            conversation.remove(0);
+            let content = Value::from(format!("{system}\n\n{question}"));
+            conversation[0] = with_content(&conversation[0], &content);
+        }
+        conversation
+    }
+}
+
+fn attribute(message: &Value, name: &str) -> Value {
+    message.get_attr(name).unwrap_or_default()
+}
+
+/// The same message with another content.
+fn with_content(message: &Value, content: &Value) -> Value {
+    let entries = message.as_object().and_then(DynObject::try_iter_pairs).into_iter().flatten();
+    Value::from_pairs(entries.map(|(key, value)| {
+        let value = if key.as_str() == Some("content") { content.clone() } else { value };
+        (key, value)
+    }))
 }
 
 #[cfg(test)]
@@ -99,9 +129,18 @@ mod tests {
     #[test]
     fn a_system_message_goes_to_the_head_of_the_question() {
         let conversation = [Message::new("system", "Routes."), Message::new("user", "Q?"), Message::new("assistant", "A.")];
-        assert_eq!(Placement::System.place(&conversation), conversation);
-        let placed = Placement::User.place(&conversation);
-        assert_eq!(placed, [Message::new("user", "Routes.\n\nQ?"), Message::new("assistant", "A.")]);
-        assert_eq!(Placement::User.place(&conversation[1..]), conversation[1..]);
+        let placed = |placement: Placement, conversation: &[Message]| {
+            let placed = serde_json::to_value(placement.place(messages(conversation))).unwrap();
+            serde_json::from_value::<Vec<Message>>(placed).unwrap()
+        };
+        assert_eq!(placed(Placement::System, &conversation), conversation);
+        let expected = [Message::new("user", "Routes.\n\nQ?"), Message::new("assistant", "A.")];
+        assert_eq!(placed(Placement::User, &conversation), expected);
+        assert_eq!(placed(Placement::User, &conversation[1..]), conversation[1..]);
+        assert_eq!(
+            placed(Placement::User, &conversation[..1]),
+            conversation[..1],
+            "there is no question to stand at the head of"
+        );
     }
 }

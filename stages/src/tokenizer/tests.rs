@@ -83,3 +83,21 @@ fn a_vocabulary_below_the_bytes_is_refused() {
     let error = Tokenizer::train(texts().into_iter(), 100).unwrap_err();
     assert_eq!(error.to_string(), "`vocab_size` is 100, and bytes and special tokens alone need 261");
 }
+
+#[test]
+fn a_prompt_ends_where_its_answers_begin_to_differ_from_it() {
+    let tokenizer = tokenizer();
+    let prompt = [Message::new("user", "what is 3?")];
+    let [yes, no] = ["Policy: A_Query", "1"].map(|text| [Message::new("assistant", text)]);
+    let (ids, [first, second]) = tokenizer.render_answers(&prompt, [&yes, &no]).unwrap();
+    assert_eq!(ids, tokenizer.render_prompt(&prompt).unwrap());
+    assert_eq!((first, second), (tokenizer.render_completion(&yes).unwrap(), tokenizer.render_completion(&no).unwrap()));
+    // A template that opens the turn with a word which no answer has.
+    let template =
+        "{% for m in messages %}<|user|>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<|user|>hm{% endif %}";
+    let odd = tokenizer.with_chat_template(ChatTemplate::new("odd", template).unwrap());
+    let (ids, [answer]) = odd.render_answers(&prompt, [&yes]).unwrap();
+    assert_eq!(odd.decode_with_special(&ids).unwrap(), "<|user|>what is 3?<|user|>");
+    assert_eq!(odd.decode(&answer).unwrap(), "Policy: A_Query");
+    assert!(matches!(odd.render_completion(&yes), Err(TokenizerError::NoPrefix(_))));
+}

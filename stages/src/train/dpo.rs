@@ -140,12 +140,8 @@ fn prepare(tokenizer: &Tokenizer, rows: &[DpoExample], max_length: usize) -> Res
     let mut summary = Summary::default();
     let mut kept = Vec::new();
     for (index, row) in rows.iter().enumerate() {
-        let render = || {
-            let completions = [&row.chosen, &row.rejected].map(|messages| tokenizer.render_completion(messages));
-            let [chosen, rejected] = completions;
-            Ok((tokenizer.render_prompt(&row.prompt)?, [chosen?, rejected?]))
-        };
-        let (prompt, mut completions) = render().map_err(|source| TrainError::Row { row: index, source })?;
+        let rendered = tokenizer.render_answers(&row.prompt, [&row.chosen, &row.rejected]);
+        let (prompt, mut completions) = rendered.map_err(|source| TrainError::Row { row: index, source })?;
         let room = max_length.saturating_sub(prompt.len());
         let cut = completions.iter().any(|completion| completion.len() > room);
         for completion in &mut completions {

@@ -119,8 +119,8 @@ fn prepare(tokenizer: &Tokenizer, rows: &[SftExample], max_length: usize) -> Res
     let mut summary = Summary::default();
     let mut kept = Vec::new();
     for (index, row) in rows.iter().enumerate() {
-        let render = || Ok((tokenizer.render_prompt(&row.prompt)?, tokenizer.render_completion(&row.completion)?));
-        let (prompt, mut completion) = render().map_err(|source| TrainError::Row { row: index, source })?;
+        let rendered = tokenizer.render_answers(&row.prompt, [&row.completion]);
+        let (prompt, [mut completion]) = rendered.map_err(|source| TrainError::Row { row: index, source })?;
         let room = max_length.saturating_sub(prompt.len());
         let cut = completion.len() > room;
         completion.truncate(room);

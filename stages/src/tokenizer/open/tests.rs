@@ -4,12 +4,12 @@ use serde_json::json;
 
 use super::*;
 use crate::rows::Message;
-use crate::tokenizer::{Variables, messages};
+use crate::tokenizer::{Placement, System, Variables, messages};
 
 struct Folder(tempfile::TempDir);
 
 impl Folder {
-    /// A folder with a `tokenizer.json` that knows the tokens of ChatML, and of nothing else.
+    /// A folder with a `tokenizer.json` that knows the tokens of `ChatML`, and of nothing else.
     fn new() -> Self {
         let texts = ["what is 3 plus 4? Policy: A"; 40].into_iter().map(str::to_owned);
         let mut inner = Tokenizer::train(texts, 300).unwrap().inner;
@@ -125,4 +125,40 @@ fn files_that_are_missing_or_damaged_are_named() {
         let error = Folder::new().write(name, text).open().unwrap_err().to_string();
         assert!(error.contains(name), "{error}");
     }
+}
+
+#[test]
+fn text_is_split_as_the_class_says_and_not_as_the_file_does() {
+    let pieces = |config: &Value, model_type: &str| {
+        let folder =
+            Folder::new().json("tokenizer_config.json", config).json("config.json", &json!({ "model_type": model_type }));
+        let tokenizer = folder.open().unwrap();
+        let ids = tokenizer.encode(": 3").unwrap();
+        ids.iter().map(|id| tokenizer.decode(&[*id]).unwrap()).collect::<Vec<_>>()
+    };
+    let file = pieces(&json!({}), "phi");
+    assert_eq!(file, [":", " 3"], "the file keeps a space with a digit");
+    // Qwen's class has digits alone, so the merge of the space with one is out of reach.
+    assert_eq!(pieces(&json!({}), "qwen2"), [":", " ", "3"]);
+    assert_eq!(pieces(&json!({ "tokenizer_class": "Qwen2TokenizerFast" }), "qwen3"), [":", " ", "3"]);
+    assert_eq!(pieces(&json!({ "tokenizer_class": "PreTrainedTokenizerFast" }), "qwen3"), file);
+}
+
+#[test]
+fn where_the_system_message_stands_is_kept_with_the_tokenizer() {
+    let folder = Folder::new().json("config.json", &json!({ "model_type": "gemma" }));
+    let gemma = crate::tokenizer::family("gemma").unwrap();
+    let conversation = messages(&[Message::new("system", "S"), Message::new("user", "3")]);
+    let tokenizer = folder.open().unwrap().with_chat_template(gemma);
+    assert!(tokenizer.render(&conversation, true).unwrap_err().to_string().contains("role `system`"));
+    assert!(tokenizer.clone().with_system(System::Refuse).is_err());
+    let placed = tokenizer.with_system(System::Auto).unwrap();
+    assert_eq!(placed.placement(), Placement::User);
+    let again = folder.json("tokenizer_config.json", &placed.config()).open().unwrap();
+    for tokenizer in [placed, again] {
+        let text = tokenizer.decode_with_special(&tokenizer.render(&conversation, true).unwrap()).unwrap();
+        assert!(text.contains("user\nS\n\n3<end_of_turn>"), "{text}");
+    }
+    let odd = Folder::new().json("tokenizer_config.json", &json!({ "system_placement": "middle" }));
+    assert!(odd.open().unwrap_err().to_string().contains("`system_placement`"));
 }

@@ -104,4 +104,11 @@ mod tests {
         let lengths: Vec<usize> = pack(&rows, 600, Packing::Wrapped).iter().map(SftRow::len).collect();
         assert_eq!(lengths, [600, 400, 1]);
     }
+
+    #[test]
+    fn of_rows_with_the_same_room_the_one_that_came_to_it_first_is_filled_first() {
+        let rows = [vec![1; 3], vec![2; 3], vec![3], vec![4]].map(row);
+        let firsts: Vec<_> = pack(&rows, 4, Packing::Bfd).into_iter().map(|row| row.input_ids).collect();
+        assert_eq!(firsts, [vec![1, 1, 1, 3], vec![2, 2, 2, 4]]);
+    }
 }

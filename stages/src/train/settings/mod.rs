@@ -2,13 +2,20 @@
 //!
 //! `stage` says which method; its own settings stand beside those that all trainings share. A key that neither knows is refused by its name.
 
-use std::collections::BTreeMap;
+mod adapter;
+mod dpo;
+mod sft;
+mod words;
+
 use std::path::{Path, PathBuf};
 
+pub use adapter::{Adapter, Bias, Code, Dtype, Quantization, Targets};
+pub use dpo::{Divergence, Dpo, DpoLoss, Reference};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+pub use sft::{Packing, Sft, SftLoss};
 
 use super::schedule::{Scheduler, SchedulerArguments};
 
@@ -176,267 +183,6 @@ pub enum OptimizerName {
     Adamw,
 }
 
-/// An adapter, under PEFT's names.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Adapter {
-    /// A PEFT folder whose adapter is the start.
-    pub init_from: Option<PathBuf>,
-    /// Rank.
-    pub r: usize,
-    /// The adapter's output is multiplied by this, divided by the rank.
-    pub lora_alpha: f64,
-    /// Share of the adapter's inputs that are left out at random.
-    pub lora_dropout: f64,
-    /// Which biases are trained.
-    pub bias: Bias,
-    /// Which modules have an adapter.
-    pub target_modules: Option<Targets>,
-    /// Whether `lora_alpha` is divided by the root of the rank instead.
-    pub use_rslora: bool,
-    /// Whether magnitudes are trained apart from directions.
-    pub use_dora: bool,
-    /// Other ranks, by the end of a module's name.
-    pub rank_pattern: BTreeMap<String, usize>,
-    /// Other alphas, by the end of a module's name.
-    pub alpha_pattern: BTreeMap<String, f64>,
-    /// Modules that are trained whole and stand in the adapter.
-    pub modules_to_save: Option<Vec<String>>,
-    /// The only layers that have an adapter.
-    pub layers_to_transform: Option<Vec<usize>>,
-    /// Whether an adapter of an earlier training is trained on.
-    pub trainable: bool,
-}
-
-impl Default for Adapter {
-    fn default() -> Self {
-        Self {
-            init_from: None,
-            r: 8,
-            lora_alpha: 8.0,
-            lora_dropout: 0.0,
-            bias: Bias::None,
-            target_modules: None,
-            use_rslora: false,
-            use_dora: false,
-            rank_pattern: BTreeMap::new(),
-            alpha_pattern: BTreeMap::new(),
-            modules_to_save: None,
-            layers_to_transform: None,
-            trainable: true,
-        }
-    }
-}
-
-/// Which biases are trained with an adapter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Bias {
-    /// None of them.
-    None,
-    /// All of the model.
-    All,
-    /// Those of modules that have an adapter.
-    LoraOnly,
-}
-
-/// Which modules have an adapter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Targets {
-    /// `all-linear`, or a regular expression that the whole name must match.
-    Pattern(String),
-    /// Names, or their ends after a dot.
-    Names(Vec<String>),
-}
-
-impl<'de> Deserialize<'de> for Targets {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        one_or_many(deserializer).map(|(words, single)| match (words.as_slice(), single) {
-            ([pattern], true) => Self::Pattern(pattern.clone()),
-            _ => Self::Names(words),
-        })
-    }
-}
-
-/// How the base's weights are held.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Quantization {
-    /// The code of one weight.
-    #[serde(rename = "type")]
-    pub code: Code,
-    /// Whether the blocks' scales are quantised too.
-    #[serde(default)]
-    pub double_quant: bool,
-    /// What products are computed in.
-    #[serde(default)]
-    pub compute_dtype: Dtype,
-    /// What the adapter is held in.
-    #[serde(default)]
-    pub adapter_dtype: Dtype,
-}
-
-/// Codes of quantised weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Code {
-    /// Four bits, by the quantiles of a normal distribution.
-    Nf4,
-}
-
-/// Kinds of numbers, under `PyTorch`'s names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Dtype {
-    /// 32 bits.
-    #[default]
-    Float32,
-    /// 16 bits with float32's exponent.
-    Bfloat16,
-}
-
-/// Settings of supervised fine-tuning.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Sft {
-    /// Whether only completions are learned [default: where rows are a prompt and a completion].
-    pub completion_only_loss: Option<bool>,
-    /// Whether only what the assistant wrote is learned, as the template's `{% generation %}` blocks tell.
-    pub assistant_only_loss: bool,
-    /// How rows are put together to rows of `max_length`.
-    pub packing: Option<Packing>,
-    /// What is learned from.
-    pub loss_type: SftLoss,
-}
-
-/// How rows are put together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Packing {
-    /// Whole rows, longest first, each where the least room is left; longer ones are cut.
-    Bfd,
-    /// The same, with what is cut as further rows.
-    BfdSplit,
-    /// One stream of tokens, cut into equal rows.
-    Wrapped,
-}
-
-/// Losses of supervised fine-tuning.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SftLoss {
-    /// The negative log-likelihood.
-    #[default]
-    Nll,
-    /// The same, each token weighted by its probability.
-    Dft,
-}
-
-/// Settings of direct preference optimisation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Dpo {
-    /// How strongly the model is held to the reference.
-    pub beta: f64,
-    /// The losses that are added up.
-    #[serde(deserialize_with = "losses")]
-    pub loss_type: Vec<DpoLoss>,
-    /// Their weights [default: 1 each].
-    pub loss_weights: Option<Vec<f64>>,
-    /// Share of pairs that are taken to be the wrong way round.
-    pub label_smoothing: f64,
-    /// How far the model is from the reference.
-    pub f_divergence_type: Divergence,
-    /// The exponent of the alpha divergence.
-    pub f_alpha_divergence_coef: f64,
-    /// Weight of the tokens that the longer answer has more [default: all count alike].
-    pub ld_alpha: Option<f64>,
-    /// Whether pairs are weighted by how likely the model is to say them.
-    pub use_weighting: bool,
-    /// Temperature of `discopop`.
-    pub discopop_tau: f64,
-    /// Whether the reference is asked once, before the training.
-    pub precompute_ref_log_probs: bool,
-    /// Whether the reference follows the model.
-    pub sync_ref_model: bool,
-    /// Share of the model in the reference when it follows.
-    pub ref_model_mixup_alpha: f64,
-    /// Steps between two times that it follows.
-    pub ref_model_sync_steps: usize,
-    /// What the model is held to.
-    pub reference: Reference,
-}
-
-impl Default for Dpo {
-    fn default() -> Self {
-        Self {
-            beta: 0.1,
-            loss_type: vec![DpoLoss::Sigmoid],
-            loss_weights: None,
-            label_smoothing: 0.0,
-            f_divergence_type: Divergence::ReverseKl,
-            f_alpha_divergence_coef: 0.5,
-            ld_alpha: None,
-            use_weighting: false,
-            discopop_tau: 0.05,
-            precompute_ref_log_probs: false,
-            sync_ref_model: false,
-            ref_model_mixup_alpha: 0.6,
-            ref_model_sync_steps: 512,
-            reference: Reference::StartAdapter,
-        }
-    }
-}
-
-/// What the model is held to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Reference {
-    /// The model as it starts.
-    StartAdapter,
-    /// The model without its adapter.
-    BaseModel,
-    /// Nothing.
-    None,
-}
-
-/// How far two models are from each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Divergence {
-    /// Kullback–Leibler, from the model's side.
-    ReverseKl,
-    /// Kullback–Leibler, from the reference's side.
-    ForwardKl,
-    /// Jensen–Shannon.
-    JsDivergence,
-    /// Alpha divergence.
-    AlphaDivergence,
-}
-
-/// Losses of direct preference optimisation, under TRL's names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names are those of the papers, which `losses` tells of one by one")]
-pub enum DpoLoss {
-    Sigmoid,
-    SigmoidNorm,
-    Hinge,
-    Ipo,
-    ExoPair,
-    NcaPair,
-    Robust,
-    BcoPair,
-    SppoHard,
-    Aot,
-    AotUnpaired,
-    ApoZero,
-    ApoDown,
-    Discopop,
-    Sft,
-}
-
 impl Settings {
     /// Reads a `stage.json`; its paths become relative to the current folder.
     ///
@@ -477,36 +223,6 @@ fn taken<T: Serialize + DeserializeOwned>(object: &mut Map<String, Value>, defau
     let names = serde_json::to_value(default).map_err(|error| error.to_string())?;
     let own = names.as_object().into_iter().flatten().filter_map(|(name, _)| object.remove_entry(name)).collect();
     serde_json::from_value(Value::Object(own)).map_err(|error| error.to_string())
-}
-
-fn losses<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<DpoLoss>, D::Error> {
-    let (names, _) = one_or_many(deserializer)?;
-    names.into_iter().map(|name| DpoLoss::deserialize(serde::de::value::StringDeserializer::new(name))).collect()
-}
-
-/// A word, or a list of words; and whether it was one word alone.
-fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<(Vec<String>, bool), D::Error> {
-    struct Words;
-    impl<'de> serde::de::Visitor<'de> for Words {
-        type Value = (Vec<String>, bool);
-
-        fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            formatter.write_str("a word or a list of words")
-        }
-
-        fn visit_str<E>(self, word: &str) -> Result<Self::Value, E> {
-            Ok((vec![word.to_owned()], true))
-        }
-
-        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut words: A) -> Result<Self::Value, A::Error> {
-            let mut found = Vec::new();
-            while let Some(word) = words.next_element()? {
-                found.push(word);
-            }
-            Ok((found, false))
-        }
-    }
-    deserializer.deserialize_any(Words)
 }
 
 #[cfg(test)]

@@ -1,0 +1,157 @@
+//! Conversations in, token ids out: the chat template's text, tokenised with the template's special tokens and not with those that users spell.
+
+use minijinja::Value;
+use minijinja::value::{DynObject, ValueKind};
+use regex::Regex;
+
+use super::{ChatTemplate, Tokenizer, TokenizerError, Variables, messages};
+use crate::rows::Message;
+
+/// Around control tokens in what users wrote; they are tokenised as text.
+const CONTROL: [char; 2] = ['\u{F0000}', '\u{F0001}'];
+
+impl Tokenizer {
+    /// Returns the ids of a conversation, in the assistant's turn at the end where `add_generation_prompt` says so.
+    ///
+    /// # Errors
+    /// No template, or what it refuses.
+    pub fn render(&self, messages: &[Value], add_generation_prompt: bool) -> Result<Vec<u32>, TokenizerError> {
+        self.render_variables(Variables { messages: messages.to_vec(), add_generation_prompt, ..Variables::default() })
+    }
+
+    /// As [`Self::render`], with all that a template can read.
+    ///
+    /// # Errors
+    /// No template, or what it refuses.
+    pub fn render_variables(&self, variables: Variables) -> Result<Vec<u32>, TokenizerError> {
+        let template = self.chat_template.as_ref().ok_or(TokenizerError::NoTemplate)?;
+        let variables = self.with_special_tokens(variables);
+        let Some(control) = &self.control else {
+            return Ok(self.inner.encode_fast(template.render(&variables)?, false)?.get_ids().to_vec());
+        };
+        let messages = variables.messages.iter().map(|message| marked(message, control)).collect();
+        self.encode_marked(&template.render(&Variables { messages, ..variables })?)
+    }
+
+    /// Returns the ids of a conversation, and for each whether the assistant wrote it.
+    ///
+    /// A template without `{% generation %}` blocks does where the family's own, which has them, writes the same text.
+    ///
+    /// # Errors
+    /// No template, one that does not tell what the assistant wrote, or what it refuses.
+    pub fn render_with_mask(&self, variables: Variables) -> Result<(Vec<u32>, Vec<bool>), TokenizerError> {
+        let template = self.chat_template.as_ref().ok_or(TokenizerError::NoTemplate)?;
+        let variables = self.with_special_tokens(variables);
+        let (text, mut ranges) = template.render_with_generation(&variables)?;
+        if !template.has_generation() {
+            let own = self.family_template().and_then(|family| family.render_with_generation(&variables).ok());
+            let told = own.filter(|(same, _)| *same == text);
+            ranges = told.ok_or_else(|| TokenizerError::NoGeneration(template.name().to_owned()))?.1;
+        }
+        let encoding = self.inner.encode_char_offsets(text, false)?;
+        let ids = encoding.get_ids().to_vec();
+        let mut mask = vec![false; ids.len()];
+        for range in ranges.into_iter().filter(|range| !range.is_empty()) {
+            let Some(start) = encoding.char_to_token(range.start, 0) else { break };
+            let end = encoding.char_to_token(range.end - 1, 0).map_or(ids.len(), |last| last + 1);
+            mask.iter_mut().take(end).skip(start).for_each(|assistant| *assistant = true);
+        }
+        Ok((ids, mask))
+    }
+
+    /// Renders a conversation that the assistant is to go on with.
+    ///
+    /// # Errors
+    /// No template, or what it refuses.
+    pub fn render_prompt(&self, prompt: &[Message]) -> Result<Vec<u32>, TokenizerError> {
+        self.render(&messages(prompt), true)
+    }
+
+    /// Renders a prompt with several answers: the ids that all have in common with the prompt, and those that each goes on with.
+    ///
+    /// As TRL splits rows: a prompt ends where it and the conversation that goes on from it differ.
+    ///
+    /// # Errors
+    /// No template, or what it refuses.
+    pub fn render_answers<const N: usize>(
+        &self,
+        prompt: &[Message],
+        answers: [&[Message]; N],
+    ) -> Result<(Vec<u32>, [Vec<u32>; N]), TokenizerError> {
+        let mut opened = self.render_prompt(prompt)?;
+        let mut whole = [const { Vec::new() }; N];
+        for (ids, answer) in whole.iter_mut().zip(answers) {
+            *ids = self.render(&messages(prompt.iter().chain(answer)), false)?;
+            let alike = opened.iter().zip(ids.iter()).take_while(|(left, right)| left == right).count();
+            opened.truncate(alike);
+        }
+        let answers = whole.map(|ids| ids[opened.len()..].to_vec());
+        Ok((opened, answers))
+    }
+
+    /// Renders what the assistant says after a prompt, whatever the prompt is.
+    ///
+    /// # Errors
+    /// No template, what it refuses, and one that writes a prompt otherwise once it is answered.
+    pub fn render_completion(&self, completion: &[Message]) -> Result<Vec<u32>, TokenizerError> {
+        let question = [Message::new("user", "?")];
+        let prompt = self.render_prompt(&question)?;
+        let whole = self.render(&messages(question.iter().chain(completion)), false)?;
+        match whole.strip_prefix(prompt.as_slice()) {
+            Some(completion) => Ok(completion.to_vec()),
+            None => Err(TokenizerError::NoPrefix(self.chat_template.as_ref().map_or("", ChatTemplate::name).to_owned())),
+        }
+    }
+
+    /// Templates read special tokens by their names; what the caller gives wins. The system message is put in its place.
+    pub(super) fn with_special_tokens(&self, mut variables: Variables) -> Variables {
+        variables.messages = self.placement.place(variables.messages);
+        let tokens = self.special.iter().map(|(name, token)| (name.clone(), Value::from(token)));
+        variables.others = tokens.chain(variables.others).collect();
+        variables
+    }
+
+    /// Encodes a rendered text in which [`marked`] has marked what users spelled: that is text, the rest is not.
+    ///
+    /// A piece is encoded after a newline, which is taken off again: some tokenizers put a space before the first word of a text.
+    fn encode_marked(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        let newline = self.inner.encode_fast("\n", false)?.get_ids().to_vec();
+        let mut ids = Vec::new();
+        let mut spelled = false;
+        for (place, piece) in text.split(CONTROL).enumerate() {
+            let tokenizer = if spelled { self.plain() } else { &self.inner };
+            spelled = !spelled;
+            if place == 0 {
+                ids.extend(tokenizer.encode_fast(piece, false)?.get_ids());
+            } else if !piece.is_empty() {
+                let encoding = tokenizer.encode_fast(format!("\n{piece}"), false)?;
+                match encoding.get_ids().strip_prefix(newline.as_slice()) {
+                    Some(found) => ids.extend(found),
+                    None => ids.extend(tokenizer.encode_fast(piece, false)?.get_ids()),
+                }
+            }
+        }
+        Ok(ids)
+    }
+}
+
+/// Marks the control tokens in a message's strings.
+fn marked(message: &Value, control: &Regex) -> Value {
+    match message.kind() {
+        ValueKind::String => {
+            let text = message.as_str().unwrap_or_default().replace(CONTROL, "");
+            let [begin, end] = CONTROL;
+            Value::from(control.replace_all(&text, format!("{begin}${{0}}{end}")).into_owned())
+        }
+        ValueKind::Seq => message.try_iter().into_iter().flatten().map(|item| marked(&item, control)).collect(),
+        ValueKind::Map => {
+            let entries = message.as_object().and_then(DynObject::try_iter_pairs).into_iter().flatten();
+            // A role is a word that the template compares, and no text.
+            Value::from_pairs(entries.map(|(key, value)| {
+                let value = if key.as_str() == Some("role") { value } else { marked(&value, control) };
+                (key, value)
+            }))
+        }
+        _ => message.clone(),
+    }
+}

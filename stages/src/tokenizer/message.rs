@@ -1,0 +1,42 @@
+//! Messages → the values that templates read, as transformers hands them on.
+
+use minijinja::value::{DynObject, Serde, Value, ValueKind};
+use serde::Serialize;
+
+use super::chat_template::GENERATION;
+
+/// Turns messages into the values that templates read.
+pub fn messages<'a, M: Serialize + 'a>(messages: impl IntoIterator<Item = &'a M>) -> Vec<Value> {
+    messages.into_iter().map(|message| Value::from(Serde(message))).collect()
+}
+
+/// A message as transformers hands it on: no key without a value, and the reasoning under the names that templates read.
+pub(super) fn normalised(message: &Value) -> Value {
+    if message.kind() != ValueKind::Map {
+        return message.clone();
+    }
+    let entries = message.as_object().and_then(DynObject::try_iter_pairs).into_iter().flatten();
+    let mut entries: Vec<(Value, Value)> =
+        entries.filter(|(_, value)| !value.is_none()).map(|(key, value)| (key, without_own_marks(value))).collect();
+    let named = |name: &str| entries.iter().position(|(key, _)| key.as_str() == Some(name));
+    let reasoning =
+        ["reasoning_content", "thinking", "reasoning"].into_iter().find_map(|name| named(name).map(|at| entries[at].1.clone()));
+    if let Some(reasoning) = reasoning {
+        if named("thinking").is_none() {
+            entries.insert(0, (Value::from("thinking"), reasoning.clone()));
+        }
+        match entries.iter().position(|(key, _)| key.as_str() == Some("reasoning_content")) {
+            Some(at) => entries[at].1 = reasoning,
+            None => entries.push((Value::from("reasoning_content"), reasoning)),
+        }
+    }
+    Value::from_pairs(entries)
+}
+
+/// Nobody's content may pose as a mark.
+fn without_own_marks(value: Value) -> Value {
+    match value.as_str() {
+        Some(text) if text.contains(GENERATION) => Value::from(text.replace(GENERATION, "")),
+        _ => value,
+    }
+}

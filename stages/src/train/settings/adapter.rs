@@ -1,0 +1,129 @@
+//! What is trained: an adapter's settings under PEFT's names, and how the base's weights are held.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::words::one_or_many;
+
+/// An adapter, under PEFT's names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Adapter {
+    /// A PEFT folder whose adapter is the start.
+    pub init_from: Option<PathBuf>,
+    /// Rank.
+    pub r: usize,
+    /// The adapter's output is multiplied by this, divided by the rank.
+    pub lora_alpha: f64,
+    /// Share of the adapter's inputs that are left out at random.
+    pub lora_dropout: f64,
+    /// Which biases are trained.
+    pub bias: Bias,
+    /// Which modules have an adapter.
+    pub target_modules: Option<Targets>,
+    /// Whether `lora_alpha` is divided by the root of the rank instead.
+    pub use_rslora: bool,
+    /// Whether magnitudes are trained apart from directions.
+    pub use_dora: bool,
+    /// Other ranks, by the end of a module's name.
+    pub rank_pattern: BTreeMap<String, usize>,
+    /// Other alphas, by the end of a module's name.
+    pub alpha_pattern: BTreeMap<String, f64>,
+    /// Modules that are trained whole and stand in the adapter.
+    pub modules_to_save: Option<Vec<String>>,
+    /// The only layers that have an adapter.
+    pub layers_to_transform: Option<Vec<usize>>,
+    /// Whether an adapter of an earlier training is trained on.
+    pub trainable: bool,
+}
+
+impl Default for Adapter {
+    fn default() -> Self {
+        Self {
+            init_from: None,
+            r: 8,
+            lora_alpha: 8.0,
+            lora_dropout: 0.0,
+            bias: Bias::None,
+            target_modules: None,
+            use_rslora: false,
+            use_dora: false,
+            rank_pattern: BTreeMap::new(),
+            alpha_pattern: BTreeMap::new(),
+            modules_to_save: None,
+            layers_to_transform: None,
+            trainable: true,
+        }
+    }
+}
+
+/// Which biases are trained with an adapter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Bias {
+    /// None of them.
+    None,
+    /// All of the model.
+    All,
+    /// Those of modules that have an adapter.
+    LoraOnly,
+}
+
+/// Which modules have an adapter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Targets {
+    /// `all-linear`, or a regular expression that the whole name must match.
+    Pattern(String),
+    /// Names, or their ends after a dot.
+    Names(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for Targets {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        one_or_many(deserializer).map(|(words, single)| match (words.as_slice(), single) {
+            ([pattern], true) => Self::Pattern(pattern.clone()),
+            _ => Self::Names(words),
+        })
+    }
+}
+
+/// How the base's weights are held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Quantization {
+    /// The code of one weight.
+    #[serde(rename = "type")]
+    pub code: Code,
+    /// Whether the blocks' scales are quantised too.
+    #[serde(default)]
+    pub double_quant: bool,
+    /// What products are computed in.
+    #[serde(default)]
+    pub compute_dtype: Dtype,
+    /// What the adapter is held in.
+    #[serde(default)]
+    pub adapter_dtype: Dtype,
+}
+
+/// Codes of quantised weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Code {
+    /// Four bits, by the quantiles of a normal distribution.
+    Nf4,
+}
+
+/// Kinds of numbers, under `PyTorch`'s names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// 32 bits.
+    #[default]
+    Float32,
+    /// 16 bits with float32's exponent.
+    Bfloat16,
+}
