@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
 
+use super::fused;
 use super::lora::{self, Dropout, EMBEDDING_A, EMBEDDING_B, FACTORS, Lora};
 use super::nf4::Nf4Matrix;
 
@@ -90,6 +91,11 @@ impl Parameters {
     /// Lets products be computed of bfloat16, as `PyTorch`'s autocast does: factors and products are rounded, sums are not.
     pub(crate) fn compute_in_half(&mut self, half: bool) {
         self.half = half;
+    }
+
+    /// Says whether products are computed of bfloat16.
+    pub(super) fn computes_in_half(&self) -> bool {
+        self.half
     }
 
     /// Returns the same weights with an adapter that does not see all of its inputs.
@@ -282,7 +288,7 @@ impl Parameters {
         let weight = self.rounded(self.matrix(weight));
         let input = self.rounded(input);
         let output = match self.lora.get(module) {
-            None => self.rounded(input.matmul(weight.transpose())),
+            None => self.rounded(fused::linear(input, weight)),
             Some(&lora) => lora::linear(self, module, weight, lora, input),
         };
         match self.weights.get(&format!("{module}.bias")) {
