@@ -134,7 +134,7 @@ impl Architecture for Gemma2 {
             let normed = level(stream.clone(), "pre_feedforward_layernorm");
             let gate = parameters.linear(&format!("{layer}.mlp.gate_proj"), normed.clone());
             let up = parameters.linear(&format!("{layer}.mlp.up_proj"), normed);
-            let down = parameters.linear(&format!("{layer}.mlp.down_proj"), config.hidden_activation.gate(gate, up));
+            let down = parameters.linear(&format!("{layer}.mlp.down_proj"), parameters.gated(config.hidden_activation, gate, up));
             stream = stream + level(down, "post_feedforward_layernorm");
         }
         stream

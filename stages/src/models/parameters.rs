@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
 
+use super::activation::Activation;
 use super::fused;
 use super::lora::{self, Dropout, EMBEDDING_A, EMBEDDING_B, FACTORS, Lora};
 use super::nf4::Nf4Matrix;
@@ -107,6 +108,11 @@ impl Parameters {
     /// Rounds a factor or a product to bfloat16 where products are computed so; its gradient is rounded on the way back.
     pub(super) fn rounded<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
         if self.half { tensor.cast(DType::BF16).cast(DType::F32) } else { tensor }
+    }
+
+    /// Multiplies `value` by the function of `gate`, `[places, size]` each, rounded as products are.
+    pub(super) fn gated(&self, activation: Activation, gate: Tensor<2>, value: Tensor<2>) -> Tensor<2> {
+        if self.half { self.rounded(activation.apply(gate)) * value } else { activation.gate(gate, value) }
     }
 
     /// Returns all weights in the order of their names, an adapter's among them.

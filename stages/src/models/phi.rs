@@ -117,7 +117,7 @@ impl Architecture for Phi {
             let normed = pass.wanted(index, normed);
             let attended = parameters.linear(&format!("{layer}.self_attn.dense"), mixed);
 
-            let middle = self.config.hidden_act.apply(parameters.linear(&format!("{layer}.mlp.fc1"), normed));
+            let middle = parameters.rounded(self.config.hidden_act.apply(parameters.linear(&format!("{layer}.mlp.fc1"), normed)));
             stream = attended + parameters.linear(&format!("{layer}.mlp.fc2"), middle) + stream;
         }
         stream

@@ -124,7 +124,8 @@ impl Architecture for Qwen3 {
                 rms_norm(stream.clone(), parameters.vector(&format!("{layer}.post_attention_layernorm.weight")), epsilon);
             let gate = parameters.linear(&format!("{layer}.mlp.gate_proj"), normed.clone());
             let up = parameters.linear(&format!("{layer}.mlp.up_proj"), normed);
-            stream = stream + parameters.linear(&format!("{layer}.mlp.down_proj"), self.config.hidden_act.gate(gate, up));
+            stream =
+                stream + parameters.linear(&format!("{layer}.mlp.down_proj"), parameters.gated(self.config.hidden_act, gate, up));
         }
         stream
     }

@@ -6,12 +6,12 @@
 //! # What was tried
 //!
 //! Measured by `cargo run --release --example training_speed -- tiny sft full 12` as CPU milliseconds a step (a machine with AVX-512,
-//! shared with others, so that wall time says little): tiny 300 before, 184 after, with LoRA 241 and 158; small 5650 before, 4120 after.
+//! shared with others, so that wall time says little): tiny 300 before, 184 after, with `LoRA` 241 and 158; small 5650 before, 4120 after.
 //! Peak memory of small fell from 1650 to 925 MiB.
 //!
 //! - All operations of the first round together (norm, gate, rotation, attention, cross entropy, linear) took tiny from 300 to 201 and small
 //!   from 5650 to 4290. They were not measured one by one.
-//! - The last layer at the wanted places alone, gradients in place, and LoRA as one operation: 207 to 184, with LoRA 170 to 158.
+//! - The last layer at the wanted places alone, gradients in place, and `LoRA` as one operation: 207 to 184, with `LoRA` 170 to 158.
 //! - What is left is products of matrices (half of tiny, 70 % of small, at about 110 GFLOP/s a core) and, 10 to 15 %, pages that the C
 //!   library gives back to the kernel and takes again in each step. `MALLOC_TOP_PAD_=268435456 MALLOC_TRIM_THRESHOLD_=8000000000
 //!   MALLOC_MMAP_THRESHOLD_=33554432` in the environment took tiny from 196 to 170; the program does not set them itself, which
