@@ -2,9 +2,9 @@
 
 use std::thread;
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::Tensor;
 
-use crate::models::{Batch, Checkpoint, Model, Row};
+use crate::models::{Batch, Cache, Checkpoint, Model, Row, fused, shared_beginning};
 use crate::rows::Message;
 use crate::tokenizer::TokenizerError;
 
@@ -13,6 +13,9 @@ const TOKENS: usize = 1024;
 
 /// Passes that run at the same time; the result does not depend on it.
 const THREADS: usize = 2;
+
+/// Fewest tokens that are worth being read apart.
+const LEAST: usize = 8;
 
 /// Says why prompts could not be scored.
 #[derive(Debug, thiserror::Error)]
@@ -48,22 +51,81 @@ pub enum ScoreError {
 /// # Errors
 /// A prompt or candidate that cannot be rendered, candidates that leave no room. A prompt that is too long loses its end.
 pub fn score(checkpoint: &Checkpoint, prompts: &[Vec<Message>], candidates: &[String]) -> Result<Vec<Vec<f64>>, ScoreError> {
-    let Checkpoint { model, tokenizer, .. } = checkpoint;
-    let mut continuations = Vec::with_capacity(candidates.len());
-    for candidate in candidates {
-        let tokens = tokenizer.render_completion(&[Message::new("assistant", candidate.as_str())]);
-        continuations.push(tokens.map_err(|source| ScoreError::Candidate { candidate: candidate.clone(), source })?);
+    Scorer::open(checkpoint, prompts, candidates)?.score(prompts)
+}
+
+/// A checkpoint that has read what its prompts begin with: the routes, which are the same in every prompt.
+#[derive(Debug)]
+pub struct Scorer<'a> {
+    checkpoint: &'a Checkpoint,
+    continuations: Vec<Vec<u32>>,
+    /// Most tokens of a prompt.
+    room: usize,
+    /// Tokens that were read, and their keys and values.
+    opening: Vec<u32>,
+    cache: Cache,
+}
+
+impl<'a> Scorer<'a> {
+    /// Reads what some prompts have in common: all of those to score, or two with different questions that stand for them.
+    ///
+    /// # Errors
+    /// A prompt or candidate that cannot be rendered, candidates that leave no room.
+    pub fn open(checkpoint: &'a Checkpoint, prompts: &[Vec<Message>], candidates: &[String]) -> Result<Self, ScoreError> {
+        let mut continuations = Vec::with_capacity(candidates.len());
+        for candidate in candidates {
+            let tokens = checkpoint.tokenizer.render_completion(&[Message::new("assistant", candidate.as_str())]);
+            continuations.push(tokens.map_err(|source| ScoreError::Candidate { candidate: candidate.clone(), source })?);
+        }
+        let longest = continuations.iter().map(Vec::len).max().unwrap_or(0);
+        let most = checkpoint.model.max_position_embeddings();
+        let room = most.checked_sub(longest).filter(|room| *room > 1).ok_or(ScoreError::TooLong { tokens: longest, most })?;
+        let mut scorer = Self { checkpoint, continuations, room, opening: Vec::new(), cache: Cache::default() };
+        let rendered = scorer.render(prompts)?;
+        let shared = if rendered.len() < 2 { 0 } else { shared_beginning(&rendered) };
+        if shared >= LEAST {
+            scorer.opening = rendered[0][..shared].to_vec();
+            let batch = Batch::plain(std::slice::from_ref(&scorer.opening)).expect("one row that is not empty");
+            // The logits of one place are asked for, so that nothing else of the last layer is computed.
+            drop(checkpoint.model.logits_after(&mut scorer.cache, &batch, &[0], most));
+        }
+        Ok(scorer)
     }
-    let longest = continuations.iter().map(Vec::len).max().unwrap_or(0);
-    let most = model.max_position_embeddings();
-    let room = most.checked_sub(longest).filter(|room| *room > 1).ok_or(ScoreError::TooLong { tokens: longest, most })?;
-    let mut rows = Vec::with_capacity(prompts.len());
-    for (prompt, messages) in prompts.iter().enumerate() {
-        let mut ids = tokenizer.render_prompt(messages).map_err(|source| ScoreError::Prompt { prompt, source })?;
-        shorten(&mut ids, room);
-        rows.push(Row::new(ids, continuations.clone()));
+
+    fn render(&self, prompts: &[Vec<Message>]) -> Result<Vec<Vec<u32>>, ScoreError> {
+        let render = |(prompt, messages): (usize, &Vec<Message>)| {
+            let mut ids =
+                self.checkpoint.tokenizer.render_prompt(messages).map_err(|source| ScoreError::Prompt { prompt, source })?;
+            shorten(&mut ids, self.room);
+            Ok(ids)
+        };
+        prompts.iter().enumerate().map(render).collect()
     }
-    Ok(log_probabilities(model, &rows))
+
+    /// Returns for each prompt the log-probability of each candidate; a prompt that begins otherwise is read whole.
+    ///
+    /// # Errors
+    /// A prompt that cannot be rendered. One that is too long loses its end.
+    pub fn score(&self, prompts: &[Vec<Message>]) -> Result<Vec<Vec<f64>>, ScoreError> {
+        let known = self.opening.len();
+        let (mut short, mut whole) = (Vec::new(), Vec::new());
+        for (index, mut ids) in self.render(prompts)?.into_iter().enumerate() {
+            if ids.len() > known && ids.starts_with(&self.opening) {
+                ids.drain(..known);
+                short.push((index, Row::new(ids, self.continuations.clone())));
+            } else {
+                whole.push((index, Row::new(ids, self.continuations.clone())));
+            }
+        }
+        let mut scores = vec![Vec::new(); prompts.len()];
+        for (rows, cache) in [(short, &self.cache), (whole, &Cache::default())] {
+            let (indices, rows): (Vec<usize>, Vec<Row>) = rows.into_iter().unzip();
+            for (index, found) in indices.into_iter().zip(log_probabilities_after(&self.checkpoint.model, cache, &rows)) {
+                scores[index] = found;
+            }
+        }
+        Ok(scores)
+    }
 }
 
 /// Cuts a prompt to `most` tokens: a router has to decide on long questions too. The start has the routes, and the last token
@@ -74,8 +136,8 @@ fn shorten(prompt: &mut Vec<u32>, most: usize) {
     }
 }
 
-/// Returns for each row the sum of log-probabilities of each of its continuations, without gradients.
-pub(crate) fn log_probabilities(model: &Model, rows: &[Row]) -> Vec<Vec<f64>> {
+/// Returns for each row, which goes on from what a cache holds, the sum of log-probabilities of each of its continuations.
+fn log_probabilities_after(model: &Model, cache: &Cache, rows: &[Row]) -> Vec<Vec<f64>> {
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|&row| rows[row].width());
     let passes = passes(rows, &order);
@@ -84,7 +146,9 @@ pub(crate) fn log_probabilities(model: &Model, rows: &[Row]) -> Vec<Vec<f64>> {
         let threads: Vec<_> = (0..THREADS)
             .map(|offset| {
                 let passes = &passes;
-                scope.spawn(move || passes.iter().skip(offset).step_by(THREADS).flat_map(|pass| run(model, rows, pass)).collect())
+                scope.spawn(move || {
+                    passes.iter().skip(offset).step_by(THREADS).flat_map(|pass| run(model, cache, rows, pass)).collect()
+                })
             })
             .collect();
         threads.into_iter().map(|thread| thread.join().expect("a pass does not panic")).collect()
@@ -109,9 +173,17 @@ fn passes<'a>(rows: &[Row], order: &'a [usize]) -> Vec<&'a [usize]> {
     passes
 }
 
-fn run(model: &Model, rows: &[Row], pass: &[usize]) -> Vec<(usize, Vec<f64>)> {
+fn run(model: &Model, cache: &Cache, rows: &[Row], pass: &[usize]) -> Vec<(usize, Vec<f64>)> {
     let batch = Batch::new(&pass.iter().map(|&row| &rows[row]).collect::<Vec<_>>());
-    let mut sums = sequence_sums(&target_log_probabilities(model, &batch), &batch).into_iter();
+    let values = if cache.tokens() == 0 {
+        target_log_probabilities(model, &batch)
+    } else {
+        let batch = batch.clone().after(cache.tokens());
+        let places: Vec<usize> = batch.targets.iter().map(|target| target.place).collect();
+        let logits = model.logits_after(&mut cache.repeated(pass.len()), &batch, &places, batch.length());
+        values_of(logits, &batch)
+    };
+    let mut sums = sequence_sums(&values, &batch).into_iter();
     pass.iter().map(|&row| (row, sums.by_ref().take(rows[row].sequences()).collect())).collect()
 }
 
@@ -120,13 +192,12 @@ pub(crate) fn target_log_probabilities(model: &Model, batch: &Batch) -> Vec<f32>
     if batch.targets.is_empty() {
         return Vec::new();
     }
-    let logits = model.logits(batch);
-    let tokens: Vec<i32> = batch.targets.iter().map(|target| target.token.cast_signed()).collect();
-    let tokens = Tensor::<2, Int>::from_data(TensorData::new(tokens, [batch.targets.len(), 1]), &logits.device());
-    // Only the wanted entry of each row is needed, so the whole table of log-probabilities is never made.
-    let largest = logits.clone().max_dim(1);
-    let total = (logits.clone() - largest.clone()).exp().sum_dim(1).log() + largest;
-    (logits.gather(1, tokens) - total).into_data().try_into_vec().expect("log-probabilities are f32")
+    values_of(model.logits(batch), batch)
+}
+
+fn values_of(logits: Tensor<2>, batch: &Batch) -> Vec<f32> {
+    let tokens = batch.targets.iter().map(|target| target.token.cast_signed()).collect();
+    fused::log_probabilities(logits, tokens).into_data().try_into_vec().expect("log-probabilities are f32")
 }
 
 /// Adds up the log-probabilities of each sequence of a batch.
@@ -165,6 +236,26 @@ mod tests {
                     tokens.iter().enumerate().map(|(at, &token)| f64::from(table[at * size + token as usize])).sum();
                 assert!((score - expected).abs() < 1e-4, "{score} {expected}");
             }
+        }
+    }
+
+    #[test]
+    fn what_prompts_begin_with_is_read_once_and_changes_no_score() {
+        let checkpoint = tiny(5);
+        let candidates = ["Policy: One".to_owned(), "Policy: Two terms".to_owned()];
+        let prompt = |question: &str| vec![Message::new("system", "what is 3 plus 4 plus 5"), Message::new("user", question)];
+        let other = vec![Message::new("user", "what")];
+        let prompts = [prompt("37 plus"), prompt("terms of the answer"), other.clone(), prompt("one")];
+        let scorer = Scorer::open(&checkpoint, &prompts[..2], &candidates).unwrap();
+        assert!(scorer.opening.len() >= LEAST && scorer.cache.tokens() == scorer.opening.len());
+        let together = scorer.score(&prompts).unwrap();
+        for (prompt, found) in prompts.iter().zip(together) {
+            let alone = score(&checkpoint, std::slice::from_ref(prompt), &candidates).unwrap();
+            for (found, expected) in found.iter().zip(&alone[0]) {
+                assert!((found - expected).abs() < 1e-4, "{found} {expected}");
+            }
+            let again = scorer.score(std::slice::from_ref(prompt)).unwrap();
+            assert!(again[0].iter().zip(&found).all(|(again, found)| (again - found).abs() < 1e-4));
         }
     }
 

@@ -17,7 +17,7 @@ pub(super) trait Architecture: fmt::Debug + Send + Sync {
     /// Lists the weights of all layers.
     fn shapes(&self, shapes: &mut Shapes);
 
-    /// Runs the blocks: `[rows * width, hidden_size]`, before the last norm.
+    /// Runs the blocks: `[places, hidden_size]` of the places that the pass wants, before the last norm.
     fn hidden(&self, parameters: &Parameters, pass: &mut Pass<'_>) -> Tensor<2>;
 
     /// Applies the last norm and the head: `[places, hidden_size]` to `[places, vocab_size]`.

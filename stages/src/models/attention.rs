@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 
 use super::batch::Batch;
+use super::fused;
 use super::parameters::Parameters;
 use super::rotary::{Rope, Rotation};
 
@@ -15,6 +16,16 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
+    /// Returns what was read once for each of so many rows.
+    pub(crate) fn repeated(&self, rows: usize) -> Self {
+        if rows == 1 {
+            return self.clone();
+        }
+        let layers =
+            self.layers.iter().map(|(keys, values)| (keys.clone().repeat_dim(0, rows), values.clone().repeat_dim(0, rows)));
+        Self { layers: layers.collect(), tokens: self.tokens }
+    }
+
     /// Returns the number of tokens read.
     pub(crate) fn tokens(&self) -> usize {
         self.tokens
@@ -30,13 +41,47 @@ pub(super) struct Pass<'a> {
     /// Number of tokens of the longest row, by its positions.
     length: usize,
     parameters: &'a Parameters,
+    /// Number of the last layer.
+    last: usize,
+    /// Places whose logits are asked for, where they are not simply all.
+    places: Option<Tensor<1, Int>>,
 }
 
 impl<'a> Pass<'a> {
-    /// Opens a pass over a batch; `length` is the longest row's number of tokens where more than this batch counts.
-    pub(super) fn new(batch: &'a Batch, cache: Option<&'a mut Cache>, length: usize, parameters: &'a Parameters) -> Self {
+    /// Opens a pass of `layers` layers over a batch for the logits of some places; `length` is the longest row's number of tokens where
+    /// more than this batch counts.
+    pub(super) fn new(
+        batch: &'a Batch,
+        places: &[usize],
+        cache: Option<&'a mut Cache>,
+        length: usize,
+        layers: usize,
+        parameters: &'a Parameters,
+    ) -> Self {
         let past = cache.as_ref().map_or(0, |cache| cache.tokens);
-        Self { batch, device: parameters.device().clone(), cache, past, length, parameters }
+        let all = places.len() == batch.rows * batch.width && places.iter().enumerate().all(|(index, &place)| index == place);
+        let places = (!all).then(|| {
+            let indices: Vec<i32> = places.iter().map(|&place| place as i32).collect();
+            Tensor::from_data(TensorData::new(indices, [places.len()]), parameters.device())
+        });
+        Self {
+            batch,
+            device: parameters.device().clone(),
+            cache,
+            past,
+            length,
+            parameters,
+            last: layers.saturating_sub(1),
+            places,
+        }
+    }
+
+    /// Keeps the places whose logits are asked for, in the last layer: behind its attention, no place looks at another.
+    pub(super) fn wanted(&self, layer: usize, activations: Tensor<2>) -> Tensor<2> {
+        match &self.places {
+            Some(places) if layer == self.last => activations.select(0, places.clone()),
+            _ => activations,
+        }
     }
 
     /// Notes the batch's tokens as read.
@@ -140,7 +185,8 @@ impl Attention {
         Self { scale: (head_dim as f64).sqrt().recip(), softcap: None }
     }
 
-    /// Mixes values by the likeness of queries and keys: `[rows, width, heads, size]` each to `[rows * width, heads * size]`.
+    /// Mixes values by the likeness of queries and keys: `[rows, width, heads, size]` each to `[rows * width, heads * size]`, and of the
+    /// last layer to the wanted places.
     pub(super) fn mix(
         self,
         [queries, keys, values]: [Tensor<4>; 3],
@@ -151,23 +197,23 @@ impl Attention {
         let [rows, width, heads, size] = queries.dims();
         let groups = keys.dims()[2];
         let (keys, values) = pass.remember(layer, keys.swap_dims(1, 2), values.swap_dims(1, 2));
+        if self.softcap.is_none() && !pass.parameters.computes_in_half() {
+            return pass.wanted(layer, fused::mix([queries, keys, values], mask, self.scale));
+        }
         let total = keys.dims()[2];
         // The query heads that share a key head are folded into its rows, so keys and values are never repeated.
         let queries = queries.swap_dims(1, 2).reshape([rows, groups, heads / groups * width, size]);
-        let [queries, keys, values] = [queries, keys, values].map(|factor| pass.parameters.rounded(factor));
-        let scores = pass.parameters.rounded(queries.matmul(keys.swap_dims(2, 3)));
-        let mut scores = pass.parameters.rounded(scores.mul_scalar(self.scale));
-        if let Some(bound) = self.softcap {
-            scores = softly_bounded(scores, bound);
-        }
+        let round = |factor| pass.parameters.rounded(factor);
+        let [queries, keys, values] = [queries, keys, values].map(round);
+        let scores = round(round(queries.matmul(keys.swap_dims(2, 3))).mul_scalar(self.scale));
+        let scores = match self.softcap {
+            Some(bound) => softly_bounded(scores, bound),
+            None => scores,
+        };
         let scores = scores.reshape([rows, heads, width, total]) + mask.clone();
         let shares = activation::softmax(scores, 3).reshape([rows, groups, heads / groups * width, total]);
-        let mixed = pass
-            .parameters
-            .rounded(pass.parameters.rounded(shares).matmul(values))
-            .reshape([rows, heads, width, size])
-            .swap_dims(1, 2);
-        mixed.reshape([rows * width, heads * size])
+        let mixed = round(round(shares).matmul(values)).reshape([rows, heads, width, size]).swap_dims(1, 2);
+        pass.wanted(layer, mixed.reshape([rows * width, heads * size]))
     }
 }
 

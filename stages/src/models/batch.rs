@@ -47,7 +47,7 @@ impl Row {
     }
 }
 
-fn shared_beginning(continuations: &[Vec<u32>]) -> usize {
+pub(crate) fn shared_beginning(continuations: &[Vec<u32>]) -> usize {
     let Some((first, rest)) = continuations.split_first() else { return 0 };
     rest.iter()
         .map(|other| first.iter().zip(other).take_while(|(left, right)| left == right).count())

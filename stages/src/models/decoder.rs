@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use serde_json::{Map, Value};
 
 use super::architecture::{Architecture, Shapes};
@@ -208,12 +208,11 @@ impl Model {
     }
 
     fn read(&self, batch: &Batch, places: &[usize], cache: Option<&mut Cache>, length: usize) -> Tensor<2> {
-        let mut pass = Pass::new(batch, cache, length, &self.parameters);
+        let layers = self.architecture.sizes().num_hidden_layers;
+        let mut pass = Pass::new(batch, places, cache, length, layers, &self.parameters);
         let hidden = self.architecture.hidden(&self.parameters, &mut pass);
         pass.close();
-        let indices: Vec<i32> = places.iter().map(|&place| place as i32).collect();
-        let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, [places.len()]), self.parameters.device());
-        self.architecture.logits(&self.parameters, hidden.select(0, indices))
+        self.architecture.logits(&self.parameters, hidden)
     }
 
     /// Refuses tokens that the model does not have.

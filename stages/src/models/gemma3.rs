@@ -142,14 +142,14 @@ impl Architecture for Gemma3 {
             let keys = rotation.turn(level_heads(pass.heads(project("k_proj"), self.heads.groups), "k_norm"));
             let values = pass.heads(project("v_proj"), self.heads.groups);
             let mixed = attention.mix([queries, keys, values], masks.of(slides), pass, index);
+            stream = pass.wanted(index, stream);
             let attended = parameters.linear(&format!("{layer}.self_attn.o_proj"), mixed);
             stream = stream + level(attended, "post_attention_layernorm");
 
             let normed = level(stream.clone(), "pre_feedforward_layernorm");
-            let gate = parameters
-                .rounded(config.hidden_activation.apply(parameters.linear(&format!("{layer}.mlp.gate_proj"), normed.clone())));
+            let gate = parameters.linear(&format!("{layer}.mlp.gate_proj"), normed.clone());
             let up = parameters.linear(&format!("{layer}.mlp.up_proj"), normed);
-            let down = parameters.linear(&format!("{layer}.mlp.down_proj"), gate * up);
+            let down = parameters.linear(&format!("{layer}.mlp.down_proj"), parameters.gated(config.hidden_activation, gate, up));
             stream = stream + level(down, "post_feedforward_layernorm");
         }
         stream

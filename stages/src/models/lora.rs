@@ -2,6 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 
+use super::fused;
 use super::parameters::Parameters;
 use crate::random::Random;
 
@@ -41,11 +42,14 @@ pub(super) fn linear(
 ) -> Tensor<2> {
     let first = parameters.rounded(parameters.matrix(&format!("{module}{LORA_A}")));
     let second = parameters.rounded(parameters.matrix(&format!("{module}{LORA_B}")));
+    if parameters.dropout().is_none() && !lora.magnitude && !parameters.computes_in_half() {
+        return biased(fused::adapted(input, weight, [first, second], lora.scale), bias);
+    }
     let kept = parameters.dropout().map(|dropout| dropout.apply(module, input.clone()));
     let seen = kept.clone().unwrap_or_else(|| input.clone());
-    let inner = parameters.rounded(seen.matmul(first.clone().transpose()));
-    let branch = parameters.rounded(inner.matmul(second.clone().transpose())) * lora.scale;
-    let whole = input.matmul(weight.clone().transpose());
+    let inner = parameters.rounded(fused::linear(seen, first.clone()));
+    let branch = parameters.rounded(fused::linear(inner, second.clone())) * lora.scale;
+    let whole = fused::linear(input, weight.clone());
     if !lora.magnitude {
         return parameters.rounded(parameters.rounded(biased(whole, bias)) + branch);
     }
@@ -59,7 +63,7 @@ pub(super) fn linear(
     let output = match kept {
         None => parameters.rounded(whole + branch) * ratio,
         // The base keeps its own part whole; what the ratio changes of it is seen like the rest of the adapter, as PEFT has it.
-        Some(kept) => whole + kept.matmul(weight.transpose()) * (ratio.clone() - 1.0) + branch * ratio,
+        Some(kept) => whole + fused::linear(kept, weight) * (ratio.clone() - 1.0) + branch * ratio,
     };
     biased(output, bias)
 }

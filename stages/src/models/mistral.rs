@@ -98,14 +98,15 @@ impl Architecture for Mistral {
             let keys = rotation.turn(pass.heads(project("k_proj"), self.heads.groups));
             let values = pass.heads(project("v_proj"), self.heads.groups);
             let mixed = attention.mix([queries, keys, values], &mask, pass, index);
+            stream = pass.wanted(index, stream);
             stream = stream + parameters.linear(&format!("{layer}.self_attn.o_proj"), mixed);
 
             let normed =
                 rms_norm(stream.clone(), parameters.vector(&format!("{layer}.post_attention_layernorm.weight")), epsilon);
-            let gate = parameters
-                .rounded(self.config.hidden_act.apply(parameters.linear(&format!("{layer}.mlp.gate_proj"), normed.clone())));
+            let gate = parameters.linear(&format!("{layer}.mlp.gate_proj"), normed.clone());
             let up = parameters.linear(&format!("{layer}.mlp.up_proj"), normed);
-            stream = stream + parameters.linear(&format!("{layer}.mlp.down_proj"), gate * up);
+            stream =
+                stream + parameters.linear(&format!("{layer}.mlp.down_proj"), parameters.gated(self.config.hidden_act, gate, up));
         }
         stream
     }

@@ -19,6 +19,7 @@ mod batch;
 mod config;
 mod decoder;
 mod error;
+pub(crate) mod fused;
 mod gemma;
 mod gemma2;
 mod gemma3;
@@ -44,6 +45,8 @@ use std::path::Path;
 
 pub use adapter_config::{AdapterConfig, Bias, Layers, Modules};
 use architecture::Architecture;
+pub(crate) use attention::Cache;
+pub(crate) use batch::shared_beginning;
 pub use batch::{Batch, LayoutError, Row, Target};
 use config::Keys;
 pub use decoder::Model;

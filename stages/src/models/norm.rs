@@ -2,11 +2,7 @@
 
 use burn::tensor::Tensor;
 
-/// Root-mean-square norm over the last dimension (Zhang and Sennrich 2019): `[places, size]` to the same, times `weight`.
-pub(super) fn rms_norm(input: Tensor<2>, weight: Tensor<1>, epsilon: f64) -> Tensor<2> {
-    let scale = (input.clone().square().mean_dim(1) + epsilon).sqrt().recip();
-    input * scale * weight.unsqueeze()
-}
+pub(super) use super::fused::rms_norm;
 
 /// The same over each head by itself: `[rows, width, heads, size]` to the same.
 pub(super) fn rms_norm_heads(input: Tensor<4>, weight: Tensor<1>, epsilon: f64) -> Tensor<4> {

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
 
+use super::activation::Activation;
+use super::fused;
 use super::lora::{self, Dropout, EMBEDDING_A, EMBEDDING_B, FACTORS, Lora};
 use super::nf4::Nf4Matrix;
 
@@ -92,6 +94,11 @@ impl Parameters {
         self.half = half;
     }
 
+    /// Says whether products are computed of bfloat16.
+    pub(super) fn computes_in_half(&self) -> bool {
+        self.half
+    }
+
     /// Returns the same weights with an adapter that does not see all of its inputs.
     #[must_use]
     pub(crate) fn with_dropout(self, dropout: Option<Dropout>) -> Self {
@@ -101,6 +108,11 @@ impl Parameters {
     /// Rounds a factor or a product to bfloat16 where products are computed so; its gradient is rounded on the way back.
     pub(super) fn rounded<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
         if self.half { tensor.cast(DType::BF16).cast(DType::F32) } else { tensor }
+    }
+
+    /// Multiplies `value` by the function of `gate`, `[places, size]` each, rounded as products are.
+    pub(super) fn gated(&self, activation: Activation, gate: Tensor<2>, value: Tensor<2>) -> Tensor<2> {
+        if self.half { self.rounded(activation.apply(gate)) * value } else { activation.gate(gate, value) }
     }
 
     /// Returns all weights in the order of their names, an adapter's among them.
@@ -286,7 +298,7 @@ impl Parameters {
             _ => None,
         };
         match self.lora.get(module) {
-            None => self.rounded(lora::biased(input.matmul(weight.transpose()), bias)),
+            None => self.rounded(lora::biased(fused::linear(input, weight), bias)),
             Some(&lora) => lora::linear(self, module, weight, bias, lora, input),
         }
     }

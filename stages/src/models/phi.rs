@@ -113,6 +113,8 @@ impl Architecture for Phi {
             }
             let values = pass.heads(project("v_proj"), self.heads.groups);
             let mixed = attention.mix([rotation.turn(queries), rotation.turn(keys), values], &mask, pass, index);
+            stream = pass.wanted(index, stream);
+            let normed = pass.wanted(index, normed);
             let attended = parameters.linear(&format!("{layer}.self_attn.dense"), mixed);
 
             let middle = parameters.rounded(self.config.hidden_act.apply(parameters.linear(&format!("{layer}.mlp.fc1"), normed)));

@@ -4,6 +4,8 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::fused;
+
 /// How far positions turn a head, as `rope_parameters` says it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Rope {
@@ -153,16 +155,6 @@ pub(super) struct Rotation {
 impl Rotation {
     /// Turns the pairs (i, i + turned / 2) of each head, `[rows, width, heads, head_dim]`, as Hugging Face does; what is beyond passes.
     pub(super) fn turn(&self, heads: Tensor<4>) -> Tensor<4> {
-        let (size, half) = (heads.dims()[3], self.cosine.dims()[3]);
-        let first = heads.clone().narrow(3, 0, half);
-        let second = heads.clone().narrow(3, half, half);
-        let mut turned = vec![
-            first.clone() * self.cosine.clone() - second.clone() * self.sine.clone(),
-            second * self.cosine.clone() + first * self.sine.clone(),
-        ];
-        if size > 2 * half {
-            turned.push(heads.narrow(3, 2 * half, size - 2 * half));
-        }
-        Tensor::cat(turned, 3)
+        fused::rotate(heads, &self.cosine, &self.sine)
     }
 }

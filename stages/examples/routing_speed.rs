@@ -1,0 +1,59 @@
+//! How fast a decoder decides between routes: one line of JSON with milliseconds a decision out.
+//!
+//! ```text
+//! cargo run --release --example routing_speed -- FOLDER 40
+//! ```
+//!
+//! `FOLDER` holds a checkpoint and `router_prompts.json`: `{"prompts": [[message, …], …], "candidates": [text, …]}`, all prompts with the
+//! same routes. `cached` has read the routes before, `fresh` reads each prompt whole.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use fingerpost::models::Checkpoint;
+use fingerpost::rows::Message;
+use fingerpost::score::Scorer;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Case {
+    prompts: Vec<Vec<Message>>,
+    candidates: Vec<String>,
+}
+
+/// Times single decisions, and returns the median and the best in milliseconds.
+fn time(scorer: &Scorer<'_>, prompts: &[Vec<Message>], count: usize) -> Result<[f64; 2], Box<dyn Error>> {
+    let mut times = Vec::new();
+    for index in 0..count {
+        let prompt = &prompts[index % prompts.len()];
+        let start = Instant::now();
+        scorer.score(std::slice::from_ref(prompt))?;
+        times.push(start.elapsed().as_secs_f64() * 1000.0);
+    }
+    times.sort_by(f64::total_cmp);
+    Ok([times[times.len() / 2], times[0]])
+}
+
+#[expect(clippy::print_stdout, reason = "what this program is for")]
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [folder, count] = &arguments[..] else { return Err("give: FOLDER COUNT".into()) };
+    let folder = Path::new(folder);
+    let count = count.parse::<usize>()?.max(1);
+    let checkpoint = Checkpoint::load(folder)?;
+    let Case { prompts, candidates } = serde_json::from_slice(&fs::read(folder.join("router_prompts.json"))?)?;
+    let cached = Scorer::open(&checkpoint, &prompts, &candidates)?;
+    // One prompt has nothing in common with others, so that nothing is read before.
+    let fresh = Scorer::open(&checkpoint, &prompts[..1], &candidates)?;
+    let [cached_p50, cached_best] = time(&cached, &prompts, count)?;
+    let [fresh_p50, fresh_best] = time(&fresh, &prompts, count)?;
+    println!(
+        "{}",
+        serde_json::json!({
+            "cached_p50_ms": cached_p50, "cached_best_ms": cached_best, "fresh_p50_ms": fresh_p50, "fresh_best_ms": fresh_best,
+        })
+    );
+    Ok(())
+}

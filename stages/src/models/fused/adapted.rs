@@ -1,0 +1,97 @@
+//! A linear layer with a side branch of low rank (`LoRA`, Hu et al. 2021): activations `[places, in]`, a matrix `[out, in]` and factors
+//! `[rank, in]` and `[out, rank]` in, `[places, out]` out.
+//!
+//! Sums are added where they lie, and the dense matrix gets a gradient only where it is trained itself.
+
+use burn::backend::Flex;
+use burn::backend::ops::FloatTensorOps as _;
+use burn::tensor::Tensor;
+use burn_flex::FlexTensor;
+
+use super::lanes::vectorised;
+use super::linear::linear;
+use super::operation::{Input, Operation, apply, elements};
+
+#[derive(Clone, Debug)]
+struct Adapted {
+    scale: f32,
+}
+
+/// Input, matrix, both factors, and the input times the first of them.
+type Saved = [FlexTensor; 5];
+
+/// Adds a tensor to one that nothing else holds, times a factor.
+fn add(sum: &mut FlexTensor, other: &FlexTensor, scale: f32) {
+    let (sum, other) = (sum.storage_mut::<f32>(), elements(other));
+    vectorised(|| {
+        for (sum, other) in sum.iter_mut().zip(other) {
+            *sum += other * scale;
+        }
+    });
+}
+
+fn scaled(mut tensor: FlexTensor, scale: f32) -> FlexTensor {
+    for value in tensor.storage_mut::<f32>() {
+        *value *= scale;
+    }
+    tensor
+}
+
+impl Operation<4> for Adapted {
+    type Saved = Saved;
+
+    fn forward(&self, [input, weight, first, second]: [FlexTensor; 4]) -> (FlexTensor, Saved) {
+        let mut output = Flex::float_matmul(input.clone(), Flex::float_transpose(weight.clone()));
+        let inner = Flex::float_matmul(input.clone(), Flex::float_transpose(first.clone()));
+        let side = Flex::float_matmul(inner.clone(), Flex::float_transpose(second.clone()));
+        add(&mut output, &side, self.scale);
+        (output, [input, weight, first, second, inner])
+    }
+
+    fn backward(&self, saved: Saved, gradient: FlexTensor, wanted: [bool; 4]) -> [Option<FlexTensor>; 4] {
+        let [input, weight, first, second, inner] = saved;
+        let of_inner = scaled(Flex::float_matmul(gradient.clone(), second), self.scale);
+        let of_input = wanted[0].then(|| {
+            let mut sum = Flex::float_matmul(gradient.clone(), weight);
+            add(&mut sum, &Flex::float_matmul(of_inner.clone(), first), 1.0);
+            sum
+        });
+        let transposed = Flex::float_transpose(gradient);
+        let of_weight = wanted[1].then(|| Flex::float_matmul(transposed.clone(), input.clone()));
+        let of_first = wanted[2].then(|| Flex::float_matmul(Flex::float_transpose(of_inner), input));
+        let of_second = wanted[3].then(|| scaled(Flex::float_matmul(transposed, inner), self.scale));
+        [of_input, of_weight, of_first, of_second]
+    }
+}
+
+/// Multiplies by `weight + scale * second * first` without making it.
+pub(in crate::models) fn adapted(input: Tensor<2>, weight: Tensor<2>, factors: [Tensor<2>; 2], scale: f64) -> Tensor<2> {
+    let [first, second] = factors;
+    match (Input::of(&input), Input::of(&weight), Input::of(&first), Input::of(&second)) {
+        (Some(input), Some(weight), Some(first), Some(second)) => {
+            apply(Adapted { scale: scale as f32 }, [input, weight, first, second])
+        }
+        _ => composed(input, weight, [first, second], scale),
+    }
+}
+
+fn composed(input: Tensor<2>, weight: Tensor<2>, [first, second]: [Tensor<2>; 2], scale: f64) -> Tensor<2> {
+    linear(input.clone(), weight) + linear(linear(input, first), second) * scale
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::fused::tests::{Random, agree};
+
+    #[test]
+    fn values_and_gradients_are_those_of_the_formula() {
+        let mut random = Random(7);
+        let inputs = [random.tensor([7, 5]), random.tensor([9, 5]), random.tensor([2, 5]), random.tensor([9, 2])];
+        agree(
+            inputs,
+            |[input, weight, first, second]| adapted(input, weight, [first, second], 1.5),
+            |[input, weight, first, second]| composed(input, weight, [first, second], 1.5),
+        );
+    }
+}

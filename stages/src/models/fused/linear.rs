@@ -1,0 +1,52 @@
+//! A linear layer: activations `[places, in]` and a matrix `[out, in]` in, `[places, out]` out.
+//!
+//! burn's own product gives the gradient of the transposed matrix, which then has to be copied back into place.
+
+use burn::backend::Flex;
+use burn::backend::ops::FloatTensorOps as _;
+use burn::tensor::Tensor;
+use burn_flex::FlexTensor;
+
+use super::operation::{Input, Operation, apply};
+
+#[derive(Clone, Debug)]
+struct Linear;
+
+impl Operation<2> for Linear {
+    type Saved = [FlexTensor; 2];
+
+    fn forward(&self, [input, weight]: [FlexTensor; 2]) -> (FlexTensor, Self::Saved) {
+        let output = Flex::float_matmul(input.clone(), Flex::float_transpose(weight.clone()));
+        (output, [input, weight])
+    }
+
+    fn backward(&self, [input, weight]: Self::Saved, gradient: FlexTensor, wanted: [bool; 2]) -> [Option<FlexTensor>; 2] {
+        let of_input = wanted[0].then(|| Flex::float_matmul(gradient.clone(), weight));
+        let of_weight = wanted[1].then(|| Flex::float_matmul(Flex::float_transpose(gradient), input));
+        [of_input, of_weight]
+    }
+}
+
+/// Multiplies by a matrix as Hugging Face stores it: `input * weightᵀ`.
+pub(in crate::models) fn linear(input: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+    match (Input::of(&input), Input::of(&weight)) {
+        (Some(input), Some(weight)) => apply(Linear, [input, weight]),
+        _ => input.matmul(weight.transpose()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::fused::tests::{Random, agree};
+
+    #[test]
+    fn values_and_gradients_are_those_of_the_formula() {
+        let mut random = Random(6);
+        agree(
+            [random.tensor([7, 5]), random.tensor([9, 5])],
+            |[input, weight]| linear(input, weight),
+            |[input, weight]| input.matmul(weight.transpose()),
+        );
+    }
+}

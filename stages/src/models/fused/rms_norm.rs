@@ -1,0 +1,94 @@
+//! Root-mean-square norm (Zhang and Sennrich 2019) in one pass: activations `[places, size]` and a scale `[size]` in, the same shape out.
+
+use burn::tensor::Tensor;
+use burn_flex::FlexTensor;
+
+use super::lanes::{sum, vectorised};
+use super::operation::{Input, Operation, apply, contiguous, elements, elements_mut, tensor};
+
+#[derive(Clone, Debug)]
+struct RmsNorm {
+    epsilon: f32,
+}
+
+/// Input, scale, and the inverse root mean square of each place.
+type Saved = (FlexTensor, FlexTensor, Vec<f32>);
+
+impl Operation<2> for RmsNorm {
+    type Saved = Saved;
+
+    fn forward(&self, inputs: [FlexTensor; 2]) -> (FlexTensor, Saved) {
+        let [input, weight] = inputs.map(contiguous);
+        let (x, scale) = (elements(&input), elements(&weight));
+        let size = scale.len();
+        let mut output = vec![0.0; x.len()];
+        let mut inverses = Vec::with_capacity(x.len() / size);
+        vectorised(|| {
+            for (x, output) in x.chunks_exact(size).zip(output.chunks_exact_mut(size)) {
+                let inverse = 1.0 / (sum(x, x, |x, _| x * x) / size as f32 + self.epsilon).sqrt();
+                for ((output, x), scale) in output.iter_mut().zip(x).zip(scale) {
+                    *output = x * inverse * scale;
+                }
+                inverses.push(inverse);
+            }
+        });
+        (tensor(output, [x.len() / size, size]), (input, weight, inverses))
+    }
+
+    fn backward(&self, (input, weight, inverses): Saved, gradient: FlexTensor, wanted: [bool; 2]) -> [Option<FlexTensor>; 2] {
+        let mut of_input = contiguous(gradient);
+        let (x, scale, slope) = (elements(&input), elements(&weight), elements_mut(&mut of_input));
+        let size = scale.len();
+        let mut of_weight = vec![0.0; size];
+        vectorised(|| {
+            for ((x, slope), &inverse) in x.chunks_exact(size).zip(slope.chunks_exact_mut(size)).zip(&inverses) {
+                if wanted[1] {
+                    for ((sum, x), slope) in of_weight.iter_mut().zip(x).zip(slope.iter()) {
+                        *sum += x * inverse * slope;
+                    }
+                }
+                // From here on the slope is that of the input, in the same memory.
+                for (slope, scale) in slope.iter_mut().zip(scale) {
+                    *slope *= scale;
+                }
+                let along = sum(slope, x, |slope, x| slope * x) * inverse * inverse / size as f32;
+                for (slope, x) in slope.iter_mut().zip(x) {
+                    *slope = inverse * (*slope - x * along);
+                }
+            }
+        });
+        [wanted[0].then_some(of_input), wanted[1].then(|| tensor(of_weight, [size]))]
+    }
+}
+
+/// Brings each place to root mean square 1 and multiplies by `weight`.
+pub(in crate::models) fn rms_norm(input: Tensor<2>, weight: Tensor<1>, epsilon: f64) -> Tensor<2> {
+    match (Input::of(&input), Input::of(&weight)) {
+        (Some(input), Some(weight)) => apply(RmsNorm { epsilon: epsilon as f32 }, [input, weight]),
+        _ => composed(input, weight, epsilon),
+    }
+}
+
+fn composed(input: Tensor<2>, weight: Tensor<1>, epsilon: f64) -> Tensor<2> {
+    let scale = (input.clone().square().mean_dim(1) + epsilon).sqrt().recip();
+    input * scale * weight.unsqueeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::fused::tests::{Random, agree};
+
+    #[test]
+    fn values_and_gradients_are_those_of_the_formula() {
+        for [places, size] in [[3, 5], [2, 16], [7, 50]] {
+            let mut random = Random(1);
+            let (input, weight) = (random.tensor([places, size]), random.tensor([size]));
+            agree(
+                [input, weight.reshape([1, size])],
+                |[input, weight]| rms_norm(input, weight.squeeze_dim(0), 1e-2),
+                |[input, weight]| composed(input, weight.squeeze_dim(0), 1e-2),
+            );
+        }
+    }
+}

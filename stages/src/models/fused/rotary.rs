@@ -1,0 +1,92 @@
+//! Rotary positions in one pass: heads `[rows, width, heads, size]` and angles in, the same heads turned out.
+
+use burn::tensor::Tensor;
+use burn_flex::FlexTensor;
+
+use super::lanes::vectorised;
+use super::operation::{Input, Operation, apply, contiguous, elements, elements_mut};
+
+/// Turns pairs by an angle; the derivative turns back.
+#[derive(Clone, Debug)]
+struct Rotate;
+
+/// Cosine and sine, `[rows, width, 1, turned / 2]` each.
+type Saved = [FlexTensor; 2];
+
+/// Turns heads in their own memory, where nothing else holds it.
+fn turn(mut heads: FlexTensor, cosine: &FlexTensor, sine: &FlexTensor, direction: f32) -> FlexTensor {
+    let [_, _, count, size] = heads.layout().shape().dims::<4>();
+    let half = cosine.layout().shape().dims::<4>()[3];
+    let angles = elements(cosine).chunks_exact(half).zip(elements(sine).chunks_exact(half));
+    let places = elements_mut(&mut heads).chunks_exact_mut(count * size);
+    vectorised(|| {
+        for (place, (cosine, sine)) in places.zip(angles) {
+            for head in place.chunks_exact_mut(size) {
+                let (first, rest) = head.split_at_mut(half);
+                for (((first, second), cosine), sine) in first.iter_mut().zip(rest).zip(cosine).zip(sine) {
+                    let sine = sine * direction;
+                    (*first, *second) = (*first * cosine - *second * sine, *second * cosine + *first * sine);
+                }
+            }
+        }
+    });
+    heads
+}
+
+impl Operation<3> for Rotate {
+    type Saved = Saved;
+
+    fn forward(&self, inputs: [FlexTensor; 3]) -> (FlexTensor, Saved) {
+        let [heads, cosine, sine] = inputs.map(contiguous);
+        (turn(heads, &cosine, &sine, 1.0), [cosine, sine])
+    }
+
+    fn backward(&self, [cosine, sine]: Saved, gradient: FlexTensor, _: [bool; 3]) -> [Option<FlexTensor>; 3] {
+        // Angles are constants.
+        [Some(turn(contiguous(gradient), &cosine, &sine, -1.0)), None, None]
+    }
+}
+
+/// Turns the pairs (i, i + turned / 2) of each head by the angles of its place, `[rows, width, 1, turned / 2]`; what is beyond passes.
+pub(in crate::models) fn rotate(heads: Tensor<4>, cosine: &Tensor<4>, sine: &Tensor<4>) -> Tensor<4> {
+    match (Input::of(&heads), Input::of(cosine), Input::of(sine)) {
+        (Some(input), Some(cosine @ Input::Constant(_)), Some(sine)) => {
+            drop(heads);
+            apply(Rotate, [input, cosine, sine])
+        }
+        _ => composed(heads, cosine, sine),
+    }
+}
+
+fn composed(heads: Tensor<4>, cosine: &Tensor<4>, sine: &Tensor<4>) -> Tensor<4> {
+    let (size, half) = (heads.dims()[3], cosine.dims()[3]);
+    let first = heads.clone().narrow(3, 0, half);
+    let second = heads.clone().narrow(3, half, half);
+    let mut turned =
+        vec![first.clone() * cosine.clone() - second.clone() * sine.clone(), second * cosine.clone() + first * sine.clone()];
+    if size > 2 * half {
+        turned.push(heads.narrow(3, 2 * half, size - 2 * half));
+    }
+    Tensor::cat(turned, 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::fused::tests::{Random, agree};
+
+    #[test]
+    fn values_and_gradients_are_those_of_the_formula_with_and_without_a_rest() {
+        let mut random = Random(3);
+        for (size, half) in [(6, 3), (9, 2)] {
+            let angles = random.tensor([2 * 4, half]).reshape([2, 4, 1, half]);
+            let (cosine, sine) = (angles.clone().cos(), angles.sin());
+            let shape = |heads: Tensor<2>| heads.reshape([2, 4, 3, size]);
+            agree(
+                [random.tensor([2 * 4, 3 * size])],
+                |[heads]| rotate(shape(heads), &cosine, &sine).reshape([2 * 4, 3 * size]),
+                |[heads]| composed(shape(heads), &cosine, &sine).reshape([2 * 4, 3 * size]),
+            );
+        }
+    }
+}
