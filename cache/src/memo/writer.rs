@@ -19,7 +19,7 @@ const LARGEST_BATCH: usize = 4096;
 
 /// Where so many came with the last commit, the next one waits for as long for more: fewer commits cost less.
 const BUSY: usize = 16;
-const LINGER: Duration = Duration::from_millis(4);
+const LINGER: Duration = Duration::from_millis(2);
 
 /// One thread that writes what is queued, all of it in one transaction.
 pub(crate) struct Writer {
