@@ -143,11 +143,13 @@ impl Model {
         self.with_parameters(self.parameters.without_adapter())
     }
 
-    /// Puts the projections of all blocks into 4 bits, as bitsandbytes does when it loads a model: embedding, head, norms and biases stay.
+    /// Puts the projections of all blocks into 4 bits, as bitsandbytes does when it loads a model: embedding, head, norms and biases stay,
+    /// and so does what belongs to an adapter.
     pub(crate) fn quantise(&mut self, double_quant: bool) {
+        let adapter = self.adapter_names();
         self.parameters.replace_matrices(|name, matrix| {
             let within_block = name.starts_with("model.layers.");
-            within_block.then(|| {
+            (within_block && !adapter.iter().any(|own| own == name)).then(|| {
                 Nf4Matrix::of_weight(
                     matrix.clone().into_data().try_into_vec().expect("weights are f32"),
                     matrix.dims(),

@@ -324,6 +324,16 @@ fn examples_load_in_trl_as_they_are() {
     for (port, path) in [("made.sft", "sft.jsonl"), ("made.dpo", "dpo.jsonl"), ("trained.checkpoint", "checkpoint")] {
         place.good(&["export", "m.yaml", port, path]);
     }
+    fs::create_dir(place.path("prepared")).unwrap();
+    for method in ["sft", "dpo"] {
+        let stage = json!({ "stage": method, "base_model": "checkpoint", "train_data": format!("{method}.jsonl"), "max_steps": 1, "max_length": 512 });
+        fs::write(place.path("stage.json"), stage.to_string()).unwrap();
+        let out = format!("trained-{method}");
+        let mut debug = Command::new(env!("CARGO_BIN_EXE_fingerpost"));
+        let debug = debug.args(["debug", "train", "--stage", "stage.json", "--out", &out]).current_dir(place.folder.path());
+        assert!(debug.status().unwrap().success());
+        fs::rename(place.path(&format!("{out}/prepared.jsonl")), place.path(&format!("prepared/{method}.jsonl"))).unwrap();
+    }
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/program/load_examples.py");
     let output = Command::new(&python).arg(script).current_dir(place.folder.path()).env("HF_HUB_OFFLINE", "1").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

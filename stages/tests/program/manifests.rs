@@ -19,6 +19,27 @@ const SMALL: [&str; 3] = [
     "stages.sft.with.batch_size=32",
 ];
 
+/// Makes a folder of a model's files to start from, as a hub would have them.
+fn write_base(place: &Place) {
+    let rows = ["one", "two"].map(|word| {
+        let turn = |role: &str| json!([{ "role": role, "content": word }]);
+        json!({ "id": word, "prompt": turn("user"), "completion": turn("assistant") }).to_string()
+    });
+    fs::write(place.path("rows.jsonl"), rows.join("\n")).unwrap();
+    let manifest = "version: 1
+policies: { Only: { model: medium, description: all } }
+stages:
+  base:
+    uses: sft
+    in: { examples: ./rows.jsonl }
+    with: { new: { hidden_size: 16, intermediate_size: 32, num_hidden_layers: 1, max_position_embeddings: 1024 }, epochs: 1 }
+";
+    fs::write(place.path("base.yaml"), manifest).unwrap();
+    place.good(&["run", "base.yaml"]);
+    place.good(&["export", "base.yaml", "base.checkpoint", "base"]);
+    fs::remove_file(place.path("base/router.json")).unwrap();
+}
+
 /// The number in the last `number N` of a text.
 fn number(text: &str) -> usize {
     let tail = text.rsplit("number ").next().unwrap();
@@ -111,6 +132,11 @@ fn runs_from_end_to_end(name: &str, file: &str) {
     if name == "three-models" {
         sets.push(&claude);
     }
+    let based = name == "simpleqa";
+    if based {
+        write_base(&place);
+        sets.push("params.base=base");
+    }
     let with = |words: &[&str], sets: &[&str]| {
         let mut words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         words.extend(sets.iter().flat_map(|set| ["--set".to_owned(), (*set).to_owned()]));
@@ -121,7 +147,7 @@ fn runs_from_end_to_end(name: &str, file: &str) {
         String::from_utf8(output.stdout).unwrap()
     };
     with(&["check", manifest], &sets);
-    sets.extend(&SMALL);
+    sets.extend(SMALL.iter().filter(|set| !(based && set.contains(".new="))));
     with(&["run", manifest, "--budget", "none"], &sets);
     let calls = server.count();
     with(&["run", manifest, "--budget", "0", "--frozen"], &sets);
