@@ -9,6 +9,7 @@ mod judging;
 mod manifests;
 mod parity;
 mod parity_models;
+mod parity_training;
 mod pipeline;
 mod place;
 mod providers;
