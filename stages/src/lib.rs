@@ -74,7 +74,7 @@ pub fn registry() -> Registry {
         .kind::<evaluate::Stage>()
         .kind::<agreement::Stage>()
         .kind::<command::Stage>()
-        .services(Services::default().with(calls::Accounts::default()));
+        .services(Services::default().with(calls::Accounts::default()).with(providers::local::Checkpoints::default()));
     TEMPLATES.into_iter().fold(commands::register(sections::register(rows::register(registry))), Registry::template)
 }
 

@@ -28,7 +28,7 @@ pub(crate) use self::{
 };
 use crate::{
     completion::{Reply, Request},
-    providers::estimated_tokens,
+    providers::{estimated_tokens, local},
     sections::{Prices, providers::Mode},
 };
 
@@ -52,6 +52,9 @@ pub(crate) fn rows_in_flight<'a>(ctx: &Context, mut accounts: impl Iterator<Item
 
 /// What a request may cost at worst: a token for every byte of its prompt, and all the tokens that its cap allows.
 pub(crate) fn worst_price(ctx: &Context, request: &Request) -> Price {
+    if request.provider == local::NAME {
+        return Price::Free;
+    }
     let prices = ctx.section::<Prices>();
     let Some(price) = prices.get(&request.account, &request.model) else { return Price::Unknown };
     let schema = request.settings.schema.as_ref().map_or(0, |schema| schema.to_string().len());
@@ -68,6 +71,9 @@ const MESSAGE_TOKENS: usize = 16;
 
 /// What is sent, with the variables' names in place of what they hold.
 pub(crate) fn describe(ctx: &Context, request: &Request) -> Result<Value, StageError> {
+    if request.provider == local::NAME {
+        return serde_json::to_value(request).map_err(StageError::failed);
+    }
     let protocol = crate::providers::protocol(request.provider)
         .ok_or_else(|| StageError::failed(format!("`{}` makes no calls", request.provider)))?;
     let headers = account::described_headers(ctx, &request.account, protocol);
@@ -81,6 +87,9 @@ pub(crate) fn describe(ctx: &Context, request: &Request) -> Result<Value, StageE
 
 /// Asks until there is a reply, or a failure that asking again would not mend.
 pub(crate) async fn call(ctx: &Context, request: &Request) -> Result<Bought<Reply>, StageError> {
+    if request.provider == local::NAME {
+        return local::call(ctx, request).await;
+    }
     let account = Accounts::of(ctx)?.open(ctx, request)?;
     if account.mode == Mode::Batch {
         let started = Instant::now();

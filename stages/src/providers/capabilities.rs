@@ -28,6 +28,8 @@ const FAMILIES: &[Family] = &[
     Family { lacks: &["seed", "reasoning_effort", "schema", "temperature", "top_p"], ..family("anthropic", "claude-opus-4-8") },
     Family { lacks: &["seed", "reasoning_effort", "schema", "temperature", "top_p"], ..family("anthropic", "claude-opus-5") },
     Family { lacks: &["seed", "reasoning_effort", "schema", "temperature", "top_p"], ..family("anthropic", "claude-sonnet-5") },
+    // A checkpoint on this machine takes the likeliest token each time.
+    Family { lacks: &["temperature", "top_p", "seed", "stop", "thinking", "reasoning_effort", "schema"], ..family("local", "") },
     Family { lacks: &["thinking", "reasoning_effort"], ..family("gemini", "") },
     Family { lacks: &["reasoning_effort"], reasons: true, ..family("gemini", "gemini-2.5") },
     Family { reasons: true, ..family("gemini", "gemini-3") },

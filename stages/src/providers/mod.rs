@@ -4,12 +4,13 @@ mod anthropic;
 pub(crate) mod calculator;
 mod capabilities;
 mod gemini;
+pub(crate) mod local;
 mod openai;
 mod replay;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use engine::{Ask, Context, File, ParamMistake, Sections, StageError};
+use engine::{Ask, Context, File, Folder, ParamMistake, Sections, StageError, fingerprint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -40,6 +41,8 @@ pub(crate) enum Replies {
     Known(fn(ctx: &Context, model: &str, source: &Source) -> Result<Box<dyn Known>, StageError>),
     /// They are called for.
     Called(&'static Protocol),
+    /// They are generated on this machine, and kept like those that are called for.
+    Generated,
 }
 
 /// One model whose replies are known without a call.
@@ -133,7 +136,7 @@ pub(crate) enum JobState {
     Failed(String),
 }
 
-const ALL: [&ProviderKind; 5] = [&gemini::KIND, &openai::KIND, &anthropic::KIND, &calculator::KIND, &replay::KIND];
+const ALL: [&ProviderKind; 6] = [&gemini::KIND, &openai::KIND, &anthropic::KIND, &local::KIND, &calculator::KIND, &replay::KIND];
 
 /// What of a provider's settings decides its replies, and so is in keys.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -147,6 +150,9 @@ pub(crate) struct Source {
     /// The recorded answers of a `replay` provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) file: Option<File>,
+    /// The checkpoint of a `local` provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    folder: Option<Folder>,
 }
 
 impl Source {
@@ -162,7 +168,7 @@ impl Source {
 
     /// Whether replies are called for.
     pub(crate) fn calls(&self) -> bool {
-        find(&self.kind).is_some_and(|kind| matches!(kind.replies, Replies::Called(_)))
+        find(&self.kind).is_some_and(|kind| matches!(kind.replies, Replies::Called(_) | Replies::Generated))
     }
 }
 
@@ -174,7 +180,7 @@ fn find(kind: &str) -> Option<&'static ProviderKind> {
 pub(crate) fn protocol(kind: &str) -> Option<&'static Protocol> {
     match find(kind)?.replies {
         Replies::Called(protocol) => Some(protocol),
-        Replies::Known(_) => None,
+        Replies::Known(_) | Replies::Generated => None,
     }
 }
 
@@ -198,12 +204,14 @@ pub(crate) fn source(model: &str, sections: &Sections) -> Result<(String, Source
     (kind.check)(name, &setting)?;
     let base_url = match kind.replies {
         Replies::Known(_) => None,
+        // Where it is does not matter; what is in it does.
+        Replies::Generated => serde_json::to_string(&setting.folder).ok().map(|files| format!("blake3:{}", fingerprint(&files))),
         Replies::Called(protocol) => {
             let base_url = setting.base_url.as_deref().unwrap_or(protocol.base_url);
             Some(base_url.trim_end_matches('/').to_owned())
         }
     };
-    Ok((provider.to_owned(), Source { kind: setting.kind, base_url, file: setting.file }))
+    Ok((provider.to_owned(), Source { kind: setting.kind, base_url, file: setting.file, folder: setting.folder }))
 }
 
 /// About how many tokens a prompt has: four bytes to one, as English has it.
@@ -305,7 +313,7 @@ impl Model {
         let kind = find(&source.kind).ok_or_else(unknown)?;
         let replies = match kind.replies {
             Replies::Known(open) => Opened::Known(open(ctx, name, source)?),
-            Replies::Called(_) => Opened::Called(Box::new(Request {
+            Replies::Called(_) | Replies::Generated => Opened::Called(Box::new(Request {
                 provider: kind.name,
                 version: kind.version,
                 base_url: source.base_url.clone().ok_or_else(unknown)?,

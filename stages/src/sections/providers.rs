@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::{File, ParamMistake, Section};
+use engine::{File, Folder, ParamMistake, Section};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,11 +15,14 @@ pub(crate) struct ProviderSettings(pub BTreeMap<String, ProviderSetting>);
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProviderSetting {
-    /// The protocol: `gemini`, `openai`, `anthropic`, `replay`, `calculator`.
+    /// The protocol: `gemini`, `openai`, `anthropic`; or `local`, `replay`, `calculator`.
     pub kind: String,
     /// The recorded answers of a `replay` provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<File>,
+    /// The checkpoint of a `local` provider, as Hugging Face has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<Folder>,
     /// Where the provider is asked [default: the vendor's own address].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,

@@ -203,3 +203,45 @@ fn three_models_run_from_end_to_end() {
 fn an_openai_compatible_server_runs_from_end_to_end() {
     runs_from_end_to_end("openai-compatible", "own.jsonl");
 }
+
+#[test]
+fn a_checkpoint_on_this_machine_answers_and_its_replies_are_kept() {
+    let place = Place::new();
+    write_base(&place);
+    let rows = ["one", "two", "one more"].map(|word| json!({ "id": word, "question": word, "gold": word }).to_string());
+    fs::write(place.path("q.jsonl"), rows.join("\n")).unwrap();
+    let manifest = |provider: &str| {
+        let text = format!(
+            "version: 1\nproviders: {{ mine: {{ kind: local{provider} }} }}\nstages:\n  questions: {{ uses: benchmark, with: {{ name: jsonl, \
+             path: q.jsonl }} }}\n  answers: {{ uses: answer, in: {{ questions: questions }}, with: {{ models: {{ medium: mine/tiny }}, \
+             settings: {{ max_output_tokens: 5 }} }} }}\n"
+        );
+        fs::write(place.path("m.yaml"), text).unwrap();
+    };
+    manifest("");
+    let output = place.call(&["check", "m.yaml"]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && told.contains("a `local` provider needs the model's folder"), "{told}");
+    manifest(", folder: base");
+    let calls = |words: &[&str]| -> (u64, u64) {
+        let events = place.good(&[&["run", "m.yaml", "--format", "json"], words].concat());
+        let events: Vec<Value> = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let ended = events.iter().find(|event| event["event"] == "stage_finished" && event["stage"] == "answers");
+        ended.map_or((0, 0), |ended| (ended["calls"].as_u64().unwrap(), ended["reused"].as_u64().unwrap()))
+    };
+    // It costs nothing, so no budget is asked for. A truncated answer is asked for again with a larger cap.
+    let (made, _) = calls(&[]);
+    assert!((3..=6).contains(&made), "{made}");
+    let rows = place.rows(&["m.yaml", "answers"]);
+    assert_eq!(rows.len(), 3);
+    for row in &rows {
+        assert!(["ok", "truncated", "empty"].contains(&row["outcome"].as_str().unwrap()), "{row}");
+        assert!(row["usage"]["input"].as_u64().unwrap() > 0 && row["usage"]["output"].as_u64().unwrap() > 0, "{row}");
+        assert_eq!((&row["asked"], &row["served"]), (&json!("mine/tiny"), &json!("tiny")));
+    }
+    assert_eq!(calls(&["--force", "answers"]), (0, made), "its replies are kept");
+    assert_eq!(place.rows(&["m.yaml", "answers"]), rows);
+    let config = fs::read_to_string(place.path("base/config.json")).unwrap();
+    fs::write(place.path("base/config.json"), config + "\n").unwrap();
+    assert_eq!(calls(&[]).0, made, "another folder is another model");
+}
