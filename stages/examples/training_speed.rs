@@ -14,7 +14,7 @@ use std::time::Instant;
 use fingerpost::models::{AdapterConfig, Checkpoint, Modules, NewModel};
 use fingerpost::rows::{DpoExample, Message, SftExample};
 use fingerpost::tokenizer::Tokenizer;
-use fingerpost::train::prepared::{self, Columns, Rows};
+use fingerpost::train::prepared::{self, Rows};
 use fingerpost::train::settings::{Dpo, Method, Settings, Sft, Training};
 use fingerpost::train::{self, Step, Stop, Watch};
 
@@ -106,10 +106,6 @@ impl Watch for Clock {
     }
 }
 
-fn columns(row: &impl serde::Serialize) -> Result<Columns, Box<dyn Error>> {
-    Ok(serde_json::from_value(serde_json::to_value(row)?)?)
-}
-
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
@@ -146,7 +142,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (mut rows, method) = if kind == "sft" {
         let row = |id: usize| {
             let (prompt, completion) = (say("user", tokens - answer - turn)?, say("assistant", answer)?);
-            columns(&SftExample { id: id.to_string(), prompt, completion })
+            Ok::<_, Box<dyn Error>>(prepared::columns::of(&SftExample { id: id.to_string(), prompt, completion }))
         };
         let rows = (0..count).map(row).collect::<Result<Vec<_>, _>>()?;
         let method = Sft::default();
@@ -154,7 +150,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     } else {
         let row = |id: usize| {
             let (prompt, chosen) = (say("user", tokens - answer - turn)?, say("assistant", answer)?);
-            columns(&DpoExample { id: id.to_string(), prompt, chosen, rejected: say("assistant", answer)? })
+            let rejected = say("assistant", answer)?;
+            Ok::<_, Box<dyn Error>>(prepared::columns::of(&DpoExample { id: id.to_string(), prompt, chosen, rejected }))
         };
         let rows = (0..count).map(row).collect::<Result<Vec<_>, _>>()?;
         (Rows::Dpo(prepared::dpo::prepare(&start.tokenizer, &rows, training.max_length)?), Method::Dpo(Dpo::default()))

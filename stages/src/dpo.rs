@@ -15,7 +15,7 @@ use crate::{
             self, Adapter, Divergence, Dpo, DpoLoss, Method, Optimizer, Precision, Quantization, Reference, Settings, Training,
         },
     },
-    training::{Start, columns, failed, mistakes, train},
+    training::{Start, failed, mistakes, train},
 };
 
 /// Settings of DPO, under TRL's names.
@@ -220,7 +220,8 @@ impl engine::Stage for Stage {
         let router = Router::load(&folder)?;
         let start = models::Checkpoint::load(&folder).map_err(StageError::failed)?;
         let (training, method) = (params.training(&start.model), params.method());
-        let columns = inputs.examples.rows()?.map(|row| row.map(|row| columns(&row))).collect::<Result<Vec<_>, _>>()?;
+        let columns =
+            inputs.examples.rows()?.map(|row| row.map(|row| prepared::columns::of(&row))).collect::<Result<Vec<_>, _>>()?;
         let rows = prepared::dpo::prepare(&start.tokenizer, &columns, training.max_length);
         let rows = Rows::Dpo(rows.map_err(|error| failed(error.into()))?);
         let settings = Settings { training, method: Method::Dpo(method) };

@@ -15,7 +15,7 @@ use crate::{
         prepared::{self, Rows},
         settings::{Adapter, Method, Optimizer, Packing, Precision, Quantization, Settings, Sft, SftLoss, Training},
     },
-    training::{Start, columns, failed, mistakes, train},
+    training::{Start, failed, mistakes, train},
 };
 
 /// Settings of SFT, under TRL's names.
@@ -234,7 +234,7 @@ impl engine::Stage for Stage {
             loss_type: params.loss_type,
             ..Sft::default()
         };
-        let columns: Vec<_> = examples.iter().map(columns).collect();
+        let columns: Vec<_> = examples.iter().map(prepared::columns::of).collect();
         let rows = prepared::sft::prepare(&start.tokenizer, &columns, &method, training.max_length);
         let rows = Rows::Sft(rows.map_err(|error| failed(error.into()))?);
         let settings = Settings { training, method: Method::Sft(method) };

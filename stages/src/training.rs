@@ -14,7 +14,7 @@ use crate::{
     router::Router,
     train::{
         self, Step, Stop, Summary, TrainError, Watch, Write,
-        prepared::{Columns, Rows},
+        prepared::Rows,
         settings::{Adapter, Settings},
     },
 };
@@ -93,12 +93,6 @@ impl Watch for Report {
         self.kept = Instant::now();
         Ok(())
     }
-}
-
-/// Returns a row's columns as the preparation of rows takes them.
-pub(crate) fn columns(row: &impl Serialize) -> Columns {
-    let json = serde_json::to_value(row).expect("examples are texts under texts");
-    serde_json::from_value(json).expect("an example is an object, and templates take any value")
 }
 
 /// Says for the engine why a training ended.

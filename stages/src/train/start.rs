@@ -1,8 +1,8 @@
 //! What a training starts from: settings in; a model out, its base in 4 bits and with an adapter where the settings say so.
 
 use super::TrainError;
-use super::settings::{Adapter, Bias, Targets, Training};
-use crate::models::{self, AdapterConfig, Layers, Model, Modules};
+use super::settings::{Adapter, Targets, Training};
+use crate::models::{AdapterConfig, Layers, Model, Modules};
 
 /// Opens the model that a training changes, and tells the settings of its adapter.
 ///
@@ -61,11 +61,7 @@ fn config(adapter: &Adapter) -> AdapterConfig {
         alpha_pattern: adapter.alpha_pattern.clone(),
         use_rslora: adapter.use_rslora,
         use_dora: adapter.use_dora,
-        bias: match adapter.bias {
-            Bias::None => models::Bias::None,
-            Bias::All => models::Bias::All,
-            Bias::LoraOnly => models::Bias::LoraOnly,
-        },
+        bias: adapter.bias,
         ..AdapterConfig::default()
     }
 }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::words::one_or_many;
+use crate::models::Bias;
 
 /// An adapter, under PEFT's names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -58,18 +59,6 @@ impl Default for Adapter {
             trainable: true,
         }
     }
-}
-
-/// Which biases are trained with an adapter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Bias {
-    /// None of them.
-    None,
-    /// All of the model.
-    All,
-    /// Those of modules that have an adapter.
-    LoraOnly,
 }
 
 /// Which modules have an adapter.

@@ -9,7 +9,7 @@ mod words;
 
 use std::path::{Path, PathBuf};
 
-pub use adapter::{Adapter, Bias, Code, Dtype, Quantization, Targets};
+pub use adapter::{Adapter, Code, Dtype, Quantization, Targets};
 pub(crate) use dpo::losses;
 pub use dpo::{Divergence, Dpo, DpoLoss, Reference};
 use schemars::JsonSchema;
