@@ -1,4 +1,4 @@
-//! How fast a decoder decides between routes: one line of JSON with milliseconds a decision out.
+//! How fast a decoder decides between routes: for one prompt and for 64 at once a line of JSON with milliseconds a decision out.
 //!
 //! ```text
 //! cargo run --release --example routing_speed -- FOLDER 40
@@ -17,20 +17,24 @@ use fingerpost::rows::Message;
 use fingerpost::score::Scorer;
 use serde::Deserialize;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Deserialize)]
 struct Case {
     prompts: Vec<Vec<Message>>,
     candidates: Vec<String>,
 }
 
-/// Times single decisions, and returns the median and the best in milliseconds.
-fn time(scorer: &Scorer<'_>, prompts: &[Vec<Message>], count: usize) -> Result<[f64; 2], Box<dyn Error>> {
+/// Times decisions on so many prompts at once, and returns the median and the best in milliseconds a decision.
+fn time(scorer: &Scorer<'_>, prompts: &[Vec<Message>], together: usize, count: usize) -> Result<[f64; 2], Box<dyn Error>> {
     let mut times = Vec::new();
-    for index in 0..count {
-        let prompt = &prompts[index % prompts.len()];
+    let mut prompts = prompts.iter().cycle();
+    for _ in 0..count.div_ceil(together) {
+        let batch: Vec<_> = prompts.by_ref().take(together).cloned().collect();
         let start = Instant::now();
-        scorer.score(std::slice::from_ref(prompt))?;
-        times.push(start.elapsed().as_secs_f64() * 1000.0);
+        scorer.score(&batch)?;
+        times.push(start.elapsed().as_secs_f64() * 1000.0 / together as f64);
     }
     times.sort_by(f64::total_cmp);
     Ok([times[times.len() / 2], times[0]])
@@ -47,13 +51,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let cached = Scorer::open(&checkpoint, &prompts, &candidates)?;
     // One prompt has nothing in common with others, so that nothing is read before.
     let fresh = Scorer::open(&checkpoint, &prompts[..1], &candidates)?;
-    let [cached_p50, cached_best] = time(&cached, &prompts, count)?;
-    let [fresh_p50, fresh_best] = time(&fresh, &prompts, count)?;
-    println!(
-        "{}",
-        serde_json::json!({
-            "cached_p50_ms": cached_p50, "cached_best_ms": cached_best, "fresh_p50_ms": fresh_p50, "fresh_best_ms": fresh_best,
-        })
-    );
+    for together in [1, 64] {
+        let [cached_p50, cached_best] = time(&cached, &prompts, together, count)?;
+        let [fresh_p50, fresh_best] = time(&fresh, &prompts, together, count)?;
+        println!(
+            "{}",
+            serde_json::json!({
+                "batch": together, "cached_p50_ms": cached_p50, "cached_best_ms": cached_best,
+                "fresh_p50_ms": fresh_p50, "fresh_best_ms": fresh_best,
+            })
+        );
+    }
     Ok(())
 }

@@ -18,6 +18,9 @@ use fingerpost::train::prepared::{self, Rows};
 use fingerpost::train::settings::{Dpo, Method, Settings, Sft, Training};
 use fingerpost::train::{self, Step, Stop, Watch};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Steps before the clock counts.
 const SKIPPED: usize = 2;
 

@@ -87,7 +87,7 @@ impl<'a> Scorer<'a> {
             scorer.opening = rendered[0][..shared].to_vec();
             let batch = Batch::plain(std::slice::from_ref(&scorer.opening)).expect("one row that is not empty");
             // The logits of one place are asked for, so that nothing else of the last layer is computed.
-            drop(checkpoint.model.logits_after(&mut scorer.cache, &batch, &[0], most));
+            fused::with_threads(THREADS, || drop(checkpoint.model.logits_after(&mut scorer.cache, &batch, &[0], most)));
         }
         Ok(scorer)
     }
@@ -140,24 +140,26 @@ fn shorten(prompt: &mut Vec<u32>, most: usize) {
 fn log_probabilities_after(model: &Model, cache: &Cache, rows: &[Row]) -> Vec<Vec<f64>> {
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|&row| rows[row].width());
-    let passes = passes(rows, &order);
-    // Each thread takes every second pass: neighbours are of one width, so both have the same work.
-    let results: Vec<Vec<(usize, Vec<f64>)>> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS)
-            .map(|offset| {
-                let passes = &passes;
-                scope.spawn(move || {
-                    passes.iter().skip(offset).step_by(THREADS).flat_map(|pass| run(model, cache, rows, pass)).collect()
-                })
-            })
-            .collect();
-        threads.into_iter().map(|thread| thread.join().expect("a pass does not panic")).collect()
-    });
     let mut sums = vec![Vec::new(); rows.len()];
-    for (row, found) in results.into_iter().flatten() {
+    for (row, found) in over_threads(&passes(rows, &order), |pass| run(model, cache, rows, pass)) {
         sums[row] = found;
     }
     sums
+}
+
+/// Runs passes on several threads: each takes every second one, since neighbours are of one width; a pass by itself is given all of them.
+fn over_threads<R: Send>(passes: &[&[usize]], run: impl Fn(&[usize]) -> Vec<R> + Sync) -> Vec<R> {
+    if let [pass] = passes {
+        return fused::with_threads(THREADS, || run(pass));
+    }
+    thread::scope(|scope| {
+        let spawn = |offset| {
+            let (run, passes) = (&run, passes.iter().skip(offset).step_by(THREADS));
+            scope.spawn(move || passes.flat_map(|pass| run(pass)).collect::<Vec<_>>())
+        };
+        let threads: Vec<_> = (0..THREADS).map(spawn).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("a pass does not panic")).collect()
+    })
 }
 
 /// Cuts rows, sorted by width, into passes of about [`TOKENS`] tokens.

@@ -11,6 +11,7 @@ use burn_flex::FlexTensor;
 use super::lanes::vectorised;
 use super::linear::linear;
 use super::operation::{Input, Operation, apply, elements};
+use super::product::product;
 
 #[derive(Clone, Debug)]
 struct Adapted {
@@ -41,8 +42,8 @@ impl Operation<4> for Adapted {
     type Saved = Saved;
 
     fn forward(&self, [input, weight, first, second]: [FlexTensor; 4]) -> (FlexTensor, Saved) {
-        let mut output = Flex::float_matmul(input.clone(), Flex::float_transpose(weight.clone()));
-        let inner = Flex::float_matmul(input.clone(), Flex::float_transpose(first.clone()));
+        let mut output = product(input.clone(), weight.clone());
+        let inner = product(input.clone(), first.clone());
         let side = Flex::float_matmul(inner.clone(), Flex::float_transpose(second.clone()));
         add(&mut output, &side, self.scale);
         (output, [input, weight, first, second, inner])

@@ -8,6 +8,7 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
 use super::operation::{Input, Operation, apply};
+use super::product::product;
 
 #[derive(Clone, Debug)]
 struct Linear;
@@ -16,7 +17,7 @@ impl Operation<2> for Linear {
     type Saved = [FlexTensor; 2];
 
     fn forward(&self, [input, weight]: [FlexTensor; 2]) -> (FlexTensor, Self::Saved) {
-        let output = Flex::float_matmul(input.clone(), Flex::float_transpose(weight.clone()));
+        let output = product(input.clone(), weight.clone());
         (output, [input, weight])
     }
 

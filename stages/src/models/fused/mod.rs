@@ -12,10 +12,11 @@
 //! - All operations of the first round together (norm, gate, rotation, attention, cross entropy, linear) took tiny from 300 to 201 and small
 //!   from 5650 to 4290. They were not measured one by one.
 //! - The last layer at the wanted places alone, gradients in place, and `LoRA` as one operation: 207 to 184, with `LoRA` 170 to 158.
-//! - What is left is products of matrices (half of tiny, 70 % of small, at about 110 GFLOP/s a core) and, 10 to 15 %, pages that the C
-//!   library gives back to the kernel and takes again in each step. `MALLOC_TOP_PAD_=268435456 MALLOC_TRIM_THRESHOLD_=8000000000
-//!   MALLOC_MMAP_THRESHOLD_=33554432` in the environment took tiny from 196 to 170; the program does not set them itself, which
-//!   would take unsafe code.
+//! - Pages that the C library gave back to the kernel and took again in each step were 10 to 15 % of tiny. With mimalloc as the program's
+//!   allocator tiny fell from 184 to 160, with `LoRA` from 157 to 133, for 60 MiB more at its peak; small did not change.
+//! - What is left is products of matrices (half of tiny, 70 % of small, at about 110 GFLOP/s a core).
+//! - `gemm` puts a transposed matrix in order before it multiplies, which takes half of the time where the other factor has few rows, as
+//!   in a routing decision: 87 rows by a `[1376, 512]` matrix came to 50 GFLOP/s, and to 89 as [`product`] does it.
 //! - Flex's products take transposed matrices without a copy. What was copied was the gradient of `weight.transpose()`, hence [`linear`].
 
 mod adapted;
@@ -25,6 +26,7 @@ mod gated;
 mod lanes;
 mod linear;
 mod operation;
+mod product;
 mod rms_norm;
 mod rotary;
 
@@ -33,6 +35,7 @@ pub(super) use attention::mix;
 pub(crate) use cross_entropy::log_probabilities;
 pub(super) use gated::gated;
 pub(super) use linear::linear;
+pub(crate) use product::with_threads;
 pub(super) use rms_norm::rms_norm;
 pub(super) use rotary::rotate;
 
