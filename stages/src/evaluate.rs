@@ -1,12 +1,15 @@
 //! `uses: evaluate`: the router's decisions on held-out questions, beside everything that they have to be measured against.
 //! A checkpoint, questions, answers, verdicts and labels → metrics and predictions.
 
+mod routes;
+
 use std::collections::BTreeMap;
 
 use engine::{Checkpoint, Context, Dataset, Metrics, ParamMistake, Sections, StageError, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::routes::Route;
 use crate::{
     by_id::ById,
     measures::{self, Case, Decision},
@@ -28,6 +31,9 @@ pub(crate) struct Params {
     /// What tokens cost [default: the manifest's `prices`].
     #[serde(default)]
     prices: Prices,
+    /// Routes that the router is shown in the place of those it was trained with: does it read what they say?
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    routes: Vec<Route>,
     /// What is measured on.
     #[serde(default = "test")]
     split: Split,
@@ -68,7 +74,9 @@ impl engine::Stage for Stage {
 
     fn settle(params: Params, sections: &Sections) -> Result<Params, Vec<ParamMistake>> {
         let prices = if params.prices.0.is_empty() { (*sections.get::<Prices>()).clone() } else { params.prices };
-        Ok(Params { policies: params.policies.or_section(sections)?, prices, ..params })
+        let policies = params.policies.or_section(sections)?;
+        let mistakes = routes::mistakes(&params.routes, &policies);
+        if mistakes.is_empty() { Ok(Params { policies, prices, ..params }) } else { Err(mistakes) }
     }
 
     async fn run(ctx: &Context, params: &Params, inputs: Inputs) -> Result<Outputs, StageError> {
@@ -88,27 +96,35 @@ impl engine::Stage for Stage {
         let checkpoint = models::Checkpoint::load(folder).map_err(StageError::failed)?;
         ctx.check()?;
 
-        let prompts: Vec<_> = cases.test.iter().map(|case| prompt::prompt(&trained_on, &case.text, Form::Direct)).collect();
-        let candidates: Vec<_> = trained_on.0.iter().map(|policy| prompt::completion(None, &policy.name)).collect();
+        let (shown, policies, places) = if params.routes.is_empty() {
+            (trained_on, params.policies.clone(), (0..params.policies.0.len()).collect())
+        } else {
+            routes::shown(&params.routes, &params.policies)
+        };
+        let prompts: Vec<_> = cases.test.iter().map(|case| prompt::prompt(&shown, &case.text, Form::Direct)).collect();
+        let candidates: Vec<_> = shown.0.iter().map(|policy| prompt::completion(None, &policy.name)).collect();
         let scores = score::score(&checkpoint, &prompts, &candidates).map_err(StageError::failed)?;
-        let decisions: Vec<_> = scores.iter().map(|scores| Decision { probabilities: softmax(scores) }).collect();
+        let decision = |scores: &Vec<f64>| {
+            let scores: Vec<_> = places.iter().map(|&place| scores[place]).collect();
+            Decision { probabilities: softmax(&scores) }
+        };
+        let decisions: Vec<_> = scores.iter().map(decision).collect();
         let usages = usages(&checkpoint, &prompts, &candidates)?;
         let own_cost = params.prices.0.get(OWN).map(|price| usages.iter().map(|usage| price.cost(usage)).sum());
         ctx.check()?;
 
-        let policies =
-            params.policies.0.iter().map(|policy| measures::Policy { name: policy.name.clone(), model: policy.model.clone() });
-        let policies: Vec<_> = policies.collect();
+        let choices = policies.0.iter().map(|policy| measures::Policy { name: policy.name.clone(), model: policy.model.clone() });
+        let choices: Vec<_> = choices.collect();
         let metrics =
-            measures::evaluate(&policies, &params.policies.roles(), &cases.train, &cases.test, &decisions, own_cost, params.seed)
+            measures::evaluate(&choices, &params.policies.roles(), &cases.train, &cases.test, &decisions, own_cost, params.seed)
                 .map_err(StageError::failed)?;
         ctx.say(headline(&metrics, &params.policies.roles()));
         for note in &metrics.notes {
             ctx.warn(note.as_str());
         }
         let predictions = cases.test.iter().zip(&decisions).zip(usages).map(|((case, decision), usage)| {
-            let policy = &params.policies.0[highest(&decision.probabilities)];
-            let scores = params.policies.0.iter().zip(&decision.probabilities);
+            let policy = &policies.0[highest(&decision.probabilities)];
+            let scores = policies.0.iter().zip(&decision.probabilities);
             Prediction {
                 id: case.id.clone(),
                 policy: policy.name.clone(),

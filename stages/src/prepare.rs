@@ -3,14 +3,15 @@
 mod balance;
 mod checks;
 mod lengths;
+mod routes;
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use engine::{Context, Dataset, ParamMistake, Sections, StageError, fingerprint, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::balance::Balance;
+use self::{balance::Balance, routes::Routes};
 use crate::{
     by_id::ById,
     prompt::{self, Form},
@@ -41,6 +42,12 @@ pub(crate) struct Params {
     /// Other descriptions of policies: each example has one of them or the policy's own, so that the router reads what they say.
     #[serde(default, skip_serializing_if = "is_default")]
     paraphrases: BTreeMap<String, Vec<String>>,
+    /// Share of the examples in which routes have names made up for the example, so that the router learns to say what stands there.
+    #[serde(default, skip_serializing_if = "is_default")]
+    rename_routes: f64,
+    /// Routes beside the policies, by name, with their descriptions: each example shows each of them or not, and none is ever right.
+    #[serde(default, skip_serializing_if = "is_default")]
+    other_routes: BTreeMap<String, String>,
     /// Whether policies get equally many SFT examples: `none`, `oversample`, `undersample`.
     #[serde(default, skip_serializing_if = "is_default")]
     balance: Balance,
@@ -93,7 +100,7 @@ impl engine::Stage for Stage {
     type Outputs = Outputs;
 
     fn settle(params: Params, sections: &Sections) -> Result<Params, Vec<ParamMistake>> {
-        for (field, share) in [("direct", params.direct), ("dpo", params.dpo)] {
+        for (field, share) in [("direct", params.direct), ("dpo", params.dpo), ("rename_routes", params.rename_routes)] {
             if !(0.0..=1.0).contains(&share) {
                 return Err(vec![ParamMistake {
                     field: vec![field.to_owned()],
@@ -111,6 +118,13 @@ impl engine::Stage for Stage {
         }
         let policies = params.policies.or_section(sections)?;
         let mut mistakes = Vec::new();
+        for name in params.other_routes.keys().filter(|name| policies.get(name).is_some()) {
+            mistakes.push(ParamMistake {
+                field: vec!["other_routes".to_owned(), name.clone()],
+                message: format!("`{name}` is a policy, and other routes are never right"),
+                help: "give it another name, or leave it out".to_owned(),
+            });
+        }
         let mut known = |field: &str, path: &[&String], name: &str| {
             if policies.get(name).is_none() {
                 mistakes.push(ParamMistake {
@@ -167,7 +181,8 @@ impl engine::Stage for Stage {
         let mut sft = Vec::new();
         let mut dpo = Vec::new();
         for (label, times) in training.into_iter().zip(times) {
-            let case = Case { params, question: questions.get(&label.id)?, analysis: analyses.get(&label.id)?, label };
+            let routes = Routes::of(params, &label.id);
+            let case = Case { params, question: questions.get(&label.id)?, analysis: analyses.get(&label.id)?, label, routes };
             for _ in 0..times {
                 sft.push(case.sft(Form::Reasoned));
                 if case.drawn("direct") < params.direct {
@@ -199,13 +214,14 @@ struct Case<'a> {
     question: &'a Question,
     analysis: &'a Analysis,
     label: &'a Label,
+    routes: Routes,
 }
 
 impl Case<'_> {
     fn sft(&self, form: Form) -> SftExample {
         SftExample {
             id: self.label.id.clone(),
-            prompt: prompt::prompt(&self.policies(), &self.question.question, form),
+            prompt: prompt::prompt(&self.routes.shown, &self.question.question, form),
             completion: self.says(form, &self.label.policy),
         }
     }
@@ -231,7 +247,7 @@ impl Case<'_> {
         let form = if self.drawn("form") < 0.5 { Form::Direct } else { Form::Reasoned };
         Some(DpoExample {
             id: self.label.id.clone(),
-            prompt: prompt::prompt(&self.policies(), &self.question.question, form),
+            prompt: prompt::prompt(&self.routes.shown, &self.question.question, form),
             chosen: self.says(form, &self.label.policy),
             rejected: self.says(form, &rejected.name),
         })
@@ -239,30 +255,7 @@ impl Case<'_> {
 
     fn says(&self, form: Form, policy: &str) -> Vec<Message> {
         let reasoning = (form == Form::Reasoned).then_some(self.analysis.reasoning.as_str());
-        vec![Message::new("assistant", prompt::completion(reasoning, policy))]
-    }
-
-    /// The policies as this example's prompt has them: in its order, in its words.
-    fn policies(&self) -> Cow<'_, Policies> {
-        let Params { policies, paraphrases, shuffle_routes, .. } = self.params;
-        if paraphrases.is_empty() && !shuffle_routes {
-            return Cow::Borrowed(policies);
-        }
-        let mut policies = policies.clone();
-        for policy in &mut policies.0 {
-            let others = paraphrases.get(&policy.name).map_or(&[][..], Vec::as_slice);
-            let chosen = self.drawn(&format!("paraphrase {}", policy.name)) * (others.len() + 1) as f64;
-            // The first of them is the policy's own.
-            if let Some(other) = (chosen as usize).checked_sub(1).and_then(|other| others.get(other)) {
-                policy.description.clone_from(other);
-            }
-        }
-        if *shuffle_routes {
-            policies.0.sort_by_cached_key(|policy| {
-                fingerprint(&format!("{} route {} {}", self.params.seed, policy.name, self.label.id))
-            });
-        }
-        Cow::Owned(policies)
+        vec![Message::new("assistant", prompt::completion(reasoning, self.routes.name(policy)))]
     }
 
     fn drawn(&self, what: &str) -> f64 {

@@ -1,6 +1,10 @@
 //! Verdicts → labels → examples, with what a person can change on the way.
 
-use std::{collections::BTreeMap, fs, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    process::Command,
+};
 
 use serde_json::{Value, json};
 
@@ -211,6 +215,39 @@ fn routes_are_shuffled_and_said_in_other_words_row_by_row() {
         let first = systems.iter().filter(|system| system.starts_with(&format!("<routes><route name=\"{name}\""))).count();
         assert!(first > systems.len() / 6, "{name}: {first} of {}", systems.len());
     }
+}
+
+#[test]
+fn routes_have_names_of_their_own_and_others_beside_them() {
+    let with = json!({ "rename_routes": 0.5, "dpo": 1.0, "other_routes": { "Weather_Query": "about the weather" } });
+    let place = place(&prepare(&with));
+    prepared(&place, [20, 20, 20], "some steps");
+    run(&place, 0);
+    let (mut renamed, mut beside, mut names) = (0, 0, BTreeSet::new());
+    for row in [place.rows(&["m.yaml", "made.sft"]), place.rows(&["m.yaml", "made.dpo"])].concat() {
+        let system = row["prompt"][0]["content"].as_str().unwrap();
+        let policy = row["id"].as_str().unwrap().rsplit_once('-').unwrap().0;
+        let (before, _) = system.split_once(&format!("\">about {policy}<")).unwrap();
+        let name = before.rsplit_once('"').unwrap().1;
+        let answer = if row["completion"].is_null() { &row["chosen"] } else { &row["completion"] };
+        let said = answer[0]["content"].as_str().unwrap();
+        assert!(said.ends_with(&format!("Policy: {name}")), "{said} of {system}");
+        let rejected = row["rejected"][0]["content"].as_str().map(|said| said.rsplit_once(' ').unwrap().1.to_owned());
+        assert!(rejected.is_none_or(|rejected| rejected != name && system.contains(&format!("\"{rejected}\""))), "{row}");
+        let routes: BTreeSet<_> = system.split("<route name=\"").skip(1).map(|route| route.split_once('"').unwrap().0).collect();
+        let shown = system.matches("<route ").count();
+        assert_eq!(routes.len(), shown, "{system}");
+        assert_eq!(shown, if system.contains("about the weather") { 4 } else { 3 });
+        renamed += usize::from(!POLICIES.contains(&name));
+        beside += shown - 3;
+        names.insert(name.to_owned());
+    }
+    // 60 questions, each with two examples of SFT and one of DPO under the same routes.
+    assert!((45..135).contains(&renamed) && (45..135).contains(&beside), "{renamed} {beside}");
+    assert!(names.len() > 20, "{names:?}");
+    write_stage(&place, &prepare(&json!({ "other_routes": { "Complex_Query": "x" } })));
+    let said = run(&place, 2);
+    assert!(said.contains("`Complex_Query` is a policy, and other routes are never right"), "{said}");
 }
 
 #[test]

@@ -92,6 +92,47 @@ fn two_trainings_give_equal_bytes_however_busy_the_machine_is() {
     assert!(alone == busy);
 }
 
+#[test]
+fn a_router_is_shown_routes_that_it_has_never_seen() {
+    let place = Place::new();
+    let unseen = manifest("unseen-routes.yaml");
+    let small: Vec<_> = SMALL.iter().map(|set| set.replace("stages.sft.", "stages.plain-sft.")).collect();
+    let small: Vec<_> = small.iter().map(String::as_str).collect();
+    let call = |words: &[&'static str]| [&words[..1], &[unseen.as_str()], &words[1..], small.as_slice()].concat();
+    place.good(&call(&["run", "plain-known", "plain-unseen"]));
+    let rows = |artifact: &'static str, sets: &[&'static str]| place.rows(&[&call(&["", artifact])[1..], sets].concat());
+    let known = rows("plain-known.predictions", &[]);
+    let shown = rows("plain-unseen.predictions", &[]);
+    assert!(known.len() == shown.len() && known.len() > 30);
+    let choices = ["Ambiguous_Query", "Complex_Query", "Poetry_Query", "Standard_Query"];
+    for (known, shown) in known.iter().zip(&shown) {
+        let scores = shown["scores"].as_object().unwrap();
+        assert_eq!(scores.keys().collect::<Vec<_>>(), choices);
+        assert!((scores.values().map(|score| score.as_f64().unwrap()).sum::<f64>() - 1.0).abs() < 1e-6);
+        assert!(known["scores"].as_object().unwrap().len() == 3 && known["usage"] != shown["usage"], "other words are read");
+    }
+    // The routes as they were trained are no others.
+    let same = "stages.plain-unseen.with.routes=[\
+        { name: Standard_Query, policy: Standard_Query, description: the pocket calculator gets it right },\
+        { name: Complex_Query, policy: Complex_Query, description: only the scientific calculator gets it right },\
+        { name: Ambiguous_Query, policy: Ambiguous_Query, description: neither gets it right }]";
+    place.good(&[call(&["run", "plain-unseen"]).as_slice(), &["--set", same]].concat());
+    assert_eq!(rows("plain-unseen.predictions", &["--set", same]), known);
+
+    for (routes, said) in [
+        ("[{ name: A, policy: Standard, description: x }]", "there is no policy `Standard`"),
+        ("[{ name: A, policy: Standard_Query, description: x }]", "no route stands for `Complex_Query`"),
+        ("[{ name: A, description: x }]", "`A` stands for a policy, or has a model of its own"),
+        ("[{ name: A, model: m, description: x }, { name: A, model: m, description: x }]", "there are two routes `A`"),
+        ("[{ name: Complex_Query, model: m, description: x }]", "`Complex_Query` is a policy"),
+    ] {
+        let set = format!("stages.plain-unseen.with.routes={routes}");
+        let output = place.call(&[call(&["plan"]).as_slice(), &["--set", &set]].concat());
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && text.contains(said), "{text}");
+    }
+}
+
 /// Recorded answers that fill all nine cells, ten times over.
 fn recordings(folder: &Path) -> PathBuf {
     let grades = ["correct", "incorrect", "idk"];
