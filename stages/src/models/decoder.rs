@@ -14,6 +14,7 @@ use super::config::Keys;
 use super::error::{CheckpointError, InputError};
 use super::nf4::Nf4Matrix;
 use super::parameters::{Dense, Parameters, Weight};
+use super::walk::Walk;
 use super::{quantised, weights};
 
 /// A decoder with its weights.
@@ -210,11 +211,29 @@ impl Model {
     }
 
     fn read(&self, batch: &Batch, places: &[usize], cache: Option<&mut Cache>, length: usize) -> Tensor<2> {
-        let layers = self.architecture.sizes().num_hidden_layers;
-        let mut pass = Pass::new(batch, places, cache, length, layers, &self.parameters);
-        let hidden = self.architecture.hidden(&self.parameters, &mut pass);
-        pass.close();
-        self.architecture.logits(&self.parameters, hidden)
+        let mut walk = self.open(batch, places, cache, length);
+        let mut stream = walk.begin(&self.parameters);
+        for index in 0..self.layers() {
+            stream = walk.layer(&self.parameters, index, stream);
+        }
+        walk.end(&self.parameters, stream)
+    }
+
+    /// Begins to read a batch layer by layer, for the logits of every target's place.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for callers that hold one layer at a time"))]
+    pub(crate) fn walk<'a>(&'a self, batch: &'a Batch) -> Walk<'a> {
+        let places: Vec<usize> = batch.targets.iter().map(|target| target.place).collect();
+        self.open(batch, &places, None, batch.length())
+    }
+
+    fn open<'a>(&'a self, batch: &'a Batch, places: &[usize], cache: Option<&'a mut Cache>, length: usize) -> Walk<'a> {
+        let pass = Pass::new(batch, places, cache, length, self.layers(), &self.parameters);
+        Walk::new(&*self.architecture, pass)
+    }
+
+    /// Returns the number of layers.
+    pub(crate) fn layers(&self) -> usize {
+        self.architecture.sizes().num_hidden_layers
     }
 
     /// Refuses tokens that the model does not have.

@@ -38,6 +38,7 @@ mod qwen3;
 mod reader;
 mod rope_parameters;
 mod rotary;
+mod walk;
 mod weights;
 
 use std::fs;

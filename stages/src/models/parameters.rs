@@ -215,6 +215,15 @@ impl Parameters {
         leaves
     }
 
+    /// Returns the weights of one layer alone, or of `None` those outside the layers: embedding, last norm and head.
+    #[must_use]
+    #[cfg_attr(not(test), expect(dead_code, reason = "for callers that hold one layer at a time"))]
+    pub(crate) fn of_layer(&self, layer: Option<usize>) -> Self {
+        let belongs = |name: &str| layer_of(name) == layer;
+        let weights = self.weights.iter().filter(|(name, _)| belongs(name));
+        Self { weights: weights.map(|(name, weight)| (name.clone(), weight.clone())).collect(), ..self.clone() }
+    }
+
     /// Takes the gradients of these leaves out, in the order of `names`; a weight without one has zeros.
     pub(crate) fn gradients(&self, names: &[String], mut gradients: Gradients) -> Vec<Vec<f32>> {
         let take = |name: &String| {
@@ -302,6 +311,11 @@ impl Parameters {
             Some(&lora) => lora::linear(self, module, weight, bias, lora, input),
         }
     }
+}
+
+/// Returns the layer that a weight belongs to, by its name.
+pub(crate) fn layer_of(name: &str) -> Option<usize> {
+    name.strip_prefix("model.layers.")?.split('.').next()?.parse().ok()
 }
 
 /// Names a module's weight.

@@ -122,5 +122,19 @@ fn a_cache_changes_no_token() {
     assert!(generate(&model, &[vec![]], 8, &[]).is_err());
 }
 
+#[test]
+fn a_walk_by_the_weights_of_one_layer_at_a_time_gives_the_logits_of_the_whole() {
+    let model = tiny(8).model;
+    let batch = Batch::new(&[&Row::new(vec![5, 6, 7], vec![vec![8, 9, 3]]), &Row::new(vec![4], vec![vec![2, 9]])]);
+    let mut walk = model.walk(&batch);
+    let ends = model.parameters().of_layer(None);
+    let mut stream = walk.begin(&ends);
+    for layer in 0..model.layers() {
+        stream = walk.layer(&model.parameters().of_layer(Some(layer)), layer, stream);
+    }
+    let values = walk.end(&ends, stream).into_data().try_into_vec::<f32>().unwrap();
+    assert_eq!(values, model.logits(&batch).into_data().try_into_vec::<f32>().unwrap());
+}
+
 mod adapters;
 mod bad_input;
