@@ -220,7 +220,6 @@ impl Model {
     }
 
     /// Begins to read a batch layer by layer, for the logits of every target's place.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for callers that hold one layer at a time"))]
     pub(crate) fn walk<'a>(&'a self, batch: &'a Batch) -> Walk<'a> {
         let places: Vec<usize> = batch.targets.iter().map(|target| target.place).collect();
         self.open(batch, &places, None, batch.length())

@@ -56,6 +56,7 @@ pub use generate::generate;
 pub(crate) use lora::Dropout;
 pub use new::{NewArchitecture, NewModel};
 pub use nf4::{NestedScales, Nf4Matrix};
+pub(crate) use parameters::{EMBEDDING, layer_of};
 pub use parameters::{Parameters, Weight};
 pub(crate) use reader::Reader;
 pub(crate) use weights::{read_matrix, read_tensors, tensors_of_bytes_and_values, tensors_to_bytes};

@@ -217,7 +217,6 @@ impl Parameters {
 
     /// Returns the weights of one layer alone, or of `None` those outside the layers: embedding, last norm and head.
     #[must_use]
-    #[cfg_attr(not(test), expect(dead_code, reason = "for callers that hold one layer at a time"))]
     pub(crate) fn of_layer(&self, layer: Option<usize>) -> Self {
         let belongs = |name: &str| layer_of(name) == layer;
         let weights = self.weights.iter().filter(|(name, _)| belongs(name));
@@ -226,19 +225,18 @@ impl Parameters {
 
     /// Takes the gradients of these leaves out, in the order of `names`; a weight without one has zeros.
     pub(crate) fn gradients(&self, names: &[String], mut gradients: Gradients) -> Vec<Vec<f32>> {
-        let take = |name: &String| {
-            let weight = &self.weights[name];
-            let found = match weight {
-                Weight::Vector(tensor) => tensor.grad_remove(&mut gradients).map(Tensor::into_data),
-                Weight::Matrix(tensor) => tensor.grad_remove(&mut gradients).map(Tensor::into_data),
-                Weight::Nf4(_) => None,
-            };
-            match found {
-                Some(data) => data.try_into_vec().expect("gradients are f32"),
-                None => vec![0.0; weight.shape().iter().product()],
-            }
+        let zeros = |name: &String| vec![0.0; self.weights[name].shape().iter().product()];
+        names.iter().map(|name| self.gradient(name, &mut gradients).unwrap_or_else(|| zeros(name))).collect()
+    }
+
+    /// Takes the gradient of one of these leaves out, if the result hangs on it.
+    pub(crate) fn gradient(&self, name: &str, gradients: &mut Gradients) -> Option<Vec<f32>> {
+        let found = match &self.weights[name] {
+            Weight::Vector(tensor) => tensor.grad_remove(gradients).map(Tensor::into_data),
+            Weight::Matrix(tensor) => tensor.grad_remove(gradients).map(Tensor::into_data),
+            Weight::Nf4(_) => None,
         };
-        names.iter().map(take).collect()
+        found.map(|data| data.try_into_vec().expect("gradients are f32"))
     }
 
     /// Changes the values of one weight in place.

@@ -129,7 +129,8 @@ impl<'a> Trainer<'a> {
         let mut gathered = Gathered { gradients: Vec::new(), figures: BTreeMap::new() };
         for (index, rows) in micro_batches.iter().enumerate() {
             let shards = deal(objective, rows, self.settings.shards);
-            let passed = shards::forward(model, names, &shards, self.dropout(step, index));
+            let dropout = self.dropout(step, index);
+            let passed = shards::forward(model, names, &shards, dropout, self.settings.gradient_checkpointing);
             let scored: Vec<Scored<'_>> = shards
                 .iter()
                 .zip(&passed)
