@@ -62,6 +62,7 @@ impl<'a> Trainer<'a> {
     ) -> Result<(Model, usize), TrainError> {
         let settings = self.settings;
         let names = model.trained_names();
+        model.parameters_mut().thaw(&names);
         let half = settings.quantization.as_ref().is_some_and(|held| held.adapter_dtype == Dtype::Bfloat16);
         let mut adamw = AdamW::new(&settings.optimizer, half);
         if half {
