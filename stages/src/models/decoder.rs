@@ -12,8 +12,12 @@ use super::attention::{Cache, Pass};
 use super::batch::Batch;
 use super::config::Keys;
 use super::error::{CheckpointError, InputError};
-use super::nf4::Nf4Matrix;
-use super::parameters::{Dense, Parameters, Weight};
+use super::frozen::Frozen;
+use super::nf4::Scales;
+use super::parameters::Parameters;
+use super::walk::Walk;
+use super::weight::{Weight, layer_of};
+use super::written::write_tensors;
 use super::{quantised, weights};
 
 /// A decoder with its weights.
@@ -84,18 +88,36 @@ impl Model {
         Ok(Self { config: Arc::new(config), architecture: architecture.into(), parameters })
     }
 
-    /// Writes `config.json` and `model.safetensors` into an existing folder, weights dense and in f32, without what an adapter adds.
+    /// Writes `config.json` and `model.safetensors` into an existing folder, without what an adapter adds: weights as they are held, in f32,
+    /// in the file's 16 bits, or in bitsandbytes' NF4.
     ///
     /// # Errors
     /// A file that cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), CheckpointError> {
         let mut config = (*self.config).clone();
-        config.remove("quantization_config");
         let base = self.parameters.without_adapter();
-        let dense: BTreeMap<String, Dense> =
-            base.iter().map(|(name, weight)| (name.to_owned(), (weight.shape(), weight.clone().into_values()))).collect();
+        let nf4 = |weight: &Weight| match weight {
+            Weight::Frozen(Frozen::Nf4(matrix)) => Some(matches!(matrix.scales, Scales::Nested(_))),
+            _ => None,
+        };
+        match base.iter().find_map(|(_, weight)| nf4(weight)) {
+            None => drop(config.remove("quantization_config")),
+            Some(double_quant) => {
+                config.entry("quantization_config").or_insert_with(|| quantised::settings(double_quant));
+            }
+        }
+        let in_f32 = |weight: &Weight| matches!(weight, Weight::Vector(_) | Weight::Matrix(_));
+        if base.iter().any(|(_, weight)| in_f32(weight)) {
+            // Readers round to what these name.
+            for key in ["torch_dtype", "dtype"] {
+                if let Some(dtype) = config.get_mut(key) {
+                    *dtype = "float32".into();
+                }
+            }
+        }
         super::write(&folder.join("config.json"), &super::json(&config))?;
-        super::write(&folder.join("model.safetensors"), &weights::tensors_to_bytes(&dense))
+        let tensors = base.iter().flat_map(|(name, weight)| quantised::stored(name, weight));
+        write_tensors(&folder.join("model.safetensors"), tensors)
     }
 
     /// Returns the configuration as the file has it.
@@ -147,15 +169,11 @@ impl Model {
     /// and so does what belongs to an adapter.
     pub(crate) fn quantise(&mut self, double_quant: bool) {
         let adapter = self.adapter_names();
-        self.parameters.replace_matrices(|name, matrix| {
-            let within_block = name.starts_with("model.layers.");
-            (within_block && !adapter.iter().any(|own| own == name)).then(|| {
-                Nf4Matrix::of_weight(
-                    matrix.clone().into_data().try_into_vec().expect("weights are f32"),
-                    matrix.dims(),
-                    double_quant,
-                )
-            })
+        self.parameters.replace_matrices(|name, weight| {
+            let [out, into] = weight.shape().try_into().ok()?;
+            let in_codes = matches!(weight, Weight::Frozen(Frozen::Nf4(_)));
+            let left = in_codes || layer_of(name).is_none() || adapter.iter().any(|own| own == name);
+            (!left).then(|| weight.quantised([out, into], double_quant))
         });
     }
 
@@ -210,11 +228,28 @@ impl Model {
     }
 
     fn read(&self, batch: &Batch, places: &[usize], cache: Option<&mut Cache>, length: usize) -> Tensor<2> {
-        let layers = self.architecture.sizes().num_hidden_layers;
-        let mut pass = Pass::new(batch, places, cache, length, layers, &self.parameters);
-        let hidden = self.architecture.hidden(&self.parameters, &mut pass);
-        pass.close();
-        self.architecture.logits(&self.parameters, hidden)
+        let mut walk = self.open(batch, places, cache, length);
+        let mut stream = walk.begin(&self.parameters);
+        for index in 0..self.layers() {
+            stream = walk.layer(&self.parameters, index, stream);
+        }
+        walk.end(&self.parameters, stream)
+    }
+
+    /// Begins to read a batch layer by layer, for the logits of every target's place.
+    pub(crate) fn walk<'a>(&'a self, batch: &'a Batch) -> Walk<'a> {
+        let places: Vec<usize> = batch.targets.iter().map(|target| target.place).collect();
+        self.open(batch, &places, None, batch.length())
+    }
+
+    fn open<'a>(&'a self, batch: &'a Batch, places: &[usize], cache: Option<&'a mut Cache>, length: usize) -> Walk<'a> {
+        let pass = Pass::new(batch, places, cache, length, self.layers(), &self.parameters);
+        Walk::new(&*self.architecture, pass)
+    }
+
+    /// Returns the number of layers.
+    pub(crate) fn layers(&self) -> usize {
+        self.architecture.sizes().num_hidden_layers
     }
 
     /// Refuses tokens that the model does not have.

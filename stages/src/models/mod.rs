@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! config.json ─ config ─→ an architecture ──┐
-//! *.safetensors ─ weights, quantised ─→ parameters ─→ decoder ─→ logits
+//! *.safetensors ─ weights, quantised ─→ parameters ─→ decoder, walk ─→ logits
 //! adapter_* ──── adapter ────────────────┘      batch ─┘
 //! ```
 //!
@@ -19,6 +19,7 @@ mod batch;
 mod config;
 mod decoder;
 mod error;
+mod frozen;
 pub(crate) mod fused;
 mod gemma;
 mod gemma2;
@@ -26,6 +27,7 @@ mod gemma3;
 mod generate;
 mod llama;
 mod lora;
+mod mapped;
 mod mistral;
 mod new;
 mod nf4;
@@ -38,7 +40,10 @@ mod qwen3;
 mod reader;
 mod rope_parameters;
 mod rotary;
+mod walk;
+mod weight;
 mod weights;
+mod written;
 
 use std::fs;
 use std::path::Path;
@@ -51,13 +56,19 @@ pub use batch::{Batch, LayoutError, Row, Target};
 use config::Keys;
 pub use decoder::Model;
 pub use error::{CheckpointError, InputError};
+#[cfg(test)]
+pub(crate) use frozen::Half;
+pub use frozen::{Frozen, HalfWeight};
 pub use generate::generate;
 pub(crate) use lora::Dropout;
 pub use new::{NewArchitecture, NewModel};
-pub use nf4::{NestedScales, Nf4Matrix};
-pub use parameters::{Parameters, Weight};
+pub use nf4::{NestedScales, Nf4Matrix, Scales};
+pub use parameters::Parameters;
 pub(crate) use reader::Reader;
-pub(crate) use weights::{read_matrix, read_tensors, tensors_of_bytes_and_values, tensors_to_bytes};
+pub use weight::Weight;
+pub(crate) use weight::{EMBEDDING, layer_of};
+pub(crate) use weights::{read_matrix, read_tensors};
+pub(crate) use written::{tensors_of_bytes_and_values, tensors_to_bytes};
 
 use crate::tokenizer::Tokenizer;
 
