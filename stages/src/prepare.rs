@@ -45,6 +45,9 @@ pub(crate) struct Params {
     /// Share of the examples in which routes have names made up for the example, so that the router learns to say what stands there.
     #[serde(default, skip_serializing_if = "is_default")]
     rename_routes: f64,
+    /// How often each SFT example is there, each time with routes drawn anew: what stands beside a question once is learned by heart.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    variations: usize,
     /// Routes beside the policies, by name, with their descriptions: each example shows each of them or not, and none is ever right.
     #[serde(default, skip_serializing_if = "is_default")]
     other_routes: BTreeMap<String, String>,
@@ -75,6 +78,15 @@ enum OnLeak {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+fn once() -> usize {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_once(variations: &usize) -> bool {
+    *variations == 1
 }
 
 fn all() -> f64 {
@@ -181,15 +193,16 @@ impl engine::Stage for Stage {
         let mut sft = Vec::new();
         let mut dpo = Vec::new();
         for (label, times) in training.into_iter().zip(times) {
-            let routes = Routes::of(params, &label.id);
-            let case = Case { params, question: questions.get(&label.id)?, analysis: analyses.get(&label.id)?, label, routes };
-            for _ in 0..times {
+            let (question, analysis) = (questions.get(&label.id)?, analyses.get(&label.id)?);
+            let case = |variation| Case { params, question, analysis, label, routes: Routes::of(params, &label.id, variation) };
+            for variation in (0..params.variations).cycle().take(times * params.variations) {
+                let case = case(variation);
                 sft.push(case.sft(Form::Reasoned));
                 if case.drawn("direct") < params.direct {
                     sft.push(case.sft(Form::Direct));
                 }
             }
-            dpo.extend(case.dpo());
+            dpo.extend(case(0).dpo());
         }
         if sft.is_empty() {
             return Err(

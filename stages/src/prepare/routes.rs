@@ -25,9 +25,10 @@ pub(super) struct Routes {
 }
 
 impl Routes {
-    /// Lays the routes of the example of one question out.
-    pub(super) fn of(params: &Params, id: &str) -> Self {
-        let drawn = |what: &str| super::drawn(params.seed, what, id);
+    /// Lays the routes of one of the examples of a question out.
+    pub(super) fn of(params: &Params, id: &str, variation: usize) -> Self {
+        let id = if variation == 0 { id.to_owned() } else { format!("{id} {variation}") };
+        let drawn = |what: &str| super::drawn(params.seed, what, &id);
         let mut shown = params.policies.clone();
         for policy in &mut shown.0 {
             let others = params.paraphrases.get(&policy.name).map_or(&[][..], Vec::as_slice);
