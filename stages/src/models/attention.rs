@@ -92,8 +92,8 @@ impl<'a> Pass<'a> {
     }
 
     /// Returns the token of each place, `[rows * width]`.
-    pub(super) fn tokens(&self) -> Tensor<1, Int> {
-        Tensor::from_data(TensorData::new(self.batch.ids.clone(), [self.batch.rows * self.batch.width]), &self.device)
+    pub(super) fn tokens(&self) -> &[i32] {
+        &self.batch.ids
     }
 
     /// Returns the angles of each place.

@@ -12,9 +12,11 @@ use super::attention::{Cache, Pass};
 use super::batch::Batch;
 use super::config::Keys;
 use super::error::{CheckpointError, InputError};
-use super::nf4::Nf4Matrix;
-use super::parameters::{Dense, Parameters, Weight};
+use super::frozen::Frozen;
+use super::nf4::{Nf4Matrix, Scales};
+use super::parameters::{Parameters, Weight, layer_of};
 use super::walk::Walk;
+use super::written::write_tensors;
 use super::{quantised, weights};
 
 /// A decoder with its weights.
@@ -85,18 +87,27 @@ impl Model {
         Ok(Self { config: Arc::new(config), architecture: architecture.into(), parameters })
     }
 
-    /// Writes `config.json` and `model.safetensors` into an existing folder, weights dense and in f32, without what an adapter adds.
+    /// Writes `config.json` and `model.safetensors` into an existing folder, without what an adapter adds: weights as they are held, in f32,
+    /// in the file's 16 bits, or in bitsandbytes' NF4.
     ///
     /// # Errors
     /// A file that cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), CheckpointError> {
         let mut config = (*self.config).clone();
-        config.remove("quantization_config");
         let base = self.parameters.without_adapter();
-        let dense: BTreeMap<String, Dense> =
-            base.iter().map(|(name, weight)| (name.to_owned(), (weight.shape(), weight.clone().into_values()))).collect();
+        let nf4 = |weight: &Weight| match weight {
+            Weight::Frozen(Frozen::Nf4(matrix)) => Some(matches!(matrix.scales, Scales::Nested(_))),
+            _ => None,
+        };
+        match base.iter().find_map(|(_, weight)| nf4(weight)) {
+            None => drop(config.remove("quantization_config")),
+            Some(double_quant) => {
+                config.entry("quantization_config").or_insert_with(|| quantised::settings(double_quant));
+            }
+        }
         super::write(&folder.join("config.json"), &super::json(&config))?;
-        super::write(&folder.join("model.safetensors"), &weights::tensors_to_bytes(&dense))
+        let tensors = base.iter().flat_map(|(name, weight)| quantised::stored(name, weight));
+        write_tensors(&folder.join("model.safetensors"), tensors)
     }
 
     /// Returns the configuration as the file has it.
@@ -148,15 +159,11 @@ impl Model {
     /// and so does what belongs to an adapter.
     pub(crate) fn quantise(&mut self, double_quant: bool) {
         let adapter = self.adapter_names();
-        self.parameters.replace_matrices(|name, matrix| {
-            let within_block = name.starts_with("model.layers.");
-            (within_block && !adapter.iter().any(|own| own == name)).then(|| {
-                Nf4Matrix::of_weight(
-                    matrix.clone().into_data().try_into_vec().expect("weights are f32"),
-                    matrix.dims(),
-                    double_quant,
-                )
-            })
+        self.parameters.replace_matrices(|name, weight| {
+            let [out, into] = weight.shape().try_into().ok()?;
+            let in_codes = matches!(weight, Weight::Frozen(Frozen::Nf4(_)));
+            let left = in_codes || layer_of(name).is_none() || adapter.iter().any(|own| own == name);
+            (!left).then(|| Nf4Matrix::of_weight(&weight.clone().into_values(), [out, into], double_quant))
         });
     }
 
@@ -220,7 +227,6 @@ impl Model {
     }
 
     /// Begins to read a batch layer by layer, for the logits of every target's place.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for callers that hold one layer at a time"))]
     pub(crate) fn walk<'a>(&'a self, batch: &'a Batch) -> Walk<'a> {
         let places: Vec<usize> = batch.targets.iter().map(|target| target.place).collect();
         self.open(batch, &places, None, batch.length())

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! config.json ─ config ─→ an architecture ──┐
-//! *.safetensors ─ weights, quantised ─→ parameters ─→ decoder ─→ logits
+//! *.safetensors ─ weights, quantised ─→ parameters ─→ decoder, walk ─→ logits
 //! adapter_* ──── adapter ────────────────┘      batch ─┘
 //! ```
 //!
@@ -19,6 +19,7 @@ mod batch;
 mod config;
 mod decoder;
 mod error;
+mod frozen;
 pub(crate) mod fused;
 mod gemma;
 mod gemma2;
@@ -26,6 +27,7 @@ mod gemma3;
 mod generate;
 mod llama;
 mod lora;
+mod mapped;
 mod mistral;
 mod new;
 mod nf4;
@@ -40,6 +42,7 @@ mod rope_parameters;
 mod rotary;
 mod walk;
 mod weights;
+mod written;
 
 use std::fs;
 use std::path::Path;
@@ -52,13 +55,16 @@ pub use batch::{Batch, LayoutError, Row, Target};
 use config::Keys;
 pub use decoder::Model;
 pub use error::{CheckpointError, InputError};
+pub use frozen::{Frozen, HalfWeight};
 pub use generate::generate;
 pub(crate) use lora::Dropout;
 pub use new::{NewArchitecture, NewModel};
-pub use nf4::{NestedScales, Nf4Matrix};
+pub use nf4::{NestedScales, Nf4Matrix, Scales};
+pub(crate) use parameters::{EMBEDDING, layer_of};
 pub use parameters::{Parameters, Weight};
 pub(crate) use reader::Reader;
-pub(crate) use weights::{read_matrix, read_tensors, tensors_of_bytes_and_values, tensors_to_bytes};
+pub(crate) use weights::{read_matrix, read_tensors};
+pub(crate) use written::{tensors_of_bytes_and_values, tensors_to_bytes};
 
 use crate::tokenizer::Tokenizer;
 

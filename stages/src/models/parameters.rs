@@ -9,7 +9,9 @@ use std::sync::Arc;
 use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
 
 use super::activation::Activation;
-use super::fused;
+use super::decoder::device;
+use super::frozen::Frozen;
+use super::fused::{FrozenMatrix, Matrix};
 use super::lora::{self, Dropout, EMBEDDING_A, EMBEDDING_B, FACTORS, Lora};
 use super::nf4::Nf4Matrix;
 
@@ -25,8 +27,8 @@ pub enum Weight {
     Vector(Tensor<1>),
     /// A projection or an embedding.
     Matrix(Tensor<2>),
-    /// A projection in 4 bits; it is made dense each time it is used, and never trained.
-    Nf4(Arc<Nf4Matrix>),
+    /// Either of them as its file has it, in 16 or 4 bits; it is made f32 a part at a time where it is used.
+    Frozen(Frozen),
 }
 
 /// What a weight is when it is written down: its shape and its values in f32.
@@ -47,7 +49,15 @@ impl Weight {
         match self {
             Self::Vector(tensor) => tensor.dims().to_vec(),
             Self::Matrix(tensor) => tensor.dims().to_vec(),
-            Self::Nf4(matrix) => matrix.shape.to_vec(),
+            Self::Frozen(frozen) => frozen.shape().to_vec(),
+        }
+    }
+
+    /// Makes a weight in 4 bits f32, and leaves others as they are.
+    pub(crate) fn out_of_codes(self) -> Self {
+        match self {
+            Self::Frozen(Frozen::Nf4(matrix)) => Self::dense(&matrix.shape, matrix.dequantise(), &device()),
+            other => other,
         }
     }
 
@@ -56,7 +66,7 @@ impl Weight {
         let data = match self {
             Self::Vector(tensor) => tensor.into_data(),
             Self::Matrix(tensor) => tensor.into_data(),
-            Self::Nf4(matrix) => return matrix.dequantise(),
+            Self::Frozen(frozen) => return frozen.values(),
         };
         data.try_into_vec().expect("weights are f32")
     }
@@ -76,12 +86,15 @@ pub struct Parameters {
     half: bool,
     /// In training: which inputs of side branches are dropped.
     dropout: Option<Dropout>,
+    /// Whether the weights are where gradients are computed.
+    tracked: bool,
 }
 
 impl Parameters {
     /// Holds weights that are on `device`.
     pub(crate) fn new(weights: BTreeMap<String, Weight>, device: Device) -> Self {
-        Self { device, weights, lora: BTreeMap::new(), replaced: BTreeMap::new(), head_kept: false, half: false, dropout: None }
+        let (lora, replaced) = (BTreeMap::new(), BTreeMap::new());
+        Self { device, weights, lora, replaced, head_kept: false, half: false, dropout: None, tracked: false }
     }
 
     /// Returns the device, without gradients.
@@ -196,12 +209,12 @@ impl Parameters {
     /// itself has to say the same.
     #[must_use]
     pub(crate) fn with_leaves(&self, names: &[String]) -> Self {
-        let mut leaves = self.clone();
+        let mut leaves = Self { tracked: true, ..self.clone() };
         for weight in leaves.weights.values_mut() {
             *weight = match weight {
                 Weight::Vector(tensor) => Weight::Vector(tensor.clone().autodiff()),
                 Weight::Matrix(tensor) => Weight::Matrix(tensor.clone().autodiff()),
-                Weight::Nf4(_) => continue,
+                Weight::Frozen(_) => continue,
             };
         }
         for name in names {
@@ -209,7 +222,7 @@ impl Parameters {
             *weight = match weight {
                 Weight::Vector(tensor) => Weight::Vector(tensor.clone().require_grad()),
                 Weight::Matrix(tensor) => Weight::Matrix(tensor.clone().require_grad()),
-                Weight::Nf4(_) => unreachable!("weights in 4 bits are not trained"),
+                Weight::Frozen(_) => unreachable!("what is trained was made f32 before"),
             };
         }
         leaves
@@ -217,7 +230,6 @@ impl Parameters {
 
     /// Returns the weights of one layer alone, or of `None` those outside the layers: embedding, last norm and head.
     #[must_use]
-    #[cfg_attr(not(test), expect(dead_code, reason = "for callers that hold one layer at a time"))]
     pub(crate) fn of_layer(&self, layer: Option<usize>) -> Self {
         let belongs = |name: &str| layer_of(name) == layer;
         let weights = self.weights.iter().filter(|(name, _)| belongs(name));
@@ -226,19 +238,18 @@ impl Parameters {
 
     /// Takes the gradients of these leaves out, in the order of `names`; a weight without one has zeros.
     pub(crate) fn gradients(&self, names: &[String], mut gradients: Gradients) -> Vec<Vec<f32>> {
-        let take = |name: &String| {
-            let weight = &self.weights[name];
-            let found = match weight {
-                Weight::Vector(tensor) => tensor.grad_remove(&mut gradients).map(Tensor::into_data),
-                Weight::Matrix(tensor) => tensor.grad_remove(&mut gradients).map(Tensor::into_data),
-                Weight::Nf4(_) => None,
-            };
-            match found {
-                Some(data) => data.try_into_vec().expect("gradients are f32"),
-                None => vec![0.0; weight.shape().iter().product()],
-            }
+        let zeros = |name: &String| vec![0.0; self.weights[name].shape().iter().product()];
+        names.iter().map(|name| self.gradient(name, &mut gradients).unwrap_or_else(|| zeros(name))).collect()
+    }
+
+    /// Takes the gradient of one of these leaves out, if the result hangs on it.
+    pub(crate) fn gradient(&self, name: &str, gradients: &mut Gradients) -> Option<Vec<f32>> {
+        let found = match &self.weights[name] {
+            Weight::Vector(tensor) => tensor.grad_remove(gradients).map(Tensor::into_data),
+            Weight::Matrix(tensor) => tensor.grad_remove(gradients).map(Tensor::into_data),
+            Weight::Frozen(_) => None,
         };
-        names.iter().map(take).collect()
+        found.map(|data| data.try_into_vec().expect("gradients are f32"))
     }
 
     /// Changes the values of one weight in place.
@@ -250,30 +261,58 @@ impl Parameters {
         self.weights.insert(name.to_owned(), Weight::dense(&shape, values, &self.device));
     }
 
-    /// Puts matrices of 4 bits in the place of those for which there are such.
-    pub(super) fn replace_matrices(&mut self, quantised: impl Fn(&str, &Tensor<2>) -> Option<Nf4Matrix>) {
-        for (name, weight) in &mut self.weights {
-            if let Weight::Matrix(matrix) = weight
-                && let Some(matrix) = quantised(name, matrix)
-            {
-                *weight = Weight::Nf4(Arc::new(matrix));
+    /// Makes weights f32 that are to be trained.
+    pub(crate) fn thaw(&mut self, names: &[String]) {
+        for name in names {
+            if let Some(Weight::Frozen(frozen)) = self.weights.get(name) {
+                let trained = Weight::dense(frozen.shape(), frozen.values(), &self.device);
+                self.weights.insert(name.clone(), trained);
             }
         }
+    }
+
+    /// Puts matrices of 4 bits in the place of those for which there are such, one after another.
+    pub(super) fn replace_matrices(&mut self, quantised: impl Fn(&str, &Weight) -> Option<Nf4Matrix>) {
+        for (name, weight) in &mut self.weights {
+            if let Some(matrix) = quantised(name, weight) {
+                *weight = Weight::Frozen(Frozen::Nf4(Arc::new(matrix)));
+            }
+        }
+    }
+
+    /// Puts a tensor where gradients are computed, if the weights are there.
+    fn placed<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
+        if self.tracked { tensor.autodiff() } else { tensor }
     }
 
     /// Returns a vector: a norm's scale or a bias.
     pub(crate) fn vector(&self, name: &str) -> Tensor<1> {
         match self.weights.get(name) {
             Some(Weight::Vector(tensor)) => tensor.clone(),
+            Some(Weight::Frozen(frozen)) if frozen.shape().len() == 1 => {
+                let values = frozen.values();
+                let shape = [values.len()];
+                self.placed(Tensor::from_data(TensorData::new(values, shape), &self.device))
+            }
             _ => unreachable!("`{name}` was checked to be a vector when the model was made"),
         }
     }
 
     /// Returns a matrix, dense.
     pub(crate) fn matrix(&self, name: &str) -> Tensor<2> {
+        match self.factor(name) {
+            Matrix::Dense(tensor) => tensor,
+            Matrix::Frozen(matrix) => self.placed(FrozenMatrix { half: false, ..matrix }.dense(&self.device)),
+        }
+    }
+
+    /// Returns a matrix as it goes into products.
+    fn factor(&self, name: &str) -> Matrix {
         match self.weights.get(name) {
-            Some(Weight::Matrix(tensor)) => tensor.clone(),
-            Some(Weight::Nf4(matrix)) => Tensor::from_data(TensorData::new(matrix.dequantise(), matrix.shape), &self.device),
+            Some(Weight::Matrix(tensor)) => Matrix::Dense(tensor.clone()),
+            Some(Weight::Frozen(frozen)) if frozen.shape().len() == 2 => {
+                Matrix::Frozen(FrozenMatrix::new(frozen.clone(), self.half))
+            }
             _ => unreachable!("`{name}` was checked to be a matrix when the model was made"),
         }
     }
@@ -291,24 +330,34 @@ impl Parameters {
     }
 
     /// Looks tokens up: `[places]` to `[places, hidden]`.
-    pub(crate) fn embedding(&self, tokens: Tensor<1, Int>) -> Tensor<2> {
-        let table = self.matrix(&weight_of(EMBEDDING));
-        let Some(lora) = self.lora.get(EMBEDDING) else { return table.select(0, tokens) };
+    pub(crate) fn embedding(&self, tokens: &[i32]) -> Tensor<2> {
+        let count = tokens.len();
+        let ids = || Tensor::<1, Int>::from_data(TensorData::new(tokens.to_vec(), [count]), &self.device);
+        let found = match self.factor(&weight_of(EMBEDDING)) {
+            Matrix::Dense(table) => table.select(0, ids()),
+            Matrix::Frozen(FrozenMatrix { weight, .. }) => {
+                let rows: Vec<usize> = tokens.iter().map(|&token| token as usize).collect();
+                let [_, hidden] = weight.matrix_shape();
+                self.placed(Tensor::from_data(TensorData::new(weight.rows(&rows), [count, hidden]), &self.device))
+            }
+        };
+        let Some(lora) = self.lora.get(EMBEDDING) else { return found };
         let first = self.matrix(&format!("{EMBEDDING}{EMBEDDING_A}"));
         let second = self.matrix(&format!("{EMBEDDING}{EMBEDDING_B}"));
-        table.select(0, tokens.clone()) + first.transpose().select(0, tokens).matmul(second.transpose()) * lora.scale
+        found + first.transpose().select(0, ids()).matmul(second.transpose()) * lora.scale
     }
 
     fn project(&self, module: &str, weight: &str, input: Tensor<2>) -> Tensor<2> {
-        let weight = self.rounded(self.matrix(weight));
-        let input = self.rounded(input);
-        let bias = match self.weights.get(&format!("{module}.bias")) {
-            Some(Weight::Vector(bias)) => Some(self.rounded(bias.clone())),
-            _ => None,
+        let weight = match self.factor(weight) {
+            Matrix::Dense(tensor) => Matrix::Dense(self.rounded(tensor)),
+            frozen @ Matrix::Frozen(_) => frozen,
         };
+        let input = self.rounded(input);
+        let bias = format!("{module}.bias");
+        let bias = self.weights.contains_key(&bias).then(|| self.rounded(self.vector(&bias)));
         match self.lora.get(module) {
-            None => self.rounded(lora::biased(fused::linear(input, weight), bias)),
-            Some(&lora) => lora::linear(self, module, weight, bias, lora, input),
+            None => self.rounded(lora::biased(weight.multiply(input), bias)),
+            Some(&lora) => lora::linear(self, module, &weight, bias, lora, input),
         }
     }
 }

@@ -17,6 +17,7 @@ mod optimizer;
 mod order;
 mod predictions;
 pub mod prepared;
+mod recompute;
 mod schedule;
 pub mod settings;
 mod sft;

@@ -9,7 +9,8 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::optimizer;
 use super::predictions::{self, Prediction};
-use crate::models::{Batch, Dropout, Model};
+use super::recompute::Kept;
+use crate::models::{Batch, Dropout, Model, Parameters};
 
 /// One thread's part of a micro-batch.
 pub(super) struct Shard {
@@ -27,25 +28,62 @@ pub(super) struct Passed {
     graph: Option<Graph>,
 }
 
+/// What one shard's backward pass starts from: the pass, and the shares of its logits.
 struct Graph {
-    model: Model,
-    logits: Tensor<2>,
+    pass: Pass,
     shares: Vec<f32>,
+}
+
+enum Pass {
+    /// One graph over all layers.
+    Whole { parameters: Parameters, logits: Tensor<2> },
+    /// The layers' inputs, from which their graphs are made again.
+    Kept(Kept),
+}
+
+impl Pass {
+    fn forward(model: Model, names: &[String], batch: &Batch, gradient_checkpointing: bool) -> Self {
+        if gradient_checkpointing {
+            return Self::Kept(Kept::forward(model, names, batch));
+        }
+        let model = model.with_parameters(model.parameters().with_leaves(names));
+        Self::Whole { logits: model.logits(batch), parameters: model.parameters().clone() }
+    }
+
+    fn logits(&self) -> Tensor<2> {
+        match self {
+            Self::Whole { logits, .. } => logits.clone(),
+            Self::Kept(kept) => kept.logits(),
+        }
+    }
+
+    fn backward(self, names: &[String], batch: &Batch, slope: Tensor<2>) -> Vec<Vec<f32>> {
+        match self {
+            Self::Whole { parameters, logits } => parameters.gradients(names, (logits * slope).sum().backward()),
+            Self::Kept(kept) => kept.backward(names, batch, slope),
+        }
+    }
 }
 
 /// Runs the model forward over each shard, with fresh leaves for the named weights: threads that shared them would join their graphs, and
 /// wait for each other. `dropout` has the micro-batch's seed.
-pub(super) fn forward(model: &Model, names: &[String], shards: &[Shard], dropout: Option<Dropout>) -> Vec<Passed> {
+pub(super) fn forward(
+    model: &Model,
+    names: &[String],
+    shards: &[Shard],
+    dropout: Option<Dropout>,
+    gradient_checkpointing: bool,
+) -> Vec<Passed> {
     each(shards.iter().enumerate(), |(index, shard)| {
         if shard.batch.targets.is_empty() {
             return Passed { predictions: Vec::new(), graph: None };
         }
         let dropout = dropout.map(|dropout| Dropout { seed: dropout.seed + index as u64, ..dropout });
-        let model = model.with_parameters(model.parameters().with_leaves(names).with_dropout(dropout));
-        let logits = model.logits(&shard.batch);
-        let mut shares = logits.clone().inner().into_data().try_into_vec::<f32>().expect("logits are f32");
+        let model = model.with_parameters(model.parameters().clone().with_dropout(dropout));
+        let pass = Pass::forward(model, names, &shard.batch, gradient_checkpointing);
+        let mut shares = pass.logits().inner().into_data().try_into_vec::<f32>().expect("logits are f32");
         let predictions = predictions::predict(&mut shares, &shard.batch.targets);
-        Passed { predictions, graph: Some(Graph { model, logits, shares }) }
+        Passed { predictions, graph: Some(Graph { pass, shares }) }
     })
 }
 
@@ -53,10 +91,11 @@ pub(super) fn forward(model: &Model, names: &[String], shards: &[Shard], dropout
 pub(super) fn backward(names: &[String], shards: &[Shard], passed: Vec<Passed>, slopes: &[Vec<f32>]) -> Vec<Vec<f32>> {
     let parts = shards.iter().zip(passed).zip(slopes);
     let gradients = each(parts, |((shard, passed), slopes)| {
-        let Graph { model, logits, mut shares } = passed.graph?;
+        let Graph { pass, mut shares } = passed.graph?;
         predictions::descend(&mut shares, &shard.batch.targets, slopes);
-        let slope = Tensor::<2>::from_data(TensorData::new(shares, logits.dims()), model.parameters().device());
-        Some(model.parameters().gradients(names, (logits * slope).sum().backward()))
+        let logits = pass.logits();
+        let slope = Tensor::<2>::from_data(TensorData::new(shares, logits.dims()), &logits.inner().device());
+        Some(pass.backward(names, &shard.batch, slope))
     });
     let mut sum = Vec::new();
     for gradients in gradients.into_iter().flatten() {

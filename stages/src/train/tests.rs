@@ -74,7 +74,7 @@ fn step(model: &Model, rows: &[SftRow], shards: usize) -> (f64, Vec<Vec<f32>>) {
     let all: Vec<usize> = (0..rows.len()).collect();
     let names = model.trained_names();
     let dealt = deal(&objective, &all, shards);
-    let passed = shards::forward(model, &names, &dealt, None);
+    let passed = shards::forward(model, &names, &dealt, None, false);
     let scored: Vec<Scored<'_>> = dealt
         .iter()
         .zip(&passed)
@@ -282,3 +282,5 @@ fn settings_out_of_their_range_are_refused_by_name() {
     let error = run(model, &sft(), &mut nothing, None, &mut Notes::default()).unwrap_err().to_string();
     assert!(error.contains("of 3, 3 have nothing to learn"), "{error}");
 }
+
+mod recompute;

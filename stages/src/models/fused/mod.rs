@@ -21,6 +21,7 @@
 mod adapted;
 mod attention;
 mod cross_entropy;
+mod frozen;
 mod gated;
 mod lanes;
 mod linear;
@@ -28,9 +29,9 @@ mod operation;
 mod rms_norm;
 mod rotary;
 
-pub(super) use adapted::adapted;
 pub(super) use attention::mix;
 pub(crate) use cross_entropy::log_probabilities;
+pub(super) use frozen::{FrozenMatrix, Matrix};
 pub(super) use gated::gated;
 pub(super) use linear::linear;
 pub(super) use rms_norm::rms_norm;

@@ -20,6 +20,20 @@ pub(crate) fn tiny(seed: u64) -> Checkpoint {
     Checkpoint::new(&settings, tokenizer, seed).unwrap()
 }
 
+/// Makes a decoder of a configuration with weights drawn from `seed`.
+pub(crate) fn drawn(config: &serde_json::Value, seed: u64) -> Model {
+    let serde_json::Value::Object(config) = config.clone() else { panic!("a configuration is an object") };
+    let mut shapes = architecture::Shapes::default();
+    decoder::architecture(&config).unwrap().shapes(&mut shapes);
+    let mut random = crate::random::Random::new(seed, "test");
+    let mut weight = |shape: &Vec<usize>| {
+        let values = (0..shape.iter().product()).map(|_| 0.3 * random.normal() as f32).collect();
+        Weight::dense(shape, values, &decoder::device())
+    };
+    let weights = shapes.0.iter().map(|(name, shape)| (name.clone(), weight(shape))).collect();
+    Model::new(config, weights).unwrap()
+}
+
 fn logits(model: &Model, rows: &[&Row]) -> Vec<Vec<f32>> {
     let values = model.logits(&Batch::new(rows)).into_data().try_to_vec::<f32>().unwrap();
     values.chunks(model.vocab_size()).map(<[f32]>::to_vec).collect()

@@ -101,7 +101,7 @@ pub struct Training {
     /// Steps between two times that what is needed to go on after a stop is kept [default: as many as a minute has]; no part in the result.
     #[serde(skip_serializing)]
     pub save_steps: Option<usize>,
-    /// Whether passes are computed again in the backward pass, for less memory.
+    /// Whether each layer is computed again in the backward pass: the numbers are the same, activations take less memory, a step more time.
     pub gradient_checkpointing: bool,
     /// The adapter that is trained in the place of all weights.
     pub adapter: Option<Adapter>,
