@@ -125,3 +125,87 @@ fn what_contradicts_itself_is_told_before_anything_runs() {
         assert!(!output.status.success() && error.contains(told), "{set}: {error}");
     }
 }
+
+/// Rows that have nothing to do with those that are learned, so that learning these does not help.
+fn write_validation(place: &Place) {
+    let row = |number: usize| {
+        format!(
+            r#"{{"id":"v{number}","prompt":[{{"role":"user","content":"what is {number} plus 1"}}],"completion":[{{"role":"assistant","content":"plus what is {}"}}]}}"#,
+            number * 13
+        )
+    };
+    let rows: Vec<String> = (0..12).map(row).collect();
+    std::fs::write(place.path("validation.jsonl"), rows.join("\n") + "\n").unwrap();
+    let manifest = "version: 1
+policies: { Other: { model: medium, description: all } }
+stages:
+  sft:
+    uses: sft
+    in: { examples: ./rows.jsonl, validation: ./validation.jsonl }
+    with:
+      new: { hidden_size: 64, num_hidden_layers: 2 }
+      epochs: 4
+      batch_size: 4
+      save_steps: 1
+      eval_steps: 4
+      load_best_model_at_end: true
+      early_stopping_patience: 3
+";
+    std::fs::write(place.path("evaluated.yaml"), manifest).unwrap();
+}
+
+/// The steps of a training in a run's events, and the loss of each evaluation by its step.
+fn told(events: &str) -> (Vec<u64>, Vec<(u64, f64)>) {
+    let events = events.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let (mut steps, mut losses) = (Vec::new(), Vec::new());
+    for event in events {
+        let Some(step) = event["figures"]["step"].as_u64() else { continue };
+        match event["figures"]["metrics"]["eval_loss"].as_f64() {
+            Some(loss) => losses.push((step, loss)),
+            None => steps.push(step),
+        }
+    }
+    (steps, losses)
+}
+
+#[test]
+fn a_training_that_overfits_stops_early_with_its_best_weights_killed_or_not() {
+    let (undisturbed, place) = (Place::new(), Place::new());
+    for place in [&undisturbed, &place] {
+        write(place);
+        write_validation(place);
+    }
+    let (steps, losses) = told(&undisturbed.good(&["run", "evaluated.yaml", "--format", "json"]));
+    let best = losses.iter().copied().min_by(|one, other| one.1.total_cmp(&other.1)).unwrap();
+    assert_eq!(steps.last(), Some(&(best.0 + 12)), "three evaluations after the best: {losses:?}");
+    let metrics: serde_json::Value =
+        serde_json::from_str(&undisturbed.good(&["show", "evaluated.yaml", "sft.metrics"])).unwrap();
+    assert_eq!((metrics["best_step"].as_u64(), metrics["best_metric"].as_f64()), (Some(best.0), Some(best.1)));
+    let mut child =
+        place.command(&["run", "evaluated.yaml", "--format", "json"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let reached = lines.map_while(Result::ok).filter_map(|line| step(&line)).find(|step| *step > best.0 + 1);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (rest, _) = told(&place.good(&["run", "evaluated.yaml", "--format", "json"]));
+    assert!(reached.is_some() && rest[0] > best.0 && rest.last() == steps.last(), "{reached:?} {rest:?}");
+    let weights = |place: &Place| {
+        place.good(&["export", "evaluated.yaml", "sft.checkpoint", "trained"]);
+        std::fs::read(place.path("trained/model.safetensors")).unwrap()
+    };
+    assert!(weights(&place) == weights(&undisturbed), "the bytes differ");
+}
+
+#[test]
+fn a_loss_that_is_no_number_leaves_the_checkpoint_before_it_and_says_how_to_go_on() {
+    let place = Place::new();
+    write(&place);
+    let output = place.call(&["run", "training.yaml", "--set", "stages.sft.with.learning_rate=1e30"]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    let folder = error.split("`base: ").nth(1).and_then(|rest| rest.split('`').next()).expect("the folder is told");
+    assert!(error.contains("its rows were `"), "{error}");
+    for name in ["model.safetensors", "tokenizer.json", "router.json"] {
+        assert!(std::path::Path::new(folder).join(name).is_file(), "{name}");
+    }
+}
