@@ -17,7 +17,7 @@ use crate::{
             part::{self, settings},
         },
     },
-    training::{Start, columns_of, failed, mistakes, train, within},
+    training::{Start, columns_of, failed, forecast, mistakes, train, within},
 };
 
 settings! {
@@ -148,6 +148,18 @@ impl engine::Stage for Stage {
         let new = if origin.base.is_none() { Some(origin.new.unwrap_or_default()) } else { None };
         let origin = Origin { policies: origin.policies.or_section(sections)?, new, ..origin };
         Ok(Params { origin, training, method })
+    }
+
+    fn notes(ctx: &Context, params: &Params) -> Result<Vec<String>, StageError> {
+        let config = match (&params.origin.base, &params.origin.new) {
+            (Some(base), _) => match base.files().get("config.json") {
+                Some(file) => serde_json::from_reader(file.open(ctx)?).map_err(StageError::failed)?,
+                None => return Ok(Vec::new()),
+            },
+            (None, Some(new)) => models::config_of(new),
+            (None, None) => return Ok(Vec::new()),
+        };
+        Ok(forecast(&config, &params.training, &Method::Sft(params.method.clone())))
     }
 
     async fn run(ctx: &Context, params: &Params, inputs: Inputs) -> Result<Outputs, StageError> {

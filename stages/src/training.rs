@@ -8,12 +8,13 @@ use std::{
 
 use engine::{Checkpoint, Context, Dataset, Metrics, ParamMistake, Row, StageError};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::{
     models::{self, Model},
     router::Router,
     train::{
-        self, Step, Stop, Summary, TrainError, Watch, Write,
+        self, Load, Memory, Sizes, Step, Stop, Summary, TrainError, Watch, Write,
         prepared::{
             Rows,
             columns::{self, Columns},
@@ -98,6 +99,10 @@ impl Watch for Report {
         self.evaluated.clone_from(&evaluation.metrics);
     }
 
+    fn memory(&mut self, memory: &Memory) {
+        self.ctx.say(format!("memory: about {memory}"));
+    }
+
     fn warn(&mut self, message: &str) {
         self.ctx.warn(message);
     }
@@ -122,6 +127,14 @@ impl Watch for Report {
         self.kept = Instant::now();
         Ok(())
     }
+}
+
+/// Says of a training on this configuration what it takes of memory at most: rows that fill `max_length`, each token learned.
+pub(crate) fn forecast(config: &Map<String, Value>, training: &Training, method: &Method) -> Vec<String> {
+    let positions = config.get("max_position_embeddings").and_then(Value::as_u64).map(|most| most as usize);
+    let length = training.max_length.into_iter().chain(positions).min().unwrap_or(0);
+    let Ok(sizes) = Sizes::of_config(config, training) else { return Vec::new() };
+    vec![format!("memory: at most {}", train::estimate(&sizes, training, method, &Load::longest(length, method)))]
 }
 
 /// Says for the engine why a training ended.

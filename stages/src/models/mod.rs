@@ -38,6 +38,7 @@ mod qwen3;
 mod reader;
 mod rope_parameters;
 mod rotary;
+mod shapes;
 mod weights;
 
 use std::fs;
@@ -57,6 +58,7 @@ pub use new::{NewArchitecture, NewModel};
 pub use nf4::{NestedScales, Nf4Matrix};
 pub use parameters::{Parameters, Weight};
 pub(crate) use reader::Reader;
+pub(crate) use shapes::{adapter_shapes, config_of, shapes};
 pub(crate) use weights::{read_matrix, read_tensors, tensors_of_bytes_and_values, tensors_to_bytes};
 
 use crate::tokenizer::Tokenizer;

@@ -13,6 +13,7 @@ mod decay;
 mod dpo;
 mod evaluation;
 mod losses;
+mod memory;
 mod objective;
 mod optimizer;
 mod order;
@@ -29,6 +30,8 @@ mod trainer;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use memory::Memory;
+pub(crate) use memory::{Load, Sizes, estimate};
 pub use schedule::{Curve, Schedule, Scheduler, SchedulerArguments};
 use serde::Serialize;
 pub use start::open;
@@ -89,6 +92,9 @@ pub trait Watch {
     fn keep(&mut self, _step: usize, _write: Write<'_>) -> Result<(), TrainError> {
         Ok(())
     }
+
+    /// Takes note of what the training is estimated to take of memory, before it takes it.
+    fn memory(&mut self, _memory: &Memory) {}
 
     /// Takes note of what a person should know.
     fn warn(&mut self, _message: &str) {}
@@ -182,6 +188,22 @@ pub enum TrainError {
         /// The model as it was before the step.
         last: Box<Model>,
     },
+    /// More memory is needed than there is.
+    #[error(
+        "the training needs {needed} MiB of memory beside the weights, and {by} leaves {available}; {memory}; what fits: {change}"
+    )]
+    Memory {
+        /// The estimate.
+        memory: Memory,
+        /// What is needed beside what is taken already, in MiB.
+        needed: u64,
+        /// What is left, in MiB.
+        available: u64,
+        /// What leaves no more.
+        by: &'static str,
+        /// The smallest change that fits.
+        change: String,
+    },
     /// What is needed to go on after a stop cannot be kept, or is damaged.
     #[error("what the training needs to go on after a stop: {0}")]
     Kept(String),
@@ -205,6 +227,15 @@ pub fn run(
     watch: &mut dyn Watch,
 ) -> Result<Trained, TrainError> {
     let training = &settings.training;
+    let load = Load::of(rows, training.max_length);
+    let sizes = Sizes::of_model(&model, training);
+    let question = memory::Question { sizes, config: model.config(), settings: training, method: &settings.method, load };
+    watch.memory(&question.memory());
+    if let Some(available) = memory::Available::now()
+        && let Some(warning) = question.check(available)?
+    {
+        watch.warn(&warning);
+    }
     model.parameters_mut().compute_in_half(training.precision == Precision::Bf16);
     let mut trained = trained(model, settings, rows, evaluation, watch)?;
     trained.model.parameters_mut().compute_in_half(false);

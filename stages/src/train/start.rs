@@ -47,7 +47,8 @@ pub(crate) fn prepare(model: Model, settings: &Training) -> Result<(Model, Optio
     Ok((model, Some(config)))
 }
 
-fn config(adapter: &Adapter) -> AdapterConfig {
+/// Returns the configuration of a new adapter as its file will have it.
+pub(super) fn config(adapter: &Adapter) -> AdapterConfig {
     AdapterConfig {
         r: adapter.r,
         lora_alpha: adapter.lora_alpha,

@@ -178,11 +178,14 @@ fn a_training_that_overfits_stops_early_with_its_best_weights_killed_or_not() {
     let (steps, losses) = told(&undisturbed.good(&["run", "evaluated.yaml", "--format", "json"]));
     let best = losses.iter().copied().min_by(|one, other| one.1.total_cmp(&other.1)).unwrap();
     assert_eq!(steps.last(), Some(&(best.0 + 12)), "three evaluations after the best: {losses:?}");
-    let metrics: serde_json::Value =
-        serde_json::from_str(&undisturbed.good(&["show", "evaluated.yaml", "sft.metrics"])).unwrap();
+    let metrics: serde_json::Value = serde_json::from_str(&undisturbed.good(&["show", "evaluated.yaml", "sft.metrics"])).unwrap();
     assert_eq!((metrics["best_step"].as_u64(), metrics["best_metric"].as_f64()), (Some(best.0), Some(best.1)));
-    let mut child =
-        place.command(&["run", "evaluated.yaml", "--format", "json"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = place
+        .command(&["run", "evaluated.yaml", "--format", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let reached = lines.map_while(Result::ok).filter_map(|line| step(&line)).find(|step| *step > best.0 + 1);
     child.kill().unwrap();
