@@ -158,6 +158,11 @@ impl Context {
         self.0.total.store(total as u64, Ordering::Relaxed);
     }
 
+    /// Says how much an earlier run did already.
+    pub fn done(&self, done: usize) {
+        self.0.done.store(done as u64, Ordering::Relaxed);
+    }
+
     /// Says that one more piece is done; `note` stands beside the bar.
     pub fn tick(&self, note: impl FnOnce() -> String) {
         let done = self.0.done.fetch_add(1, Ordering::Relaxed) + 1;

@@ -27,7 +27,9 @@ settings! {
         base: Option<Folder> = None,
         /// The decoder to make where there is no base, with a tokenizer of its own.
         new: Option<NewModel> = None,
-        /// What the checkpoint's `router.json` says of the routes [default: the manifest's `policies`]; no part in training.
+        /// What the checkpoint's `router.json` says of the routes [default: the manifest's `policies`]. Names and descriptions are
+        /// in the key; which model a policy sends to is not: `evaluate` says it.
+        #[serde(serialize_with = "Policies::serialize_words")]
         policies: Policies = Policies::default(),
         /// A chat template in the place of the base's own [default: the base's, else its family's].
         #[serde(skip_serializing_if = "Option::is_none")]

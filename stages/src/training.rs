@@ -53,7 +53,8 @@ pub(crate) fn within(training: &Training, model: &Model) -> Training {
 /// Reports every step, and stops the training when the run is to end.
 struct Report {
     ctx: Context,
-    started: Instant,
+    /// When the first step was done that this run took, and the tokens learned from by then.
+    first: Option<(Instant, f64)>,
     /// When what is needed to go on was kept last.
     kept: Instant,
     save_steps: Option<usize>,
@@ -67,6 +68,13 @@ struct Report {
 
 /// How long a training goes on before what it needs to go on is kept, where no number of steps is set.
 const KEPT_EVERY: Duration = Duration::from_mins(1);
+
+/// The most memory that the process had, in MiB, where the system counts it.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(peak.split_whitespace().next()?.parse::<u64>().ok()? / 1024)
+}
 
 impl Report {
     /// Makes an empty folder.
@@ -85,10 +93,16 @@ impl Watch for Report {
         self.steps = step.steps;
         self.ctx.total(step.steps);
         self.ctx.figures(step);
+        let figure = |name: &str| step.metrics.get(name).copied().unwrap_or(0.0);
+        if self.first.is_none() {
+            self.ctx.done(step.step - 1);
+        }
+        let (since, tokens) = *self.first.get_or_insert_with(|| (Instant::now(), figure("num_tokens")));
         self.ctx.tick(|| {
-            let figure = |name: &str| step.metrics.get(name).copied().unwrap_or(0.0);
-            let rate = figure("num_tokens") / self.started.elapsed().as_secs_f64();
-            format!("loss {:.3}, {rate:.0} tokens/s", figure("loss"))
+            let rate = (figure("num_tokens") - tokens) / since.elapsed().as_secs_f64();
+            let rate = if rate.is_finite() { format!(", {rate:.0} tokens/s") } else { String::new() };
+            let peak = peak_memory().map_or_else(String::new, |mib| format!(", peak {mib} MiB"));
+            format!("loss {:.3}{rate}{peak}", figure("loss"))
         });
         self.last.clone_from(&step.metrics);
         self.ctx.check().map_err(|_| Stop)
@@ -193,12 +207,11 @@ pub(crate) fn train(
         (Some(adapter), None) => (train::held(model, &settings.training), Some(adapter)),
         (None, _) => train::prepare(model, &settings.training).map_err(failed)?,
     };
-    let (started, save_steps) = (Instant::now(), settings.training.save_steps);
     let mut report = Report {
         ctx: ctx.clone(),
-        started,
-        kept: started,
-        save_steps,
+        first: None,
+        kept: Instant::now(),
+        save_steps: settings.training.save_steps,
         last: BTreeMap::new(),
         evaluated: BTreeMap::new(),
         steps: 0,

@@ -212,3 +212,85 @@ fn a_loss_that_is_no_number_leaves_the_checkpoint_before_it_and_says_how_to_go_o
         assert!(std::path::Path::new(folder).join(name).is_file(), "{name}");
     }
 }
+
+#[test]
+fn which_model_a_policy_sends_to_is_no_part_of_training() {
+    let place = Place::new();
+    write(&place);
+    let short = ["run", "training.yaml", "--set", "stages.sft.with.max_steps=1"];
+    assert_eq!(place.events(&short)["sft"], "stage_finished");
+    let sent = |set| place.events(&[short.as_slice(), &["--set", set]].concat())["sft"].clone();
+    assert_eq!(sent("policies.Other.model=large"), "stage_cached");
+    assert_eq!(sent("policies.Other.description=some"), "stage_finished");
+}
+
+#[test]
+fn memory_is_told_before_it_is_taken_and_what_fits_is_told_where_it_is_not_there() {
+    let place = Place::new();
+    write(&place);
+    let large = ["--set", "stages.sft.with.batch_size=64", "--set", "stages.sft.with.max_steps=1"];
+    let large =
+        [large.as_slice(), &["--set", "stages.sft.with.new={ hidden_size: 512, num_hidden_layers: 8, vocab_size: 4000 }"]]
+            .concat();
+    let plan = place.good(&[&["plan", "training.yaml"], large.as_slice()].concat());
+    assert!(plan.contains("memory: at most") && plan.contains("activations"), "{plan}");
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    // As a shell's `ulimit -v` does: the store's map needs some of it too, and takes what it gets.
+    let limited = |more: &[&str]| {
+        let mut command = std::process::Command::new("sh");
+        let program = env!("CARGO_BIN_EXE_fingerpost");
+        command.args(["-c", "ulimit -v 1500000; exec \"$@\"", "sh", program, "run", "training.yaml"]).args(&large).args(more);
+        command.arg("--cache").arg(place.path("cache")).arg("--runs").arg(place.path("runs"));
+        let output = command.current_dir(place.folder.path()).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, error) = limited(&[]);
+    assert_eq!(code, Some(1), "{error}");
+    let advice = error.split("what fits: `").nth(1).and_then(|rest| rest.split('`').next()).expect("the advice is told");
+    let batch_size = advice.strip_prefix("batch_size: ").expect("a smaller batch fits");
+    let smaller = format!("stages.sft.with.batch_size={batch_size}");
+    let accumulated = format!("stages.sft.with.gradient_accumulation_steps={}", 64 / batch_size.parse::<usize>().unwrap());
+    assert!(error.contains("`ulimit -v` leaves") && error.contains("weights"), "{error}");
+    let (code, error) = limited(&["--set", &smaller, "--set", &accumulated]);
+    assert_eq!(code, Some(0), "{error}");
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a test says what it skips")]
+fn figures_of_a_run_are_read_by_tensorboard() {
+    let place = Place::new();
+    write(&place);
+    write_validation(&place);
+    place.good(&["run", "evaluated.yaml", "--set", "stages.sft.with.max_steps=8"]);
+    let run = std::fs::read_dir(place.path("runs")).unwrap().next().unwrap().unwrap().path();
+    let program = |words: &[&std::ffi::OsStr]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fingerpost"));
+        command.arg("tensorboard").args(words).current_dir(place.folder.path()).output().unwrap()
+    };
+    let board = place.path("board");
+    let output = program(&[run.as_os_str(), board.as_os_str()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(program(&[run.as_os_str(), board.as_os_str()]).status.code(), Some(2), "a folder that is not empty is left alone");
+    let file = std::fs::read(board.join("sft/events.out.tfevents.0.fingerpost")).unwrap();
+    assert!(file.windows(10).any(|bytes| bytes == b"train/loss") && file.windows(9).any(|bytes| bytes == b"eval/loss"));
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let there = std::process::Command::new(&python).args(["-c", "import tensorboard"]).output();
+    if !there.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: `{python}` has no `tensorboard`; PYTHON names another one");
+        return;
+    }
+    let script = "import sys
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+events = EventAccumulator(sys.argv[1]).Reload()
+print(*[event.step for event in events.Scalars('train/loss')])
+print(*[event.step for event in events.Scalars('eval/loss')])";
+    let output = std::process::Command::new(&python).args(["-c", script]).arg(board.join("sft")).output().unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).trim(),
+        "1 2 3 4 5 6 7 8\n4 8",
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

@@ -1,8 +1,6 @@
 //! The optimiser's settings, and how its rate begins. Keys hold both under TRL's names, as when these were the only ones.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -75,15 +73,5 @@ impl From<f64> for Warmup {
 impl<'de> Deserialize<'de> for Warmup {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         f64::deserialize(deserializer).map(Self::from)
-    }
-}
-
-impl JsonSchema for Warmup {
-    fn schema_name() -> Cow<'static, str> {
-        "Warmup".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        f64::json_schema(generator)
     }
 }

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::marker::PhantomData;
 
 use schemars::Schema;
 use serde::Serialize;
-use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Value, json};
 
 /// What an entry of an object filled.
@@ -22,26 +23,34 @@ pub(crate) struct Filled {
 
 /// Settings that are read out of an object which may have those of others too.
 pub(crate) trait Part {
-    /// Reads the value of an entry, if it is one of these settings.
+    /// Reads the value of an entry, if it is one of these settings, and says whether it is.
     ///
     /// # Errors
     /// A value of another kind.
-    fn set<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<Option<Filled>, A::Error>;
+    fn set<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error>;
 
     /// Names every entry, the settings' own names first and then how TRL spells them, with the field that each fills.
     fn names() -> Vec<(&'static str, Filled)>;
 }
 
 impl<First: Part, Second: Part> Part for (First, Second) {
-    fn set<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<Option<Filled>, A::Error> {
-        match self.0.set(name, map)? {
-            Some(filled) => Ok(Some(filled)),
-            None => self.1.set(name, map),
-        }
+    fn set<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
+        Ok(self.0.set(name, map)? || self.1.set(name, map)?)
     }
 
     fn names() -> Vec<(&'static str, Filled)> {
         [First::names(), Second::names()].concat()
+    }
+}
+
+/// Reads no value, and says why.
+struct Refused<T>(String, PhantomData<T>);
+
+impl<'de, T> DeserializeSeed<'de> for Refused<T> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, _: D) -> Result<T, D::Error> {
+        Err(D::Error::custom(self.0))
     }
 }
 
@@ -62,14 +71,17 @@ pub(crate) fn read<'de, D: Deserializer<'de>, P: Part>(deserializer: D, parts: P
         fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<P, A::Error> {
             let mut given: Vec<(String, Filled)> = Vec::new();
             while let Some(name) = map.next_key::<String>()? {
-                let Some(filled) = self.0.set(&name, &mut map)? else {
+                let Some((_, filled)) = P::names().into_iter().find(|(known, _)| *known == name) else {
                     let known = P::names().into_iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
                     return Err(A::Error::custom(format_args!("unknown field `{name}`, expected one of {known}")));
                 };
                 let twice = |had: &&(String, Filled)| had.1.field == filled.field && (had.1.whole || filled.whole);
                 if let Some((other, _)) = given.iter().find(twice) {
-                    return Err(A::Error::custom(format_args!("`{name}` and `{other}` are two names of one setting")));
+                    // As a mistake of the value, so that it is told at this entry's place.
+                    return map
+                        .next_value_seed(Refused(format!("`{name}` and `{other}` are two names of one setting"), PhantomData));
                 }
+                self.0.set(&name, &mut map)?;
                 given.push((name, filled));
             }
             Ok(self.0)
@@ -112,8 +124,8 @@ macro_rules! settings {
         }
         $(also { $($part:ident : $part_kind:ty = $of:ident $(. $inner:ident)? $([$index:literal])?,)* })?
     ) => {
-        $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
+        $(#[$meta])*
         $visibility struct $name {
             $($(#[$field_meta])* $visibility $field: $kind,)*
         }
@@ -125,17 +137,13 @@ macro_rules! settings {
         }
 
         impl $crate::train::settings::part::Part for $name {
-            fn set<'de, A: serde::de::MapAccess<'de>>(
-                &mut self,
-                name: &str,
-                map: &mut A,
-            ) -> Result<Option<$crate::train::settings::part::Filled>, A::Error> {
+            fn set<'de, A: serde::de::MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
                 match name {
                     $(stringify!($field) $(| stringify!($other))* => self.$field = map.next_value()?,)*
                     $($(stringify!($part) => self.$of $(.$inner)? $([$index])? = map.next_value::<$part_kind>()?,)*)?
-                    _ => return Ok(None),
+                    _ => return Ok(false),
                 }
-                Ok(Self::names().into_iter().find(|(known, _)| *known == name).map(|(_, filled)| filled))
+                Ok(true)
             }
 
             fn names() -> Vec<(&'static str, $crate::train::settings::part::Filled)> {

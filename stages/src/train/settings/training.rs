@@ -1,6 +1,7 @@
 //! Settings that every training has, of whatever method: those of `stage.json` and those of `sft` and `dpo` in a manifest.
 
-use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::part::settings;
@@ -9,6 +10,7 @@ use crate::train::schedule::{Scheduler, SchedulerArguments};
 
 settings! {
     /// Settings that every training has. TRL's spelling of a name stands behind it; a key has the names that were first.
+    #[schemars(transform = with_parts)]
     pub struct Training {
         /// How often each row is seen [default: 3].
         epochs | num_train_epochs: Option<f64> = None,
@@ -28,9 +30,11 @@ settings! {
         lr_scheduler_args | lr_scheduler_kwargs: SchedulerArguments = SchedulerArguments::default(),
         /// Steps in which the rate rises from 0; below 1 a share of all steps, rounded up.
         #[serde(flatten)]
+        #[schemars(skip)]
         warmup: Warmup = Warmup::default(),
         /// The optimiser.
         #[serde(flatten)]
+        #[schemars(skip)]
         optimizer: Optimizer = Optimizer::default(),
         /// Largest norm of all gradients together; longer ones are scaled to it.
         max_grad_norm: f64 = 1.0,
@@ -83,6 +87,19 @@ settings! {
         adam_beta1: f64 = optimizer.betas[0],
         adam_beta2: f64 = optimizer.betas[1],
         adam_epsilon: f64 = optimizer.eps,
+    }
+}
+
+/// Adds to the schema what is written out under other names than it is read.
+fn with_parts(schema: &mut Schema) {
+    let mut generator = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true).into_generator();
+    let warmup = "Steps in which the rate rises from 0; below 1 a share of all steps, rounded up.";
+    let parts = [
+        ("optimizer", Optimizer::json_schema(&mut generator)),
+        ("warmup", json_schema!({ "type": "number", "description": warmup })),
+    ];
+    if let Some(properties) = schema.as_object_mut().and_then(|object| object.get_mut("properties")?.as_object_mut()) {
+        properties.extend(parts.into_iter().map(|(name, part)| (name.to_owned(), part.to_value())));
     }
 }
 
