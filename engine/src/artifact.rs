@@ -186,7 +186,19 @@ impl Checkpoint {
             let name = entry.file_name().to_string_lossy().into_owned();
             tree.files.insert(name, TreeEntry { digest, bytes });
         }
-        let text = canonical::text(&tree).map_err(StageError::failed)?;
+        Self::seal_tree(store, &tree)
+    }
+
+    /// Returns the same files with one more, or with another in the place of the one of that name.
+    pub fn with_file(&self, name: &str, content: &[u8]) -> Result<Self, StageError> {
+        let mut tree = tree(&self.store, &self.output.digest)?;
+        let digest = self.store.0.put(content)?;
+        tree.files.insert(name.to_owned(), TreeEntry { digest, bytes: content.len() as u64 });
+        Self::seal_tree(self.store.clone(), &tree)
+    }
+
+    fn seal_tree(store: Store, tree: &Tree) -> Result<Self, StageError> {
+        let text = canonical::text(tree).map_err(StageError::failed)?;
         let output = Output {
             digest: store.0.put(&text)?,
             artifact: "checkpoint".to_owned(),

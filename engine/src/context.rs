@@ -4,7 +4,7 @@ use std::{
     any::{Any, TypeId},
     borrow::Cow,
     collections::BTreeMap,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -55,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) environment: Environment,
     /// The run's name.
     pub(crate) run: String,
+    /// The folder of its record; none where nothing runs.
+    pub(crate) record: Option<PathBuf>,
 }
 
 /// A receipt with what it is for, as the memo keeps it.
@@ -156,6 +158,11 @@ impl Context {
         self.0.total.store(total as u64, Ordering::Relaxed);
     }
 
+    /// Says how much an earlier run did already.
+    pub fn done(&self, done: usize) {
+        self.0.done.store(done as u64, Ordering::Relaxed);
+    }
+
     /// Says that one more piece is done; `note` stands beside the bar.
     pub fn tick(&self, note: impl FnOnce() -> String) {
         let done = self.0.done.fetch_add(1, Ordering::Relaxed) + 1;
@@ -202,6 +209,14 @@ impl Context {
     /// An empty folder that goes with the stage.
     pub fn scratch(&self) -> &Path {
         self.0.scratch.path()
+    }
+
+    /// Makes an empty folder that stays with the run's record: for what a stage that fails leaves to a person. `None` where nothing runs.
+    pub fn leave(&self, name: &str) -> Result<Option<PathBuf>, StageError> {
+        let Some(record) = &self.0.shared.record else { return Ok(None) };
+        let folder = std::path::absolute(record)?.join(&self.0.stage).join(name);
+        std::fs::create_dir_all(&folder)?;
+        Ok(Some(folder))
     }
 
     /// Says whose checkpoints the stage's are.

@@ -108,10 +108,20 @@ pub(crate) fn plan(pipeline: &Pipeline, cache: &Cache, request: &Request) -> Res
     Ok(Plan { stages })
 }
 
-/// Says of every stage that is to run what it would buy, as far as its inputs are known.
+/// Says of every stage that is to run what it would buy, as far as its inputs are known, and what else a person should read before.
 pub(crate) fn forecast(plan: &mut Plan, pipeline: &Pipeline, shared: &Arc<Shared>, request: &Request) -> Result<(), StageError> {
-    let forecasts: Vec<_> =
-        plan.stages.iter().map(|planned| forecast_one(plan, planned, pipeline, shared, request)).collect::<Result<_, _>>()?;
+    let with_notes = |planned: &PlannedStage| {
+        let mut forecast = forecast_one(plan, planned, pipeline, shared, request)?;
+        if !matches!(planned.decision, Decision::Hit { .. }) {
+            let stage = &pipeline.stages[planned.stage];
+            let notes = stage.kind.notes(&context(shared, stage, false)?, &stage.settled)?;
+            if !notes.is_empty() {
+                forecast.get_or_insert_default().notes.extend(notes);
+            }
+        }
+        Ok::<_, StageError>(forecast)
+    };
+    let forecasts: Vec<_> = plan.stages.iter().map(with_notes).collect::<Result<_, _>>()?;
     for (planned, forecast) in plan.stages.iter_mut().zip(forecasts) {
         planned.forecast = forecast;
     }

@@ -41,6 +41,7 @@ pub(crate) trait Kind: Send + Sync {
         wired: &[String],
     ) -> Result<Settled, SettleError>;
     fn ready(&self, ctx: &Context, settled: &Settled) -> Result<(), StageError>;
+    fn notes(&self, ctx: &Context, settled: &Settled) -> Result<Vec<String>, StageError>;
     fn forecast(&self, ctx: &Context, settled: &Settled, inputs: BTreeMap<String, Output>) -> Result<Forecast, StageError>;
     fn adopt(
         &self,
@@ -139,6 +140,10 @@ impl<S: Stage> Kind for Erased<S> {
 
     fn ready(&self, ctx: &Context, settled: &Settled) -> Result<(), StageError> {
         S::ready(ctx, settled.typed::<S::Params>())
+    }
+
+    fn notes(&self, ctx: &Context, settled: &Settled) -> Result<Vec<String>, StageError> {
+        S::notes(ctx, settled.typed::<S::Params>())
     }
 
     fn forecast(&self, ctx: &Context, settled: &Settled, inputs: BTreeMap<String, Output>) -> Result<Forecast, StageError> {

@@ -55,6 +55,12 @@ pub trait Stage: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Sentences that a person should read before anything runs, whatever will flow in.
+    fn notes(ctx: &Context, params: &Self::Params) -> Result<Vec<String>, StageError> {
+        let _ = (ctx, params);
+        Ok(Vec::new())
+    }
+
     /// What the stage would buy.
     fn forecast(ctx: &Context, params: &Self::Params, inputs: Self::Inputs) -> Result<Forecast, StageError> {
         drop(inputs);

@@ -17,7 +17,7 @@ use fingerpost::rows::{DpoExample, Message, SftExample};
 use fingerpost::tokenizer::Tokenizer;
 use fingerpost::train::prepared::{self, Rows};
 use fingerpost::train::settings::{Dpo, Method, Settings, Sft, Training};
-use fingerpost::train::{self, Step, Stop, Watch};
+use fingerpost::train::{self, Memory, Step, Stop, Watch};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -96,9 +96,15 @@ struct Clock {
     cpu: Vec<f64>,
     counted: Vec<f64>,
     losses: Vec<f64>,
+    /// Estimated peak in MiB.
+    estimate: f64,
 }
 
 impl Watch for Clock {
+    fn memory(&mut self, memory: &Memory) {
+        self.estimate = memory.peak() as f64 / 1024.0 / 1024.0;
+    }
+
     fn step(&mut self, step: &Step) -> Result<(), Stop> {
         let (now, (used, _)) = (Instant::now(), usage().map_err(|_| Stop)?);
         self.losses.push(step.metrics["loss"]);
@@ -169,11 +175,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         (Rows::Dpo(prepared::dpo::prepare(&start.tokenizer, &rows, training.max_length)?), Method::Dpo(Dpo::default()))
     };
     let (wall, cpu, counted) = (Vec::new(), Vec::new(), Vec::new());
-    let mut clock = Clock { steps, last: (Instant::now(), 0.0, 0.0), wall, cpu, counted, losses: Vec::new() };
+    let mut clock = Clock { steps, last: (Instant::now(), 0.0, 0.0), wall, cpu, counted, losses: Vec::new(), estimate: 0.0 };
     let settings = Settings { training, method };
     // The clock ends the training, which is no failure here.
     drop(train::run(start.model, &settings, &mut rows, None, &mut clock));
-    let Clock { wall, cpu, counted, losses, .. } = clock;
+    let Clock { wall, cpu, counted, losses, estimate, .. } = clock;
     let rates = wall.iter().zip(&counted).map(|(wall, tokens)| tokens / wall).collect();
     println!(
         "{}",
@@ -182,7 +188,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "tokens_per_second_median": median(rates).round(), "tokens_per_step": median(counted),
             "seconds_per_step_best": wall.iter().copied().fold(f64::INFINITY, f64::min),
             "seconds_per_step_median": median(wall), "cpu_ms_per_step": cpu.iter().sum::<f64>() / cpu.len() as f64,
-            "peak_rss_mib": usage()?.1, "losses": [losses[0], losses[losses.len() - 1]],
+            "peak_rss_mib": usage()?.1, "estimated_mib": estimate.round(), "losses": [losses[0], losses[losses.len() - 1]],
         })
     );
     Ok(())

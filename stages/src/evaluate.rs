@@ -15,7 +15,7 @@ use crate::{
     measures::{self, Case, Decision},
     models,
     prompt::{self, Form},
-    router::Router,
+    router::{self, OperatingPoint, RoleModel, Router, Rule},
     rows::{Answer, Grade, Label, Message, Prediction, Question, Split, Usage, Verdict},
     score,
     sections::{Policies, Prices},
@@ -55,7 +55,7 @@ ports! {
         labels: Dataset<Label>,
     }
 }
-ports! { pub struct Outputs { metrics: Metrics, predictions: Dataset<Prediction> } }
+ports! { pub struct Outputs { metrics: Metrics, predictions: Dataset<Prediction>, router: Checkpoint } }
 
 /// The name under which `prices` has the router's own tokens.
 const OWN: &str = "local/router";
@@ -65,7 +65,7 @@ pub(crate) struct Stage;
 
 impl engine::Stage for Stage {
     const KIND: &'static str = "evaluate";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const SUMMARY: &'static str =
         "measures the router on held-out questions, beside single models, mixes, the oracle and cheap routers";
     type Params = Params;
@@ -83,7 +83,8 @@ impl engine::Stage for Stage {
         let cases = Cases::read(params, &inputs)?;
         let folder = ctx.scratch();
         inputs.checkpoint.copy_to(folder)?;
-        let trained_on = Router::load(folder)?.policies();
+        let router = Router::load(folder)?;
+        let trained_on = router.policies();
         let names = |policies: &Policies| policies.0.iter().map(|policy| policy.name.clone()).collect::<Vec<_>>();
         if names(&trained_on) != names(&params.policies) {
             return Err(StageError::failed(format!(
@@ -134,7 +135,38 @@ impl engine::Stage for Stage {
                 usage,
             }
         });
-        Ok(Outputs { metrics: Metrics::write(ctx, &metrics)?, predictions: Dataset::write(ctx, predictions)? })
+        let router = complete(router, params, &cases.models, &metrics);
+        let router = inputs.checkpoint.with_file(router::FILE, router.to_text()?.as_bytes())?;
+        let predictions = Dataset::write(ctx, predictions)?;
+        Ok(Outputs { metrics: Metrics::write(ctx, &metrics)?, predictions, router })
+    }
+}
+
+/// Adds to a router's file what `route` and `serve` need and training does not know.
+fn complete(router: Router, params: &Params, models: &BTreeMap<String, String>, metrics: &measures::Metrics) -> Router {
+    let model = |asked: &str| {
+        let (provider, model) = asked.split_once('/').unwrap_or(("", asked));
+        RoleModel { provider: provider.to_owned(), model: model.to_owned() }
+    };
+    let of_use = |name: &String| name == OWN || models.values().any(|asked| asked == name);
+    Router {
+        version: 2,
+        roles: models.iter().map(|(role, asked)| (role.clone(), model(asked))).collect(),
+        prices: params
+            .prices
+            .0
+            .iter()
+            .filter(|(name, _)| of_use(name))
+            .map(|(name, price)| (name.clone(), price.clone()))
+            .collect(),
+        operating_point: Some(OperatingPoint {
+            rule: Rule::HighestProbability,
+            rows: metrics.rows,
+            policy_accuracy: metrics.policy_accuracy,
+            accuracy: metrics.accuracy,
+            cost_share: metrics.cost_share,
+        }),
+        ..router.sending(&params.policies)
     }
 }
 
@@ -143,14 +175,18 @@ struct Cases {
     train: Vec<Case>,
     test: Vec<Case>,
     verdicts: BTreeMap<(String, String), Grade>,
+    /// The model that was asked in each role, as `provider/model`.
+    models: BTreeMap<String, String>,
 }
 
 impl Cases {
     fn read(params: &Params, inputs: &Inputs) -> Result<Self, StageError> {
         let questions = ById::read(&inputs.questions, "question", |question| &question.id)?;
         let mut costs: BTreeMap<String, BTreeMap<String, Option<f64>>> = BTreeMap::new();
+        let mut models = BTreeMap::new();
         for answer in inputs.answers.rows()? {
             let answer = answer?;
+            models.entry(answer.model.clone()).or_insert_with(|| answer.asked.clone());
             let cost = params.prices.0.get(&answer.asked).map(|price| price.cost(&answer.usage));
             costs.entry(answer.id).or_default().insert(answer.model, cost);
         }
@@ -159,7 +195,7 @@ impl Cases {
             let verdict = verdict?;
             verdicts.insert((verdict.id, verdict.model), verdict.verdict);
         }
-        let mut cases = Self { train: Vec::new(), test: Vec::new(), verdicts };
+        let mut cases = Self { train: Vec::new(), test: Vec::new(), verdicts, models };
         for label in inputs.labels.rows()? {
             let label = label?;
             let case = Case {

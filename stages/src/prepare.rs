@@ -33,6 +33,9 @@ pub(crate) struct Params {
     /// Share of the training questions that become DPO examples, half of them in direct form.
     #[serde(default = "quarter")]
     dpo: f64,
+    /// Which questions become examples: `train`, or `validation` for examples that a training is evaluated on.
+    #[serde(default = "training", skip_serializing_if = "is_training")]
+    split: Split,
     /// What the shares and the rejected policies are drawn by.
     #[serde(default)]
     seed: u64,
@@ -89,6 +92,15 @@ fn is_once(variations: &usize) -> bool {
     *variations == 1
 }
 
+fn training() -> Split {
+    Split::Train
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_training(split: &Split) -> bool {
+    *split == Split::Train
+}
+
 fn all() -> f64 {
     1.0
 }
@@ -120,6 +132,13 @@ impl engine::Stage for Stage {
                     help: "for example 0.5".to_owned(),
                 }]);
             }
+        }
+        if params.split == Split::Test {
+            return Err(vec![ParamMistake {
+                field: vec!["split".to_owned()],
+                message: "the `test` questions are held out: what is reported is measured on them".to_owned(),
+                help: "write `validation`, and give the benchmark such a split".to_owned(),
+            }]);
         }
         if params.near_duplicates.is_some_and(|threshold| !(threshold > 0.0 && threshold <= 1.0)) {
             return Err(vec![ParamMistake {
@@ -173,7 +192,7 @@ impl engine::Stage for Stage {
         let labels = inputs.labels.rows()?.collect::<Result<Vec<_>, _>>()?;
         for found in [
             checks::held_out(&labels, &questions)?,
-            checks::told(&labels, &questions, &analyses, &params.policies)?,
+            checks::told(&labels, params.split, &questions, &analyses, &params.policies)?,
             match params.near_duplicates {
                 Some(threshold) => checks::near(ctx, &labels, &questions, threshold)?,
                 None => Vec::new(),
@@ -188,7 +207,7 @@ impl engine::Stage for Stage {
                 }
             }
         }
-        let training: Vec<_> = labels.iter().filter(|label| label.split == Split::Train).collect();
+        let training: Vec<_> = labels.iter().filter(|label| label.split == params.split).collect();
         let times = balance::times(&training, params.balance, |id| drawn(params.seed, "balance", id));
         let mut sft = Vec::new();
         let mut dpo = Vec::new();
@@ -205,9 +224,13 @@ impl engine::Stage for Stage {
             dpo.extend(case(0).dpo());
         }
         if sft.is_empty() {
-            return Err(
-                StageError::failed("no labelled question is in the `train` split").help("give the benchmark more questions")
-            );
+            return Err(match params.split {
+                Split::Train => {
+                    StageError::failed("no labelled question is in the `train` split").help("give the benchmark more questions")
+                }
+                _ => StageError::failed("no labelled question is in the `validation` split")
+                    .help("give the benchmark one: `split: { train: 0.8, validation: 0.1, test: 0.1 }`"),
+            });
         }
         let (prompts, completions) =
             sft.iter().map(|example| (lengths::length(&example.prompt), lengths::length(&example.completion))).unzip();

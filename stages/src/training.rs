@@ -6,16 +6,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use engine::{Checkpoint, Context, Metrics, ParamMistake, StageError};
+use engine::{Checkpoint, Context, Dataset, Metrics, ParamMistake, Row, StageError};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::{
-    models,
+    models::{self, Model},
     router::Router,
     train::{
-        self, Step, Stop, Summary, TrainError, Watch, Write,
-        prepared::Rows,
-        settings::{Adapter, Settings},
+        self, Load, Memory, Sizes, Step, Stop, Summary, TrainError, Watch, Write,
+        prepared::{
+            Rows,
+            columns::{self, Columns},
+        },
+        settings::{Adapter, Method, Settings, Training},
     },
 };
 
@@ -34,19 +38,43 @@ pub(crate) fn mistakes(adapter: Option<&Adapter>) -> Vec<ParamMistake> {
     if named { vec![ParamMistake { field, message, help }] } else { Vec::new() }
 }
 
+/// Reads examples as rows are prepared from; none where nothing is wired.
+pub(crate) fn columns_of<E: Row>(examples: Option<&Dataset<E>>) -> Result<Option<Vec<Columns>>, StageError> {
+    let read = |examples: &Dataset<E>| examples.rows()?.map(|row| row.map(|row| columns::of(&row))).collect();
+    examples.map(read).transpose()
+}
+
+/// Cuts rows to what the model has places for.
+pub(crate) fn within(training: &Training, model: &Model) -> Training {
+    let most = model.max_position_embeddings();
+    Training { max_length: Some(training.max_length.map_or(most, |length| length.min(most))), ..training.clone() }
+}
+
 /// Reports every step, and stops the training when the run is to end.
 struct Report {
     ctx: Context,
-    started: Instant,
+    /// When the first step was done that this run took, and the tokens learned from by then.
+    first: Option<(Instant, f64)>,
     /// When what is needed to go on was kept last.
     kept: Instant,
     save_steps: Option<usize>,
     /// Figures of the last step.
     last: BTreeMap<String, f64>,
+    /// Figures of the last evaluation; empty where there was none.
+    evaluated: BTreeMap<String, f64>,
+    /// Steps that were to be taken.
+    steps: usize,
 }
 
 /// How long a training goes on before what it needs to go on is kept, where no number of steps is set.
 const KEPT_EVERY: Duration = Duration::from_mins(1);
+
+/// The most memory that the process had, in MiB, where the system counts it.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(peak.split_whitespace().next()?.parse::<u64>().ok()? / 1024)
+}
 
 impl Report {
     /// Makes an empty folder.
@@ -62,15 +90,35 @@ impl Report {
 
 impl Watch for Report {
     fn step(&mut self, step: &Step) -> Result<(), Stop> {
+        self.steps = step.steps;
         self.ctx.total(step.steps);
         self.ctx.figures(step);
+        let figure = |name: &str| step.metrics.get(name).copied().unwrap_or(0.0);
+        if self.first.is_none() {
+            self.ctx.done(step.step - 1);
+        }
+        let (since, tokens) = *self.first.get_or_insert_with(|| (Instant::now(), figure("num_tokens")));
         self.ctx.tick(|| {
-            let figure = |name: &str| step.metrics.get(name).copied().unwrap_or(0.0);
-            let rate = figure("num_tokens") / self.started.elapsed().as_secs_f64();
-            format!("loss {:.3}, {rate:.0} tokens/s", figure("loss"))
+            let rate = (figure("num_tokens") - tokens) / since.elapsed().as_secs_f64();
+            let rate = if rate.is_finite() { format!(", {rate:.0} tokens/s") } else { String::new() };
+            let peak = peak_memory().map_or_else(String::new, |mib| format!(", peak {mib} MiB"));
+            format!("loss {:.3}{rate}{peak}", figure("loss"))
         });
         self.last.clone_from(&step.metrics);
         self.ctx.check().map_err(|_| Stop)
+    }
+
+    fn evaluated(&mut self, evaluation: &Step) {
+        self.ctx.figures(evaluation);
+        self.evaluated.clone_from(&evaluation.metrics);
+    }
+
+    fn memory(&mut self, memory: &Memory) {
+        self.ctx.say(format!("memory: about {memory}"));
+    }
+
+    fn warn(&mut self, message: &str) {
+        self.ctx.warn(message);
     }
 
     fn kept(&mut self) -> Result<Option<PathBuf>, TrainError> {
@@ -95,12 +143,39 @@ impl Watch for Report {
     }
 }
 
+/// Says of a training on this configuration what it takes of memory at most: rows that fill `max_length`, each token learned.
+pub(crate) fn forecast(config: &Map<String, Value>, training: &Training, method: &Method) -> Vec<String> {
+    let positions = config.get("max_position_embeddings").and_then(Value::as_u64).map(|most| most as usize);
+    let length = training.max_length.into_iter().chain(positions).min().unwrap_or(0);
+    let Ok(sizes) = Sizes::of_config(config, training) else { return Vec::new() };
+    vec![format!("memory: at most {}", train::estimate(&sizes, training, method, &Load::longest(length, method)))]
+}
+
 /// Says for the engine why a training ended.
 pub(crate) fn failed(error: TrainError) -> StageError {
     match error {
         TrainError::Stopped { .. } => StageError::Cancelled,
         other => StageError::failed(other),
     }
+}
+
+/// Leaves the last good checkpoint of a training that failed with the run's record, and says where it is and how to go on.
+fn leave(
+    ctx: &Context,
+    step: usize,
+    checkpoint: &models::Checkpoint,
+    router: &Router,
+    method: &Method,
+) -> Result<String, StageError> {
+    const SMALLER: &str = "a smaller `learning_rate` or a longer `warmup` usually helps";
+    let Some(folder) = ctx.leave(&format!("after-step-{step}"))? else { return Ok(SMALLER.to_owned()) };
+    checkpoint.save(&folder).map_err(StageError::failed)?;
+    router.save(&folder)?;
+    let folder = folder.display();
+    Ok(match method {
+        Method::Sft(_) => format!("{SMALLER}; the checkpoint before the step is kept, and `base: {folder}` goes on from it"),
+        Method::Dpo(_) => format!("{SMALLER}; the checkpoint before the step is kept in `{folder}`"),
+    })
 }
 
 /// Figures of a whole training. No time is among them: equal work gives equal bytes.
@@ -110,6 +185,9 @@ struct Figures<'a> {
     summary: &'a Summary,
     /// TRL's figures of the last step.
     last: &'a BTreeMap<String, f64>,
+    /// TRL's figures of the last evaluation.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    evaluated: &'a BTreeMap<String, f64>,
 }
 
 /// Trains, and keeps the trained checkpoint with its `router.json`, and the training's figures.
@@ -118,6 +196,7 @@ pub(crate) fn train(
     start: Start,
     settings: &Settings,
     mut rows: Rows,
+    validation: Option<Rows>,
 ) -> Result<(Checkpoint, Metrics), StageError> {
     let Start { checkpoint: models::Checkpoint { model, adapter, tokenizer }, router } = start;
     let (model, adapter) = match (adapter, &settings.training.adapter) {
@@ -128,10 +207,38 @@ pub(crate) fn train(
         (Some(adapter), None) => (train::held(model, &settings.training), Some(adapter)),
         (None, _) => train::prepare(model, &settings.training).map_err(failed)?,
     };
-    let (started, save_steps) = (Instant::now(), settings.training.save_steps);
-    let mut report = Report { ctx: ctx.clone(), started, kept: started, save_steps, last: BTreeMap::new() };
-    let trained = train::run(model, settings, &mut rows, None, &mut report).map_err(failed)?;
-    let Summary { dropped, cut, .. } = trained.summary;
+    let mut report = Report {
+        ctx: ctx.clone(),
+        first: None,
+        kept: Instant::now(),
+        save_steps: settings.training.save_steps,
+        last: BTreeMap::new(),
+        evaluated: BTreeMap::new(),
+        steps: 0,
+    };
+    let trained = match train::run(model, settings, &mut rows, validation.as_ref(), &mut report) {
+        Ok(trained) => trained,
+        Err(error) => {
+            let last = if let TrainError::Diverged { step, last, .. } = &error { Some((*step, last)) } else { None };
+            let help = match last {
+                None => return Err(failed(error)),
+                Some((1, _)) => "nothing was learned before it: look at the rows, and at the base's weights".to_owned(),
+                Some((step, last)) => {
+                    let kept = models::Checkpoint { model: (**last).clone(), adapter, tokenizer };
+                    leave(ctx, step - 1, &kept, &router, &settings.method)?
+                }
+            };
+            return Err(failed(error).help(help));
+        }
+    };
+    let Summary { dropped, cut, steps, best_metric, best_step, .. } = trained.summary;
+    if let (Some(metric), Some(best)) = (best_metric, best_step) {
+        let name = settings.training.metric_for_best_model.as_deref().unwrap_or("eval_loss");
+        let early =
+            if steps < report.steps { format!("stopped after step {steps} of {}; ", report.steps) } else { String::new() };
+        let taken = if settings.training.load_best_model_at_end { ", whose weights are taken" } else { "" };
+        ctx.say(format!("{early}{name} was best after step {best}{taken}: {metric:.4}"));
+    }
     if dropped + cut > 0 {
         ctx.warn(format!("{dropped} rows are longer than `max_length` leaves room for and were left out, {cut} were cut"));
     }
@@ -139,6 +246,6 @@ pub(crate) fn train(
     std::fs::create_dir_all(&folder)?;
     models::Checkpoint { model: trained.model, adapter, tokenizer }.save(&folder).map_err(StageError::failed)?;
     router.save(&folder)?;
-    let figures = Figures { summary: &trained.summary, last: &report.last };
+    let figures = Figures { summary: &trained.summary, last: &report.last, evaluated: &report.evaluated };
     Ok((Checkpoint::keep(ctx, &folder)?, Metrics::write(ctx, &figures)?))
 }

@@ -33,7 +33,7 @@ impl Attempt {
         let position = position(&pipeline, &self.named.stage)?;
         let stage = &pipeline.stages[position];
         let inputs = inputs::known(&pipeline, &cache, position, &manifest.manifest)?;
-        let shared = super::shared(registry, &pipeline, cache, Vec::new(), Limit::Unlimited, String::new())?;
+        let shared = super::shared(registry, &pipeline, cache, Vec::new(), Limit::Unlimited, None)?;
         for file in stage.files() {
             file.keep(&shared.store)?;
         }

@@ -39,6 +39,7 @@ use crate::{
     environment::Environment,
     event::{Events, Subscriber},
     manifest::{self, Set},
+    record::Record,
     registry::Registry,
     replies::Replies,
     resolve::{Pipeline, resolve},
@@ -243,7 +244,7 @@ fn shared(
     cache: Arc<Cache>,
     subscribers: Vec<Box<dyn Subscriber>>,
     limit: Limit,
-    run: String,
+    record: Option<&Record>,
 ) -> Result<Arc<Shared>, Failure> {
     let environment = Environment::beside(&pipeline.manifest.folder)
         .map_err(|message| Failure::new(Exit::Usage, message).help("write NAME=value, one a line"))?;
@@ -256,7 +257,8 @@ fn shared(
         cancellation: CancellationToken::new(),
         sections: pipeline.sections.clone(),
         environment,
-        run,
+        run: record.map(|record| record.name.clone()).unwrap_or_default(),
+        record: record.map(|record| record.folder.clone()),
     }))
 }
 

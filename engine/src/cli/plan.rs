@@ -36,7 +36,7 @@ impl Plan {
         let cache = common.open_cache()?;
         let request = self.selection.request(&pipeline)?;
         let mut plan = plan::plan(&pipeline, &cache, &request)?;
-        let shared = super::shared(registry, &pipeline, cache, Vec::new(), Limit::Unset, String::new())?;
+        let shared = super::shared(registry, &pipeline, cache, Vec::new(), Limit::Unset, None)?;
         plan::forecast(&mut plan, &pipeline, &shared, &request)?;
         match common.format {
             Format::Json => data(&format!("{:#}\n", document(&pipeline, &plan)))?,

@@ -51,7 +51,7 @@ impl Run {
                 .help("run without `--frozen`, and keep the cache"));
         }
         let limit = self.budget.unwrap_or(Limit::Unset);
-        let before = super::shared(registry, &pipeline, Arc::clone(&cache), Vec::new(), limit, String::new())?;
+        let before = super::shared(registry, &pipeline, Arc::clone(&cache), Vec::new(), limit, None)?;
         crate::plan::ready(&planned, &pipeline, &before, &request)?;
         let document = plan::document(&pipeline, &planned);
         let sets: Vec<_> = self.manifest.sets.iter().map(ToString::to_string).collect();
@@ -64,7 +64,7 @@ impl Run {
             Format::Text if common.quiet => {}
             Format::Text => subscribers.push(Box::new(Terminal::new(common.color()))),
         }
-        let shared = super::shared(registry, &pipeline, cache, subscribers, limit, record.name.clone())?;
+        let shared = super::shared(registry, &pipeline, cache, subscribers, limit, Some(&record))?;
         shared.events.send(&Event::RunStarted {
             run: record.name.clone(),
             manifest: pipeline.manifest.name.clone(),

@@ -31,6 +31,8 @@ pub(super) struct Terminal {
 struct Running {
     bar: Option<ProgressBar>,
     told: Instant,
+    /// When it was first heard of, and what was done by then.
+    first: Option<(Instant, u64)>,
 }
 
 impl Terminal {
@@ -71,18 +73,26 @@ impl Terminal {
             self.line("Running", stage);
         }
         let told = Instant::now();
-        self.running.insert(stage.to_owned(), Running { bar, told });
+        self.running.insert(stage.to_owned(), Running { bar, told, first: None });
     }
 
     fn progress(&mut self, stage: &str, done: u64, total: u64, note: &str) {
         let Some(running) = self.running.get_mut(stage) else { return };
+        let is_first = running.first.is_none();
+        let (since, before) = *running.first.get_or_insert_with(|| (Instant::now(), done));
         if let Some(bar) = &running.bar {
             bar.set_length(total);
             bar.set_position(done);
+            if is_first {
+                // What an earlier run did says nothing of this one's speed.
+                bar.reset_eta();
+            }
             bar.set_message(format!("{stage} {note}"));
         } else if running.told.elapsed() >= HEARTBEAT {
             running.told = Instant::now();
-            self.line("Running", &format!("{stage} {done}/{total} {note}"));
+            let each = since.elapsed().as_secs_f64() / done.saturating_sub(before).max(1) as f64;
+            let left = duration(each * total.saturating_sub(done) as f64);
+            self.line("Running", &format!("{stage} {done}/{total} {note}, {left} left"));
         }
     }
 

@@ -3,10 +3,11 @@
 mod debug;
 mod files;
 mod model;
+mod tensorboard;
 
 use engine::Registry;
 
 /// Adds all commands.
 pub(crate) fn register(registry: Registry) -> Registry {
-    registry.command::<debug::Debug>().command::<model::Model>()
+    registry.command::<debug::Debug>().command::<model::Model>().command::<tensorboard::TensorBoard>()
 }

@@ -74,7 +74,7 @@ impl Default for AdapterConfig {
 }
 
 /// Names of modules, or one regular expression.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Modules {
     /// Whole names, or their ends after a dot.

@@ -39,12 +39,13 @@ pub(super) fn held_out(labels: &[Label], questions: &ById<Question>) -> Result<V
 /// question says itself is no leak.
 pub(super) fn told(
     labels: &[Label],
+    split: Split,
     questions: &ById<Question>,
     analyses: &ById<Analysis>,
     policies: &Policies,
 ) -> Result<Vec<String>, StageError> {
     let mut found = Vec::new();
-    let training: Vec<_> = labels.iter().filter(|label| label.split == Split::Train).collect();
+    let training: Vec<_> = labels.iter().filter(|label| label.split == split).collect();
     let reasonings = training.iter().map(|label| Ok(normalised(&analyses.get(&label.id)?.reasoning)));
     let reasonings = reasonings.collect::<Result<Vec<_>, StageError>>()?;
     let form = |words: &str| {

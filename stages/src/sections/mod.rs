@@ -5,7 +5,7 @@ pub(crate) mod prices;
 pub(crate) mod providers;
 
 pub(crate) use policies::{Policies, Policy};
-pub(crate) use prices::Prices;
+pub(crate) use prices::{Prices, TokenPrice};
 pub(crate) use providers::ProviderSettings;
 
 /// Adds every section to a registry.

@@ -44,6 +44,16 @@ impl Policies {
         roles
     }
 
+    /// Writes what a router is told of policies, and not which model they send to: that may change without training again.
+    pub(crate) fn serialize_words<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Words<'a> {
+            name: &'a str,
+            description: &'a str,
+        }
+        serializer.collect_seq(self.0.iter().map(|policy| Words { name: &policy.name, description: &policy.description }))
+    }
+
     /// Finds a policy by name.
     pub(crate) fn get(&self, name: &str) -> Option<&Policy> {
         self.0.iter().find(|policy| policy.name == name)

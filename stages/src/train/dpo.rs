@@ -151,6 +151,10 @@ impl Objective for Pairs<'_> {
         Weighed { loss, slopes: shard_slopes, figures }
     }
 
+    fn figures(&self) -> &'static [&'static str] {
+        &FIGURES
+    }
+
     fn reference(&mut self) -> Option<&mut Model> {
         match &mut self.reference {
             Reference::Synced(model) => Some(model),
@@ -219,6 +223,20 @@ fn spread(settings: &Dpo, scored: &Scored<'_>, slopes: &[[f64; 2]], token_slope:
     spread.into_iter().map(|slope| slope as f32).collect()
 }
 
+/// Names of the figures beside the loss.
+const FIGURES: [&str; 10] = [
+    "rewards/chosen",
+    "rewards/rejected",
+    "rewards/margins",
+    "rewards/accuracies",
+    "logps/chosen",
+    "logps/rejected",
+    "logits/chosen",
+    "logits/rejected",
+    "entropy",
+    "mean_token_accuracy",
+];
+
 /// Computes TRL's figures of a micro-batch.
 fn figures(settings: &Dpo, scored: &[Scored<'_>], pairs: &[Pair]) -> Vec<(&'static str, f64)> {
     let mean = |value: &dyn Fn(&Pair) -> f64| pairs.iter().map(value).sum::<f64>() / pairs.len().max(1) as f64;
@@ -234,16 +252,17 @@ fn figures(settings: &Dpo, scored: &[Scored<'_>], pairs: &[Pair]) -> Vec<(&'stat
         let count = predictions(first, every).count();
         predictions(first, every).map(value).sum::<f64>() / count.max(1) as f64
     };
-    vec![
-        ("rewards/chosen", mean(&|pair| reward(pair, 0))),
-        ("rewards/rejected", mean(&|pair| reward(pair, 1))),
-        ("rewards/margins", mean(&|pair| reward(pair, 0) - reward(pair, 1))),
-        ("rewards/accuracies", mean(&|pair| f64::from(u8::from(reward(pair, 0) > reward(pair, 1))))),
-        ("logps/chosen", mean(&|pair| pair[0].log_probability)),
-        ("logps/rejected", mean(&|pair| pair[1].log_probability)),
-        ("logits/chosen", token_mean(0, 2, &|prediction| prediction.mean_logit)),
-        ("logits/rejected", token_mean(1, 2, &|prediction| prediction.mean_logit)),
-        ("entropy", token_mean(0, 1, &|prediction| prediction.entropy)),
-        ("mean_token_accuracy", token_mean(0, 2, &|prediction| f64::from(u8::from(prediction.correct)))),
-    ]
+    let values = [
+        mean(&|pair| reward(pair, 0)),
+        mean(&|pair| reward(pair, 1)),
+        mean(&|pair| reward(pair, 0) - reward(pair, 1)),
+        mean(&|pair| f64::from(u8::from(reward(pair, 0) > reward(pair, 1)))),
+        mean(&|pair| pair[0].log_probability),
+        mean(&|pair| pair[1].log_probability),
+        token_mean(0, 2, &|prediction| prediction.mean_logit),
+        token_mean(1, 2, &|prediction| prediction.mean_logit),
+        token_mean(0, 1, &|prediction| prediction.entropy),
+        token_mean(0, 2, &|prediction| f64::from(u8::from(prediction.correct))),
+    ];
+    FIGURES.into_iter().zip(values).collect()
 }

@@ -8,10 +8,12 @@
 //!
 //! As TRL 1.16 does it, under its names. No result hangs on the number of cores.
 
+mod best;
 mod decay;
 mod dpo;
 mod evaluation;
 mod losses;
+mod memory;
 mod objective;
 mod optimizer;
 mod order;
@@ -29,6 +31,8 @@ mod trainer;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use memory::Memory;
+pub(crate) use memory::{Load, Sizes, estimate};
 pub use schedule::{Curve, Schedule, Scheduler, SchedulerArguments};
 use serde::Serialize;
 pub use start::open;
@@ -39,6 +43,7 @@ use self::objective::Objective;
 use self::prepared::{DpoRow, PrepareError, Prepared, Rows};
 use self::settings::{Dpo, DpoLoss, Method, Precision, Reference, Settings, Training};
 use self::sft::Labelled;
+use self::state::Position;
 use self::trainer::Trainer;
 use crate::models::{CheckpointError, Model};
 
@@ -89,6 +94,12 @@ pub trait Watch {
         Ok(())
     }
 
+    /// Takes note of what the training is estimated to take of memory, before it takes it.
+    fn memory(&mut self, _memory: &Memory) {}
+
+    /// Takes note of what a person should know.
+    fn warn(&mut self, _message: &str) {}
+
     /// Takes note of the first step's gradients, by the names of the weights.
     fn first_gradients(&mut self, _names: &[String], _gradients: &[Vec<f32>]) {}
 }
@@ -103,7 +114,7 @@ pub struct Trained {
 }
 
 /// Counts of a training.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Summary {
     /// Rows trained on.
     pub rows: usize,
@@ -111,10 +122,16 @@ pub struct Summary {
     pub cut: usize,
     /// Rows left out: nothing to learn was left of them after cutting (DPO: chosen and rejected are equal).
     pub dropped: usize,
-    /// Optimiser steps.
+    /// Optimiser steps that were taken.
     pub steps: usize,
     /// Tokens learned from in all epochs, padding not counted.
     pub num_tokens: usize,
+    /// The best figure that an evaluation had, by `metric_for_best_model`; none where nothing was evaluated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best_metric: Option<f64>,
+    /// The step after which it was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best_step: Option<usize>,
 }
 
 /// Says why a training ended without a model.
@@ -145,21 +162,21 @@ pub enum TrainError {
         max_length: Option<usize>,
     },
     /// A row has a token that the model does not have.
-    #[error("row {row}: {source}")]
+    #[error("`{row}`: {source}")]
     Token {
-        /// Index of the prepared row, from 0.
-        row: usize,
+        /// The ids of its examples.
+        row: String,
         /// Which.
         source: crate::models::InputError,
     },
     /// Nothing stands before the answers of a pair, so that their first tokens are predicted by nothing.
-    #[error("row {row}: the prompt has no tokens")]
+    #[error("`{row}`: the prompt has no tokens")]
     Prompt {
-        /// Index of the prepared row, from 0.
-        row: usize,
+        /// The ids of its examples.
+        row: String,
     },
     /// The loss or the gradient became infinite or not a number.
-    #[error("step {step}: the {figure} is {value}; a smaller `learning_rate` usually helps; the step's rows were {rows:?}")]
+    #[error("step {step}: the {figure} is {value}; its rows were {}", listed(.rows))]
     Diverged {
         /// Number of the step, from 1.
         step: usize,
@@ -167,8 +184,26 @@ pub enum TrainError {
         figure: &'static str,
         /// Its value.
         value: f64,
-        /// Indices of the prepared rows of the step.
-        rows: Vec<usize>,
+        /// The ids of the step's examples.
+        rows: Vec<String>,
+        /// The model as it was before the step.
+        last: Box<Model>,
+    },
+    /// More memory is needed than there is.
+    #[error(
+        "the training needs {needed} MiB of memory beside the weights, and {by} leaves {available}; {memory}; what fits: {change}"
+    )]
+    Memory {
+        /// The estimate.
+        memory: Memory,
+        /// What is needed beside what is taken already, in MiB.
+        needed: u64,
+        /// What is left, in MiB.
+        available: u64,
+        /// What leaves no more.
+        by: &'static str,
+        /// The smallest change that fits.
+        change: String,
     },
     /// What is needed to go on after a stop cannot be kept, or is damaged.
     #[error("what the training needs to go on after a stop: {0}")]
@@ -193,6 +228,15 @@ pub fn run(
     watch: &mut dyn Watch,
 ) -> Result<Trained, TrainError> {
     let training = &settings.training;
+    let load = Load::of(rows, training.max_length);
+    let sizes = Sizes::of_model(&model, training);
+    let question = memory::Question { sizes, config: model.config(), settings: training, method: &settings.method, load };
+    watch.memory(&question.memory());
+    if let Some(available) = memory::Available::now()
+        && let Some(warning) = question.check(available)?
+    {
+        watch.warn(&warning);
+    }
     model.parameters_mut().compute_in_half(training.precision == Precision::Bf16);
     let mut trained = trained(model, settings, rows, evaluation, watch)?;
     trained.model.parameters_mut().compute_in_half(false);
@@ -209,9 +253,9 @@ fn trained(
     let training = &settings.training;
     match (&settings.method, rows) {
         (Method::Sft(method), Rows::Sft(prepared)) => {
-            let trainer = trainer(training, prepared)?.with_dropout();
+            let trainer = trainer(training, &prepared.ids, prepared.dropped)?.with_dropout();
             let mut objective = Labelled { rows: &prepared.rows, settings: method };
-            known(&model, &objective)?;
+            known(&model, &objective, &prepared.ids)?;
             let mut evaluated = match evaluation {
                 Some(Rows::Sft(prepared)) if !prepared.rows.is_empty() => {
                     Some(Labelled { rows: &prepared.rows, settings: method })
@@ -219,17 +263,17 @@ fn trained(
                 _ => None,
             };
             let evaluated = evaluated.as_mut().map(|objective| objective as &mut dyn Objective);
-            let (model, num_tokens) = trainer.run(model, &mut objective, evaluated, watch)?;
-            Ok(Trained { model, summary: summary(prepared, &trainer, num_tokens) })
+            let (model, position) = trainer.run(model, &mut objective, evaluated, watch)?;
+            Ok(Trained { model, summary: summary(prepared, position) })
         }
         (Method::Dpo(method), Rows::Dpo(prepared)) => {
             check_preferences(method, training)?;
-            let trainer = trainer(training, prepared)?;
-            let mut objective = pairs(&model, method, training, &prepared.rows, trainer.micro_batches())?;
+            let trainer = trainer(training, &prepared.ids, prepared.dropped)?;
+            let mut objective = pairs(&model, method, training, prepared, trainer.micro_batches())?;
             let mut evaluated = match evaluation {
                 Some(Rows::Dpo(prepared)) if !prepared.rows.is_empty() => {
                     let all: Vec<usize> = (0..prepared.rows.len()).collect();
-                    Some(pairs(&model, method, training, &prepared.rows, all.chunks(training.eval_batch_size))?)
+                    Some(pairs(&model, method, training, prepared, all.chunks(training.eval_batch_size))?)
                 }
                 _ => None,
             };
@@ -237,8 +281,8 @@ fn trained(
                 note(&mut prepared.rows, &objective);
             }
             let evaluated = evaluated.as_mut().map(|objective| objective as &mut dyn Objective);
-            let (model, num_tokens) = trainer.run(model, &mut objective, evaluated, watch)?;
-            Ok(Trained { model, summary: summary(prepared, &trainer, num_tokens) })
+            let (model, position) = trainer.run(model, &mut objective, evaluated, watch)?;
+            Ok(Trained { model, summary: summary(prepared, position) })
         }
         (Method::Sft(_), Rows::Dpo(_)) | (Method::Dpo(_), Rows::Sft(_)) => {
             Err(TrainError::Setting { name: "stage", reason: "is another method than the rows are prepared for".into() })
@@ -246,23 +290,34 @@ fn trained(
     }
 }
 
-fn trainer<'a, R>(training: &'a Training, prepared: &Prepared<R>) -> Result<Trainer<'a>, TrainError> {
-    if prepared.rows.is_empty() {
-        let Prepared { dropped, .. } = *prepared;
+fn trainer<'a>(training: &'a Training, ids: &'a [String], dropped: usize) -> Result<Trainer<'a>, TrainError> {
+    if ids.is_empty() {
         return Err(TrainError::Nothing { given: dropped, dropped, max_length: training.max_length });
     }
-    Trainer::new(training, prepared.rows.len())
+    Trainer::new(training, ids)
 }
 
-fn summary<R>(prepared: &Prepared<R>, trainer: &Trainer<'_>, num_tokens: usize) -> Summary {
-    let Prepared { rows, cut, dropped } = prepared;
-    Summary { rows: rows.len(), cut: *cut, dropped: *dropped, steps: trainer.steps(), num_tokens }
+fn summary<R>(prepared: &Prepared<R>, position: Position) -> Summary {
+    let Prepared { rows, cut, dropped, .. } = prepared;
+    let Position { step, num_tokens, best } = position;
+    let best_metric = best.metric();
+    let best_step = best_metric.map(|_| best.step);
+    Summary { rows: rows.len(), cut: *cut, dropped: *dropped, steps: step, num_tokens, best_metric, best_step }
+}
+
+/// Lists ids for a message; of many the first ones.
+fn listed(ids: &[String]) -> String {
+    const MOST: usize = 16;
+    let shown: Vec<_> = ids.iter().take(MOST).map(|id| format!("`{id}`")).collect();
+    let more = if ids.len() > MOST { format!(" and {} more", ids.len() - MOST) } else { String::new() };
+    shown.join(", ") + &more
 }
 
 /// Refuses rows with tokens that the model does not have.
-fn known(model: &Model, objective: &dyn Objective) -> Result<(), TrainError> {
-    (0..objective.rows())
-        .try_for_each(|row| model.check(&objective.lay_out(&[row])).map_err(|source| TrainError::Token { row, source }))
+fn known(model: &Model, objective: &dyn Objective, ids: &[String]) -> Result<(), TrainError> {
+    (0..objective.rows()).try_for_each(|row| {
+        model.check(&objective.lay_out(&[row])).map_err(|source| TrainError::Token { row: ids[row].clone(), source })
+    })
 }
 
 /// Lays pairs out with their reference, which is asked about those of these micro-batches.
@@ -270,14 +325,14 @@ fn pairs<'a, 'b>(
     model: &Model,
     method: &'a Dpo,
     training: &Training,
-    rows: &[DpoRow],
+    prepared: &Prepared<DpoRow>,
     micro_batches: impl Iterator<Item = &'b [usize]>,
 ) -> Result<Pairs<'a>, TrainError> {
-    if let Some(row) = rows.iter().position(|row| row.prompt_ids.is_empty()) {
-        return Err(TrainError::Prompt { row });
+    if let Some(row) = prepared.rows.iter().position(|row| row.prompt_ids.is_empty()) {
+        return Err(TrainError::Prompt { row: prepared.ids[row].clone() });
     }
-    let mut pairs = Pairs::new(rows, method, training.max_length);
-    known(model, &pairs)?;
+    let mut pairs = Pairs::new(&prepared.rows, method, training.max_length);
+    known(model, &pairs, &prepared.ids)?;
     match method.reference {
         Reference::None => {}
         _ if method.sync_ref_model => pairs.follow_from(model.clone()),

@@ -23,6 +23,9 @@ pub(super) trait Objective: Sync {
     /// Computes a micro-batch's part in the loss of its step.
     fn weigh(&self, scored: &[Scored<'_>], step: Share) -> Weighed;
 
+    /// Names the figures that [`weigh`](Self::weigh) gives beside the loss.
+    fn figures(&self) -> &'static [&'static str];
+
     /// Returns the model that follows the trained one, where there is one.
     fn reference(&mut self) -> Option<&mut Model> {
         None

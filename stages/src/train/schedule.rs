@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
+use super::settings::Warmup;
 
 /// How the rate goes after the warm-up, under transformers' names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -84,7 +85,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Lays a schedule out. A warm-up below 1 is a share of the steps, rounded up to whole ones; other warm-ups are steps.
+    /// Lays a schedule out.
     ///
     /// # Errors
     /// A rate or warm-up out of range, and arguments that the scheduler lacks or does not know.
@@ -92,17 +93,17 @@ impl Schedule {
         scheduler: Scheduler,
         arguments: SchedulerArguments,
         learning_rate: f64,
-        warmup: f64,
+        warmup: Warmup,
         steps: usize,
     ) -> Result<Self, TrainError> {
         let refuse = |name, reason: &str| Err(TrainError::Setting { name, reason: reason.to_owned() });
         if !(learning_rate.is_finite() && learning_rate >= 0.0) {
             return refuse("learning_rate", "must be 0 or above");
         }
-        if !(warmup.is_finite() && warmup >= 0.0) {
+        if !(warmup.ratio.is_finite() && warmup.ratio >= 0.0) {
             return refuse("warmup", "must be 0 or above");
         }
-        let schedule = Self { scheduler, arguments, learning_rate, warmup: warmup_steps(warmup, steps), steps };
+        let schedule = Self { scheduler, arguments, learning_rate, warmup: warmup.among(steps), steps };
         if let Some(name) = schedule.unknown() {
             return refuse(name, "is no argument of this scheduler");
         }
@@ -218,10 +219,6 @@ impl Schedule {
     }
 }
 
-fn warmup_steps(warmup: f64, steps: usize) -> usize {
-    if warmup < 1.0 { (steps as f64 * warmup).ceil() as usize } else { warmup as usize }
-}
-
 /// `lowest` at 0, and 1 at 1.
 fn between(lowest: f64, factor: f64) -> f64 {
     (factor * (1.0 - lowest) + lowest).max(0.0)
@@ -232,7 +229,7 @@ mod tests {
     use super::*;
 
     fn schedule(scheduler: Scheduler, arguments: &str, warmup: f64, steps: usize) -> Result<Schedule, TrainError> {
-        Schedule::new(scheduler, serde_json::from_str(arguments).unwrap(), 1.0, warmup, steps)
+        Schedule::new(scheduler, serde_json::from_str(arguments).unwrap(), 1.0, warmup.into(), steps)
     }
 
     fn rates(scheduler: Scheduler) -> Vec<f64> {

@@ -47,6 +47,10 @@ impl Objective for Labelled<'_> {
         batch
     }
 
+    fn figures(&self) -> &'static [&'static str] {
+        &["entropy", "mean_token_accuracy"]
+    }
+
     fn weigh(&self, scored: &[Scored<'_>], step: Share) -> Weighed {
         let total = step.targets.max(1) as f64;
         let (mut loss, mut entropy, mut correct, mut count) = (0.0, 0.0, 0_usize, 0_usize);

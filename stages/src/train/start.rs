@@ -1,18 +1,19 @@
 //! What a training starts from: settings in; a model out, its base in 4 bits and with an adapter where the settings say so.
 
+use std::path::Path;
+
 use super::TrainError;
-use super::settings::{Adapter, Targets, Training};
-use crate::models::{AdapterConfig, Layers, Model, Modules};
+use super::settings::{Adapter, Training};
+use crate::models::{AdapterConfig, Layers, Model};
 
 /// Opens the model that a training changes, and tells the settings of its adapter.
 ///
 /// # Errors
 /// A folder that holds no model or no adapter, and settings that do not fit it.
-pub fn open(settings: &Training) -> Result<(Model, Option<AdapterConfig>), TrainError> {
-    let (model, mut adapter) = prepare(Model::load(&settings.base_model)?, settings)?;
+pub fn open(base: &Path, settings: &Training) -> Result<(Model, Option<AdapterConfig>), TrainError> {
+    let (model, mut adapter) = prepare(Model::load(base)?, settings)?;
     if let Some(config) = &mut adapter {
-        let base = || settings.base_model.display().to_string();
-        config.base_model_name_or_path.get_or_insert_with(base);
+        config.base_model_name_or_path.get_or_insert_with(|| base.display().to_string());
     }
     Ok((model, adapter))
 }
@@ -46,15 +47,13 @@ pub(crate) fn prepare(model: Model, settings: &Training) -> Result<(Model, Optio
     Ok((model, Some(config)))
 }
 
-fn config(adapter: &Adapter) -> AdapterConfig {
+/// Returns the configuration of a new adapter as its file will have it.
+pub(super) fn config(adapter: &Adapter) -> AdapterConfig {
     AdapterConfig {
         r: adapter.r,
         lora_alpha: adapter.lora_alpha,
         lora_dropout: adapter.lora_dropout,
-        target_modules: adapter.target_modules.as_ref().map(|targets| match targets {
-            Targets::Pattern(pattern) => Modules::Pattern(pattern.clone()),
-            Targets::Names(names) => Modules::Names(names.clone()),
-        }),
+        target_modules: adapter.target_modules.clone(),
         layers_to_transform: adapter.layers_to_transform.clone().map(Layers),
         modules_to_save: adapter.modules_to_save.clone(),
         rank_pattern: adapter.rank_pattern.clone(),

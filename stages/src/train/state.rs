@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
+use super::best::Best;
 use super::objective::Objective;
 use super::optimizer::{AdamW, Moments};
 use crate::models::{Model, read_tensors, tensors_to_bytes};
@@ -23,6 +24,9 @@ pub(super) struct Position {
     pub(super) step: usize,
     /// Tokens learned from.
     pub(super) num_tokens: usize,
+    /// What the evaluations so far say.
+    #[serde(default)]
+    pub(super) best: Best,
 }
 
 /// What changes while a model is trained.
@@ -33,13 +37,16 @@ pub(super) struct Changing<'a> {
     pub(super) adamw: &'a mut AdamW,
     /// Whose reference may follow the model.
     pub(super) objective: &'a mut dyn Objective,
+    /// The model of the best evaluation, where it is to be taken in the end.
+    pub(super) best: &'a mut Option<Model>,
 }
 
 impl Changing<'_> {
     /// Writes everything into an existing folder.
     pub(super) fn save(&mut self, position: Position, folder: &Path) -> Result<(), TrainError> {
         let mut tensors = BTreeMap::new();
-        let parts = [("model", Some(&*self.model)), ("reference", self.objective.reference().map(|model| &*model))];
+        let reference = self.objective.reference().map(|model| &*model);
+        let parts = [("model", Some(&*self.model)), ("reference", reference), ("best", self.best.as_ref())];
         for (part, model) in parts {
             for name in self.names {
                 let Some(weight) = model.and_then(|model| model.parameters().get(name)) else { continue };
@@ -51,7 +58,7 @@ impl Changing<'_> {
                 tensors.insert(format!("{part}/{name}"), (vec![values.len()], values.clone()));
             }
         }
-        let position = serde_json::to_vec(&position).expect("two numbers");
+        let position = serde_json::to_vec(&position).expect("only numbers");
         let written = std::fs::write(folder.join(TENSORS), tensors_to_bytes(&tensors));
         written
             .and_then(|()| std::fs::write(folder.join(POSITION), position))
@@ -63,6 +70,9 @@ impl Changing<'_> {
         let position = std::fs::read(folder.join(POSITION)).map_err(|error| TrainError::Kept(error.to_string()))?;
         let position: Position = serde_json::from_slice(&position).map_err(|error| TrainError::Kept(error.to_string()))?;
         let mut tensors = read_tensors(&folder.join(TENSORS))?;
+        if tensors.keys().any(|name| name.starts_with("best/")) {
+            *self.best = Some(self.model.clone());
+        }
         let mut take = |part: &str, name: &str, length: usize| {
             let found = tensors.remove(&format!("{part}/{name}")).filter(|(_, values)| values.len() == length);
             found
@@ -77,6 +87,10 @@ impl Changing<'_> {
             if let Some(reference) = self.objective.reference() {
                 let values = take("reference", name, length)?;
                 reference.parameters_mut().update(name, |weights| weights.copy_from_slice(&values));
+            }
+            if let Some(best) = &mut self.best {
+                let values = take("best", name, length)?;
+                best.parameters_mut().update(name, |weights| weights.copy_from_slice(&values));
             }
             moments.push(Moments { first: take("first", name, length)?, second: take("second", name, length)? });
         }

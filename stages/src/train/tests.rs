@@ -1,5 +1,7 @@
 //! Trainings of a small model: gradients against finite differences, rows laid out in several ways, and stops.
 
+mod evaluations;
+
 use std::path::PathBuf;
 
 use super::objective::{Scored, Share};
@@ -26,8 +28,12 @@ fn rows() -> Vec<SftRow> {
     ]
 }
 
+fn ids(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("example-{number}")).collect()
+}
+
 fn prepared() -> Rows {
-    Rows::Sft(Prepared { rows: rows(), cut: 0, dropped: 0 })
+    Rows::Sft(Prepared { ids: ids(rows().len()), rows: rows(), cut: 0, dropped: 0 })
 }
 
 fn pairs() -> Rows {
@@ -38,7 +44,7 @@ fn pairs() -> Rows {
         ..DpoRow::default()
     };
     let rows = vec![pair(&[5, 6], &[7, 8], &[7, 9, 10]), pair(&[4], &[11, 12, 13], &[14]), pair(&[8, 9], &[20], &[21, 22])];
-    Rows::Dpo(Prepared { rows, cut: 0, dropped: 0 })
+    Rows::Dpo(Prepared { ids: ids(rows.len()), rows, cut: 0, dropped: 0 })
 }
 
 fn training() -> Training {
@@ -146,6 +152,8 @@ fn packed_rows_give_what_they_give_alone() {
 #[derive(Default)]
 struct Notes {
     losses: Vec<f64>,
+    evaluations: Vec<Step>,
+    warnings: Vec<String>,
     stop: Option<usize>,
     folder: Option<PathBuf>,
     kept: bool,
@@ -155,6 +163,14 @@ impl Watch for Notes {
     fn step(&mut self, step: &Step) -> Result<(), Stop> {
         self.losses.push(step.metrics["loss"]);
         if self.stop == Some(step.step) { Err(Stop) } else { Ok(()) }
+    }
+
+    fn evaluated(&mut self, evaluation: &Step) {
+        self.evaluations.push(evaluation.clone());
+    }
+
+    fn warn(&mut self, message: &str) {
+        self.warnings.push(message.to_owned());
     }
 
     fn kept(&mut self) -> Result<Option<PathBuf>, TrainError> {
@@ -256,10 +272,14 @@ fn dropout_is_drawn_anew_for_each_step_and_alike_for_each_seed() {
 #[test]
 fn a_loss_that_is_no_number_names_the_rows() {
     let mut settings = sft();
-    settings.training.learning_rate = 1e30;
+    (settings.training.learning_rate, settings.training.lr_scheduler) = (1e30, Scheduler::Constant);
     let error = trained(&tiny(9).model, &settings, &mut Notes::default()).unwrap_err();
-    let TrainError::Diverged { step, rows, .. } = &error else { panic!("{error}") };
+    let TrainError::Diverged { step, rows, last, .. } = &error else { panic!("{error}") };
     assert!(*step > 1 && !rows.is_empty() && rows.len() <= 2, "{error}");
+    assert!(error.to_string().contains("`example-"), "{error}");
+    settings.training.max_steps = Some(step - 1);
+    let before = trained(&tiny(9).model, &settings, &mut Notes::default()).unwrap();
+    assert_eq!(weights(last), weights(&before.model), "the model as it was before the step");
 }
 
 #[test]
@@ -271,14 +291,14 @@ fn settings_out_of_their_range_are_refused_by_name() {
     assert!(refused(&without_rows).contains("`batch_size`"));
     for (named, settings) in [
         ("`beta`", dpo(|method| method.beta = 0.0)),
-        ("`label_smoothing`", dpo(|method| method.loss_type = vec![DpoLoss::ExoPair])),
+        ("`label_smoothing`", dpo(|method| method.loss_type = settings::Losses(vec![DpoLoss::ExoPair]))),
         ("`loss_weights`", dpo(|method| method.loss_weights = Some(vec![1.0, 2.0]))),
         ("`ref_model_sync_steps`", dpo(|method| (method.sync_ref_model, method.ref_model_sync_steps) = (true, 0))),
     ] {
         let message = refused(&settings);
         assert!(message.contains(named), "{message}");
     }
-    let mut nothing = Rows::Sft(Prepared { rows: Vec::new(), cut: 0, dropped: 3 });
+    let mut nothing = Rows::Sft(Prepared { rows: Vec::new(), ids: Vec::new(), cut: 0, dropped: 3 });
     let error = run(model, &sft(), &mut nothing, None, &mut Notes::default()).unwrap_err().to_string();
     assert!(error.contains("of 3, 3 have nothing to learn"), "{error}");
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::best::Verdict;
 use super::objective::{Objective, Scored, Share, Weighed};
 use super::optimizer::{self, AdamW};
 use super::order::{self, StepRows};
@@ -9,12 +10,14 @@ use super::schedule::Schedule;
 use super::settings::{Dtype, Training};
 use super::shards::{self, Shard};
 use super::state::{Changing, Position};
-use super::{Step, TrainError, Watch, evaluation};
+use super::{Step, TrainError, Watch, best, evaluation, listed};
 use crate::models::{Dropout, Model};
 
 /// A training as its settings lay it out.
 pub(super) struct Trainer<'a> {
     settings: &'a Training,
+    /// The examples that each row is made of.
+    ids: &'a [String],
     steps: Vec<StepRows>,
     schedule: Schedule,
     /// Share of its inputs that the adapter does not see.
@@ -28,13 +31,13 @@ struct Gathered {
 }
 
 impl<'a> Trainer<'a> {
-    /// Lays a training on this many rows out, at least one.
-    pub(super) fn new(settings: &'a Training, rows: usize) -> Result<Self, TrainError> {
+    /// Lays a training on rows with these ids out, at least one.
+    pub(super) fn new(settings: &'a Training, ids: &'a [String]) -> Result<Self, TrainError> {
         check(settings)?;
-        let steps = order::steps(settings, rows)?;
+        let steps = order::steps(settings, ids.len())?;
         let Training { lr_scheduler, lr_scheduler_args, learning_rate, warmup, .. } = *settings;
         let schedule = Schedule::new(lr_scheduler, lr_scheduler_args, learning_rate, warmup, steps.len())?;
-        Ok(Self { settings, steps, schedule, dropout: 0.0 })
+        Ok(Self { settings, ids, steps, schedule, dropout: 0.0 })
     }
 
     /// Lets the adapter not see a share of its inputs.
@@ -42,9 +45,9 @@ impl<'a> Trainer<'a> {
         Self { dropout: self.settings.adapter.as_ref().map_or(0.0, |adapter| adapter.lora_dropout), ..self }
     }
 
-    /// Returns the number of steps.
-    pub(super) fn steps(&self) -> usize {
-        self.steps.len()
+    /// Names rows by the ids of their examples.
+    fn named<'b>(&self, rows: impl Iterator<Item = &'b usize>) -> Vec<String> {
+        rows.map(|&row| self.ids[row].clone()).collect()
     }
 
     /// Returns the rows of all micro-batches, one after another.
@@ -52,15 +55,17 @@ impl<'a> Trainer<'a> {
         self.steps.iter().flat_map(|step| step.micro_batches.iter().map(Vec::as_slice))
     }
 
-    /// Trains, and returns the new model with the number of tokens learned from.
+    /// Trains, and returns the new model with how it was got.
     pub(super) fn run(
         &self,
         mut model: Model,
         objective: &mut dyn Objective,
         mut evaluated: Option<&mut (dyn Objective + '_)>,
         watch: &mut dyn Watch,
-    ) -> Result<(Model, usize), TrainError> {
+    ) -> Result<(Model, Position), TrainError> {
         let settings = self.settings;
+        let figures = [&["loss", "num_tokens"], objective.figures()].concat();
+        best::check(settings, evaluated.is_some(), &figures)?;
         let names = model.trained_names();
         model.parameters_mut().thaw(&names);
         let half = settings.quantization.as_ref().is_some_and(|held| held.adapter_dtype == Dtype::Bfloat16);
@@ -68,16 +73,29 @@ impl<'a> Trainer<'a> {
         if half {
             AdamW::round(model.parameters_mut(), &names);
         }
-        let mut position = Position::default();
+        let (mut position, mut best) = (Position::default(), None);
         if let Some(folder) = watch.kept()? {
-            let mut changing = Changing { model: &mut model, names: &names, adamw: &mut adamw, objective };
+            let mut changing = Changing { model: &mut model, names: &names, adamw: &mut adamw, objective, best: &mut best };
             position = changing.load(&folder)?;
+            // Both began alike and follow the same model.
+            if let (Some(reference), Some(other)) =
+                (objective.reference(), evaluated.as_deref_mut().and_then(|evaluated| evaluated.reference()))
+            {
+                other.clone_from(reference);
+            }
         }
+        let mut untrained = false;
         for (index, rows) in self.steps.iter().enumerate().skip(position.step) {
             let step = index + 1;
             let learning_rate = self.schedule.rate(index);
             position.step = step;
             position.num_tokens += rows.micro_batches.iter().flatten().map(|&row| objective.tokens(row)).sum::<usize>();
+            let rows_of_step = rows.micro_batches.iter().flatten();
+            if !untrained && rows_of_step.clone().all(|&row| objective.targets(row) == 0) {
+                untrained = true;
+                let rows = listed(&self.named(rows_of_step));
+                watch.warn(&format!("step {step}: no token of its rows is learned, so the loss is 0: {rows}"));
+            }
             let Gathered { gradients, mut figures } = self.gather(&model, &names, objective, index);
             if step == 1 {
                 watch.first_gradients(&names, &gradients);
@@ -89,7 +107,14 @@ impl<'a> Trainer<'a> {
             for figure in ["loss", "grad_norm"] {
                 let value = figures.get(figure).copied().unwrap_or_default();
                 if !value.is_finite() {
-                    return Err(TrainError::Diverged { step, figure, value, rows: rows.micro_batches.concat() });
+                    let last = Box::new(model);
+                    return Err(TrainError::Diverged {
+                        step,
+                        figure,
+                        value,
+                        rows: self.named(rows.micro_batches.iter().flatten()),
+                        last,
+                    });
                 }
             }
             // PyTorch's `clip_grad_norm_`, its 1e-6 included.
@@ -98,20 +123,31 @@ impl<'a> Trainer<'a> {
             objective.follow(step, &model);
             let of = |metrics| Step { step, steps: self.steps.len(), epoch: rows.epoch, metrics };
             watch.step(&of(figures)).map_err(|_| TrainError::Stopped { step })?;
-            if step < self.steps.len() {
-                watch.keep(step, &mut |folder| {
-                    Changing { model: &mut model, names: &names, adamw: &mut adamw, objective }.save(position, folder)
-                })?;
-            }
             if let Some(evaluated) = evaluated.as_deref_mut() {
                 evaluated.follow(step, &model);
                 let due = settings.eval_steps.is_some_and(|every| step.is_multiple_of(every)) || step == self.steps.len();
                 if due {
-                    watch.evaluated(&of(evaluation::evaluate(&model, settings, evaluated, position.num_tokens)));
+                    let figures = evaluation::evaluate(&model, settings, evaluated, position.num_tokens);
+                    let Verdict { better, stop } = position.best.judge(settings, step, &figures);
+                    watch.evaluated(&of(figures));
+                    if better && settings.load_best_model_at_end {
+                        best = Some(model.clone());
+                    }
+                    if stop {
+                        break;
+                    }
                 }
             }
+            // After the evaluation: a training that goes on behind this step has its verdict.
+            if step < self.steps.len() {
+                watch.keep(step, &mut |folder| {
+                    let mut changing =
+                        Changing { model: &mut model, names: &names, adamw: &mut adamw, objective, best: &mut best };
+                    changing.save(position, folder)
+                })?;
+            }
         }
-        Ok((model, position.num_tokens))
+        Ok((best.unwrap_or(model), position))
     }
 
     /// Draws what an adapter does not see of a micro-batch: the same whenever the training gets there.

@@ -56,6 +56,14 @@ fn the_quickstart_runs_once_and_one_word_reruns_what_it_affects() {
     for name in ["medium", "large", "random_mix", "oracle", "duplicates", "word_count", "ngrams", "neighbours"] {
         assert!(metrics["baselines"][name]["accuracy"].is_number(), "{name}");
     }
+    // What `route` and `serve` need is in one folder: the trained files, and how they are used.
+    place.good(&[&["export"], &show("evaluation.router")[..2], &["router"], SMALL.as_slice()].concat());
+    let router: Value = serde_json::from_slice(&std::fs::read(place.path("router/router.json")).unwrap()).unwrap();
+    assert_eq!(router["roles"]["large"], json!({ "provider": "calculator", "model": "scientific" }));
+    assert_eq!(router["policies"][1]["model"], "large");
+    assert_eq!(router["prices"]["calculator/pocket"]["input"], 1.0);
+    assert_eq!(router["operating_point"]["policy_accuracy"], metrics["policy_accuracy"]);
+    assert!(place.path("router/model.safetensors").is_file());
     let listing = place.good(&[&["show"], show("dpo.checkpoint").as_slice()].concat());
     for name in ["config.json", "model.safetensors", "router.json", "tokenizer.json"] {
         assert!(listing.contains(name), "{listing}");

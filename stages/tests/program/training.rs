@@ -132,3 +132,172 @@ fn what_contradicts_itself_is_told_before_anything_runs() {
         assert!(!output.status.success() && error.contains(told), "{set}: {error}");
     }
 }
+
+/// Rows that have nothing to do with those that are learned, so that learning these does not help.
+fn write_validation(place: &Place) {
+    let row = |number: usize| {
+        format!(
+            r#"{{"id":"v{number}","prompt":[{{"role":"user","content":"what is {number} plus 1"}}],"completion":[{{"role":"assistant","content":"plus what is {}"}}]}}"#,
+            number * 13
+        )
+    };
+    let rows: Vec<String> = (0..12).map(row).collect();
+    std::fs::write(place.path("validation.jsonl"), rows.join("\n") + "\n").unwrap();
+    let manifest = "version: 1
+policies: { Other: { model: medium, description: all } }
+stages:
+  sft:
+    uses: sft
+    in: { examples: ./rows.jsonl, validation: ./validation.jsonl }
+    with:
+      new: { hidden_size: 64, num_hidden_layers: 2 }
+      epochs: 4
+      batch_size: 4
+      save_steps: 1
+      eval_steps: 4
+      load_best_model_at_end: true
+      early_stopping_patience: 3
+";
+    std::fs::write(place.path("evaluated.yaml"), manifest).unwrap();
+}
+
+/// The steps of a training in a run's events, and the loss of each evaluation by its step.
+fn told(events: &str) -> (Vec<u64>, Vec<(u64, f64)>) {
+    let events = events.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let (mut steps, mut losses) = (Vec::new(), Vec::new());
+    for event in events {
+        let Some(step) = event["figures"]["step"].as_u64() else { continue };
+        match event["figures"]["metrics"]["eval_loss"].as_f64() {
+            Some(loss) => losses.push((step, loss)),
+            None => steps.push(step),
+        }
+    }
+    (steps, losses)
+}
+
+#[test]
+fn a_training_that_overfits_stops_early_with_its_best_weights_killed_or_not() {
+    let (undisturbed, place) = (Place::new(), Place::new());
+    for place in [&undisturbed, &place] {
+        write(place);
+        write_validation(place);
+    }
+    let (steps, losses) = told(&undisturbed.good(&["run", "evaluated.yaml", "--format", "json"]));
+    let best = losses.iter().copied().min_by(|one, other| one.1.total_cmp(&other.1)).unwrap();
+    assert_eq!(steps.last(), Some(&(best.0 + 12)), "three evaluations after the best: {losses:?}");
+    let metrics: serde_json::Value = serde_json::from_str(&undisturbed.good(&["show", "evaluated.yaml", "sft.metrics"])).unwrap();
+    assert_eq!((metrics["best_step"].as_u64(), metrics["best_metric"].as_f64()), (Some(best.0), Some(best.1)));
+    let mut child = place
+        .command(&["run", "evaluated.yaml", "--format", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let reached = lines.map_while(Result::ok).filter_map(|line| step(&line)).find(|step| *step > best.0 + 1);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (rest, _) = told(&place.good(&["run", "evaluated.yaml", "--format", "json"]));
+    assert!(reached.is_some() && rest[0] > best.0 && rest.last() == steps.last(), "{reached:?} {rest:?}");
+    let weights = |place: &Place| {
+        place.good(&["export", "evaluated.yaml", "sft.checkpoint", "trained"]);
+        std::fs::read(place.path("trained/model.safetensors")).unwrap()
+    };
+    assert!(weights(&place) == weights(&undisturbed), "the bytes differ");
+}
+
+#[test]
+fn a_loss_that_is_no_number_leaves_the_checkpoint_before_it_and_says_how_to_go_on() {
+    let place = Place::new();
+    write(&place);
+    let output = place.call(&["run", "training.yaml", "--set", "stages.sft.with.learning_rate=1e30"]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    let folder = error.split("`base: ").nth(1).and_then(|rest| rest.split('`').next()).expect("the folder is told");
+    assert!(error.contains("its rows were `"), "{error}");
+    for name in ["model.safetensors", "tokenizer.json", "router.json"] {
+        assert!(std::path::Path::new(folder).join(name).is_file(), "{name}");
+    }
+}
+
+#[test]
+fn which_model_a_policy_sends_to_is_no_part_of_training() {
+    let place = Place::new();
+    write(&place);
+    let short = ["run", "training.yaml", "--set", "stages.sft.with.max_steps=1"];
+    assert_eq!(place.events(&short)["sft"], "stage_finished");
+    let sent = |set| place.events(&[short.as_slice(), &["--set", set]].concat())["sft"].clone();
+    assert_eq!(sent("policies.Other.model=large"), "stage_cached");
+    assert_eq!(sent("policies.Other.description=some"), "stage_finished");
+}
+
+#[test]
+fn memory_is_told_before_it_is_taken_and_what_fits_is_told_where_it_is_not_there() {
+    let place = Place::new();
+    write(&place);
+    let large = ["--set", "stages.sft.with.batch_size=64", "--set", "stages.sft.with.max_steps=1"];
+    let large =
+        [large.as_slice(), &["--set", "stages.sft.with.new={ hidden_size: 512, num_hidden_layers: 8, vocab_size: 4000 }"]]
+            .concat();
+    let plan = place.good(&[&["plan", "training.yaml"], large.as_slice()].concat());
+    assert!(plan.contains("memory: at most") && plan.contains("activations"), "{plan}");
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    // As a shell's `ulimit -v` does: the store's map needs some of it too, and takes what it gets.
+    let limited = |more: &[&str]| {
+        let mut command = std::process::Command::new("sh");
+        let program = env!("CARGO_BIN_EXE_fingerpost");
+        command.args(["-c", "ulimit -v 1500000; exec \"$@\"", "sh", program, "run", "training.yaml"]).args(&large).args(more);
+        command.arg("--cache").arg(place.path("cache")).arg("--runs").arg(place.path("runs"));
+        let output = command.current_dir(place.folder.path()).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, error) = limited(&[]);
+    assert_eq!(code, Some(1), "{error}");
+    let advice = error.split("what fits: `").nth(1).and_then(|rest| rest.split('`').next()).expect("the advice is told");
+    let batch_size = advice.strip_prefix("batch_size: ").expect("a smaller batch fits");
+    let smaller = format!("stages.sft.with.batch_size={batch_size}");
+    let accumulated = format!("stages.sft.with.gradient_accumulation_steps={}", 64 / batch_size.parse::<usize>().unwrap());
+    assert!(error.contains("`ulimit -v` leaves") && error.contains("weights"), "{error}");
+    let (code, error) = limited(&["--set", &smaller, "--set", &accumulated]);
+    assert_eq!(code, Some(0), "{error}");
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a test says what it skips")]
+fn figures_of_a_run_are_read_by_tensorboard() {
+    let place = Place::new();
+    write(&place);
+    write_validation(&place);
+    place.good(&["run", "evaluated.yaml", "--set", "stages.sft.with.max_steps=8"]);
+    let run = std::fs::read_dir(place.path("runs")).unwrap().next().unwrap().unwrap().path();
+    let program = |words: &[&std::ffi::OsStr]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fingerpost"));
+        command.arg("tensorboard").args(words).current_dir(place.folder.path()).output().unwrap()
+    };
+    let board = place.path("board");
+    let output = program(&[run.as_os_str(), board.as_os_str()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(program(&[run.as_os_str(), board.as_os_str()]).status.code(), Some(2), "a folder that is not empty is left alone");
+    let file = std::fs::read(board.join("sft/events.out.tfevents.0.fingerpost")).unwrap();
+    assert!(file.windows(10).any(|bytes| bytes == b"train/loss") && file.windows(9).any(|bytes| bytes == b"eval/loss"));
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let there = std::process::Command::new(&python).args(["-c", "import tensorboard"]).output();
+    if !there.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: `{python}` has no `tensorboard`; PYTHON names another one");
+        return;
+    }
+    let script = "import sys
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+events = EventAccumulator(sys.argv[1]).Reload()
+print(*[event.step for event in events.Scalars('train/loss')])
+print(*[event.step for event in events.Scalars('eval/loss')])";
+    let output = std::process::Command::new(&python).args(["-c", script]).arg(board.join("sft")).output().unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).trim(),
+        "1 2 3 4 5 6 7 8\n4 8",
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

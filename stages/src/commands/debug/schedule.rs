@@ -53,7 +53,7 @@ impl Schedule {
         let input: Input = read_json(&self.input)?;
         let mut cases = Vec::with_capacity(input.cases.len());
         for (number, Case { name, lr, steps, warmup, args }) in input.cases.into_iter().enumerate() {
-            let rates = Rates::new(name, args, lr, warmup, steps)
+            let rates = Rates::new(name, args, lr, warmup.into(), steps)
                 .map_err(|error| CommandError::usage(format!("`{}`: case {number}: {error}", self.input.display())))?;
             cases.push(Values { values: (0..steps).map(|step| rates.rate(step)).collect() });
         }

@@ -60,14 +60,13 @@ impl Watch for Notes {
 
 impl Train {
     pub(super) fn run(&self) -> Result<(), CommandError> {
-        let settings = Settings::read(&self.stage).map_err(CommandError::usage)?;
+        let (settings, files) = Settings::read(&self.stage).map_err(CommandError::usage)?;
         let failed = |error: TrainError| CommandError::from(StageError::failed(error));
-        let tokenizer = prepared::tokenizer(&settings).map_err(|error| failed(error.into()))?;
-        let training = &settings.training;
+        let tokenizer = prepared::tokenizer(&files).map_err(|error| failed(error.into()))?;
         let rows = |path: &Path, range| prepared::rows(&settings, &tokenizer, path, range).map_err(|error| failed(error.into()));
-        let mut learned = rows(&training.train_data, training.train_rows)?;
-        let evaluated = training.eval_data.as_ref().map(|path| rows(path, training.eval_rows)).transpose()?;
-        let (model, adapter) = train::open(training).map_err(failed)?;
+        let mut learned = rows(&files.train_data, files.train_rows)?;
+        let evaluated = files.eval_data.as_ref().map(|path| rows(path, files.eval_rows)).transpose()?;
+        let (model, adapter) = train::open(&files.base_model, &settings.training).map_err(failed)?;
         let mut notes =
             Notes { model: model.clone(), steps: Vec::new(), evaluations: Vec::new(), first_grad_norms: BTreeMap::new() };
         let trained = train::run(model, &settings, &mut learned, evaluated.as_ref(), &mut notes).map_err(failed)?;
@@ -89,11 +88,11 @@ impl Train {
             None => trained.model.save(&folder),
         };
         written.map_err(StageError::failed)?;
-        if training.probe_input_ids.is_empty() {
+        if files.probe_input_ids.is_empty() {
             return Ok(());
         }
         let wrong = |error: String| CommandError::usage(format!("`{}`: `probe_input_ids`: {error}", self.stage.display()));
-        let probe = Batch::plain(std::slice::from_ref(&training.probe_input_ids)).map_err(|error| wrong(error.to_string()))?;
+        let probe = Batch::plain(std::slice::from_ref(&files.probe_input_ids)).map_err(|error| wrong(error.to_string()))?;
         trained.model.check(&probe).map_err(|error| wrong(error.to_string()))?;
         let places: Vec<usize> = (0..probe.width).collect();
         let logits = trained.model.logits_at(&probe, &places).into_data().try_into_vec::<f32>().expect("logits are f32");

@@ -6,7 +6,7 @@
 use minijinja::Value;
 
 use super::columns::{Columns, Passage, at, ended, passage, refused, variables};
-use super::{DpoRow, PrepareError, Prepared, common_prefix};
+use super::{DpoRow, PrepareError, Prepared, common_prefix, id};
 use crate::tokenizer::{Tokenizer, TokenizerError};
 
 /// Prepares pairs; those whose prompt alone fills `max_length` are dropped.
@@ -14,9 +14,9 @@ use crate::tokenizer::{Tokenizer, TokenizerError};
 /// # Errors
 /// Rows without the columns that they need, and what the tokenizer refuses.
 pub fn prepare(tokenizer: &Tokenizer, rows: &[Columns], max_length: Option<usize>) -> Result<Prepared<DpoRow>, PrepareError> {
-    let mut prepared = Prepared { rows: Vec::with_capacity(rows.len()), cut: 0, dropped: 0 };
-    for (number, row) in rows.iter().enumerate() {
-        let row = pair(tokenizer, row, number)?;
+    let mut prepared = Prepared { rows: Vec::with_capacity(rows.len()), ids: Vec::with_capacity(rows.len()), cut: 0, dropped: 0 };
+    for (number, columns) in rows.iter().enumerate() {
+        let row = pair(tokenizer, columns, number)?;
         if max_length.is_some_and(|most| row.prompt_ids.len() >= most) {
             prepared.dropped += 1;
             continue;
@@ -24,6 +24,7 @@ pub fn prepare(tokenizer: &Tokenizer, rows: &[Columns], max_length: Option<usize
         let longest = row.prompt_ids.len() + row.chosen_ids.len().max(row.rejected_ids.len());
         prepared.cut += usize::from(max_length.is_some_and(|most| longest > most));
         prepared.rows.push(row);
+        prepared.ids.push(id(columns, number));
     }
     Ok(prepared)
 }

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub use columns::Columns;
 use serde::{Deserialize, Serialize};
 
-use super::settings::{Method, Settings};
+use super::settings::{Files, Method, Settings};
 use crate::tokenizer::{ChatTemplate, Tokenizer, TokenizerError};
 
 /// The label of a token that nothing is learned from.
@@ -101,6 +101,8 @@ impl DpoRow {
 pub struct Prepared<R> {
     /// The rows, in the order of the file; packed ones in the order of packing.
     pub rows: Vec<R>,
+    /// For each of them the `id` of its example, or of all its examples where it is packed.
+    pub ids: Vec<String>,
     /// Rows that were cut to `max_length`.
     pub cut: usize,
     /// Rows that were left out, because nothing to learn was left of them.
@@ -130,13 +132,13 @@ pub enum Rows {
     Dpo(Prepared<DpoRow>),
 }
 
-/// Opens the tokenizer that a training reads its rows with: the base model's, with the chat template that the settings name.
+/// Opens the tokenizer that a training reads its rows with: the base model's, with the chat template that is named beside it.
 ///
 /// # Errors
 /// Files that are missing or damaged.
-pub fn tokenizer(settings: &Settings) -> Result<Tokenizer, PrepareError> {
-    let tokenizer = Tokenizer::open(&settings.training.base_model)?;
-    let Some(path) = &settings.training.chat_template else { return Ok(tokenizer) };
+pub fn tokenizer(files: &Files) -> Result<Tokenizer, PrepareError> {
+    let tokenizer = Tokenizer::open(&files.base_model)?;
+    let Some(path) = &files.chat_template else { return Ok(tokenizer) };
     let text = std::fs::read_to_string(path).map_err(|source| PrepareError::File { path: path.clone(), source })?;
     let template = ChatTemplate::new(path.display().to_string(), text).map_err(TokenizerError::from)?;
     Ok(tokenizer.with_chat_template(template))
@@ -153,6 +155,11 @@ pub fn rows(settings: &Settings, tokenizer: &Tokenizer, path: &Path, range: Opti
         Method::Sft(method) => Rows::Sft(sft::prepare(tokenizer, &columns, method, max_length)?),
         Method::Dpo(_) => Rows::Dpo(dpo::prepare(tokenizer, &columns, max_length)?),
     })
+}
+
+/// Names a row by its `id`, or by its number from 0 where it has none.
+fn id(row: &Columns, number: usize) -> String {
+    row.get("id").filter(|id| !id.is_none()).map_or_else(|| format!("row {number}"), ToString::to_string)
 }
 
 /// The number of tokens that two rows begin with alike.

@@ -8,18 +8,31 @@ use crate::train::settings::Packing;
 /// Rows that are packed together at most: TRL packs what `datasets` hands it, a thousand rows at a time.
 const BATCH: usize = 1000;
 
+/// A row of several, and which.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Packed {
+    /// The row.
+    pub row: SftRow,
+    /// Numbers of the rows that it has a part of, in its order.
+    pub from: Vec<usize>,
+}
+
 /// Packs rows into rows of at most `length` tokens; `length` is at least 1.
 #[must_use]
-pub fn pack(rows: &[SftRow], length: usize, strategy: Packing) -> Vec<SftRow> {
-    let packed = |rows: &[SftRow]| match strategy {
-        Packing::Bfd => best_fit(rows.iter().map(|row| piece(row, 0, length)).collect(), length),
+pub fn pack(rows: &[SftRow], length: usize, strategy: Packing) -> Vec<Packed> {
+    let numbered: Vec<(usize, &SftRow)> = rows.iter().enumerate().collect();
+    let packed = |rows: &[(usize, &SftRow)]| match strategy {
+        Packing::Bfd => best_fit(rows.iter().map(|&(number, row)| (number, piece(row, 0, length))).collect(), length),
         Packing::BfdSplit => {
-            let pieces = |row| (0..SftRow::len(row)).step_by(length).map(move |start| piece(row, start, length));
+            let pieces = |&(number, row): &(usize, &SftRow)| {
+                let starts = (0..row.len()).step_by(length);
+                starts.map(|start| (number, piece(row, start, length))).collect::<Vec<_>>()
+            };
             best_fit(rows.iter().flat_map(pieces).collect(), length)
         }
         Packing::Wrapped => wrapped(rows, length),
     };
-    rows.chunks(BATCH).flat_map(packed).collect()
+    numbered.chunks(BATCH).flat_map(packed).collect()
 }
 
 impl SftRow {
@@ -39,30 +52,40 @@ fn piece(row: &SftRow, start: usize, length: usize) -> SftRow {
 }
 
 /// Puts the longest piece first into the row with the least room for it, of several such rows into the one that came to that room first.
-fn best_fit(mut pieces: Vec<SftRow>, length: usize) -> Vec<SftRow> {
-    pieces.retain(|piece| piece.len() > 0);
-    pieces.sort_by_key(|piece| std::cmp::Reverse(piece.len()));
-    let mut packed: Vec<SftRow> = Vec::new();
+fn best_fit(mut pieces: Vec<(usize, SftRow)>, length: usize) -> Vec<Packed> {
+    pieces.retain(|(_, piece)| piece.len() > 0);
+    pieces.sort_by_key(|(_, piece)| std::cmp::Reverse(piece.len()));
+    let mut packed: Vec<Packed> = Vec::new();
     let mut rooms: BTreeMap<usize, VecDeque<usize>> = BTreeMap::new();
-    for piece in &pieces {
+    for (number, piece) in &pieces {
         let fitting = rooms.range_mut(piece.len()..).find_map(|(&room, rows)| rows.pop_front().map(|row| (room, row)));
         let (room, row) = fitting.unwrap_or_else(|| {
-            packed.push(SftRow { seq_lengths: Some(Vec::new()), ..SftRow::default() });
+            packed.push(Packed::default());
             (length, packed.len() - 1)
         });
-        packed[row].append(piece);
-        packed[row].seq_lengths.get_or_insert_default().push(piece.len());
+        packed[row].row.append(piece);
+        packed[row].row.seq_lengths.get_or_insert_default().push(piece.len());
+        packed[row].from.push(*number);
         rooms.entry(room - piece.len()).or_default().push_back(row);
     }
     packed
 }
 
-fn wrapped(rows: &[SftRow], length: usize) -> Vec<SftRow> {
+fn wrapped(rows: &[(usize, &SftRow)], length: usize) -> Vec<Packed> {
     let mut stream = SftRow::default();
-    for row in rows {
+    let mut from = Vec::new();
+    for (number, row) in rows {
         stream.append(row);
+        from.resize(stream.len(), *number);
     }
-    (0..stream.len()).step_by(length).map(|start| piece(&stream, start, length)).collect()
+    let starts = (0..stream.len()).step_by(length);
+    let packed = starts.map(|start| {
+        let row = piece(&stream, start, length);
+        let mut from = from[start..start + row.len()].to_vec();
+        from.dedup();
+        Packed { row, from }
+    });
+    packed.collect()
 }
 
 #[cfg(test)]
@@ -79,10 +102,10 @@ mod tests {
 
     fn packed(strategy: Packing) -> Vec<(Vec<u32>, Option<Vec<usize>>)> {
         let packed = pack(&rows(), 4, strategy);
-        for row in &packed {
+        for Packed { row, .. } in &packed {
             assert_eq!(row.labels, row.input_ids.iter().map(|&id| i64::from(id)).collect::<Vec<_>>(), "labels go with their ids");
         }
-        packed.into_iter().map(|row| (row.input_ids, row.seq_lengths)).collect()
+        packed.into_iter().map(|Packed { row, .. }| (row.input_ids, row.seq_lengths)).collect()
     }
 
     #[test]
@@ -101,14 +124,21 @@ mod tests {
     #[test]
     fn a_thousand_rows_are_packed_at_a_time() {
         let rows = vec![row(vec![1]); 1001];
-        let lengths: Vec<usize> = pack(&rows, 600, Packing::Wrapped).iter().map(SftRow::len).collect();
+        let lengths: Vec<usize> = pack(&rows, 600, Packing::Wrapped).iter().map(|packed| packed.row.len()).collect();
         assert_eq!(lengths, [600, 400, 1]);
     }
 
     #[test]
     fn of_rows_with_the_same_room_the_one_that_came_to_it_first_is_filled_first() {
         let rows = [vec![1; 3], vec![2; 3], vec![3], vec![4]].map(row);
-        let firsts: Vec<_> = pack(&rows, 4, Packing::Bfd).into_iter().map(|row| row.input_ids).collect();
+        let firsts: Vec<_> = pack(&rows, 4, Packing::Bfd).into_iter().map(|packed| packed.row.input_ids).collect();
         assert_eq!(firsts, [vec![1, 1, 1, 3], vec![2, 2, 2, 4]]);
+    }
+
+    #[test]
+    fn a_packed_row_tells_which_rows_it_has_a_part_of() {
+        let from = |strategy| pack(&rows(), 4, strategy).into_iter().map(|packed| packed.from).collect::<Vec<_>>();
+        assert_eq!(from(Packing::Bfd), [vec![0], vec![3, 4], vec![1]]);
+        assert_eq!(from(Packing::Wrapped), [vec![0], vec![0, 1, 3], vec![3, 4]]);
     }
 }

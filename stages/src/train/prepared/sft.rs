@@ -4,7 +4,8 @@
 //! that tokens which the template writes at the end of an answer are learned. As TRL's `SFTTrainer` does it.
 
 use super::columns::{Columns, Passage, at, conversation, ended, passage, refused, variables};
-use super::{IGNORED, PrepareError, Prepared, SftRow, common_prefix, packing};
+use super::packing::Packed;
+use super::{IGNORED, PrepareError, Prepared, SftRow, common_prefix, id, packing};
 use crate::tokenizer::{Tokenizer, TokenizerError};
 use crate::train::settings::Sft;
 
@@ -20,16 +21,20 @@ pub fn prepare(
 ) -> Result<Prepared<SftRow>, PrepareError> {
     let by_default = rows.first().is_some_and(|row| row.contains_key("prompt") && row.contains_key("completion"));
     let completion_only = settings.completion_only_loss.unwrap_or(by_default);
-    let mut prepared = Prepared { rows: Vec::with_capacity(rows.len()), cut: 0, dropped: 0 };
+    let mut prepared = Prepared { rows: Vec::with_capacity(rows.len()), ids: Vec::with_capacity(rows.len()), cut: 0, dropped: 0 };
     for (number, row) in rows.iter().enumerate() {
         let tokens = tokens(tokenizer, row, number, settings.assistant_only_loss)?;
         prepared.rows.push(tokens.labelled(completion_only));
+        prepared.ids.push(id(row, number));
     }
     match (settings.packing, max_length) {
         (Some(_), None | Some(0)) => Err(PrepareError::Unbounded),
         (Some(strategy), Some(length)) => {
             let cut = if strategy == super::super::settings::Packing::Bfd { longer(&prepared.rows, length) } else { 0 };
-            Ok(Prepared { rows: packing::pack(&prepared.rows, length, strategy), cut, dropped: 0 })
+            let packed = packing::pack(&prepared.rows, length, strategy);
+            let named = |from: &[usize]| from.iter().map(|&row| prepared.ids[row].as_str()).collect::<Vec<_>>().join(", ");
+            let (rows, ids) = packed.into_iter().map(|Packed { row, from }| (row, named(&from))).unzip();
+            Ok(Prepared { rows, ids, cut, dropped: 0 })
         }
         (None, Some(length)) => {
             prepared.cut = longer(&prepared.rows, length);
@@ -38,7 +43,9 @@ pub fn prepare(
                 row.labels.truncate(length);
             }
             let before = prepared.rows.len();
-            prepared.rows.retain(|row| row.labels.iter().any(|&label| label != IGNORED));
+            let learned = |row: &SftRow| row.labels.iter().any(|&label| label != IGNORED);
+            let kept = prepared.rows.into_iter().zip(prepared.ids).filter(|(row, _)| learned(row));
+            (prepared.rows, prepared.ids) = kept.unzip();
             prepared.dropped = before - prepared.rows.len();
             Ok(prepared)
         }

@@ -32,11 +32,10 @@ fn read<R: DeserializeOwned>(path: &Path) -> Vec<R> {
 
 /// Prepares a stage's rows, and returns how they differ from the fixture's.
 fn difference(stage: &Path) -> Result<usize, String> {
-    let settings = Settings::read(stage).map_err(|error| error.to_string())?;
-    let tokenizer = tokenizer(&settings).map_err(|error| error.to_string())?;
-    let training = &settings.training;
-    let rows = rows(&settings, &tokenizer, &training.train_data, training.train_rows).map_err(|error| error.to_string())?;
-    let prepared = training.prepared.as_ref().unwrap();
+    let (settings, files) = Settings::read(stage).map_err(|error| error.to_string())?;
+    let tokenizer = tokenizer(&files).map_err(|error| error.to_string())?;
+    let rows = rows(&settings, &tokenizer, &files.train_data, files.train_rows).map_err(|error| error.to_string())?;
+    let prepared = files.prepared.as_ref().unwrap();
     let mut wanted: Vec<serde_json::Value> = read(prepared);
     for row in &mut wanted {
         // The reference's answers are the trainer's to ask for.

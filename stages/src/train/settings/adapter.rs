@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::words::one_or_many;
-use crate::models::Bias;
+use crate::models::{Bias, Modules};
 
 /// An adapter, under PEFT's names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,7 +23,7 @@ pub struct Adapter {
     /// Which biases are trained.
     pub bias: Bias,
     /// Which modules have an adapter.
-    pub target_modules: Option<Targets>,
+    pub target_modules: Option<Modules>,
     /// Whether `lora_alpha` is divided by the root of the rank instead.
     pub use_rslora: bool,
     /// Whether magnitudes are trained apart from directions.
@@ -58,25 +57,6 @@ impl Default for Adapter {
             layers_to_transform: None,
             trainable: true,
         }
-    }
-}
-
-/// Which modules have an adapter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Targets {
-    /// `all-linear`, or a regular expression that the whole name must match.
-    Pattern(String),
-    /// Names, or their ends after a dot.
-    Names(Vec<String>),
-}
-
-impl<'de> Deserialize<'de> for Targets {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        one_or_many(deserializer).map(|(words, single)| match (words.as_slice(), single) {
-            ([pattern], true) => Self::Pattern(pattern.clone()),
-            _ => Self::Names(words),
-        })
     }
 }
 

@@ -3,61 +3,41 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::part::settings;
 use super::words::one_or_many;
 
-/// Settings of direct preference optimisation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Dpo {
-    /// How strongly the model is held to the reference.
-    pub beta: f64,
-    /// The losses that are added up.
-    #[serde(deserialize_with = "losses")]
-    pub loss_type: Vec<DpoLoss>,
-    /// Their weights [default: 1 each].
-    pub loss_weights: Option<Vec<f64>>,
-    /// Share of pairs that are taken to be the wrong way round.
-    pub label_smoothing: f64,
-    /// How far the model is from the reference.
-    pub f_divergence_type: Divergence,
-    /// The exponent of the alpha divergence.
-    pub f_alpha_divergence_coef: f64,
-    /// Weight of the tokens that the longer answer has more [default: all count alike].
-    pub ld_alpha: Option<f64>,
-    /// Whether pairs are weighted by how likely the model is to say them.
-    pub use_weighting: bool,
-    /// Temperature of `discopop`.
-    pub discopop_tau: f64,
-    /// Whether the reference is asked once, before the training.
-    pub precompute_ref_log_probs: bool,
-    /// Whether the reference follows the model.
-    pub sync_ref_model: bool,
-    /// Share of the model in the reference when it follows.
-    pub ref_model_mixup_alpha: f64,
-    /// Steps between two times that it follows.
-    pub ref_model_sync_steps: usize,
-    /// What the model is held to.
-    pub reference: Reference,
-}
-
-impl Default for Dpo {
-    fn default() -> Self {
-        Self {
-            beta: 0.1,
-            loss_type: vec![DpoLoss::Sigmoid],
-            loss_weights: None,
-            label_smoothing: 0.0,
-            f_divergence_type: Divergence::ReverseKl,
-            f_alpha_divergence_coef: 0.5,
-            ld_alpha: None,
-            use_weighting: false,
-            discopop_tau: 0.05,
-            precompute_ref_log_probs: false,
-            sync_ref_model: false,
-            ref_model_mixup_alpha: 0.6,
-            ref_model_sync_steps: 512,
-            reference: Reference::StartAdapter,
-        }
+settings! {
+    /// Settings of direct preference optimisation.
+    pub struct Dpo {
+        /// How strongly the model is held to the reference.
+        beta: f64 = 0.1,
+        /// The losses that are added up.
+        loss_type: Losses = Losses(vec![DpoLoss::Sigmoid]),
+        /// Their weights [default: 1 each].
+        loss_weights: Option<Vec<f64>> = None,
+        /// Share of pairs that are taken to be the wrong way round.
+        label_smoothing: f64 = 0.0,
+        /// How far the model is from the reference.
+        f_divergence_type: Divergence = Divergence::ReverseKl,
+        /// The exponent of the alpha divergence.
+        f_alpha_divergence_coef: f64 = 0.5,
+        /// Weight of the tokens that the longer answer has more [default: all count alike].
+        ld_alpha: Option<f64> = None,
+        /// Whether pairs are weighted by how likely the model is to say them.
+        use_weighting: bool = false,
+        /// Temperature of `discopop`.
+        discopop_tau: f64 = 0.05,
+        /// Whether what the reference says is noted in the prepared rows; it is asked once and beforehand in any case, unless it follows.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        precompute_ref_log_probs: bool = false,
+        /// Whether the reference follows the model.
+        sync_ref_model: bool = false,
+        /// Share of the model in the reference when it follows.
+        ref_model_mixup_alpha: f64 = 0.6,
+        /// Steps between two times that it follows.
+        ref_model_sync_steps: usize = 512,
+        /// What the model is held to.
+        reference: Reference = Reference::StartAdapter,
     }
 }
 
@@ -111,8 +91,21 @@ pub enum DpoLoss {
     Sft,
 }
 
-/// Reads a loss or a list of losses.
-pub(crate) fn losses<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<DpoLoss>, D::Error> {
-    let (names, _) = one_or_many(deserializer)?;
-    names.into_iter().map(|name| DpoLoss::deserialize(serde::de::value::StringDeserializer::new(name))).collect()
+/// Losses that are added up: one, or a list of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Losses(pub Vec<DpoLoss>);
+
+impl std::ops::Deref for Losses {
+    type Target = [DpoLoss];
+
+    fn deref(&self) -> &[DpoLoss] {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Losses {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        one_or_many(deserializer).map(Self)
+    }
 }

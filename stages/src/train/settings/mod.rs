@@ -1,24 +1,28 @@
-//! The settings of a training as `stage.json` has them → typed settings, under TRL's and PEFT's names less their Python spelling.
+//! The settings of a training as `stage.json` and manifests have them → typed settings. There is one set of names, with TRL's and PEFT's
+//! spellings beside them; each is stated once, in the file of those that belong together.
 //!
 //! `stage` says which method; its own settings stand beside those that all trainings share. A key that neither knows is refused by its name.
 
 mod adapter;
 mod dpo;
+mod files;
+mod optimizer;
+pub(crate) mod part;
 mod sft;
+mod training;
 mod words;
 
 use std::path::{Path, PathBuf};
 
-pub use adapter::{Adapter, Code, Dtype, Quantization, Targets};
-pub(crate) use dpo::losses;
-pub use dpo::{Divergence, Dpo, DpoLoss, Reference};
-use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+pub use adapter::{Adapter, Code, Dtype, Quantization};
+pub use dpo::{Divergence, Dpo, DpoLoss, Losses, Reference};
+pub use files::Files;
+pub use optimizer::{Optimizer, OptimizerName, Warmup};
 use serde_json::{Map, Value};
 pub use sft::{Packing, Sft, SftLoss};
+pub use training::{Precision, Training};
 
-use super::schedule::{Scheduler, SchedulerArguments};
+use self::part::Part;
 
 /// Says why settings could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -48,189 +52,38 @@ pub enum Method {
     Dpo(Dpo),
 }
 
-/// Settings that every training has.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Training {
-    /// Folder of the model to start from.
-    pub base_model: PathBuf,
-    /// Rows to train on, JSON lines.
-    pub train_data: PathBuf,
-    /// The first of them that is taken, and the first that is not [default: all].
-    pub train_rows: Option<[usize; 2]>,
-    /// Rows to evaluate on.
-    pub eval_data: Option<PathBuf>,
-    /// Which of them are taken, as for `train_rows`.
-    pub eval_rows: Option<[usize; 2]>,
-    /// Steps between evaluations.
-    pub eval_steps: Option<usize>,
-    /// Rows of one pass of an evaluation.
-    pub eval_batch_size: usize,
-    /// A chat template's file, in the place of the checkpoint's own.
-    pub chat_template: Option<PathBuf>,
-    /// Whether the rows are shuffled anew in each epoch.
-    pub shuffle: bool,
-    /// Seed of the rows' order, of dropout and of first weights.
-    pub seed: u64,
-    /// Numbers that passes are computed in; weights in training and sums stay float32.
-    pub precision: Precision,
-    /// Optimiser steps; wins over `epochs`.
-    pub max_steps: Option<usize>,
-    /// How often each row is seen [default: 3].
-    pub epochs: Option<f64>,
-    /// Rows of one micro-batch.
-    pub batch_size: usize,
-    /// Micro-batches of one optimiser step.
-    pub gradient_accumulation_steps: usize,
-    /// Highest learning rate.
-    pub learning_rate: f64,
-    /// How the rate goes after the warm-up.
-    pub lr_scheduler: Scheduler,
-    /// What the scheduler takes besides.
-    pub lr_scheduler_args: SchedulerArguments,
-    /// Steps in which the rate rises from 0; below 1 a share of all steps, rounded up.
-    pub warmup: f64,
-    /// The optimiser.
-    pub optimizer: Optimizer,
-    /// Largest norm of all gradients together; longer ones are scaled to it.
-    pub max_grad_norm: f64,
-    /// Most tokens of a row; longer ones are cut at the end.
-    pub max_length: Option<usize>,
-    /// Parts of a micro-batch that are computed at the same time; part of the result, unlike the number of cores.
-    pub shards: usize,
-    /// Steps between two times that what is needed to go on after a stop is kept [default: as many as a minute has]; no part in the result.
-    #[serde(skip_serializing)]
-    pub save_steps: Option<usize>,
-    /// Whether each layer is computed again in the backward pass: the numbers are the same, activations take less memory, a step more time.
-    pub gradient_checkpointing: bool,
-    /// The adapter that is trained in the place of all weights.
-    pub adapter: Option<Adapter>,
-    /// How the base's weights are held.
-    pub quantization: Option<Quantization>,
-    /// Rows as another program has prepared them, for comparison.
-    pub prepared: Option<PathBuf>,
-    /// One row of ids whose logits are written after the training.
-    pub probe_input_ids: Vec<u32>,
-    /// Words for people.
-    pub note: Option<String>,
-}
-
-impl Default for Training {
-    fn default() -> Self {
-        Self {
-            base_model: PathBuf::new(),
-            train_data: PathBuf::new(),
-            train_rows: None,
-            eval_data: None,
-            eval_rows: None,
-            eval_steps: None,
-            eval_batch_size: 8,
-            chat_template: None,
-            shuffle: true,
-            seed: 42,
-            precision: Precision::F32,
-            max_steps: None,
-            epochs: None,
-            batch_size: 8,
-            gradient_accumulation_steps: 1,
-            learning_rate: 2e-5,
-            lr_scheduler: Scheduler::Linear,
-            lr_scheduler_args: SchedulerArguments::default(),
-            warmup: 0.0,
-            optimizer: Optimizer::default(),
-            max_grad_norm: 1.0,
-            max_length: Some(1024),
-            shards: 2,
-            save_steps: None,
-            gradient_checkpointing: false,
-            adapter: None,
-            quantization: None,
-            prepared: None,
-            probe_input_ids: Vec::new(),
-            note: None,
-        }
-    }
-}
-
-/// Numbers that passes are computed in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// float32.
-    #[default]
-    F32,
-    /// bfloat16, as `PyTorch`'s autocast has it.
-    Bf16,
-}
-
-/// Settings of the optimiser.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Optimizer {
-    /// Which.
-    pub name: OptimizerName,
-    /// Decays of the averages of gradients and of squared gradients.
-    pub betas: [f64; 2],
-    /// Added to the root of the squared gradients' average.
-    pub eps: f64,
-    /// Decay of matrices; biases and norms do not decay.
-    pub weight_decay: f64,
-}
-
-impl Default for Optimizer {
-    fn default() -> Self {
-        Self { name: OptimizerName::Adamw, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.0 }
-    }
-}
-
-/// The optimisers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OptimizerName {
-    /// Adam with decoupled weight decay.
-    Adamw,
-}
-
 impl Settings {
     /// Reads a `stage.json`; its paths become relative to the current folder.
     ///
     /// # Errors
     /// A file that cannot be read, a key that is not known, a value of the wrong kind.
-    pub fn read(path: &Path) -> Result<Self, SettingsError> {
+    pub fn read(path: &Path) -> Result<(Self, Files), SettingsError> {
         let wrong = |reason: String| SettingsError { path: path.to_owned(), reason };
         let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
         let object: Map<String, Value> = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
-        let mut settings = Self::from_object(object).map_err(wrong)?;
+        let (mut settings, mut files) = Self::from_object(object).map_err(wrong)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let training = &mut settings.training;
-        for file in [&mut training.base_model, &mut training.train_data] {
-            *file = folder.join(&*file);
+        files.below(folder);
+        if let Some(adapter) = settings.training.adapter.as_mut().and_then(|adapter| adapter.init_from.as_mut()) {
+            *adapter = folder.join(&*adapter);
         }
-        let adapter = training.adapter.as_mut().and_then(|adapter| adapter.init_from.as_mut());
-        let files = [training.eval_data.as_mut(), training.chat_template.as_mut(), training.prepared.as_mut(), adapter];
-        for file in files.into_iter().flatten() {
-            *file = folder.join(&*file);
-        }
-        Ok(settings)
+        Ok((settings, files))
     }
 
-    fn from_object(mut object: Map<String, Value>) -> Result<Self, String> {
+    fn from_object(mut object: Map<String, Value>) -> Result<(Self, Files), String> {
         let stage = object.remove("stage").ok_or("`stage` is missing: `sft` or `dpo`")?;
-        let method = match stage.as_str() {
-            Some("sft") => Method::Sft(taken(&mut object, &Sft::default())?),
-            Some("dpo") => Method::Dpo(taken(&mut object, &Dpo::default())?),
-            _ => return Err(format!("`stage` is {stage} and must be `sft` or `dpo`")),
-        };
-        let training = serde_json::from_value(Value::Object(object)).map_err(|error| error.to_string())?;
-        Ok(Self { training, method })
+        match stage.as_str() {
+            Some("sft") => with_method(object, Method::Sft),
+            Some("dpo") => with_method(object, Method::Dpo),
+            _ => Err(format!("`stage` is {stage} and must be `sft` or `dpo`")),
+        }
     }
 }
 
-/// Takes the fields of `T` out of an object.
-fn taken<T: Serialize + DeserializeOwned>(object: &mut Map<String, Value>, default: &T) -> Result<T, String> {
-    let names = serde_json::to_value(default).map_err(|error| error.to_string())?;
-    let own = names.as_object().into_iter().flatten().filter_map(|(name, _)| object.remove_entry(name)).collect();
-    serde_json::from_value(Value::Object(own)).map_err(|error| error.to_string())
+fn with_method<M: Part + Default>(object: Map<String, Value>, method: fn(M) -> Method) -> Result<(Settings, Files), String> {
+    let parts: ((Training, M), Files) = Default::default();
+    let ((training, own), files) = part::read(Value::Object(object), parts).map_err(|error| error.to_string())?;
+    Ok((Settings { training, method: method(own) }, files))
 }
 
 #[cfg(test)]
@@ -238,9 +91,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::models::Modules;
 
     fn settings(value: Value) -> Result<Settings, String> {
-        Settings::from_object(value.as_object().unwrap().clone())
+        Settings::from_object(value.as_object().unwrap().clone()).map(|(settings, _)| settings)
     }
 
     #[test]
@@ -266,9 +120,30 @@ mod tests {
             let settings = settings(json!({"stage": "sft", "adapter": {"target_modules": value}})).unwrap();
             settings.training.adapter.unwrap().target_modules.unwrap()
         };
-        assert_eq!(targets(json!("all-linear")), Targets::Pattern("all-linear".into()));
-        assert_eq!(targets(json!(["q_proj"])), Targets::Names(vec!["q_proj".into()]));
+        assert_eq!(targets(json!("all-linear")), Modules::Pattern("all-linear".into()));
+        assert_eq!(targets(json!(["q_proj"])), Modules::Names(vec!["q_proj".into()]));
         let Method::Dpo(dpo) = settings(json!({"stage": "dpo", "loss_type": "ipo"})).unwrap().method else { panic!() };
-        assert_eq!(dpo.loss_type, [DpoLoss::Ipo]);
+        assert_eq!(*dpo.loss_type, [DpoLoss::Ipo]);
+    }
+
+    #[test]
+    fn spellings_of_trl_fill_the_same_settings() {
+        let ours = settings(json!({
+            "stage": "sft", "batch_size": 4, "epochs": 2, "lr_scheduler": "cosine", "warmup": 7,
+            "optimizer": {"betas": [0.8, 0.9], "eps": 1e-6, "weight_decay": 0.5}, "packing": "bfd",
+        }));
+        let theirs = settings(json!({
+            "stage": "sft", "per_device_train_batch_size": 4, "num_train_epochs": 2, "lr_scheduler_type": "cosine", "warmup_steps": 7,
+            "adam_beta1": 0.8, "adam_beta2": 0.9, "adam_epsilon": 1e-6, "weight_decay": 0.5, "packing_strategy": "bfd",
+        }));
+        assert_eq!(ours, theirs);
+        assert_ne!(ours, settings(json!({"stage": "sft"})));
+        for twice in [
+            json!({"stage": "sft", "batch_size": 4, "per_device_train_batch_size": 4}),
+            json!({"stage": "sft", "optimizer": {}, "adam_beta1": 0.8}),
+        ] {
+            let error = settings(twice).unwrap_err();
+            assert!(error.contains("are two names of one setting"), "{error}");
+        }
     }
 }

@@ -3,18 +3,21 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Settings of supervised fine-tuning.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Sft {
-    /// Whether only completions are learned [default: where rows are a prompt and a completion].
-    pub completion_only_loss: Option<bool>,
-    /// Whether only what the assistant wrote is learned, as the template's `{% generation %}` blocks tell.
-    pub assistant_only_loss: bool,
-    /// How rows are put together to rows of `max_length`.
-    pub packing: Option<Packing>,
-    /// What is learned from.
-    pub loss_type: SftLoss,
+use super::part::settings;
+
+settings! {
+    /// Settings of supervised fine-tuning.
+    pub struct Sft {
+        /// Whether only completions are learned [default: where rows are a prompt and a completion].
+        completion_only_loss: Option<bool> = None,
+        /// Whether only what the assistant wrote is learned, as the template's `{% generation %}` blocks tell.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        assistant_only_loss: bool = false,
+        /// How rows are put together to rows of `max_length`.
+        packing | packing_strategy: Option<Packing> = None,
+        /// What is learned from.
+        loss_type: SftLoss = SftLoss::Nll,
+    }
 }
 
 /// How rows are put together.

@@ -1,26 +1,35 @@
-//! A word, or a list of words, where a setting takes either.
+//! A value, or a list of values, where a setting takes either.
 
-/// A word, or a list of words; and whether it was one word alone.
-pub(super) fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<(Vec<String>, bool), D::Error> {
-    struct Words;
-    impl<'de> serde::de::Visitor<'de> for Words {
-        type Value = (Vec<String>, bool);
+use std::fmt;
+use std::marker::PhantomData;
 
-        fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+use serde::Deserialize;
+use serde::de::value::StrDeserializer;
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+
+/// Reads a word or a list of words that each are a `T`.
+pub(super) fn one_or_many<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    struct Words<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Words<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
             formatter.write_str("a word or a list of words")
         }
 
-        fn visit_str<E>(self, word: &str) -> Result<Self::Value, E> {
-            Ok((vec![word.to_owned()], true))
+        fn visit_str<E: Error>(self, word: &str) -> Result<Vec<T>, E> {
+            T::deserialize(StrDeserializer::new(word)).map(|one| vec![one])
         }
 
-        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut words: A) -> Result<Self::Value, A::Error> {
+        fn visit_seq<A: SeqAccess<'de>>(self, mut words: A) -> Result<Vec<T>, A::Error> {
             let mut found = Vec::new();
             while let Some(word) = words.next_element()? {
                 found.push(word);
             }
-            Ok((found, false))
+            Ok(found)
         }
     }
-    deserializer.deserialize_any(Words)
+
+    deserializer.deserialize_any(Words(PhantomData))
 }

@@ -1,0 +1,31 @@
+//! Bytes → a record of TensorFlow's TFRecord format: the length, its checksum, the bytes, their checksum.
+
+/// Frames a record.
+pub(super) fn framed(record: &[u8]) -> Vec<u8> {
+    let length = (record.len() as u64).to_le_bytes();
+    let parts: [&[u8]; 4] = [&length, &masked(&length), record, &masked(record)];
+    parts.concat()
+}
+
+/// CRC-32C, turned and moved so that checksums of data with checksums in it stay good.
+fn masked(bytes: &[u8]) -> [u8; 4] {
+    let sum = crc32c::crc32c(bytes);
+    sum.rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_framed_as_tensorflow_frames_it() {
+        // RFC 3720: the CRC-32C of 32 zeros is 8a9136aa.
+        assert_eq!(crc32c::crc32c(&[0; 32]), 0x8a91_36aa);
+        let framed = framed(&[0; 32]);
+        assert_eq!(framed.len(), 8 + 4 + 32 + 4);
+        assert_eq!(framed[..8], [32, 0, 0, 0, 0, 0, 0, 0]);
+        let turned: u32 = (0x8a91_36aa >> 15) | (0x8a91_36aa_u32 << 17);
+        assert_eq!(framed[44..], turned.wrapping_add(0xa282_ead8).to_le_bytes());
+        assert_ne!(framed[8..12], framed[44..]);
+    }
+}

@@ -1,0 +1,180 @@
+//! How much memory a training takes at its peak, by part: sizes, settings and rows in; bytes out, and what to change where they are too many.
+//!
+//! ```text
+//! sizes (of a model, of a configuration) ─┐
+//! settings, rows (their widths) ──────────→ estimate → check against what is available
+//! ```
+//!
+//! Counted is what the computation keeps: a token leaves numbers in each layer for the way back, and gradients come to be while these go.
+//! `cargo run --release --example training_speed -- tiny|small sft full|lora 4` prints the estimate beside the measured peak.
+
+mod available;
+mod change;
+mod sizes;
+
+use std::fmt;
+
+pub(crate) use available::Available;
+use sizes::F32;
+pub(crate) use sizes::Sizes;
+
+use serde_json::{Map, Value};
+
+use super::TrainError;
+use super::prepared::{DpoRow, IGNORED, Rows, SftRow};
+use super::settings::{Method, Training};
+
+const MIB: u64 = 1 << 20;
+
+/// The program itself, its tokenizer and what the allocator holds back.
+const PROGRAM: u64 = 32 * MIB;
+
+/// Tables of `[targets, vocabulary]` that are there at once: logits, shares, their product, and the gradients of both.
+const LOGIT_TABLES: u64 = 5;
+
+/// Bytes of a training at its peak, by part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Weights, and copies of trained ones: of a reference that follows, of the best evaluation.
+    pub weights: u64,
+    /// The optimiser's averages.
+    pub optimizer: u64,
+    /// Gradients that wait for those of further micro-batches.
+    pub waiting: u64,
+    /// Gradients of one micro-batch, a set for each shard.
+    pub gradients: u64,
+    /// What layers keep for the way back.
+    pub activations: u64,
+    /// Logits and what is made of them.
+    pub logits: u64,
+}
+
+impl Memory {
+    /// Returns the peak: gradients come to be while activations and logits go.
+    #[must_use]
+    pub fn peak(&self) -> u64 {
+        let passing = (self.activations.saturating_add(self.logits)).max(self.gradients);
+        [PROGRAM, self.weights, self.optimizer, self.waiting].iter().fold(passing, |sum, part| sum.saturating_add(*part))
+    }
+}
+
+/// The parts in MiB.
+impl fmt::Display for Memory {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mib = |bytes: u64| bytes.div_ceil(MIB);
+        write!(
+            out,
+            "{} MiB at the peak: weights {}, optimiser {}, gradients {}, activations {}, logits {}",
+            mib(self.peak()),
+            mib(self.weights),
+            mib(self.optimizer),
+            mib(self.waiting + self.gradients),
+            mib(self.activations),
+            mib(self.logits)
+        )
+    }
+}
+
+/// Widths of rows and how many of their tokens are learned, longest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Load {
+    rows: Vec<(u64, u64)>,
+    /// Answers that a row has.
+    answers: u64,
+    /// There are more such rows than are known.
+    more: bool,
+}
+
+impl Load {
+    /// Measures rows.
+    pub(crate) fn of(rows: &Rows, max_length: Option<usize>) -> Self {
+        let (mut rows, answers): (Vec<_>, _) = match rows {
+            Rows::Sft(prepared) => {
+                let learned = |row: &SftRow| row.labels.iter().filter(|&&label| label != IGNORED).count();
+                (prepared.rows.iter().map(|row| (row.input_ids.len() as u64, learned(row) as u64)).collect(), 1)
+            }
+            Rows::Dpo(prepared) => {
+                let row = |row: &DpoRow| {
+                    let answers: usize =
+                        [&row.chosen_ids, &row.rejected_ids].iter().map(|ids| row.within(ids, max_length).len()).sum();
+                    ((row.prompt_ids.len() + answers) as u64, answers as u64)
+                };
+                (prepared.rows.iter().map(row).collect(), 2)
+            }
+        };
+        rows.sort_unstable_by(|one, other| other.cmp(one));
+        Self { rows, answers, more: false }
+    }
+
+    /// Rows that fill a length, each token learned: the most that there can be.
+    pub(crate) fn longest(length: usize, method: &Method) -> Self {
+        let answers = if matches!(method, Method::Dpo(_)) { 2 } else { 1 };
+        let tokens = answers * length as u64;
+        Self { rows: vec![(tokens, tokens)], answers, more: true }
+    }
+
+    /// Tokens and learned tokens of the largest micro-batch.
+    fn largest(&self, settings: &Training) -> (u64, u64) {
+        let most = settings.max_length.map_or(u64::MAX, |length| self.answers * length as u64);
+        let unknown = self.rows.last().filter(|_| self.more).into_iter().cycle();
+        let rows = self.rows.iter().chain(unknown).take(settings.batch_size);
+        rows.fold((0, 0), |(tokens, learned), &(width, targets)| (tokens + width.min(most), learned + targets.min(most)))
+    }
+}
+
+/// Estimates a training.
+pub(crate) fn estimate(sizes: &Sizes, settings: &Training, method: &Method, load: &Load) -> Memory {
+    let (tokens, targets) = load.largest(settings);
+    let trained = sizes.trained * F32;
+    let shards = settings.shards.min(settings.batch_size) as u64;
+    let follows = matches!(method, Method::Dpo(dpo) if dpo.sync_ref_model);
+    let copies = u64::from(follows) + u64::from(settings.load_best_model_at_end);
+    let kept =
+        if settings.gradient_checkpointing { sizes.layers * sizes.hidden + sizes.kept / sizes.layers.max(1) } else { sizes.kept };
+    Memory {
+        weights: sizes.weights + copies * trained + shards * sizes.dense * F32,
+        optimizer: 2 * trained,
+        waiting: if settings.gradient_accumulation_steps > 1 { trained } else { 0 },
+        gradients: shards * trained,
+        activations: tokens.saturating_mul(kept).saturating_mul(F32),
+        logits: targets.saturating_mul(LOGIT_TABLES * sizes.vocabulary * F32),
+    }
+}
+
+/// What memory is estimated from.
+pub(crate) struct Question<'a> {
+    pub(crate) sizes: Sizes,
+    /// The model's configuration, for what it would be with other settings.
+    pub(crate) config: &'a Map<String, Value>,
+    pub(crate) settings: &'a Training,
+    pub(crate) method: &'a Method,
+    pub(crate) load: Load,
+}
+
+impl Question<'_> {
+    /// Returns the estimate.
+    pub(crate) fn memory(&self) -> Memory {
+        estimate(&self.sizes, self.settings, self.method, &self.load)
+    }
+
+    /// Compares the estimate with what is left; the weights and the program are there already. Returns a warning where it is close.
+    ///
+    /// # Errors
+    /// More is needed than there is: the parts, and the smallest change of the settings that fits.
+    pub(crate) fn check(&self, available: Available) -> Result<Option<String>, TrainError> {
+        let memory = self.memory();
+        let there = PROGRAM + self.sizes.weights;
+        let needed = memory.peak().saturating_sub(there);
+        let Available { bytes, by } = available;
+        if needed > bytes {
+            let change = change::smallest(self, bytes.saturating_add(there));
+            return Err(TrainError::Memory { memory, needed: needed.div_ceil(MIB), available: bytes / MIB, by, change });
+        }
+        let close = needed > bytes - bytes / 10;
+        let (needed, left) = (needed.div_ceil(MIB), bytes / MIB);
+        Ok(close.then(|| format!("memory may not suffice: {needed} MiB are needed beside the weights, and {by} leaves {left}")))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! Settings that several objects have in common, each stated once: a table of names, kinds and defaults → a struct that reads its own
+//! entries out of an object.
+//!
+//! `serde(flatten)` shares fields too, but it reads the object into a buffer first, and a mistake loses its place in the manifest.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::marker::PhantomData;
+
+use schemars::Schema;
+use serde::Serialize;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::{Value, json};
+
+/// What an entry of an object filled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Filled {
+    /// The field.
+    pub(crate) field: &'static str,
+    /// Whether it filled the field as a whole, and not one number of it.
+    pub(crate) whole: bool,
+}
+
+/// Settings that are read out of an object which may have those of others too.
+pub(crate) trait Part {
+    /// Reads the value of an entry, if it is one of these settings, and says whether it is.
+    ///
+    /// # Errors
+    /// A value of another kind.
+    fn set<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error>;
+
+    /// Names every entry, the settings' own names first and then how TRL spells them, with the field that each fills.
+    fn names() -> Vec<(&'static str, Filled)>;
+}
+
+impl<First: Part, Second: Part> Part for (First, Second) {
+    fn set<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
+        Ok(self.0.set(name, map)? || self.1.set(name, map)?)
+    }
+
+    fn names() -> Vec<(&'static str, Filled)> {
+        [First::names(), Second::names()].concat()
+    }
+}
+
+/// Reads no value, and says why.
+struct Refused<T>(String, PhantomData<T>);
+
+impl<'de, T> DeserializeSeed<'de> for Refused<T> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, _: D) -> Result<T, D::Error> {
+        Err(D::Error::custom(self.0))
+    }
+}
+
+/// Reads an object whose entries are those of `parts`; what it leaves out stays as it is in them.
+///
+/// # Errors
+/// A name that no part has, a value of another kind, and two entries that fill the same field.
+pub(crate) fn read<'de, D: Deserializer<'de>, P: Part>(deserializer: D, parts: P) -> Result<P, D::Error> {
+    struct Entries<P>(P);
+
+    impl<'de, P: Part> Visitor<'de> for Entries<P> {
+        type Value = P;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a map")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<P, A::Error> {
+            let mut given: Vec<(String, Filled)> = Vec::new();
+            while let Some(name) = map.next_key::<String>()? {
+                let Some((_, filled)) = P::names().into_iter().find(|(known, _)| *known == name) else {
+                    let known = P::names().into_iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                    return Err(A::Error::custom(format_args!("unknown field `{name}`, expected one of {known}")));
+                };
+                let twice = |had: &&(String, Filled)| had.1.field == filled.field && (had.1.whole || filled.whole);
+                if let Some((other, _)) = given.iter().find(twice) {
+                    // As a mistake of the value, so that it is told at this entry's place.
+                    return map
+                        .next_value_seed(Refused(format!("`{name}` and `{other}` are two names of one setting"), PhantomData));
+                }
+                self.0.set(&name, &mut map)?;
+                given.push((name, filled));
+            }
+            Ok(self.0)
+        }
+    }
+
+    deserializer.deserialize_map(Entries(parts))
+}
+
+/// Completes the schema of an object that is read by [`read`]: other spellings, the object's own defaults, and no further entries.
+pub(crate) fn complete<P: Part>(schema: &mut Schema, defaults: &impl Serialize) {
+    let defaults = serde_json::to_value(defaults).unwrap_or_default();
+    let Some(object) = schema.as_object_mut() else { return };
+    object.remove("unevaluatedProperties");
+    object.remove("required");
+    object.insert("additionalProperties".to_owned(), json!(false));
+    let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) else { return };
+    for (name, schema) in properties.iter_mut() {
+        if let (Some(default), Some(schema)) = (defaults.get(name), schema.as_object_mut()) {
+            schema.insert("default".to_owned(), default.clone());
+        }
+    }
+    let own: BTreeSet<String> = properties.keys().cloned().collect();
+    for (name, Filled { field, whole }) in P::names().into_iter().filter(|(name, _)| !own.contains(*name)) {
+        let mut other = if whole { properties.get(field).cloned().unwrap_or_default() } else { json!({ "type": "number" }) };
+        if let Some(other) = other.as_object_mut() {
+            other.insert("description".to_owned(), json!(format!("TRL's name of `{field}`, or of a number in it.")));
+            other.remove("default");
+        }
+        properties.insert(name.to_owned(), other);
+    }
+}
+
+/// Declares a struct of settings: `name | other_name: Kind = default`. Names after `also` fill one number of a field.
+macro_rules! settings {
+    (
+        $(#[$meta:meta])*
+        $visibility:vis struct $name:ident {
+            $($(#[$field_meta:meta])* $field:ident $(| $other:ident)* : $kind:ty = $default:expr,)*
+        }
+        $(also { $($part:ident : $part_kind:ty = $of:ident $(. $inner:ident)? $([$index:literal])?,)* })?
+    ) => {
+        #[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
+        $(#[$meta])*
+        $visibility struct $name {
+            $($(#[$field_meta])* $visibility $field: $kind,)*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+
+        impl $crate::train::settings::part::Part for $name {
+            fn set<'de, A: serde::de::MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
+                match name {
+                    $(stringify!($field) $(| stringify!($other))* => self.$field = map.next_value()?,)*
+                    $($(stringify!($part) => self.$of $(.$inner)? $([$index])? = map.next_value::<$part_kind>()?,)*)?
+                    _ => return Ok(false),
+                }
+                Ok(true)
+            }
+
+            fn names() -> Vec<(&'static str, $crate::train::settings::part::Filled)> {
+                use $crate::train::settings::part::Filled;
+                vec![
+                    $((stringify!($field), Filled { field: stringify!($field), whole: true }),)*
+                    $($((stringify!($other), Filled { field: stringify!($field), whole: true }),)*)*
+                    $($((stringify!($part), Filled { field: stringify!($of), whole: false }),)*)?
+                ]
+            }
+        }
+    };
+}
+pub(crate) use settings;

@@ -1,0 +1,127 @@
+//! Settings that every training has, of whatever method: those of `stage.json` and those of `sft` and `dpo` in a manifest.
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, json_schema};
+use serde::{Deserialize, Serialize};
+
+use super::part::settings;
+use super::{Adapter, Optimizer, Quantization, Warmup};
+use crate::train::schedule::{Scheduler, SchedulerArguments};
+
+settings! {
+    /// Settings that every training has. TRL's spelling of a name stands behind it; a key has the names that were first.
+    #[schemars(transform = with_parts)]
+    pub struct Training {
+        /// How often each row is seen [default: 3].
+        epochs | num_train_epochs: Option<f64> = None,
+        /// Optimiser steps; wins over `epochs`.
+        max_steps: Option<usize> = None,
+        /// Rows of one micro-batch, or pairs.
+        batch_size | per_device_train_batch_size: usize = 8,
+        /// Micro-batches of one optimiser step.
+        gradient_accumulation_steps: usize = 1,
+        /// Highest learning rate.
+        learning_rate: f64 = 2e-5,
+        /// How the rate goes after the warm-up.
+        #[serde(rename = "lr_scheduler_type")]
+        #[schemars(rename = "lr_scheduler")]
+        lr_scheduler | lr_scheduler_type: Scheduler = Scheduler::Linear,
+        /// What the scheduler takes besides.
+        lr_scheduler_args | lr_scheduler_kwargs: SchedulerArguments = SchedulerArguments::default(),
+        /// Steps in which the rate rises from 0; below 1 a share of all steps, rounded up.
+        #[serde(flatten)]
+        #[schemars(skip)]
+        warmup: Warmup = Warmup::default(),
+        /// The optimiser.
+        #[serde(flatten)]
+        #[schemars(skip)]
+        optimizer: Optimizer = Optimizer::default(),
+        /// Largest norm of all gradients together; longer ones are scaled to it.
+        max_grad_norm: f64 = 1.0,
+        /// Most tokens of a row, or of a prompt with one answer; longer ones are cut at the end.
+        max_length: Option<usize> = Some(1024),
+        /// Numbers that products are computed in; weights in training and sums stay float32.
+        precision: Precision = Precision::F32,
+        /// Whether each layer is computed again in the backward pass: the numbers are the same, activations take less memory, a step more
+        /// time.
+        gradient_checkpointing: bool = false,
+        /// The adapter that is trained in the place of all weights, under PEFT's names.
+        adapter | peft_config: Option<Adapter> = None,
+        /// How the base under an adapter is held.
+        quantization: Option<Quantization> = None,
+        /// Seed of the rows' order, of dropout, and of first weights where there are none.
+        seed: u64 = 42,
+        /// Whether the rows are shuffled anew in each epoch.
+        #[serde(skip_serializing_if = "Clone::clone")]
+        shuffle: bool = true,
+        /// Parts of a micro-batch that are computed at the same time; part of the result, unlike the number of cores.
+        shards: usize = 2,
+        /// Steps between evaluations [default: one at the end].
+        #[serde(skip_serializing_if = "Option::is_none")]
+        eval_steps: Option<usize> = None,
+        /// Rows of one pass of an evaluation.
+        #[serde(skip_serializing_if = "is_eight")]
+        eval_batch_size | per_device_eval_batch_size: usize = 8,
+        /// Whether the weights of the best evaluation are taken in the end, and not those of the last step.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        load_best_model_at_end: bool = false,
+        /// The figure that says which evaluation is best [default: `eval_loss`].
+        #[serde(skip_serializing_if = "Option::is_none")]
+        metric_for_best_model: Option<String> = None,
+        /// Whether more of that figure is better [default: of everything but a loss].
+        #[serde(skip_serializing_if = "Option::is_none")]
+        greater_is_better: Option<bool> = None,
+        /// Evaluations without a better one after which the training stops [default: it goes on].
+        #[serde(skip_serializing_if = "Option::is_none")]
+        early_stopping_patience: Option<usize> = None,
+        /// By how much one must be better to count.
+        #[serde(skip_serializing_if = "is_zero")]
+        early_stopping_threshold: f64 = 0.0,
+        /// Steps between two times that what is needed to go on after a stop is kept [default: as many as a minute has]; no part in the key.
+        #[serde(skip_serializing)]
+        save_steps: Option<usize> = None,
+    }
+    also {
+        warmup_ratio: f64 = warmup.ratio,
+        warmup_steps: Option<usize> = warmup.steps,
+        weight_decay: f64 = optimizer.weight_decay,
+        adam_beta1: f64 = optimizer.betas[0],
+        adam_beta2: f64 = optimizer.betas[1],
+        adam_epsilon: f64 = optimizer.eps,
+    }
+}
+
+/// Adds to the schema what is written out under other names than it is read.
+fn with_parts(schema: &mut Schema) {
+    let mut generator = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true).into_generator();
+    let warmup = "Steps in which the rate rises from 0; below 1 a share of all steps, rounded up.";
+    let parts = [
+        ("optimizer", Optimizer::json_schema(&mut generator)),
+        ("warmup", json_schema!({ "type": "number", "description": warmup })),
+    ];
+    if let Some(properties) = schema.as_object_mut().and_then(|object| object.get_mut("properties")?.as_object_mut()) {
+        properties.extend(parts.into_iter().map(|(name, part)| (name.to_owned(), part.to_value())));
+    }
+}
+
+/// Keys were made before there was this setting, and leave it out where it is as it was then.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_eight(number: &usize) -> bool {
+    *number == 8
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
+}
+
+/// Numbers that passes are computed in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// float32.
+    #[default]
+    F32,
+    /// bfloat16, as `PyTorch`'s autocast has it.
+    Bf16,
+}

@@ -1,0 +1,103 @@
+//! Trainings that are evaluated: the best weights, early ends, and going on behind either.
+
+use super::*;
+use crate::train::evaluation::evaluate;
+
+/// Rows that are not among those that are learned.
+fn others() -> Vec<SftRow> {
+    vec![row(&[5, 6, 40, 41, 42], 2), row(&[10, 33, 12], 1), row(&[13, 5, 7, 50], 2)]
+}
+
+fn validation() -> Rows {
+    Rows::Sft(Prepared { ids: ids(others().len()), rows: others(), cut: 0, dropped: 0 })
+}
+
+/// Settings under which a small model learns its few rows by heart.
+fn overfitting(change: impl FnOnce(&mut Training)) -> Settings {
+    let mut settings = sft();
+    let training = &mut settings.training;
+    (training.epochs, training.eval_steps, training.load_best_model_at_end) = (Some(40.0), Some(2), true);
+    change(training);
+    settings
+}
+
+fn evaluated(model: &Model, settings: &Settings, notes: &mut Notes) -> Result<Trained, TrainError> {
+    run(model.clone(), settings, &mut prepared(), Some(&validation()), notes)
+}
+
+fn loss_on_others(model: &Model) -> f64 {
+    let rows = others();
+    evaluate(model, &training(), &Labelled { rows: &rows, settings: &Sft::default() }, 0)["eval_loss"]
+}
+
+#[test]
+fn a_training_that_overfits_ends_early_with_the_best_weights() {
+    let model = tiny(6).model;
+    let mut notes = Notes::default();
+    let settings = overfitting(|training| training.early_stopping_patience = Some(3));
+    let Trained { model: found, summary } = evaluated(&model, &settings, &mut notes).unwrap();
+    let losses: Vec<f64> = notes.evaluations.iter().map(|evaluation| evaluation.metrics["eval_loss"]).collect();
+    let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    assert!(summary.steps < 120 && notes.losses.len() == summary.steps, "{summary:?}");
+    assert_eq!((summary.best_metric, summary.best_step), (Some(best), Some(summary.steps - 6)), "{losses:?}");
+    assert_eq!(loss_on_others(&found), best);
+    // Without the wish for it, the last weights are given.
+    let last = evaluated(&model, &overfitting(|training| training.load_best_model_at_end = false), &mut Notes::default());
+    assert!(loss_on_others(&last.unwrap().model) > best);
+}
+
+#[test]
+fn a_stopped_training_goes_on_with_its_best_weights_and_its_patience() {
+    for (model, patience) in [(tiny(6).model, Some(3)), (adapted(tiny(6).model, |_| ()), Some(3)), (tiny(6).model, None)] {
+        let settings = overfitting(|training| {
+            (training.early_stopping_patience, training.epochs) = (patience, Some(if patience.is_some() { 40.0 } else { 12.0 }));
+        });
+        let mut whole = Notes::default();
+        let expected = evaluated(&model, &settings, &mut whole).unwrap();
+        // Between the best evaluation and the end.
+        let stop = expected.summary.best_step.unwrap() + 4;
+        assert!(stop <= expected.summary.steps, "{:?}", expected.summary);
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Some(folder.path().to_owned());
+        let mut first = Notes { stop: Some(stop), folder: folder.clone(), ..Notes::default() };
+        assert!(evaluated(&model, &settings, &mut first).is_err());
+        let mut rest = Notes { folder, kept: true, ..Notes::default() };
+        let found = evaluated(&model, &settings, &mut rest).unwrap();
+        assert_eq!(rest.losses, whole.losses[stop - 1..]);
+        assert_eq!(found.summary, expected.summary);
+        assert_eq!(weights(&found.model), weights(&expected.model));
+    }
+}
+
+#[test]
+fn evaluations_of_preferences_know_all_their_figures() {
+    let mut settings = dpo(|method| method.sync_ref_model = true);
+    settings.training.metric_for_best_model = Some("rewards/margins".into());
+    let mut notes = Notes::default();
+    let trained = run(tiny(6).model, &settings, &mut pairs(), Some(&pairs()), &mut notes).unwrap();
+    let last = &notes.evaluations.last().unwrap().metrics;
+    assert_eq!(trained.summary.best_metric, Some(last["eval_rewards/margins"]));
+    for name in ["eval_loss", "eval_rewards/accuracies", "eval_logps/chosen", "eval_entropy", "eval_num_tokens"] {
+        assert!(last.contains_key(name), "{name}");
+    }
+}
+
+#[test]
+fn what_evaluations_cannot_give_is_refused_by_name() {
+    let refused = |settings: Settings, rows: Option<&Rows>| {
+        run(tiny(1).model, &settings, &mut prepared(), rows, &mut Notes::default()).unwrap_err().to_string()
+    };
+    let message = refused(overfitting(|_| ()), None);
+    assert!(message.starts_with("`eval_steps` needs rows"), "{message}");
+    let message = refused(overfitting(|training| training.metric_for_best_model = Some("f1".into())), Some(&validation()));
+    assert!(message.contains("`eval_f1`") && message.contains("`mean_token_accuracy`"), "{message}");
+}
+
+#[test]
+fn rows_without_a_token_to_learn_are_told() {
+    let mut rows = Rows::Sft(Prepared { rows: vec![row(&[5, 6], 2)], ids: vec!["empty".into()], cut: 0, dropped: 0 });
+    let mut notes = Notes::default();
+    run(tiny(1).model, &sft(), &mut rows, None, &mut notes).unwrap();
+    let [warning] = notes.warnings.as_slice() else { panic!("{:?}", notes.warnings) };
+    assert!(warning.contains("step 1") && warning.contains("`empty`"), "{warning}");
+}
