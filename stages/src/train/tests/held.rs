@@ -38,6 +38,16 @@ fn a_training_on_16_bits_is_one_on_their_values() {
 }
 
 #[test]
+fn a_reference_in_16_bits_follows_a_model_that_is_trained_in_full() {
+    let [half, full] = in_16_bits_and_32(&tiny(7).model, Half::Bf16);
+    let settings = dpo(|method| (method.sync_ref_model, method.ref_model_sync_steps) = (true, 2));
+    let (mut notes, mut expected) = (Notes::default(), Notes::default());
+    trained(&half, &settings, &mut notes).unwrap();
+    trained(&full, &settings, &mut expected).unwrap();
+    assert_eq!(notes.losses, expected.losses);
+}
+
+#[test]
 fn a_base_in_16_bits_is_the_reference_of_a_fresh_adapter_in_every_bit() {
     // The reference has nothing that is trained, and yet is computed where gradients are.
     let gemma2 = config("gemma2", &json!({"head_dim": 4, "sliding_window": 2, "query_pre_attn_scalar": 4.0}));
