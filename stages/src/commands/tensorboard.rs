@@ -1,4 +1,4 @@
-//! `tensorboard`: the record of a run → event files that TensorBoard shows, a folder for each stage that told figures on its way.
+//! `tensorboard`: the record of a run → event files that `tensorboard` shows, a folder for each stage that told figures on its way.
 
 mod event;
 mod frame;
@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use self::event::Event;
 
-/// Write a run's figures as TensorBoard's event files
+/// Write a run's figures as event files that `tensorboard` reads
 #[derive(Args)]
 pub(crate) struct TensorBoard {
     /// The run's folder: `runs/NAME`

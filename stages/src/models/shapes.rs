@@ -50,6 +50,11 @@ pub(crate) fn shapes(config: &Map<String, Value>) -> Result<BTreeMap<String, Vec
 /// Lists the shapes of what an adapter adds to weights of these shapes.
 pub(crate) fn adapter_shapes(adapter: &AdapterConfig, shapes: &BTreeMap<String, Vec<usize>>) -> BTreeMap<String, Vec<usize>> {
     let mut added = BTreeMap::new();
+    let (head, embedding) = (weight_of(HEAD), weight_of(EMBEDDING));
+    // A head that is the embedding's matrix becomes one of its own where it is trained.
+    if let (Some(shape), true) = (shapes.get(&embedding), adapter.saves(HEAD) && !shapes.contains_key(&head)) {
+        added.insert(head, shape.clone());
+    }
     for (name, shape) in shapes {
         let Some(module) = name.strip_suffix(".weight") else { continue };
         if adapter.saves(module) {

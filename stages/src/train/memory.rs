@@ -6,7 +6,11 @@
 //! ```
 //!
 //! Counted is what the computation keeps: a token leaves numbers in each layer for the way back, and gradients come to be while these go.
-//! `cargo run --release --example training_speed -- tiny|small sft full|lora 4` prints the estimate beside the measured peak.
+//!
+//! Estimated and measured peaks in MiB, by what `run` says first and what its live line says last, batches of 8 rows (DPO: 4 pairs): 2.2 M
+//! decoder of 4 layers, SFT full 133 and 133, `LoRA` 119 and 111, DPO full 110 and 100; 27.8 M decoder of 8 layers, SFT full 836 and 856, `LoRA`
+//! 641 and 618, DPO full 682 and 699. Not measured: 4 bits, bfloat16, and layers that are computed again.
+//! `cargo run --release --example training_speed -- tiny|small sft|dpo full|lora 4` prints both as well.
 
 mod available;
 mod change;

@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! start ──────────────────────────────┐
-//! prepared → sft, dpo (an objective) → trainer → evaluation
+//! prepared → sft, dpo (an objective) → trainer → evaluation → best
 //!                order, schedule ─────┘   └ shards → predictions → optimizer
 //! ```
+//!
+//! Before the first step `memory` says what all this takes, and what to change where it is not there.
 //!
 //! As TRL 1.16 does it, under its names. No result hangs on the number of cores.
 

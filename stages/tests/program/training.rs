@@ -235,7 +235,7 @@ fn which_model_a_policy_sends_to_is_no_part_of_training() {
 fn memory_is_told_before_it_is_taken_and_what_fits_is_told_where_it_is_not_there() {
     let place = Place::new();
     write(&place);
-    let large = ["--set", "stages.sft.with.batch_size=64", "--set", "stages.sft.with.max_steps=1"];
+    let large = ["--set", "stages.sft.with.batch_size=240", "--set", "stages.sft.with.max_steps=1"];
     let large =
         [large.as_slice(), &["--set", "stages.sft.with.new={ hidden_size: 512, num_hidden_layers: 8, vocab_size: 4000 }"]]
             .concat();
@@ -248,7 +248,7 @@ fn memory_is_told_before_it_is_taken_and_what_fits_is_told_where_it_is_not_there
     let limited = |more: &[&str]| {
         let mut command = std::process::Command::new("sh");
         let program = env!("CARGO_BIN_EXE_fingerpost");
-        command.args(["-c", "ulimit -v 1500000; exec \"$@\"", "sh", program, "run", "training.yaml"]).args(&large).args(more);
+        command.args(["-c", "ulimit -v 3000000; exec \"$@\"", "sh", program, "run", "training.yaml"]).args(&large).args(more);
         command.arg("--cache").arg(place.path("cache")).arg("--runs").arg(place.path("runs"));
         let output = command.current_dir(place.folder.path()).output().unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
@@ -258,7 +258,7 @@ fn memory_is_told_before_it_is_taken_and_what_fits_is_told_where_it_is_not_there
     let advice = error.split("what fits: `").nth(1).and_then(|rest| rest.split('`').next()).expect("the advice is told");
     let batch_size = advice.strip_prefix("batch_size: ").expect("a smaller batch fits");
     let smaller = format!("stages.sft.with.batch_size={batch_size}");
-    let accumulated = format!("stages.sft.with.gradient_accumulation_steps={}", 64 / batch_size.parse::<usize>().unwrap());
+    let accumulated = format!("stages.sft.with.gradient_accumulation_steps={}", 240 / batch_size.parse::<usize>().unwrap());
     assert!(error.contains("`ulimit -v` leaves") && error.contains("weights"), "{error}");
     let (code, error) = limited(&["--set", &smaller, "--set", &accumulated]);
     assert_eq!(code, Some(0), "{error}");

@@ -1,4 +1,4 @@
-//! Bytes → a record of TensorFlow's TFRecord format: the length, its checksum, the bytes, their checksum.
+//! Bytes → a record of TensorFlow's `TFRecord` format: the length, its checksum, the bytes, their checksum.
 
 /// Frames a record.
 pub(super) fn framed(record: &[u8]) -> Vec<u8> {
@@ -24,8 +24,8 @@ mod tests {
         let framed = framed(&[0; 32]);
         assert_eq!(framed.len(), 8 + 4 + 32 + 4);
         assert_eq!(framed[..8], [32, 0, 0, 0, 0, 0, 0, 0]);
-        let turned: u32 = (0x8a91_36aa >> 15) | (0x8a91_36aa_u32 << 17);
-        assert_eq!(framed[44..], turned.wrapping_add(0xa282_ead8).to_le_bytes());
+        // ((crc >> 15) | (crc << 17)) + 0xa282ead8, in 32 bits.
+        assert_eq!(framed[44..], [0xfa, 0xff, 0xd7, 0x0f]);
         assert_ne!(framed[8..12], framed[44..]);
     }
 }

@@ -17,7 +17,8 @@ impl Available {
         let mut system = System::new();
         system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
         let machine = Some(system.available_memory()).filter(|bytes| *bytes > 0);
-        let group = system.cgroup_limits().map(|limits| limits.free_memory);
+        // What the group has beside its pages of files, which the kernel gives up where they are in the way.
+        let group = system.cgroup_limits().map(|limits| limits.total_memory.saturating_sub(limits.rss));
         let left = [("the machine", machine), ("its control group", group), ("`ulimit -v`", address_space())];
         let left = left.into_iter().filter_map(|(by, bytes)| Some(Self { bytes: bytes?, by }));
         left.min_by_key(|available| available.bytes)
