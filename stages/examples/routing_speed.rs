@@ -17,9 +17,6 @@ use fingerpost::rows::Message;
 use fingerpost::score::Scorer;
 use serde::Deserialize;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[derive(Deserialize)]
 struct Case {
     prompts: Vec<Vec<Message>>,

@@ -19,9 +19,6 @@ use fingerpost::train::prepared::{self, Rows};
 use fingerpost::train::settings::{Dpo, Method, Settings, Sft, Training};
 use fingerpost::train::{self, Memory, Step, Stop, Watch};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const USAGE: &str = "give: tiny|small sft|dpo full|lora STEPS [checkpointing]";
 
 /// Steps before the clock counts.

@@ -133,6 +133,13 @@ impl engine::Stage for Stage {
                 }]);
             }
         }
+        if params.variations == 0 {
+            return Err(vec![ParamMistake {
+                field: vec!["variations".to_owned()],
+                message: "an example is there at least once".to_owned(),
+                help: "give 1, or more where routes are drawn".to_owned(),
+            }]);
+        }
         if params.split == Split::Test {
             return Err(vec![ParamMistake {
                 field: vec!["split".to_owned()],

@@ -8,7 +8,7 @@ use super::adapter_config::AdapterConfig;
 use super::architecture::Shapes;
 use super::decoder::architecture;
 use super::new::NewModel;
-use super::weight::{EMBEDDING, HEAD};
+use super::weight::{EMBEDDING, HEAD, weight_of};
 
 /// More layers are taken for a mistake: a name each would be made of them.
 const MOST_LAYERS: usize = 10_000;

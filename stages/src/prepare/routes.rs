@@ -16,6 +16,9 @@ const WORDS: [&str; 48] = [
     "Pine", "Prairie", "Quartz", "Raven", "River", "Saffron", "Sierra", "Summit", "Timber", "Willow",
 ];
 
+/// Names that are drawn for a route until one is no other's.
+const ATTEMPTS: usize = 100;
+
 /// Routes of one prompt.
 pub(super) struct Routes {
     /// What the prompt describes, in its order.
@@ -51,8 +54,9 @@ impl Routes {
         if drawn("rename") < params.rename_routes {
             let mut taken = BTreeSet::new();
             for policy in &mut shown.0 {
-                let name = (0..).map(|attempt| name(&drawn, &policy.name, attempt)).find(|name| taken.insert(name.clone()));
-                let name = name.expect("there are more names than routes");
+                let drawn = (0..ATTEMPTS).map(|attempt| name(&drawn, &policy.name, attempt));
+                // Where others have all of them, the route keeps its own.
+                let name = drawn.into_iter().find(|name| taken.insert(name.clone())).unwrap_or_else(|| policy.name.clone());
                 names.insert(std::mem::replace(&mut policy.name, name.clone()), name);
             }
         }

@@ -245,6 +245,13 @@ fn routes_have_names_of_their_own_and_others_beside_them() {
     // 60 questions, each with two examples of SFT and one of DPO under the same routes.
     assert!((45..135).contains(&renamed) && (45..135).contains(&beside), "{renamed} {beside}");
     assert!(names.len() > 20, "{names:?}");
+    write_stage(&place, &prepare(&json!({ "rename_routes": 1.0, "variations": 3 })));
+    run(&place, 0);
+    let rows = place.rows(&["m.yaml", "made.sft"]);
+    let prompts: BTreeSet<_> = rows.iter().map(|row| row["prompt"][0]["content"].as_str().unwrap()).collect();
+    assert!(rows.len() == 360 && prompts.len() > 350, "{} of {}: each example has routes of its own", prompts.len(), rows.len());
+    write_stage(&place, &prepare(&json!({ "variations": 0 })));
+    assert!(run(&place, 2).contains("an example is there at least once"));
     write_stage(&place, &prepare(&json!({ "other_routes": { "Complex_Query": "x" } })));
     let said = run(&place, 2);
     assert!(said.contains("`Complex_Query` is a policy, and other routes are never right"), "{said}");

@@ -12,8 +12,9 @@
 //! - All operations of the first round together (norm, gate, rotation, attention, cross entropy, linear) took tiny from 300 to 201 and small
 //!   from 5650 to 4290. They were not measured one by one.
 //! - The last layer at the wanted places alone, gradients in place, and `LoRA` as one operation: 207 to 184, with `LoRA` 170 to 158.
-//! - Pages that the C library gave back to the kernel and took again in each step were 10 to 15 % of tiny. With mimalloc as the program's
-//!   allocator tiny fell from 184 to 160, with `LoRA` from 157 to 133, for 60 MiB more at its peak; small did not change.
+//! - Pages that the C library gives back to the kernel and takes again in each step are 10 to 15 % of tiny. With mimalloc as the
+//!   program's allocator tiny fell from 184 to 160, with `LoRA` from 157 to 133, small did not change, and the peak of tiny rose from 127
+//!   to 187 MiB, of small from 925 to 1020: too dear for what it brings to the smallest models alone.
 //! - What is left is products of matrices (half of tiny, 70 % of small, at about 110 GFLOP/s a core).
 //! - `gemm` puts a transposed matrix in order before it multiplies, which takes half of the time where the other factor has few rows, as
 //!   in a routing decision: 87 rows by a `[1376, 512]` matrix came to 50 GFLOP/s, and to 89 as [`product`] does it.
