@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    models::{self, Model},
+    models::{self, DeviceName, Model},
     router::Router,
     rows::DpoExample,
     train::{
@@ -100,6 +100,9 @@ pub(crate) struct Params {
     /// Steps between two times that what is needed to go on after a stop is kept [default: as many as a minute has]; no part in the key.
     #[serde(skip_serializing)]
     save_steps: Option<usize>,
+    /// Where the model is computed: `auto`, `cpu`, `cuda` or `cuda:N`; results differ by rounding alone, and it is no part of the key.
+    #[serde(skip_serializing)]
+    device: DeviceName,
 }
 
 impl Default for Params {
@@ -140,6 +143,7 @@ impl Default for Params {
             ref_model_sync_steps: 512,
             reference: Reference::StartAdapter,
             save_steps: None,
+            device: DeviceName::Auto,
         }
     }
 }
@@ -170,6 +174,7 @@ impl Params {
             seed: self.seed,
             shards: self.shards,
             save_steps: self.save_steps,
+            device: self.device,
             ..Training::default()
         }
     }

@@ -4,15 +4,29 @@ use std::thread;
 
 use burn::tensor::Tensor;
 
-use crate::models::{Batch, Cache, Checkpoint, Model, Row, fused, shared_beginning};
+use crate::models::{Batch, Cache, Checkpoint, Model, Row, fused, is_processor, shared_beginning};
 use crate::rows::Message;
 use crate::tokenizer::TokenizerError;
 
-/// Tokens of one forward pass: small enough that its tensors stay in the processor's cache.
-const TOKENS: usize = 1024;
+/// How rows are read; on one device the result does not depend on it beyond rounding.
+#[derive(Clone, Copy)]
+struct Pace {
+    /// Tokens of one forward pass.
+    tokens: usize,
+    /// Passes that run at the same time.
+    threads: usize,
+}
 
-/// Passes that run at the same time; the result does not depend on it.
-const THREADS: usize = 2;
+impl Pace {
+    fn of(model: &Model) -> Self {
+        if is_processor(model.parameters().device()) {
+            // The tensors of so few tokens stay in the processor's cache.
+            Self { tokens: 1024, threads: 2 }
+        } else {
+            Self { tokens: 4096, threads: 1 }
+        }
+    }
+}
 
 /// Fewest tokens that are worth being read apart.
 const LEAST: usize = 8;
@@ -140,14 +154,15 @@ fn shorten(prompt: &mut Vec<u32>, most: usize) {
 fn log_probabilities_after(model: &Model, cache: &Cache, rows: &[Row]) -> Vec<Vec<f64>> {
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|&row| rows[row].width());
-    let passes = passes(rows, &order);
-    // Each thread takes every second pass: neighbours are of one width, so both have the same work.
+    let Pace { tokens, threads: count } = Pace::of(model);
+    let passes = passes(rows, &order, tokens);
+    // Each thread takes passes in turn: neighbours are of one width, so both have the same work.
     let results: Vec<Vec<(usize, Vec<f64>)>> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS)
+        let threads: Vec<_> = (0..count)
             .map(|offset| {
                 let passes = &passes;
                 scope.spawn(move || {
-                    passes.iter().skip(offset).step_by(THREADS).flat_map(|pass| run(model, cache, rows, pass)).collect()
+                    passes.iter().skip(offset).step_by(count).flat_map(|pass| run(model, cache, rows, pass)).collect()
                 })
             })
             .collect();
@@ -160,12 +175,12 @@ fn log_probabilities_after(model: &Model, cache: &Cache, rows: &[Row]) -> Vec<Ve
     sums
 }
 
-/// Cuts rows, sorted by width, into passes of about [`TOKENS`] tokens.
-fn passes<'a>(rows: &[Row], order: &'a [usize]) -> Vec<&'a [usize]> {
+/// Cuts rows, sorted by width, into passes of about so many tokens.
+fn passes<'a>(rows: &[Row], order: &'a [usize], tokens: usize) -> Vec<&'a [usize]> {
     let mut passes = Vec::new();
     let mut rest = order;
     while let Some(&first) = rest.first() {
-        let count = (TOKENS / rows[first].width().max(1)).clamp(1, rest.len());
+        let count = (tokens / rows[first].width().max(1)).clamp(1, rest.len());
         let (pass, after) = rest.split_at(count);
         passes.push(pass);
         rest = after;

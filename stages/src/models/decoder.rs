@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use serde_json::{Map, Value};
 
 use super::architecture::{Architecture, Shapes};
@@ -24,11 +24,6 @@ pub struct Model {
     parameters: Parameters,
 }
 
-/// Returns the processor as burn's device, without gradients.
-pub(crate) fn device() -> Device {
-    Device::flex()
-}
-
 /// Reads the architecture that a configuration names.
 pub(super) fn architecture(config: &Map<String, Value>) -> Result<Box<dyn Architecture>, String> {
     let Some(Value::String(name)) = config.get("model_type") else { return Err("`model_type` is missing".into()) };
@@ -40,8 +35,8 @@ pub(super) fn architecture(config: &Map<String, Value>) -> Result<Box<dyn Archit
 }
 
 impl Model {
-    /// Puts a model together from a configuration and weights that fit it.
-    pub(super) fn new(config: Map<String, Value>, weights: BTreeMap<String, Weight>) -> Result<Self, String> {
+    /// Puts a model together from a configuration and weights that fit it and are on `device`.
+    pub(super) fn new(config: Map<String, Value>, weights: BTreeMap<String, Weight>, device: Device) -> Result<Self, String> {
         let architecture = architecture(&config)?;
         let mut shapes = Shapes::default();
         architecture.shapes(&mut shapes);
@@ -52,10 +47,10 @@ impl Model {
                 None => return Err(format!("`{name}` is missing")),
             }
         }
-        Ok(Self { config: Arc::new(config), architecture: architecture.into(), parameters: Parameters::new(weights, device()) })
+        Ok(Self { config: Arc::new(config), architecture: architecture.into(), parameters: Parameters::new(weights, device) })
     }
 
-    /// Reads a folder with `config.json` and weights.
+    /// Reads a folder with `config.json` and weights; the model is on the processor, and goes elsewhere by [`Model::on`].
     ///
     /// # Errors
     /// A configuration that is not understood in whole; weights that are missing, too many, of another shape or type, not numbers; a
@@ -80,7 +75,7 @@ impl Model {
         for (name, shape) in &shapes.0 {
             weights.insert(name.clone(), quantised::read(&tensors, name, shape, quantised)?);
         }
-        let parameters = Parameters::new(weights, device());
+        let parameters = Parameters::new(weights, Device::flex());
         Ok(Self { config: Arc::new(config), architecture: architecture.into(), parameters })
     }
 
@@ -121,6 +116,12 @@ impl Model {
         self.architecture.sizes().tie_word_embeddings
     }
 
+    /// Returns the number of values of all weights.
+    #[must_use]
+    pub fn num_parameters(&self) -> usize {
+        self.parameters.iter().map(|(_, weight)| weight.shape().iter().product::<usize>()).sum()
+    }
+
     /// Returns the weights.
     #[must_use]
     pub fn parameters(&self) -> &Parameters {
@@ -137,6 +138,15 @@ impl Model {
         Self { parameters, ..self.clone() }
     }
 
+    /// Returns the same model on a device: what is made of it from then on is computed there.
+    #[must_use]
+    pub fn on(&self, device: &Device) -> Self {
+        if self.parameters.device() == device {
+            return self.clone();
+        }
+        self.with_parameters(self.parameters.on(device))
+    }
+
     /// Returns the same model without its adapter.
     #[must_use]
     pub(crate) fn without_adapter(&self) -> Self {
@@ -151,7 +161,7 @@ impl Model {
             let within_block = name.starts_with("model.layers.");
             (within_block && !adapter.iter().any(|own| own == name)).then(|| {
                 Nf4Matrix::of_weight(
-                    matrix.clone().into_data().try_into_vec().expect("weights are f32"),
+                    matrix.clone().into_data_dtype(DType::F32).try_into_vec().expect("converted to f32"),
                     matrix.dims(),
                     double_quant,
                 )
@@ -161,14 +171,10 @@ impl Model {
 
     /// Moves each weight to `alpha` of another model's and the rest of its own.
     pub(crate) fn mix(&mut self, other: &Self, alpha: f64) {
+        let (own, others) = ((1.0 - alpha) as f32, alpha as f32);
         for name in self.names() {
-            let Some(theirs) = other.parameters.get(&name).cloned() else { continue };
-            let (theirs, own, others) = (theirs.into_values(), (1.0 - alpha) as f32, alpha as f32);
-            self.parameters.update(&name, |weights| {
-                for (weight, other) in weights.iter_mut().zip(theirs) {
-                    *weight = *weight * own + other * others;
-                }
-            });
+            let Some(theirs) = other.parameters.values(&name) else { continue };
+            self.parameters.change(&name, |values| values.blended(theirs, own, others));
         }
     }
 
@@ -176,6 +182,11 @@ impl Model {
     pub(crate) fn trained_names(&self) -> Vec<String> {
         let adapter = self.adapter_names();
         if adapter.is_empty() { self.names() } else { adapter }
+    }
+
+    /// Says whether the head's logits may hang on one of these weights, other than by what the layers give it.
+    pub(crate) fn trains_head(&self, names: &[String]) -> bool {
+        names.iter().any(|name| !name.starts_with("model.layers."))
     }
 
     /// Names the base's weights in order: what full training trains.
@@ -210,10 +221,27 @@ impl Model {
     }
 
     fn read(&self, batch: &Batch, places: &[usize], cache: Option<&mut Cache>, length: usize) -> Tensor<2> {
+        self.head(self.body(batch, places, cache, length))
+    }
+
+    fn body(&self, batch: &Batch, places: &[usize], cache: Option<&mut Cache>, length: usize) -> Tensor<2> {
         let layers = self.architecture.sizes().num_hidden_layers;
         let mut pass = Pass::new(batch, places, cache, length, layers, &self.parameters);
         let hidden = self.architecture.hidden(&self.parameters, &mut pass);
         pass.close();
+        hidden
+    }
+
+    /// Computes what the head is given at every target's place, `[targets, hidden_size]`.
+    #[must_use]
+    pub(crate) fn hidden(&self, batch: &Batch) -> Tensor<2> {
+        let places: Vec<usize> = batch.targets.iter().map(|target| target.place).collect();
+        self.body(batch, &places, None, batch.length())
+    }
+
+    /// Computes logits of what the head is given, place by place: `[places, hidden_size]` to `[places, vocab_size]`.
+    #[must_use]
+    pub(crate) fn head(&self, hidden: Tensor<2>) -> Tensor<2> {
         self.architecture.logits(&self.parameters, hidden)
     }
 

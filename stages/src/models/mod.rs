@@ -18,6 +18,8 @@ mod attention;
 mod batch;
 mod config;
 mod decoder;
+mod device;
+mod dropout;
 mod error;
 pub(crate) mod fused;
 mod gemma;
@@ -29,15 +31,18 @@ mod lora;
 mod mistral;
 mod new;
 mod nf4;
+mod nf4_tensor;
 mod norm;
 mod parameters;
 mod phi;
 mod quantised;
 mod qwen2;
 mod qwen3;
+mod random_weights;
 mod reader;
 mod rope_parameters;
 mod rotary;
+mod values;
 mod weights;
 
 use std::fs;
@@ -48,15 +53,21 @@ use architecture::Architecture;
 pub(crate) use attention::Cache;
 pub(crate) use batch::shared_beginning;
 pub use batch::{Batch, LayoutError, Row, Target};
+use burn::tensor::Device;
 use config::Keys;
 pub use decoder::Model;
+pub(crate) use device::is_processor;
+pub use device::{DeviceError, DeviceName};
+pub(crate) use dropout::Dropout;
 pub use error::{CheckpointError, InputError};
 pub use generate::generate;
-pub(crate) use lora::Dropout;
 pub use new::{NewArchitecture, NewModel};
 pub use nf4::{NestedScales, Nf4Matrix};
+pub use nf4_tensor::Nf4Tensor;
 pub use parameters::{Parameters, Weight};
 pub(crate) use reader::Reader;
+pub use values::Values;
+pub(crate) use values::global_norm;
 pub(crate) use weights::{read_matrix, read_tensors, tensors_of_bytes_and_values, tensors_to_bytes};
 
 use crate::tokenizer::Tokenizer;
@@ -78,7 +89,7 @@ const ARCHITECTURES: [(&str, Open); 8] = [
 /// Weights and the tokenizer they were trained with.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
-    /// The decoder, on a device without gradients, with its adapter on.
+    /// The decoder, without gradients, with its adapter on.
     pub model: Model,
     /// Settings of the adapter, where there is one.
     pub adapter: Option<AdapterConfig>,
@@ -93,6 +104,12 @@ impl Checkpoint {
     /// Sizes that do not fit together.
     pub fn new(settings: &NewModel, tokenizer: Tokenizer, seed: u64) -> Result<Self, String> {
         Ok(Self { model: settings.draw(&tokenizer, seed)?, adapter: None, tokenizer })
+    }
+
+    /// Returns the same with the decoder on a device.
+    #[must_use]
+    pub fn on(self, device: &Device) -> Self {
+        Self { model: self.model.on(device), ..self }
     }
 
     /// Writes `config.json`, `model.safetensors`, `tokenizer.json` and `tokenizer_config.json` into an existing folder, and an adapter beside

@@ -9,9 +9,13 @@ use std::sync::Arc;
 use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
 
 use super::activation::Activation;
+use super::device::is_processor;
+use super::dropout::Dropout;
 use super::fused;
-use super::lora::{self, Dropout, EMBEDDING_A, EMBEDDING_B, FACTORS, Lora};
+use super::lora::{self, EMBEDDING_A, EMBEDDING_B, FACTORS, Lora};
 use super::nf4::Nf4Matrix;
+use super::nf4_tensor::Nf4Tensor;
+use super::values::Values;
 
 /// Name of the module that turns tokens into the first activations.
 pub(crate) const EMBEDDING: &str = "model.embed_tokens";
@@ -27,6 +31,20 @@ pub enum Weight {
     Matrix(Tensor<2>),
     /// A projection in 4 bits; it is made dense each time it is used, and never trained.
     Nf4(Arc<Nf4Matrix>),
+    /// The same on another device than the processor.
+    Nf4Tensor(Nf4Tensor),
+}
+
+/// In which numbers products are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Products {
+    /// float32.
+    #[default]
+    Full,
+    /// float32 that was rounded to bfloat16: what `PyTorch`'s autocast computes, where the processor has no such products.
+    Rounded,
+    /// bfloat16, with sums of float32 inside.
+    Half,
 }
 
 /// What a weight is when it is written down: its shape and its values in f32.
@@ -48,17 +66,39 @@ impl Weight {
             Self::Vector(tensor) => tensor.dims().to_vec(),
             Self::Matrix(tensor) => tensor.dims().to_vec(),
             Self::Nf4(matrix) => matrix.shape.to_vec(),
+            Self::Nf4Tensor(matrix) => matrix.shape().to_vec(),
         }
     }
 
-    /// Takes the values out.
+    /// Takes the values out, to the processor.
     pub(crate) fn into_values(self) -> Vec<f32> {
         let data = match self {
-            Self::Vector(tensor) => tensor.into_data(),
-            Self::Matrix(tensor) => tensor.into_data(),
+            Self::Vector(tensor) => tensor.into_data_dtype(DType::F32),
+            Self::Matrix(tensor) => tensor.into_data_dtype(DType::F32),
             Self::Nf4(matrix) => return matrix.dequantise(),
+            Self::Nf4Tensor(matrix) => matrix.dense(DType::F32).into_data(),
         };
-        data.try_into_vec().expect("weights are f32")
+        data.try_into_vec().expect("converted to f32")
+    }
+
+    /// Takes the values out, and leaves them where they are.
+    fn into_numbers(self) -> Values {
+        match self {
+            Self::Vector(tensor) => Values::of(tensor),
+            Self::Matrix(tensor) => Values::of(tensor),
+            Self::Nf4(_) | Self::Nf4Tensor(_) => unreachable!("weights in 4 bits are not trained"),
+        }
+    }
+
+    /// Returns the weight on a device, in the numbers that it has.
+    pub(crate) fn on(self, device: &Device) -> Self {
+        match self {
+            Self::Vector(tensor) => Self::Vector(tensor.to_device(device)),
+            Self::Matrix(tensor) => Self::Matrix(tensor.to_device(device)),
+            Self::Nf4(matrix) if is_processor(device) => Self::Nf4(matrix),
+            Self::Nf4(matrix) => Self::Nf4Tensor(Nf4Tensor::new(&matrix, device)),
+            Self::Nf4Tensor(matrix) => Self::Nf4Tensor(matrix.on(device)),
+        }
     }
 }
 
@@ -72,8 +112,7 @@ pub struct Parameters {
     replaced: BTreeMap<String, Option<Weight>>,
     /// Whether the head is the base's embedding, kept because the adapter replaces the embedding alone.
     head_kept: bool,
-    /// Whether products are computed of bfloat16.
-    half: bool,
+    products: Products,
     /// In training: which inputs of side branches are dropped.
     dropout: Option<Dropout>,
 }
@@ -81,7 +120,15 @@ pub struct Parameters {
 impl Parameters {
     /// Holds weights that are on `device`.
     pub(crate) fn new(weights: BTreeMap<String, Weight>, device: Device) -> Self {
-        Self { device, weights, lora: BTreeMap::new(), replaced: BTreeMap::new(), head_kept: false, half: false, dropout: None }
+        Self {
+            device,
+            weights,
+            lora: BTreeMap::new(),
+            replaced: BTreeMap::new(),
+            head_kept: false,
+            products: Products::Full,
+            dropout: None,
+        }
     }
 
     /// Returns the device, without gradients.
@@ -89,14 +136,30 @@ impl Parameters {
         &self.device
     }
 
+    /// Returns the same weights on another device.
+    #[must_use]
+    pub(crate) fn on(&self, device: &Device) -> Self {
+        let moved = |weight: &Weight| weight.clone().on(device);
+        Self {
+            device: device.clone(),
+            weights: self.weights.iter().map(|(name, weight)| (name.clone(), moved(weight))).collect(),
+            replaced: self.replaced.iter().map(|(name, base)| (name.clone(), base.as_ref().map(moved))).collect(),
+            ..self.clone()
+        }
+    }
+
     /// Lets products be computed of bfloat16, as `PyTorch`'s autocast does: factors and products are rounded, sums are not.
     pub(crate) fn compute_in_half(&mut self, half: bool) {
-        self.half = half;
+        self.products = match half {
+            false => Products::Full,
+            true if is_processor(&self.device) => Products::Rounded,
+            true => Products::Half,
+        };
     }
 
     /// Says whether products are computed of bfloat16.
     pub(super) fn computes_in_half(&self) -> bool {
-        self.half
+        self.products != Products::Full
     }
 
     /// Returns the same weights with an adapter that does not see all of its inputs.
@@ -105,14 +168,35 @@ impl Parameters {
         Self { dropout: dropout.filter(|dropout| dropout.share > 0.0), ..self }
     }
 
-    /// Rounds a factor or a product to bfloat16 where products are computed so; its gradient is rounded on the way back.
+    /// Makes a factor of a product ready: in the numbers that products are computed in.
+    pub(super) fn factor<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
+        match self.products {
+            Products::Full | Products::Rounded => self.rounded(tensor),
+            Products::Half => tensor.cast(DType::BF16),
+        }
+    }
+
+    /// Takes what a product of such factors gave back to f32, in which everything else is computed.
+    pub(super) fn product<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
+        self.rounded(tensor.cast(DType::F32))
+    }
+
+    /// Rounds to bfloat16 what autocast holds in it, where the processor stands in for a device that computes so: such a device has better
+    /// numbers at hand, and keeps them. The gradient is rounded on the way back.
     pub(super) fn rounded<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
-        if self.half { tensor.cast(DType::BF16).cast(DType::F32) } else { tensor }
+        match self.products {
+            Products::Rounded => tensor.cast(DType::BF16).cast(DType::F32),
+            Products::Full | Products::Half => tensor,
+        }
     }
 
     /// Multiplies `value` by the function of `gate`, `[places, size]` each, rounded as products are.
     pub(super) fn gated(&self, activation: Activation, gate: Tensor<2>, value: Tensor<2>) -> Tensor<2> {
-        if self.half { self.rounded(activation.apply(gate)) * value } else { activation.gate(gate, value) }
+        match self.products {
+            Products::Rounded => self.rounded(activation.apply(gate)) * value,
+            _ if !is_processor(&self.device) => activation.gate_elsewhere(self.computes_in_half(), gate, value),
+            Products::Full | Products::Half => activation.gate(gate, value),
+        }
     }
 
     /// Returns all weights in the order of their names, an adapter's among them.
@@ -187,7 +271,7 @@ impl Parameters {
         if self.head_kept {
             weights.remove(&weight_of(HEAD));
         }
-        Self { half: self.half, ..Self::new(weights, self.device.clone()) }
+        Self { products: self.products, ..Self::new(weights, self.device.clone()) }
     }
 
     /// Returns the same weights where gradients are computed, those in `names` as fresh leaves that gather them.
@@ -201,7 +285,7 @@ impl Parameters {
             *weight = match weight {
                 Weight::Vector(tensor) => Weight::Vector(tensor.clone().autodiff()),
                 Weight::Matrix(tensor) => Weight::Matrix(tensor.clone().autodiff()),
-                Weight::Nf4(_) => continue,
+                Weight::Nf4(_) | Weight::Nf4Tensor(_) => continue,
             };
         }
         for name in names {
@@ -209,36 +293,56 @@ impl Parameters {
             *weight = match weight {
                 Weight::Vector(tensor) => Weight::Vector(tensor.clone().require_grad()),
                 Weight::Matrix(tensor) => Weight::Matrix(tensor.clone().require_grad()),
-                Weight::Nf4(_) => unreachable!("weights in 4 bits are not trained"),
+                Weight::Nf4(_) | Weight::Nf4Tensor(_) => unreachable!("weights in 4 bits are not trained"),
             };
         }
         leaves
     }
 
-    /// Takes the gradients of these leaves out, in the order of `names`; a weight without one has zeros.
-    pub(crate) fn gradients(&self, names: &[String], mut gradients: Gradients) -> Vec<Vec<f32>> {
-        let take = |name: &String| {
-            let weight = &self.weights[name];
-            let found = match weight {
-                Weight::Vector(tensor) => tensor.grad_remove(&mut gradients).map(Tensor::into_data),
-                Weight::Matrix(tensor) => tensor.grad_remove(&mut gradients).map(Tensor::into_data),
-                Weight::Nf4(_) => None,
-            };
-            match found {
-                Some(data) => data.try_into_vec().expect("gradients are f32"),
-                None => vec![0.0; weight.shape().iter().product()],
-            }
+    /// Takes the gradients of these leaves out, in the order of `names`; none where the loss does not hang on a weight.
+    pub(crate) fn gradients(&self, names: &[String], mut gradients: Gradients) -> Vec<Option<Values>> {
+        let take = |name: &String| match &self.weights[name] {
+            Weight::Vector(tensor) => tensor.grad_remove(&mut gradients).map(Values::of),
+            Weight::Matrix(tensor) => tensor.grad_remove(&mut gradients).map(Values::of),
+            Weight::Nf4(_) | Weight::Nf4Tensor(_) => None,
         };
         names.iter().map(take).collect()
     }
 
-    /// Changes the values of one weight in place.
-    pub(crate) fn update(&mut self, name: &str, change: impl FnOnce(&mut [f32])) {
+    /// Returns as many zeros as a weight has values.
+    pub(crate) fn zeros(&self, name: &str) -> Values {
+        Values::new(vec![0.0; self.weights[name].shape().iter().product()], &self.device)
+    }
+
+    /// Returns the values of a weight that is not in 4 bits.
+    pub(crate) fn values(&self, name: &str) -> Option<Values> {
+        self.weights.get(name).cloned().map(Weight::into_numbers)
+    }
+
+    /// Changes the values of one weight, which is in f32 from then on.
+    pub(crate) fn change(&mut self, name: &str, change: impl FnOnce(Values) -> Values) {
         let weight = self.weights.remove(name).expect("what is trained is among the weights");
         let shape = weight.shape();
-        let mut values = weight.into_values();
+        let weight = match (change(weight.into_numbers()), &shape[..]) {
+            (Values::Host(values), _) => Weight::dense(&shape, values, &self.device),
+            (Values::Device(values), &[_]) => Weight::Vector(values),
+            (Values::Device(values), _) => Weight::Matrix(values.reshape([shape[0], shape[1]])),
+        };
+        self.weights.insert(name.to_owned(), weight);
+    }
+
+    /// Gives one weight other values.
+    pub(crate) fn set(&mut self, name: &str, values: Vec<f32>) {
+        let values = Values::new(values, &self.device);
+        self.change(name, |_| values);
+    }
+
+    /// Changes the values of one weight in the processor's memory.
+    #[cfg(test)]
+    pub(crate) fn update(&mut self, name: &str, change: impl FnOnce(&mut [f32])) {
+        let mut values = self.weights[name].clone().into_values();
         change(&mut values);
-        self.weights.insert(name.to_owned(), Weight::dense(&shape, values, &self.device));
+        self.set(name, values);
     }
 
     /// Puts matrices of 4 bits in the place of those for which there are such.
@@ -247,23 +351,31 @@ impl Parameters {
             if let Weight::Matrix(matrix) = weight
                 && let Some(matrix) = quantised(name, matrix)
             {
-                *weight = Weight::Nf4(Arc::new(matrix));
+                *weight = Weight::Nf4(Arc::new(matrix)).on(&self.device);
             }
         }
     }
 
-    /// Returns a vector: a norm's scale or a bias.
+    /// Returns a vector in f32: a norm's scale or a bias.
     pub(crate) fn vector(&self, name: &str) -> Tensor<1> {
         match self.weights.get(name) {
-            Some(Weight::Vector(tensor)) => tensor.clone(),
+            Some(Weight::Vector(tensor)) => tensor.clone().cast(DType::F32),
             _ => unreachable!("`{name}` was checked to be a vector when the model was made"),
         }
     }
 
-    /// Returns a matrix, dense.
+    /// Returns a matrix in f32, dense.
     pub(crate) fn matrix(&self, name: &str) -> Tensor<2> {
+        self.held(name).cast(DType::F32)
+    }
+
+    /// Returns a matrix, dense, in the numbers that it is held in, or that products are computed in.
+    fn held(&self, name: &str) -> Tensor<2> {
         match self.weights.get(name) {
             Some(Weight::Matrix(tensor)) => tensor.clone(),
+            Some(Weight::Nf4Tensor(matrix)) => {
+                matrix.dense(if self.products == Products::Half { DType::BF16 } else { DType::F32 })
+            }
             Some(Weight::Nf4(matrix)) => Tensor::from_data(TensorData::new(matrix.dequantise(), matrix.shape), &self.device),
             _ => unreachable!("`{name}` was checked to be a matrix when the model was made"),
         }
@@ -283,22 +395,23 @@ impl Parameters {
 
     /// Looks tokens up: `[places]` to `[places, hidden]`.
     pub(crate) fn embedding(&self, tokens: Tensor<1, Int>) -> Tensor<2> {
-        let table = self.matrix(&weight_of(EMBEDDING));
-        let Some(lora) = self.lora.get(EMBEDDING) else { return table.select(0, tokens) };
+        let looked_up = self.held(&weight_of(EMBEDDING)).select(0, tokens.clone()).cast(DType::F32);
+        let Some(lora) = self.lora.get(EMBEDDING) else { return looked_up };
         let first = self.matrix(&format!("{EMBEDDING}{EMBEDDING_A}"));
         let second = self.matrix(&format!("{EMBEDDING}{EMBEDDING_B}"));
-        table.select(0, tokens.clone()) + first.transpose().select(0, tokens).matmul(second.transpose()) * lora.scale
+        looked_up + first.transpose().select(0, tokens).matmul(second.transpose()) * lora.scale
     }
 
     fn project(&self, module: &str, weight: &str, input: Tensor<2>) -> Tensor<2> {
-        let weight = self.rounded(self.matrix(weight));
-        let input = self.rounded(input);
+        let weight = self.factor(self.held(weight));
+        let weight = if self.products == Products::Full { weight.cast(DType::F32) } else { weight };
         let bias = match self.weights.get(&format!("{module}.bias")) {
-            Some(Weight::Vector(bias)) => Some(self.rounded(bias.clone())),
+            Some(Weight::Vector(bias)) => Some(self.factor(bias.clone())),
             _ => None,
         };
+        let input = self.factor(input);
         match self.lora.get(module) {
-            None => self.rounded(lora::biased(fused::linear(input, weight), bias)),
+            None => self.product(lora::biased(fused::linear(input, weight), bias)),
             Some(&lora) => lora::linear(self, module, weight, bias, lora, input),
         }
     }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use burn::tensor::{DType, Device};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::decoder::{self, Model};
+use super::decoder::Model;
 use super::error::CheckpointError;
 use super::nf4::{NestedScales, Nf4Matrix, nested_scales};
 use super::parameters::{EMBEDDING, HEAD, Weight, weight_of};
@@ -85,7 +86,7 @@ pub(super) fn read(tensors: &Tensors, name: &str, shape: &[usize], quantised: bo
     if quantised && tensors.has(&format!("{name}{STATE}")) {
         return Ok(Weight::Nf4(Arc::new(codes(tensors, name, shape)?)));
     }
-    Ok(Weight::dense(shape, tensors.values(name)?, &decoder::device()))
+    Ok(Weight::dense(shape, tensors.values(name)?, &Device::flex()))
 }
 
 impl Model {
@@ -101,12 +102,12 @@ impl Model {
             if ends.iter().any(|end| end == name) {
                 continue;
             }
-            let values: Vec<f32> = matrix.clone().into_data().try_into_vec().expect("weights are f32");
+            let values: Vec<f32> = matrix.clone().into_data_dtype(DType::F32).try_into_vec().expect("converted to f32");
             let mut quantised = Nf4Matrix::quantise(&values, matrix.dims(), BLOCK);
             if double_quant {
                 quantised.absmax = NestedScales::quantise(&quantised.absmax).dequantise();
             }
-            parameters.insert(name.to_owned(), Weight::Nf4(Arc::new(quantised)));
+            parameters.insert(name.to_owned(), Weight::Nf4(Arc::new(quantised)).on(self.parameters().device()));
         }
         self.with_parameters(parameters)
     }

@@ -11,6 +11,7 @@
 mod decay;
 mod dpo;
 mod evaluation;
+mod head;
 mod losses;
 mod objective;
 mod optimizer;
@@ -28,6 +29,7 @@ mod trainer;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use burn::tensor::DType;
 pub use schedule::{Curve, Schedule, Scheduler, SchedulerArguments};
 use serde::Serialize;
 pub use start::open;
@@ -39,7 +41,7 @@ use self::prepared::{DpoRow, PrepareError, Prepared, Rows};
 use self::settings::{Dpo, DpoLoss, Method, Precision, Reference, Settings, Training};
 use self::sft::Labelled;
 use self::trainer::Trainer;
-use crate::models::{CheckpointError, Model};
+use crate::models::{CheckpointError, DeviceError, Model, Values, is_processor};
 
 /// One optimiser step, or one evaluation after it, as TRL logs it.
 #[derive(Clone, Debug, Serialize)]
@@ -89,7 +91,7 @@ pub trait Watch {
     }
 
     /// Takes note of the first step's gradients, by the names of the weights.
-    fn first_gradients(&mut self, _names: &[String], _gradients: &[Vec<f32>]) {}
+    fn first_gradients(&mut self, _names: &[String], _gradients: &[Values]) {}
 }
 
 /// A trained model and what was done to get it.
@@ -133,6 +135,9 @@ pub enum TrainError {
     /// The model or its adapter cannot be opened.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// The device cannot be taken.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// No row is left to train on.
     #[error("no row is left to train on: of {given}, {dropped} have nothing to learn within `max_length`{}", .max_length.map_or_else(String::new, |most| format!(" {most}")))]
     Nothing {
@@ -180,18 +185,25 @@ pub enum TrainError {
     },
 }
 
-/// Trains a model on prepared rows, and notes in them what was asked of the reference beforehand.
+/// Trains a model on prepared rows on the device of the settings, where the trained model is then, and notes in the rows what was asked of
+/// the reference beforehand.
 ///
 /// # Errors
-/// Settings out of range, no row left, a token that the model does not have, a loss that is not a number, or the observer's stop.
+/// A device that is not there, settings out of range, no row left, a token that the model does not have, a loss that is not a number, or the observer's stop.
 pub fn run(
-    mut model: Model,
+    model: Model,
     settings: &Settings,
     rows: &mut Rows,
     evaluation: Option<&Rows>,
     watch: &mut dyn Watch,
 ) -> Result<Trained, TrainError> {
     let training = &settings.training;
+    let device = training.device.open()?;
+    if training.precision == Precision::Bf16 && !is_processor(&device) && !device.supports_dtype(DType::BF16) {
+        let reason = format!("is bf16, which `device: {}` does not compute in; take `f32`, or `device: cpu`", training.device);
+        return Err(TrainError::Setting { name: "precision", reason });
+    }
+    let mut model = model.on(&device);
     model.parameters_mut().compute_in_half(training.precision == Precision::Bf16);
     let mut trained = trained(model, settings, rows, evaluation, watch)?;
     trained.model.parameters_mut().compute_in_half(false);

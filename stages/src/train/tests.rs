@@ -1,5 +1,7 @@
 //! Trainings of a small model: gradients against finite differences, rows laid out in several ways, and stops.
 
+mod elsewhere;
+
 use std::path::PathBuf;
 
 use super::objective::{Scored, Share};
@@ -8,7 +10,7 @@ use super::settings::Sft;
 use super::trainer::deal;
 use super::*;
 use crate::models::tests::tiny;
-use crate::models::{AdapterConfig, Modules};
+use crate::models::{AdapterConfig, DeviceName, Modules};
 use crate::random::Random;
 
 fn row(ids: &[u32], prompt: usize) -> SftRow {
@@ -42,7 +44,7 @@ fn pairs() -> Rows {
 }
 
 fn training() -> Training {
-    Training { batch_size: 2, epochs: Some(3.0), learning_rate: 1e-2, ..Training::default() }
+    Training { batch_size: 2, epochs: Some(3.0), learning_rate: 1e-2, device: DeviceName::Cpu, ..Training::default() }
 }
 
 fn sft() -> Settings {
@@ -82,8 +84,8 @@ fn step(model: &Model, rows: &[SftRow], shards: usize) -> (f64, Vec<Vec<f32>>) {
         .collect();
     let targets = all.iter().map(|&row| objective.targets(row)).sum();
     let weighed = objective.weigh(&scored, Share { targets, micro_batches: 1 });
-    let gradients = shards::backward(&names, &dealt, passed, &weighed.slopes);
-    (weighed.loss, gradients)
+    let gradients = shards::backward(model, &names, &dealt, passed, &weighed.slopes);
+    (weighed.loss, gradients.iter().map(Values::to_vec).collect())
 }
 
 #[test]

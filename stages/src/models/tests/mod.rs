@@ -1,6 +1,7 @@
 //! Checkpoints as a whole; what one file does is tested in that file.
 
 use std::fs;
+use std::path::PathBuf;
 
 use super::*;
 
@@ -18,6 +19,19 @@ pub(crate) fn tiny(seed: u64) -> Checkpoint {
         ..NewModel::default()
     };
     Checkpoint::new(&settings, tokenizer, seed).unwrap()
+}
+
+/// Returns the folders of all models beside the repository, or says that they are not there.
+pub(crate) fn fixtures() -> Vec<PathBuf> {
+    let parent = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/parity/fixtures/models");
+    let Ok(entries) = fs::read_dir(&parent) else {
+        println!("skipped: `../shared/parity/fixtures/models` is not there");
+        return Vec::new();
+    };
+    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    folders.retain(|folder| folder.join("config.json").exists());
+    folders.sort();
+    folders
 }
 
 fn logits(model: &Model, rows: &[&Row]) -> Vec<Vec<f32>> {

@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 pub use sft::{Packing, Sft, SftLoss};
 
 use super::schedule::{Scheduler, SchedulerArguments};
+use crate::models::DeviceName;
 
 /// Says why settings could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +102,9 @@ pub struct Training {
     /// Steps between two times that what is needed to go on after a stop is kept [default: as many as a minute has]; no part in the result.
     #[serde(skip_serializing)]
     pub save_steps: Option<usize>,
+    /// Where the model is computed; results differ by rounding alone.
+    #[serde(skip_serializing)]
+    pub device: DeviceName,
     /// Whether passes are computed again in the backward pass, for less memory.
     pub gradient_checkpointing: bool,
     /// The adapter that is trained in the place of all weights.
@@ -142,6 +146,7 @@ impl Default for Training {
             max_length: Some(1024),
             shards: 2,
             save_steps: None,
+            device: DeviceName::Auto,
             gradient_checkpointing: false,
             adapter: None,
             quantization: None,
