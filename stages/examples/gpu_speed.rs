@@ -97,7 +97,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut model = Model::random(config, if half { DType::BF16 } else { DType::F32 }, &device)?;
     let count = model.num_parameters() as f64;
     if mode == "qlora" {
-        model = model.quantised(true);
+        model.quantise(true);
         device.memory_cleanup();
     }
     let target_modules = Some(Modules::Pattern("all-linear".into()));

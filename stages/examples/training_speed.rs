@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Sizes are those of a 2 M model with rows of 128 tokens (`tiny`) and of a 28 M model with rows of 256 (`small`); SFT takes 8 rows a
-//! step, DPO 4 pairs; `full` trains all weights, `lora` factors of rank 16 on all projections. The last argument is the number of steps.
+//! step, DPO 4 pairs; `full` trains all weights, `lora` factors of rank 16 on all projections. The fourth argument is the number of steps;
+//! `checkpointing` behind it computes each layer again in the backward pass.
 
 use std::error::Error;
 use std::fs;
@@ -17,6 +18,8 @@ use fingerpost::tokenizer::Tokenizer;
 use fingerpost::train::prepared::{self, Rows};
 use fingerpost::train::settings::{Dpo, Method, Settings, Sft, Training};
 use fingerpost::train::{self, Step, Stop, Watch};
+
+const USAGE: &str = "give: tiny|small sft|dpo full|lora STEPS [checkpointing]";
 
 /// Steps before the clock counts.
 const SKIPPED: usize = 2;
@@ -114,7 +117,12 @@ fn median(mut values: Vec<f64>) -> f64 {
 #[expect(clippy::print_stdout, reason = "what this program is for")]
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [name, kind, mode, steps] = &arguments[..] else { return Err("give: tiny|small sft|dpo full|lora STEPS".into()) };
+    let ([name, kind, mode, steps], rest) = arguments.split_first_chunk().ok_or(USAGE)?;
+    let gradient_checkpointing = match rest {
+        [] => false,
+        [word] if word == "checkpointing" => true,
+        _ => return Err(USAGE.into()),
+    };
     let steps: usize = steps.parse()?;
     let Size { new, tokens } = size(name)?;
     let mut words = Words(7);
@@ -136,6 +144,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         learning_rate: 2e-4,
         max_length: Some(512),
         shuffle: false,
+        gradient_checkpointing,
         ..Training::default()
     };
     let count = (SKIPPED + steps + 1) * batch_size;

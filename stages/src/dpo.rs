@@ -59,7 +59,7 @@ pub(crate) struct Params {
     max_length: usize,
     /// Numbers that products are computed in.
     precision: Precision,
-    /// Whether passes are computed again in the backward pass; the numbers are the same, and so far the memory is too.
+    /// Whether each layer is computed again in the backward pass: the numbers are the same, activations take less memory, a step more time.
     gradient_checkpointing: bool,
     /// The adapter that is trained in the place of all weights, under PEFT's names.
     #[serde(alias = "peft_config")]

@@ -156,17 +156,16 @@ fn log_probabilities_after(model: &Model, cache: &Cache, rows: &[Row]) -> Vec<Ve
     order.sort_by_key(|&row| rows[row].width());
     let Pace { tokens, threads: count } = Pace::of(model);
     let passes = passes(rows, &order, tokens);
-    // Each thread takes passes in turn: neighbours are of one width, so both have the same work.
-    let results: Vec<Vec<(usize, Vec<f64>)>> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..count)
-            .map(|offset| {
-                let passes = &passes;
-                scope.spawn(move || {
-                    passes.iter().skip(offset).step_by(count).flat_map(|pass| run(model, cache, rows, pass)).collect()
-                })
-            })
-            .collect();
-        threads.into_iter().map(|thread| thread.join().expect("a pass does not panic")).collect()
+    // Each thread takes passes in turn: neighbours are of one width, so all have the same work.
+    let share = |offset: usize| -> Vec<(usize, Vec<f64>)> {
+        passes.iter().skip(offset).step_by(count).flat_map(|pass| run(model, cache, rows, pass)).collect()
+    };
+    let results: Vec<_> = thread::scope(|scope| {
+        let share = &share;
+        let others: Vec<_> = (1..count).map(|offset| scope.spawn(move || share(offset))).collect();
+        let own = share(0);
+        let others = others.into_iter().map(|thread| thread.join().expect("a pass does not panic"));
+        std::iter::once(own).chain(others).collect()
     });
     let mut sums = vec![Vec::new(); rows.len()];
     for (row, found) in results.into_iter().flatten() {

@@ -10,7 +10,7 @@ use engine::{Checkpoint, Context, Metrics, ParamMistake, StageError};
 use serde::Serialize;
 
 use crate::{
-    models,
+    models::{self, DeviceName},
     router::Router,
     train::{
         self, Step, Stop, Summary, TrainError, Watch, Write,
@@ -128,6 +128,10 @@ pub(crate) fn train(
         (Some(adapter), None) => (train::held(model, &settings.training), Some(adapter)),
         (None, _) => train::prepare(model, &settings.training).map_err(failed)?,
     };
+    let device = settings.training.device.settled().map_err(|error| failed(error.into()))?;
+    if device != DeviceName::Cpu {
+        ctx.say(format!("computed on `{device}`"));
+    }
     let (started, save_steps) = (Instant::now(), settings.training.save_steps);
     let mut report = Report { ctx: ctx.clone(), started, kept: started, save_steps, last: BTreeMap::new() };
     let trained = train::run(model, settings, &mut rows, None, &mut report).map_err(failed)?;

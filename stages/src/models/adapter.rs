@@ -14,7 +14,8 @@ use super::decoder::Model;
 use super::error::CheckpointError;
 use super::lora::{EMBEDDING_A, EMBEDDING_B, FACTORS, LORA_A, LORA_B, Lora, MAGNITUDE, row_norms};
 use super::parameters::{Dense, EMBEDDING, HEAD, Parameters, Weight, weight_of};
-use super::weights::{Tensors, tensors_to_bytes};
+use super::weights::Tensors;
+use super::written::tensors_to_bytes;
 use super::{json, read, write};
 use crate::random::Random;
 
@@ -191,7 +192,7 @@ impl Model {
         let mut weights: BTreeMap<String, Weight> = parameters
             .iter()
             .filter(|(name, _)| !is_factor(&parameters, name))
-            .map(|(name, weight)| (name.to_owned(), weight.clone()))
+            .map(|(name, weight)| (name.to_owned(), weight.clone().out_of_codes()))
             .collect();
         for (module, &lora) in parameters.lora() {
             weights.insert(weight_of(module), Weight::Matrix(merged_weight(&parameters, module, lora)));

@@ -6,7 +6,7 @@ use std::fmt;
 use burn::tensor::Tensor;
 use serde::Deserialize;
 
-use super::attention::Pass;
+use super::attention::{Pass, Shared};
 use super::parameters::{EMBEDDING, HEAD, Parameters};
 
 /// A decoder's sizes as its `config.json` says them, with the computation that they belong to.
@@ -17,8 +17,14 @@ pub(super) trait Architecture: fmt::Debug + Send + Sync {
     /// Lists the weights of all layers.
     fn shapes(&self, shapes: &mut Shapes);
 
-    /// Runs the blocks: `[places, hidden_size]` of the places that the pass wants, before the last norm.
-    fn hidden(&self, parameters: &Parameters, pass: &mut Pass<'_>) -> Tensor<2>;
+    /// Makes what all layers look at: angles and masks.
+    fn shared(&self, pass: &Pass<'_>) -> Shared;
+
+    /// Turns tokens into the first activations, `[rows * width, hidden_size]`.
+    fn embed(&self, parameters: &Parameters, pass: &Pass<'_>) -> Tensor<2>;
+
+    /// Runs layer `index`: `[places, hidden_size]` to the same, and behind the last layer's attention to the places that the pass wants.
+    fn layer(&self, parameters: &Parameters, pass: &mut Pass<'_>, shared: &Shared, index: usize, stream: Tensor<2>) -> Tensor<2>;
 
     /// Applies the last norm and the head: `[places, hidden_size]` to `[places, vocab_size]`.
     fn logits(&self, parameters: &Parameters, hidden: Tensor<2>) -> Tensor<2>;

@@ -93,8 +93,8 @@ impl<'a> Pass<'a> {
     }
 
     /// Returns the token of each place, `[rows * width]`.
-    pub(super) fn tokens(&self) -> Tensor<1, Int> {
-        Tensor::from_data(TensorData::new(self.batch.ids.clone(), [self.batch.rows * self.batch.width]), &self.device)
+    pub(super) fn tokens(&self) -> &[i32] {
+        &self.batch.ids
     }
 
     /// Returns the angles of each place.
@@ -157,8 +157,8 @@ impl<'a> Pass<'a> {
     }
 
     /// Returns the masks of layers without and with a window.
-    pub(super) fn masks(&self, window: Option<usize>) -> Masks {
-        Masks { full: self.mask(None), sliding: window.map(|window| self.mask(Some(window))) }
+    pub(super) fn masks(&self, window: Option<usize>) -> ByKind<Tensor<4>> {
+        ByKind { full: self.mask(None), sliding: window.map(|window| self.mask(Some(window))) }
     }
 
     /// Splits projected activations into heads: `[rows * width, heads * size]` to `[rows, width, heads, size]`.
@@ -185,15 +185,30 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// Masks of the two kinds of layers.
-pub(super) struct Masks {
-    full: Tensor<4>,
-    sliding: Option<Tensor<4>>,
+/// What all layers of one pass look at, and none changes.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    /// Angles of each place.
+    pub(super) rotation: ByKind<Rotation>,
+    /// What each place sees, as [`Pass::mask`] says it.
+    pub(super) mask: ByKind<Tensor<4>>,
 }
 
-impl Masks {
-    /// Returns the mask of a layer.
-    pub(super) fn of(&self, slides: bool) -> &Tensor<4> {
+/// One thing for layers that see everything, and another for those with a window where theirs is another.
+#[derive(Clone, Debug)]
+pub(super) struct ByKind<T> {
+    pub(super) full: T,
+    pub(super) sliding: Option<T>,
+}
+
+impl<T> ByKind<T> {
+    /// One thing for all layers.
+    pub(super) fn all(thing: T) -> Self {
+        Self { full: thing, sliding: None }
+    }
+
+    /// Returns what belongs to a layer.
+    pub(super) fn of(&self, slides: bool) -> &T {
         match &self.sliding {
             Some(sliding) if slides => sliding,
             _ => &self.full,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 use serde_json::{Map, Value};
 
 use super::architecture::{Architecture, Shapes};
@@ -12,8 +12,11 @@ use super::attention::{Cache, Pass};
 use super::batch::Batch;
 use super::config::Keys;
 use super::error::{CheckpointError, InputError};
-use super::nf4::Nf4Matrix;
-use super::parameters::{Dense, Parameters, Weight};
+use super::frozen::Frozen;
+use super::nf4::{Nf4Matrix, Scales};
+use super::parameters::{Parameters, Weight, layer_of};
+use super::walk::Walk;
+use super::written::write_tensors;
 use super::{quantised, weights};
 
 /// A decoder with its weights.
@@ -79,18 +82,27 @@ impl Model {
         Ok(Self { config: Arc::new(config), architecture: architecture.into(), parameters })
     }
 
-    /// Writes `config.json` and `model.safetensors` into an existing folder, weights dense and in f32, without what an adapter adds.
+    /// Writes `config.json` and `model.safetensors` into an existing folder, without what an adapter adds: weights as they are held, in f32,
+    /// in the file's 16 bits, or in bitsandbytes' NF4.
     ///
     /// # Errors
     /// A file that cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), CheckpointError> {
         let mut config = (*self.config).clone();
-        config.remove("quantization_config");
         let base = self.parameters.without_adapter();
-        let dense: BTreeMap<String, Dense> =
-            base.iter().map(|(name, weight)| (name.to_owned(), (weight.shape(), weight.clone().into_values()))).collect();
+        let nf4 = |weight: &Weight| match weight {
+            Weight::Frozen(Frozen::Nf4(matrix)) => Some(matches!(matrix.scales, Scales::Nested(_))),
+            _ => None,
+        };
+        match base.iter().find_map(|(_, weight)| nf4(weight)) {
+            None => drop(config.remove("quantization_config")),
+            Some(double_quant) => {
+                config.entry("quantization_config").or_insert_with(|| quantised::settings(double_quant));
+            }
+        }
         super::write(&folder.join("config.json"), &super::json(&config))?;
-        super::write(&folder.join("model.safetensors"), &weights::tensors_to_bytes(&dense))
+        let tensors = base.iter().flat_map(|(name, weight)| quantised::stored(name, weight));
+        write_tensors(&folder.join("model.safetensors"), tensors)
     }
 
     /// Returns the configuration as the file has it.
@@ -141,9 +153,6 @@ impl Model {
     /// Returns the same model on a device: what is made of it from then on is computed there.
     #[must_use]
     pub fn on(&self, device: &Device) -> Self {
-        if self.parameters.device() == device {
-            return self.clone();
-        }
         self.with_parameters(self.parameters.on(device))
     }
 
@@ -155,17 +164,13 @@ impl Model {
 
     /// Puts the projections of all blocks into 4 bits, as bitsandbytes does when it loads a model: embedding, head, norms and biases stay,
     /// and so does what belongs to an adapter.
-    pub(crate) fn quantise(&mut self, double_quant: bool) {
+    pub fn quantise(&mut self, double_quant: bool) {
         let adapter = self.adapter_names();
-        self.parameters.replace_matrices(|name, matrix| {
-            let within_block = name.starts_with("model.layers.");
-            (within_block && !adapter.iter().any(|own| own == name)).then(|| {
-                Nf4Matrix::of_weight(
-                    matrix.clone().into_data_dtype(DType::F32).try_into_vec().expect("converted to f32"),
-                    matrix.dims(),
-                    double_quant,
-                )
-            })
+        self.parameters.replace_matrices(|name, weight| {
+            let [out, into] = weight.shape().try_into().ok()?;
+            let in_codes = matches!(weight, Weight::Frozen(Frozen::Nf4(_)));
+            let left = in_codes || layer_of(name).is_none() || adapter.iter().any(|own| own == name);
+            (!left).then(|| Nf4Matrix::of_weight(&weight.clone().into_values(), [out, into], double_quant))
         });
     }
 
@@ -182,11 +187,6 @@ impl Model {
     pub(crate) fn trained_names(&self) -> Vec<String> {
         let adapter = self.adapter_names();
         if adapter.is_empty() { self.names() } else { adapter }
-    }
-
-    /// Says whether the head's logits may hang on one of these weights, other than by what the layers give it.
-    pub(crate) fn trains_head(&self, names: &[String]) -> bool {
-        names.iter().any(|name| !name.starts_with("model.layers."))
     }
 
     /// Names the base's weights in order: what full training trains.
@@ -225,11 +225,13 @@ impl Model {
     }
 
     fn body(&self, batch: &Batch, places: &[usize], cache: Option<&mut Cache>, length: usize) -> Tensor<2> {
-        let layers = self.architecture.sizes().num_hidden_layers;
-        let mut pass = Pass::new(batch, places, cache, length, layers, &self.parameters);
-        let hidden = self.architecture.hidden(&self.parameters, &mut pass);
-        pass.close();
-        hidden
+        let mut walk = self.open(batch, places, cache, length);
+        let mut stream = walk.begin(&self.parameters);
+        for index in 0..self.layers() {
+            stream = walk.layer(&self.parameters, index, stream);
+        }
+        walk.end();
+        stream
     }
 
     /// Computes what the head is given at every target's place, `[targets, hidden_size]`.
@@ -239,10 +241,26 @@ impl Model {
         self.body(batch, &places, None, batch.length())
     }
 
-    /// Computes logits of what the head is given, place by place: `[places, hidden_size]` to `[places, vocab_size]`.
+    /// Applies the last norm and the head, place by place: `[places, hidden_size]` to logits, `[places, vocab_size]`.
     #[must_use]
     pub(crate) fn head(&self, hidden: Tensor<2>) -> Tensor<2> {
         self.architecture.logits(&self.parameters, hidden)
+    }
+
+    /// Begins to read a batch layer by layer, for the logits of every target's place.
+    pub(crate) fn walk<'a>(&'a self, batch: &'a Batch) -> Walk<'a> {
+        let places: Vec<usize> = batch.targets.iter().map(|target| target.place).collect();
+        self.open(batch, &places, None, batch.length())
+    }
+
+    fn open<'a>(&'a self, batch: &'a Batch, places: &[usize], cache: Option<&'a mut Cache>, length: usize) -> Walk<'a> {
+        let pass = Pass::new(batch, places, cache, length, self.layers(), &self.parameters);
+        Walk::new(&*self.architecture, pass)
+    }
+
+    /// Returns the number of layers.
+    pub(crate) fn layers(&self) -> usize {
+        self.architecture.sizes().num_hidden_layers
     }
 
     /// Refuses tokens that the model does not have.

@@ -64,11 +64,48 @@ impl DeviceName {
             Self::Vulkan => vulkan(),
         }
     }
+
+    /// Returns the name of the device that is opened: `auto` is one or another.
+    ///
+    /// # Errors
+    /// As [`DeviceName::open`].
+    pub fn settled(self) -> Result<Self, DeviceError> {
+        match self {
+            Self::Auto => self.open().map(|device| if is_processor(&device) { Self::Cpu } else { Self::Cuda(0) }),
+            named => Ok(named),
+        }
+    }
 }
 
 /// Says whether a device is the processor, whose memory this program reaches itself.
 pub(crate) fn is_processor(device: &Device) -> bool {
+    #[cfg(test)]
+    if pretended::is_on() {
+        return false;
+    }
     *device == Device::flex()
+}
+
+/// In tests the processor may stand in for another device: what is done with such a one's tensors is then done with its own.
+#[cfg(test)]
+pub(crate) mod pretended {
+    use std::cell::Cell;
+
+    thread_local! {
+        static ON: Cell<bool> = const { Cell::new(false) };
+    }
+
+    pub(super) fn is_on() -> bool {
+        ON.get()
+    }
+
+    /// Computes something with the processor as another device, on this thread.
+    pub(crate) fn elsewhere<R>(compute: impl FnOnce() -> R) -> R {
+        ON.set(true);
+        let result = compute();
+        ON.set(false);
+        result
+    }
 }
 
 #[cfg(not(feature = "cuda"))]
@@ -201,6 +238,7 @@ mod tests {
     fn the_processor_is_always_there() {
         assert!(is_processor(&DeviceName::Cpu.open().unwrap()));
         assert!(DeviceName::Auto.open().is_ok());
+        assert!([DeviceName::Cpu, DeviceName::Cuda(0)].contains(&DeviceName::Auto.settled().unwrap()));
     }
 
     #[test]

@@ -33,13 +33,13 @@ impl Dropout {
         Tensor::from_data(TensorData::new(mask, input.dims()), &input.device())
     }
 
-    /// Draws by a hash of each element's number (MurmurHash3's last steps), so that nothing of the inputs' size crosses to the device, and
+    /// Draws by a hash of each element's number (MurmurHash3's last steps and one more), so that nothing of the inputs' size crosses to the device, and
     /// a pass that is computed again draws the same.
     fn mask_elsewhere(self, seed: u64, [places, size]: [usize; 2], device: &Device) -> Tensor<2> {
         let number = Tensor::<1, Int>::arange(0..(places * size) as i64, &device.clone().without_autodiff()).cast(IntDType::U32);
         let mixed = |hash: Tensor<1, Int>, shift: u32| hash.clone().bitwise_xor(hash.bitwise_right_shift_scalar(shift));
         let mut hash = number.bitwise_xor_scalar(seed as u32);
-        for (shift, factor) in [(16, 0x85eb_ca6b_u32), (13, 0xc2b2_ae35)] {
+        for (shift, factor) in [(16, 0x85eb_ca6b_u32), (13, 0xc2b2_ae35), (16, 0x27d4_eb2f)] {
             hash = mixed(hash, shift).mul_scalar(factor).bitwise_xor_scalar((seed >> 32) as u32);
         }
         // 24 bits of it are a number that f32 has.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::activation::Activation;
 use super::architecture::{Architecture, Heads, LayerType, Shapes, Sizes, Windows, above_zero, positive, window};
-use super::attention::{Attention, Pass, softly_bounded};
+use super::attention::{Attention, ByKind, Pass, Shared, softly_bounded};
 use super::config::Keys;
 use super::norm::rms_norm;
 use super::parameters::Parameters;
@@ -110,33 +110,44 @@ impl Architecture for Gemma2 {
         shapes.vector("model.norm.weight".into(), config.hidden_size);
     }
 
-    fn hidden(&self, parameters: &Parameters, pass: &mut Pass<'_>) -> Tensor<2> {
-        let config = &self.config;
-        let rotation = pass.rotation(&self.rope, self.heads.size);
-        let masks = pass.masks(self.window);
-        let attention = Attention { scale: config.query_pre_attn_scalar.sqrt().recip(), softcap: config.attn_logit_softcapping };
-        let mut stream = parameters.embedding(pass.tokens()) * (config.hidden_size as f64).sqrt();
-        for index in 0..config.num_hidden_layers {
-            let layer = format!("model.layers.{index}");
-            let level = |input: Tensor<2>, name: &str| {
-                rms_norm(input, parameters.vector(&format!("{layer}.{name}.weight")) + 1.0, config.rms_norm_eps)
-            };
-            let normed = level(stream.clone(), "input_layernorm");
-            let project = |name: &str| parameters.linear(&format!("{layer}.self_attn.{name}"), normed.clone());
-            let queries = rotation.turn(pass.heads(project("q_proj"), self.heads.count));
-            let keys = rotation.turn(pass.heads(project("k_proj"), self.heads.groups));
-            let values = pass.heads(project("v_proj"), self.heads.groups);
-            let mixed = attention.mix([queries, keys, values], masks.of(self.windows.slides(index)), pass, index);
-            stream = pass.wanted(index, stream);
-            let attended = parameters.linear(&format!("{layer}.self_attn.o_proj"), mixed);
-            stream = stream + level(attended, "post_attention_layernorm");
+    fn shared(&self, pass: &Pass<'_>) -> Shared {
+        Shared { rotation: ByKind::all(pass.rotation(&self.rope, self.heads.size)), mask: pass.masks(self.window) }
+    }
 
-            let normed = level(stream.clone(), "pre_feedforward_layernorm");
-            let gate = parameters.linear(&format!("{layer}.mlp.gate_proj"), normed.clone());
-            let up = parameters.linear(&format!("{layer}.mlp.up_proj"), normed);
-            let down = parameters.linear(&format!("{layer}.mlp.down_proj"), parameters.gated(config.hidden_activation, gate, up));
-            stream = stream + level(down, "post_feedforward_layernorm");
-        }
+    fn embed(&self, parameters: &Parameters, pass: &Pass<'_>) -> Tensor<2> {
+        parameters.embedding(pass.tokens()) * (self.config.hidden_size as f64).sqrt()
+    }
+
+    fn layer(
+        &self,
+        parameters: &Parameters,
+        pass: &mut Pass<'_>,
+        shared: &Shared,
+        index: usize,
+        mut stream: Tensor<2>,
+    ) -> Tensor<2> {
+        let config = &self.config;
+        let attention = Attention { scale: config.query_pre_attn_scalar.sqrt().recip(), softcap: config.attn_logit_softcapping };
+        let rotation = &shared.rotation.full;
+        let layer = format!("model.layers.{index}");
+        let level = |input: Tensor<2>, name: &str| {
+            rms_norm(input, parameters.vector(&format!("{layer}.{name}.weight")) + 1.0, config.rms_norm_eps)
+        };
+        let normed = level(stream.clone(), "input_layernorm");
+        let project = |name: &str| parameters.linear(&format!("{layer}.self_attn.{name}"), normed.clone());
+        let queries = rotation.turn(pass.heads(project("q_proj"), self.heads.count));
+        let keys = rotation.turn(pass.heads(project("k_proj"), self.heads.groups));
+        let values = pass.heads(project("v_proj"), self.heads.groups);
+        let mixed = attention.mix([queries, keys, values], shared.mask.of(self.windows.slides(index)), pass, index);
+        stream = pass.wanted(index, stream);
+        let attended = parameters.linear(&format!("{layer}.self_attn.o_proj"), mixed);
+        stream = stream + level(attended, "post_attention_layernorm");
+
+        let normed = level(stream.clone(), "pre_feedforward_layernorm");
+        let gate = parameters.linear(&format!("{layer}.mlp.gate_proj"), normed.clone());
+        let up = parameters.linear(&format!("{layer}.mlp.up_proj"), normed);
+        let down = parameters.linear(&format!("{layer}.mlp.down_proj"), parameters.gated(config.hidden_activation, gate, up));
+        stream = stream + level(down, "post_feedforward_layernorm");
         stream
     }
 

@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Tensor};
 
-use super::fused;
+use super::fused::{self, Matrix};
 use super::parameters::Parameters;
 
 /// Names of an adapter's factors, after the module's.
@@ -26,7 +26,7 @@ pub(crate) struct Lora {
 pub(super) fn linear(
     parameters: &Parameters,
     module: &str,
-    weight: Tensor<2>,
+    weight: &Matrix,
     bias: Option<Tensor<1>>,
     lora: Lora,
     input: Tensor<2>,
@@ -34,19 +34,19 @@ pub(super) fn linear(
     let first = parameters.factor(parameters.matrix(&format!("{module}{LORA_A}")));
     let second = parameters.factor(parameters.matrix(&format!("{module}{LORA_B}")));
     if parameters.dropout().is_none() && !lora.magnitude && !parameters.computes_in_half() {
-        return biased(fused::adapted(input, weight, [first, second], lora.scale), bias);
+        return biased(weight.adapted(input, [first, second], lora.scale), bias);
     }
     let kept = parameters.dropout().map(|dropout| dropout.apply(module, input.clone()));
     let seen = kept.clone().unwrap_or_else(|| input.clone());
     let inner = parameters.product(fused::linear(seen, first.clone()));
     let branch = parameters.product(fused::linear(parameters.factor(inner), second.clone())) * lora.scale;
-    let whole = fused::linear(input, weight.clone());
+    let whole = weight.multiply(input);
     if !lora.magnitude {
         return parameters.rounded(parameters.product(biased(whole, bias)) + branch);
     }
     let whole = parameters.product(whole);
     let magnitude = parameters.vector(&format!("{module}{MAGNITUDE}"));
-    let norms = row_norms(constant(weight.clone()), constant(first), constant(second), lora.scale);
+    let norms = row_norms(constant(weight.dense(parameters.device())), constant(first), constant(second), lora.scale);
     // Norms that are the magnitudes but for rounding are the magnitudes: a fresh adapter then leaves its base as it is, in every bit.
     let fresh = constant(magnitude.clone());
     let near = (norms.clone() - fresh.clone()).abs().lower_equal(norms.clone() * ROUNDING);
@@ -54,7 +54,7 @@ pub(super) fn linear(
     let output = match kept {
         None => parameters.rounded(whole + branch) * ratio,
         // The base keeps its own part whole; what the ratio changes of it is seen like the rest of the adapter, as PEFT has it.
-        Some(kept) => whole + fused::linear(kept, weight).cast(DType::F32) * (ratio.clone() - 1.0) + branch * ratio,
+        Some(kept) => whole + weight.multiply(kept).cast(DType::F32) * (ratio.clone() - 1.0) + branch * ratio,
     };
     biased(output, bias.map(|bias| bias.cast(DType::F32)))
 }

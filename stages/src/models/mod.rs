@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! config.json ─ config ─→ an architecture ──┐
-//! *.safetensors ─ weights, quantised ─→ parameters ─→ decoder ─→ logits
+//! *.safetensors ─ weights, quantised ─→ parameters ─→ decoder, walk ─→ logits
 //! adapter_* ──── adapter ────────────────┘      batch ─┘
 //! ```
 //!
@@ -21,6 +21,7 @@ mod decoder;
 mod device;
 mod dropout;
 mod error;
+mod frozen;
 pub(crate) mod fused;
 mod gemma;
 mod gemma2;
@@ -28,6 +29,7 @@ mod gemma3;
 mod generate;
 mod llama;
 mod lora;
+mod mapped;
 mod mistral;
 mod new;
 mod nf4;
@@ -43,7 +45,9 @@ mod reader;
 mod rope_parameters;
 mod rotary;
 mod values;
+mod walk;
 mod weights;
+mod written;
 
 use std::fs;
 use std::path::Path;
@@ -57,18 +61,23 @@ use burn::tensor::Device;
 use config::Keys;
 pub use decoder::Model;
 pub(crate) use device::is_processor;
+#[cfg(test)]
+pub(crate) use device::pretended::elsewhere;
 pub use device::{DeviceError, DeviceName};
 pub(crate) use dropout::Dropout;
 pub use error::{CheckpointError, InputError};
+pub use frozen::{Frozen, HalfWeight};
 pub use generate::generate;
 pub use new::{NewArchitecture, NewModel};
-pub use nf4::{NestedScales, Nf4Matrix};
+pub use nf4::{NestedScales, Nf4Matrix, Scales};
 pub use nf4_tensor::Nf4Tensor;
+pub(crate) use parameters::{EMBEDDING, layer_of};
 pub use parameters::{Parameters, Weight};
 pub(crate) use reader::Reader;
 pub use values::Values;
 pub(crate) use values::global_norm;
-pub(crate) use weights::{read_matrix, read_tensors, tensors_of_bytes_and_values, tensors_to_bytes};
+pub(crate) use weights::{read_matrix, read_tensors};
+pub(crate) use written::{tensors_of_bytes_and_values, tensors_to_bytes};
 
 use crate::tokenizer::Tokenizer;
 

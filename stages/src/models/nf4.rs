@@ -32,7 +32,7 @@ pub(crate) const NESTED_BLOCK: usize = 256;
 /// Steps from the lowest scale to the highest before they get their codes.
 const STEPS: f32 = 65_535.0;
 
-/// A matrix in 4 bits, its scales in f32.
+/// A matrix in 4 bits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Nf4Matrix {
     /// `[out, in]`.
@@ -40,11 +40,20 @@ pub struct Nf4Matrix {
     /// Two codes a byte, the first in the high half.
     pub packed: Vec<u8>,
     /// Largest magnitude of each block.
-    pub absmax: Vec<f32>,
+    pub scales: Scales,
     /// Values of a block.
     pub block_size: usize,
     /// What each code stands for, times the block's scale.
     pub table: [f32; 16],
+}
+
+/// Scales of a matrix's blocks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Scales {
+    /// As they are.
+    Plain(Vec<f32>),
+    /// Quantised themselves (double quantisation).
+    Nested(NestedScales),
 }
 
 /// Scales in 8 bits.
@@ -56,6 +65,20 @@ pub struct NestedScales {
     pub absmax: Vec<f32>,
     /// The mean.
     pub offset: f32,
+    /// Scales of a block.
+    pub block_size: usize,
+    /// What each code stands for, times the block's magnitude.
+    pub table: [f32; 256],
+}
+
+impl Scales {
+    /// Returns one block's scale.
+    pub(super) fn at(&self, block: usize) -> f32 {
+        match self {
+            Self::Plain(scales) => scales[block],
+            Self::Nested(nested) => nested.at(block),
+        }
+    }
 }
 
 impl Nf4Matrix {
@@ -77,36 +100,57 @@ impl Nf4Matrix {
             codes.push(code(0.0));
         }
         let packed = codes.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
-        Self { shape, packed, absmax, block_size, table: VALUES }
+        Self { shape, packed, scales: Scales::Plain(absmax), block_size, table: VALUES }
     }
 
     /// Quantises a weight with bitsandbytes' usual blocks, and with `double_quant` the blocks' scales too.
     #[must_use]
-    pub(super) fn of_weight(values: Vec<f32>, shape: [usize; 2], double_quant: bool) -> Self {
-        let mut matrix = Self::quantise(&values, shape, BLOCK);
-        if double_quant {
-            matrix.absmax = NestedScales::quantise(&matrix.absmax).dequantise();
+    pub(super) fn of_weight(values: &[f32], shape: [usize; 2], double_quant: bool) -> Self {
+        let matrix = Self::quantise(values, shape, BLOCK);
+        match &matrix.scales {
+            Scales::Plain(scales) if double_quant => {
+                let scales = Scales::Nested(NestedScales::quantise(scales));
+                Self { scales, ..matrix }
+            }
+            _ => matrix,
         }
-        matrix
     }
 
     /// Returns the values that the codes stand for.
     #[must_use]
     pub fn dequantise(&self) -> Vec<f32> {
-        let count = self.shape[0] * self.shape[1];
-        let mut values = Vec::with_capacity(count + 1);
-        let table = &self.table;
-        for byte in &self.packed {
-            values.push(table[usize::from(byte >> 4)]);
-            values.push(table[usize::from(byte & 15)]);
-        }
-        values.truncate(count);
-        for (block, scale) in values.chunks_mut(self.block_size).zip(&self.absmax) {
-            for value in block {
-                *value *= scale;
-            }
-        }
+        let mut values = vec![0.0; self.shape[0] * self.shape[1]];
+        self.unpack(0, &mut values);
         values
+    }
+
+    /// Writes the values from element `start` on, rows one after another.
+    pub(super) fn unpack(&self, start: usize, out: &mut [f32]) {
+        let code = |at: usize| {
+            let byte = self.packed[at / 2];
+            if at.is_multiple_of(2) { byte >> 4 } else { byte & 15 }
+        };
+        let (mut at, end) = (start, start + out.len());
+        while at < end {
+            let block = at / self.block_size;
+            let scale = self.scales.at(block);
+            let table = self.table.map(|value| value * scale);
+            let until = end.min((block + 1) * self.block_size);
+            let mut part = &mut out[at - start..until - start];
+            if !at.is_multiple_of(2) {
+                part[0] = table[usize::from(code(at))];
+                part = &mut part[1..];
+                at += 1;
+            }
+            let (pairs, last) = part.as_chunks_mut::<2>();
+            for (pair, byte) in pairs.iter_mut().zip(&self.packed[at / 2..]) {
+                *pair = [table[usize::from(byte >> 4)], table[usize::from(byte & 15)]];
+            }
+            if let [last] = last {
+                *last = table[usize::from(code(until - 1))];
+            }
+            at = until;
+        }
     }
 }
 
@@ -119,7 +163,8 @@ impl NestedScales {
         let offset = (scales.iter().map(|&scale| f64::from(scale)).sum::<f64>() / scales.len().max(1) as f64) as f32;
         let table = dynamic_map();
         let middles: Vec<f32> = table.windows(2).map(|pair| f32::midpoint(pair[0], pair[1])).collect();
-        let mut nested = Self { codes: Vec::with_capacity(scales.len()), absmax: Vec::new(), offset };
+        let codes = Vec::with_capacity(scales.len());
+        let mut nested = Self { codes, absmax: Vec::new(), offset, block_size: NESTED_BLOCK, table };
         for block in scales.chunks(NESTED_BLOCK) {
             let largest = block.iter().fold(0.0_f32, |largest, scale| largest.max((scale - offset).abs()));
             let inverse = 1.0 / largest.max(1e-38);
@@ -142,14 +187,12 @@ impl NestedScales {
     /// Returns the scales that the codes stand for.
     #[must_use]
     pub fn dequantise(&self) -> Vec<f32> {
-        nested_scales(&self.codes, &self.absmax, self.offset, NESTED_BLOCK, &dynamic_map())
+        (0..self.codes.len()).map(|block| self.at(block)).collect()
     }
-}
 
-/// Returns the scales behind codes in 8 bits; `table` has an entry for each code, and `absmax` one for each block.
-pub(crate) fn nested_scales(codes: &[u8], absmax: &[f32], offset: f32, block_size: usize, table: &[f32; 256]) -> Vec<f32> {
-    let blocks = codes.chunks(block_size).zip(absmax);
-    blocks.flat_map(|(block, scale)| block.iter().map(move |&code| table[usize::from(code)] * scale + offset)).collect()
+    fn at(&self, block: usize) -> f32 {
+        self.table[usize::from(self.codes[block])] * self.absmax[block / self.block_size] + self.offset
+    }
 }
 
 /// Returns the 256 values of bitsandbytes' signed dynamic map: seven decades, each with twice the steps of the one below.

@@ -27,7 +27,8 @@ pub struct Nf4Tensor {
 impl Nf4Tensor {
     /// Puts a matrix on a device.
     pub(super) fn new(matrix: &Nf4Matrix, device: &Device) -> Self {
-        let blocks = matrix.absmax.len();
+        let blocks = (matrix.shape[0] * matrix.shape[1]).div_ceil(matrix.block_size);
+        let absmax: Vec<f32> = (0..blocks).map(|block| matrix.scales.at(block)).collect();
         let words = (blocks * matrix.block_size).div_ceil(CODES);
         let mut codes = vec![0_i32; words];
         for (word, bytes) in codes.iter_mut().zip(matrix.packed.chunks(CODES / 2)) {
@@ -40,7 +41,7 @@ impl Nf4Tensor {
         Self {
             shape: matrix.shape,
             codes: Tensor::from_data(TensorData::new(codes, [words, 1]), (device, DType::I32)),
-            absmax: Tensor::from_data(TensorData::new(matrix.absmax.clone(), [blocks, 1]), device),
+            absmax: Tensor::from_data(TensorData::new(absmax, [blocks, 1]), device),
             table: Tensor::from_data(TensorData::new(matrix.table.to_vec(), [matrix.table.len()]), device),
             block_size: matrix.block_size,
         }
@@ -78,15 +79,14 @@ impl Nf4Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::NestedScales;
 
     /// The processor's own tensors stand for those of another device.
     #[test]
     fn values_are_those_that_the_processor_reads() {
         for (shape, block) in [([6, 64], 64), ([3, 7], 64), ([5, 9], 6), ([4, 33], 4)] {
             let values: Vec<f32> = (0..shape[0] * shape[1]).map(|index| ((index * 37 % 101) as f32 - 50.0) / 19.0).collect();
-            let mut matrix = Nf4Matrix::quantise(&values, shape, block);
-            matrix.absmax = NestedScales::quantise(&matrix.absmax).dequantise();
+            let matrix =
+                if block == 64 { Nf4Matrix::of_weight(&values, shape, true) } else { Nf4Matrix::quantise(&values, shape, block) };
             let tensor = Nf4Tensor::new(&matrix, &Device::flex());
             let found: Vec<f32> = tensor.dense(DType::F32).into_data().try_into_vec().unwrap();
             assert_eq!(found, matrix.dequantise(), "{shape:?} {block}");

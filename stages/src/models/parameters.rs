@@ -11,7 +11,8 @@ use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
 use super::activation::Activation;
 use super::device::is_processor;
 use super::dropout::Dropout;
-use super::fused;
+use super::frozen::Frozen;
+use super::fused::{FrozenMatrix, Matrix};
 use super::lora::{self, EMBEDDING_A, EMBEDDING_B, FACTORS, Lora};
 use super::nf4::Nf4Matrix;
 use super::nf4_tensor::Nf4Tensor;
@@ -29,9 +30,9 @@ pub enum Weight {
     Vector(Tensor<1>),
     /// A projection or an embedding.
     Matrix(Tensor<2>),
-    /// A projection in 4 bits; it is made dense each time it is used, and never trained.
-    Nf4(Arc<Nf4Matrix>),
-    /// The same on another device than the processor.
+    /// Either of them as its file has it, in 16 or 4 bits; it is made f32 a part at a time where it is used.
+    Frozen(Frozen),
+    /// A projection in 4 bits on another device than the processor, where 16 bits are a tensor like any other.
     Nf4Tensor(Nf4Tensor),
 }
 
@@ -65,8 +66,17 @@ impl Weight {
         match self {
             Self::Vector(tensor) => tensor.dims().to_vec(),
             Self::Matrix(tensor) => tensor.dims().to_vec(),
-            Self::Nf4(matrix) => matrix.shape.to_vec(),
+            Self::Frozen(frozen) => frozen.shape().to_vec(),
             Self::Nf4Tensor(matrix) => matrix.shape().to_vec(),
+        }
+    }
+
+    /// Makes a weight in 4 bits f32, and leaves others as they are.
+    pub(crate) fn out_of_codes(self) -> Self {
+        match self {
+            Self::Frozen(Frozen::Nf4(matrix)) => Self::dense(&matrix.shape, matrix.dequantise(), &Device::flex()),
+            Self::Nf4Tensor(matrix) => Self::Matrix(matrix.dense(DType::F32)),
+            other => other,
         }
     }
 
@@ -75,28 +85,37 @@ impl Weight {
         let data = match self {
             Self::Vector(tensor) => tensor.into_data_dtype(DType::F32),
             Self::Matrix(tensor) => tensor.into_data_dtype(DType::F32),
-            Self::Nf4(matrix) => return matrix.dequantise(),
+            Self::Frozen(frozen) => return frozen.values(),
             Self::Nf4Tensor(matrix) => matrix.dense(DType::F32).into_data(),
         };
         data.try_into_vec().expect("converted to f32")
     }
 
-    /// Takes the values out, and leaves them where they are.
+    /// Takes the values of a weight that is trained, and leaves them where they are.
     fn into_numbers(self) -> Values {
         match self {
             Self::Vector(tensor) => Values::of(tensor),
             Self::Matrix(tensor) => Values::of(tensor),
-            Self::Nf4(_) | Self::Nf4Tensor(_) => unreachable!("weights in 4 bits are not trained"),
+            Self::Frozen(_) | Self::Nf4Tensor(_) => unreachable!("what is trained was made f32 before"),
         }
     }
 
-    /// Returns the weight on a device, in the numbers that it has.
+    /// Returns the weight on a device, in as few bits as it has.
     pub(crate) fn on(self, device: &Device) -> Self {
         match self {
             Self::Vector(tensor) => Self::Vector(tensor.to_device(device)),
             Self::Matrix(tensor) => Self::Matrix(tensor.to_device(device)),
-            Self::Nf4(matrix) if is_processor(device) => Self::Nf4(matrix),
-            Self::Nf4(matrix) => Self::Nf4Tensor(Nf4Tensor::new(&matrix, device)),
+            Self::Frozen(frozen) if is_processor(device) => Self::Frozen(frozen),
+            Self::Frozen(Frozen::Nf4(matrix)) => Self::Nf4Tensor(Nf4Tensor::new(&matrix, device)),
+            Self::Frozen(Frozen::Half(half)) => {
+                let data = half.data(device);
+                let options = (device, data.dtype());
+                if half.shape.len() == 1 {
+                    Self::Vector(Tensor::from_data(data, options))
+                } else {
+                    Self::Matrix(Tensor::from_data(data, options))
+                }
+            }
             Self::Nf4Tensor(matrix) => Self::Nf4Tensor(matrix.on(device)),
         }
     }
@@ -115,20 +134,15 @@ pub struct Parameters {
     products: Products,
     /// In training: which inputs of side branches are dropped.
     dropout: Option<Dropout>,
+    /// Whether the weights are where gradients are computed.
+    tracked: bool,
 }
 
 impl Parameters {
     /// Holds weights that are on `device`.
     pub(crate) fn new(weights: BTreeMap<String, Weight>, device: Device) -> Self {
-        Self {
-            device,
-            weights,
-            lora: BTreeMap::new(),
-            replaced: BTreeMap::new(),
-            head_kept: false,
-            products: Products::Full,
-            dropout: None,
-        }
+        let (lora, replaced) = (BTreeMap::new(), BTreeMap::new());
+        Self { device, weights, lora, replaced, head_kept: false, products: Products::Full, dropout: None, tracked: false }
     }
 
     /// Returns the device, without gradients.
@@ -171,7 +185,7 @@ impl Parameters {
     /// Makes a factor of a product ready: in the numbers that products are computed in.
     pub(super) fn factor<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
         match self.products {
-            Products::Full | Products::Rounded => self.rounded(tensor),
+            Products::Full | Products::Rounded => self.rounded(tensor.cast(DType::F32)),
             Products::Half => tensor.cast(DType::BF16),
         }
     }
@@ -280,12 +294,12 @@ impl Parameters {
     /// itself has to say the same.
     #[must_use]
     pub(crate) fn with_leaves(&self, names: &[String]) -> Self {
-        let mut leaves = self.clone();
+        let mut leaves = Self { tracked: true, ..self.clone() };
         for weight in leaves.weights.values_mut() {
             *weight = match weight {
                 Weight::Vector(tensor) => Weight::Vector(tensor.clone().autodiff()),
                 Weight::Matrix(tensor) => Weight::Matrix(tensor.clone().autodiff()),
-                Weight::Nf4(_) | Weight::Nf4Tensor(_) => continue,
+                Weight::Frozen(_) | Weight::Nf4Tensor(_) => continue,
             };
         }
         for name in names {
@@ -293,20 +307,27 @@ impl Parameters {
             *weight = match weight {
                 Weight::Vector(tensor) => Weight::Vector(tensor.clone().require_grad()),
                 Weight::Matrix(tensor) => Weight::Matrix(tensor.clone().require_grad()),
-                Weight::Nf4(_) | Weight::Nf4Tensor(_) => unreachable!("weights in 4 bits are not trained"),
+                Weight::Frozen(_) | Weight::Nf4Tensor(_) => unreachable!("what is trained was made f32 before"),
             };
         }
         leaves
     }
 
-    /// Takes the gradients of these leaves out, in the order of `names`; none where the loss does not hang on a weight.
-    pub(crate) fn gradients(&self, names: &[String], mut gradients: Gradients) -> Vec<Option<Values>> {
-        let take = |name: &String| match &self.weights[name] {
-            Weight::Vector(tensor) => tensor.grad_remove(&mut gradients).map(Values::of),
-            Weight::Matrix(tensor) => tensor.grad_remove(&mut gradients).map(Values::of),
-            Weight::Nf4(_) | Weight::Nf4Tensor(_) => None,
-        };
-        names.iter().map(take).collect()
+    /// Returns the weights of one layer alone, or of `None` those outside the layers: embedding, last norm and head.
+    #[must_use]
+    pub(crate) fn of_layer(&self, layer: Option<usize>) -> Self {
+        let belongs = |name: &str| layer_of(name) == layer;
+        let weights = self.weights.iter().filter(|(name, _)| belongs(name));
+        Self { weights: weights.map(|(name, weight)| (name.clone(), weight.clone())).collect(), ..self.clone() }
+    }
+
+    /// Takes the gradient of one of these leaves out, if the result hangs on it.
+    pub(crate) fn gradient(&self, name: &str, gradients: &mut Gradients) -> Option<Values> {
+        match &self.weights[name] {
+            Weight::Vector(tensor) => tensor.grad_remove(gradients).map(Values::of),
+            Weight::Matrix(tensor) => tensor.grad_remove(gradients).map(Values::of),
+            Weight::Frozen(_) | Weight::Nf4Tensor(_) => None,
+        }
     }
 
     /// Returns as many zeros as a weight has values.
@@ -345,38 +366,66 @@ impl Parameters {
         self.set(name, values);
     }
 
-    /// Puts matrices of 4 bits in the place of those for which there are such.
-    pub(super) fn replace_matrices(&mut self, quantised: impl Fn(&str, &Tensor<2>) -> Option<Nf4Matrix>) {
+    /// Makes weights f32 that are to be trained.
+    pub(crate) fn thaw(&mut self, names: &[String]) {
+        for name in names {
+            let trained = match self.weights.get(name) {
+                Some(Weight::Frozen(frozen)) => Weight::dense(frozen.shape(), frozen.values(), &self.device),
+                Some(Weight::Vector(tensor)) => Weight::Vector(tensor.clone().cast(DType::F32)),
+                Some(Weight::Matrix(tensor)) => Weight::Matrix(tensor.clone().cast(DType::F32)),
+                Some(Weight::Nf4Tensor(matrix)) => Weight::Matrix(matrix.dense(DType::F32)),
+                None => continue,
+            };
+            self.weights.insert(name.clone(), trained);
+        }
+    }
+
+    /// Puts matrices of 4 bits in the place of those for which there are such, one after another.
+    pub(super) fn replace_matrices(&mut self, quantised: impl Fn(&str, &Weight) -> Option<Nf4Matrix>) {
         for (name, weight) in &mut self.weights {
-            if let Weight::Matrix(matrix) = weight
-                && let Some(matrix) = quantised(name, matrix)
-            {
-                *weight = Weight::Nf4(Arc::new(matrix)).on(&self.device);
+            if let Some(matrix) = quantised(name, weight) {
+                *weight = Weight::Frozen(Frozen::Nf4(Arc::new(matrix))).on(&self.device);
             }
         }
+    }
+
+    /// Puts a tensor where gradients are computed, if the weights are there.
+    fn placed<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
+        if self.tracked { tensor.autodiff() } else { tensor }
     }
 
     /// Returns a vector in f32: a norm's scale or a bias.
     pub(crate) fn vector(&self, name: &str) -> Tensor<1> {
         match self.weights.get(name) {
             Some(Weight::Vector(tensor)) => tensor.clone().cast(DType::F32),
+            Some(Weight::Frozen(frozen)) if frozen.shape().len() == 1 => {
+                let values = frozen.values();
+                let shape = [values.len()];
+                self.placed(Tensor::from_data(TensorData::new(values, shape), &self.device))
+            }
             _ => unreachable!("`{name}` was checked to be a vector when the model was made"),
         }
     }
 
     /// Returns a matrix in f32, dense.
     pub(crate) fn matrix(&self, name: &str) -> Tensor<2> {
-        self.held(name).cast(DType::F32)
+        match self.held(name) {
+            Matrix::Dense(tensor) => tensor.cast(DType::F32),
+            Matrix::Frozen(matrix) => self.placed(FrozenMatrix { half: false, ..matrix }.dense(&self.device)),
+        }
     }
 
-    /// Returns a matrix, dense, in the numbers that it is held in, or that products are computed in.
-    fn held(&self, name: &str) -> Tensor<2> {
+    /// Returns a matrix on its way into products.
+    fn held(&self, name: &str) -> Matrix {
         match self.weights.get(name) {
-            Some(Weight::Matrix(tensor)) => tensor.clone(),
-            Some(Weight::Nf4Tensor(matrix)) => {
-                matrix.dense(if self.products == Products::Half { DType::BF16 } else { DType::F32 })
+            Some(Weight::Matrix(tensor)) => Matrix::Dense(tensor.clone()),
+            Some(Weight::Frozen(frozen)) if frozen.shape().len() == 2 => {
+                Matrix::Frozen(FrozenMatrix::new(frozen.clone(), self.computes_in_half()))
             }
-            Some(Weight::Nf4(matrix)) => Tensor::from_data(TensorData::new(matrix.dequantise(), matrix.shape), &self.device),
+            Some(Weight::Nf4Tensor(matrix)) => {
+                let dtype = if self.products == Products::Half { DType::BF16 } else { DType::F32 };
+                Matrix::Dense(self.placed(matrix.dense(dtype)))
+            }
             _ => unreachable!("`{name}` was checked to be a matrix when the model was made"),
         }
     }
@@ -394,27 +443,41 @@ impl Parameters {
     }
 
     /// Looks tokens up: `[places]` to `[places, hidden]`.
-    pub(crate) fn embedding(&self, tokens: Tensor<1, Int>) -> Tensor<2> {
-        let looked_up = self.held(&weight_of(EMBEDDING)).select(0, tokens.clone()).cast(DType::F32);
-        let Some(lora) = self.lora.get(EMBEDDING) else { return looked_up };
+    pub(crate) fn embedding(&self, tokens: &[i32]) -> Tensor<2> {
+        let count = tokens.len();
+        let ids = || Tensor::<1, Int>::from_data(TensorData::new(tokens.to_vec(), [count]), &self.device);
+        let found = match self.held(&weight_of(EMBEDDING)) {
+            Matrix::Dense(table) => table.select(0, ids()).cast(DType::F32),
+            Matrix::Frozen(FrozenMatrix { weight, .. }) => {
+                let rows: Vec<usize> = tokens.iter().map(|&token| token as usize).collect();
+                let [_, hidden] = weight.matrix_shape();
+                self.placed(Tensor::from_data(TensorData::new(weight.rows(&rows), [count, hidden]), &self.device))
+            }
+        };
+        let Some(lora) = self.lora.get(EMBEDDING) else { return found };
         let first = self.matrix(&format!("{EMBEDDING}{EMBEDDING_A}"));
         let second = self.matrix(&format!("{EMBEDDING}{EMBEDDING_B}"));
-        looked_up + first.transpose().select(0, tokens).matmul(second.transpose()) * lora.scale
+        found + first.transpose().select(0, ids()).matmul(second.transpose()) * lora.scale
     }
 
     fn project(&self, module: &str, weight: &str, input: Tensor<2>) -> Tensor<2> {
-        let weight = self.factor(self.held(weight));
-        let weight = if self.products == Products::Full { weight.cast(DType::F32) } else { weight };
-        let bias = match self.weights.get(&format!("{module}.bias")) {
-            Some(Weight::Vector(bias)) => Some(self.factor(bias.clone())),
-            _ => None,
+        let weight = match self.held(weight) {
+            Matrix::Dense(tensor) => Matrix::Dense(self.factor(tensor)),
+            frozen @ Matrix::Frozen(_) => frozen,
         };
         let input = self.factor(input);
+        let bias = format!("{module}.bias");
+        let bias = self.weights.contains_key(&bias).then(|| self.factor(self.vector(&bias)));
         match self.lora.get(module) {
-            None => self.product(lora::biased(fused::linear(input, weight), bias)),
-            Some(&lora) => lora::linear(self, module, weight, bias, lora, input),
+            None => self.product(lora::biased(weight.multiply(input), bias)),
+            Some(&lora) => lora::linear(self, module, &weight, bias, lora, input),
         }
     }
+}
+
+/// Returns the layer that a weight belongs to, by its name.
+pub(crate) fn layer_of(name: &str) -> Option<usize> {
+    name.strip_prefix("model.layers.")?.split('.').next()?.parse().ok()
 }
 
 /// Names a module's weight.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::activation::Activation;
 use super::architecture::{Architecture, Heads, Shapes, Sizes, positive};
-use super::attention::{Attention, Pass};
+use super::attention::{Attention, ByKind, Pass, Shared};
 use super::config::Keys;
 use super::norm::{layer_norm, layer_norm_heads};
 use super::parameters::Parameters;
@@ -97,29 +97,41 @@ impl Architecture for Phi {
         norm(shapes, "model.final_layernorm", config.hidden_size);
     }
 
-    fn hidden(&self, parameters: &Parameters, pass: &mut Pass<'_>) -> Tensor<2> {
-        let (rotation, mask) = (pass.rotation(&self.rope, self.heads.size), pass.mask(None));
-        let attention = Attention::usual(self.heads.size);
-        let mut stream = parameters.embedding(pass.tokens());
-        for index in 0..self.config.num_hidden_layers {
-            let layer = format!("model.layers.{index}");
-            let normed = self.level(parameters, &format!("{layer}.input_layernorm"), stream.clone());
-            let project = |name: &str| parameters.linear(&format!("{layer}.self_attn.{name}"), normed.clone());
-            let mut queries = pass.heads(project("q_proj"), self.heads.count);
-            let mut keys = pass.heads(project("k_proj"), self.heads.groups);
-            if self.config.qk_layernorm {
-                queries = self.level_heads(parameters, &format!("{layer}.self_attn.q_layernorm"), queries);
-                keys = self.level_heads(parameters, &format!("{layer}.self_attn.k_layernorm"), keys);
-            }
-            let values = pass.heads(project("v_proj"), self.heads.groups);
-            let mixed = attention.mix([rotation.turn(queries), rotation.turn(keys), values], &mask, pass, index);
-            stream = pass.wanted(index, stream);
-            let normed = pass.wanted(index, normed);
-            let attended = parameters.linear(&format!("{layer}.self_attn.dense"), mixed);
+    fn shared(&self, pass: &Pass<'_>) -> Shared {
+        Shared { rotation: ByKind::all(pass.rotation(&self.rope, self.heads.size)), mask: ByKind::all(pass.mask(None)) }
+    }
 
-            let middle = parameters.rounded(self.config.hidden_act.apply(parameters.linear(&format!("{layer}.mlp.fc1"), normed)));
-            stream = attended + parameters.linear(&format!("{layer}.mlp.fc2"), middle) + stream;
+    fn embed(&self, parameters: &Parameters, pass: &Pass<'_>) -> Tensor<2> {
+        parameters.embedding(pass.tokens())
+    }
+
+    fn layer(
+        &self,
+        parameters: &Parameters,
+        pass: &mut Pass<'_>,
+        shared: &Shared,
+        index: usize,
+        mut stream: Tensor<2>,
+    ) -> Tensor<2> {
+        let attention = Attention::usual(self.heads.size);
+        let rotation = &shared.rotation.full;
+        let layer = format!("model.layers.{index}");
+        let normed = self.level(parameters, &format!("{layer}.input_layernorm"), stream.clone());
+        let project = |name: &str| parameters.linear(&format!("{layer}.self_attn.{name}"), normed.clone());
+        let mut queries = pass.heads(project("q_proj"), self.heads.count);
+        let mut keys = pass.heads(project("k_proj"), self.heads.groups);
+        if self.config.qk_layernorm {
+            queries = self.level_heads(parameters, &format!("{layer}.self_attn.q_layernorm"), queries);
+            keys = self.level_heads(parameters, &format!("{layer}.self_attn.k_layernorm"), keys);
         }
+        let values = pass.heads(project("v_proj"), self.heads.groups);
+        let mixed = attention.mix([rotation.turn(queries), rotation.turn(keys), values], &shared.mask.full, pass, index);
+        stream = pass.wanted(index, stream);
+        let normed = pass.wanted(index, normed);
+        let attended = parameters.linear(&format!("{layer}.self_attn.dense"), mixed);
+
+        let middle = parameters.rounded(self.config.hidden_act.apply(parameters.linear(&format!("{layer}.mlp.fc1"), normed)));
+        stream = attended + parameters.linear(&format!("{layer}.mlp.fc2"), middle) + stream;
         stream
     }
 

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::activation::Activation;
 use super::architecture::{Architecture, Heads, LayerType, Shapes, Sizes, Windows, positive, window};
-use super::attention::{Attention, Pass};
+use super::attention::{Attention, ByKind, Pass, Shared};
 use super::config::Keys;
 use super::norm::{rms_norm, rms_norm_heads};
 use super::parameters::Parameters;
@@ -100,33 +100,43 @@ impl Architecture for Qwen3 {
         shapes.vector("model.norm.weight".into(), config.hidden_size);
     }
 
-    fn hidden(&self, parameters: &Parameters, pass: &mut Pass<'_>) -> Tensor<2> {
-        let epsilon = self.config.rms_norm_eps;
-        let rotation = pass.rotation(&self.rope, self.heads.size);
-        let masks = pass.masks(self.window);
-        let attention = Attention::usual(self.heads.size);
-        let mut stream = parameters.embedding(pass.tokens());
-        for index in 0..self.config.num_hidden_layers {
-            let layer = format!("model.layers.{index}");
-            let normed = rms_norm(stream.clone(), parameters.vector(&format!("{layer}.input_layernorm.weight")), epsilon);
-            let project = |name: &str| parameters.linear(&format!("{layer}.self_attn.{name}"), normed.clone());
-            let level = |heads: Tensor<4>, name: &str| {
-                rms_norm_heads(heads, parameters.vector(&format!("{layer}.self_attn.{name}.weight")), epsilon)
-            };
-            let queries = rotation.turn(level(pass.heads(project("q_proj"), self.heads.count), "q_norm"));
-            let keys = rotation.turn(level(pass.heads(project("k_proj"), self.heads.groups), "k_norm"));
-            let values = pass.heads(project("v_proj"), self.heads.groups);
-            let mixed = attention.mix([queries, keys, values], masks.of(self.windows.slides(index)), pass, index);
-            stream = pass.wanted(index, stream);
-            stream = stream + parameters.linear(&format!("{layer}.self_attn.o_proj"), mixed);
+    fn shared(&self, pass: &Pass<'_>) -> Shared {
+        Shared { rotation: ByKind::all(pass.rotation(&self.rope, self.heads.size)), mask: pass.masks(self.window) }
+    }
 
-            let normed =
-                rms_norm(stream.clone(), parameters.vector(&format!("{layer}.post_attention_layernorm.weight")), epsilon);
-            let gate = parameters.linear(&format!("{layer}.mlp.gate_proj"), normed.clone());
-            let up = parameters.linear(&format!("{layer}.mlp.up_proj"), normed);
-            stream =
-                stream + parameters.linear(&format!("{layer}.mlp.down_proj"), parameters.gated(self.config.hidden_act, gate, up));
-        }
+    fn embed(&self, parameters: &Parameters, pass: &Pass<'_>) -> Tensor<2> {
+        parameters.embedding(pass.tokens())
+    }
+
+    fn layer(
+        &self,
+        parameters: &Parameters,
+        pass: &mut Pass<'_>,
+        shared: &Shared,
+        index: usize,
+        mut stream: Tensor<2>,
+    ) -> Tensor<2> {
+        let epsilon = self.config.rms_norm_eps;
+        let attention = Attention::usual(self.heads.size);
+        let rotation = &shared.rotation.full;
+        let layer = format!("model.layers.{index}");
+        let normed = rms_norm(stream.clone(), parameters.vector(&format!("{layer}.input_layernorm.weight")), epsilon);
+        let project = |name: &str| parameters.linear(&format!("{layer}.self_attn.{name}"), normed.clone());
+        let level = |heads: Tensor<4>, name: &str| {
+            rms_norm_heads(heads, parameters.vector(&format!("{layer}.self_attn.{name}.weight")), epsilon)
+        };
+        let queries = rotation.turn(level(pass.heads(project("q_proj"), self.heads.count), "q_norm"));
+        let keys = rotation.turn(level(pass.heads(project("k_proj"), self.heads.groups), "k_norm"));
+        let values = pass.heads(project("v_proj"), self.heads.groups);
+        let mixed = attention.mix([queries, keys, values], shared.mask.of(self.windows.slides(index)), pass, index);
+        stream = pass.wanted(index, stream);
+        stream = stream + parameters.linear(&format!("{layer}.self_attn.o_proj"), mixed);
+
+        let normed = rms_norm(stream.clone(), parameters.vector(&format!("{layer}.post_attention_layernorm.weight")), epsilon);
+        let gate = parameters.linear(&format!("{layer}.mlp.gate_proj"), normed.clone());
+        let up = parameters.linear(&format!("{layer}.mlp.up_proj"), normed);
+        stream =
+            stream + parameters.linear(&format!("{layer}.mlp.down_proj"), parameters.gated(self.config.hidden_act, gate, up));
         stream
     }
 

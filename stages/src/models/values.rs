@@ -144,8 +144,11 @@ mod tests {
             values.add(&others);
             let blended = values.clone().blended(others, 0.75, 0.3);
             let norm = global_norm(&[values.clone(), blended.clone()]);
-            (values.zeros_like().to_vec(), values.to_vec(), blended.clone().to_vec(), blended.rounded().to_vec(), norm)
+            let found = [values.zeros_like(), values, blended.clone(), blended.rounded()].map(|values| values.to_vec());
+            (found, norm)
         };
-        assert_eq!(run(&device), run(&host));
+        let ((found, norm), (expected, expected_norm)) = (run(&device), run(&host));
+        assert_eq!(found, expected);
+        assert!((norm - expected_norm).abs() < 1e-6 * expected_norm, "{norm} {expected_norm}");
     }
 }

@@ -1,23 +1,28 @@
-//! safetensors files in, a model's weights out, each copied once from the mapped file; and weights out again, the same bytes for the same.
+//! safetensors files in, tensors out: those of 16 bits a value in the memory of the file, the others copied once.
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use half::{bf16, f16};
-use memmap2::Mmap;
-use safetensors::tensor::{TensorInfo, TensorView};
+use safetensors::tensor::TensorInfo;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
 use super::error::CheckpointError;
+use super::frozen::{Half, HalfWeight};
+use super::mapped::Mapped;
 use super::parameters::Dense;
 
-/// Tensors of one or several mapped files, by name.
+/// Tensors of one or several files, by name; what is read is read once, and nothing stays in memory but what is returned.
 pub(super) struct Tensors {
-    files: Vec<(PathBuf, Mmap, usize)>,
+    /// Path, file, and where its data begin.
+    files: Vec<(PathBuf, File, usize)>,
     index: BTreeMap<String, (usize, TensorInfo)>,
 }
+
+/// Values that are read at a time.
+const CHUNK: usize = 1 << 18;
 
 /// `model.safetensors.index.json`.
 #[derive(Deserialize)]
@@ -52,20 +57,24 @@ impl Tensors {
         Ok(tensors)
     }
 
-    /// Maps files and reads their headers.
+    /// Opens files and reads their headers.
     pub(super) fn open(paths: &[PathBuf]) -> Result<Self, CheckpointError> {
         let mut tensors = Self { files: Vec::new(), index: BTreeMap::new() };
         for path in paths {
-            let map = map(path).map_err(|source| CheckpointError::File { path: path.clone(), source })?;
+            let unread = |source| CheckpointError::File { path: path.clone(), source };
             let content = |reason: String| CheckpointError::Content { path: path.clone(), reason };
-            let (length, header) = SafeTensors::read_metadata(&map).map_err(|error| content(error.to_string()))?;
-            let names: BTreeMap<_, _> = header.tensors().into_iter().collect();
+            let file = File::open(path).map_err(unread)?;
+            let length = file.metadata().map_err(unread)?.len() as usize;
+            // Of the whole map only the header is looked at; what it says of places is checked against the file's length.
+            let whole = Mapped::new(&file, 0, length).map_err(unread)?;
+            let (header, metadata) = SafeTensors::read_metadata(whole.as_slice()).map_err(|error| content(error.to_string()))?;
+            let names: BTreeMap<_, _> = metadata.tensors().into_iter().collect();
             for (name, info) in names {
                 if tensors.index.insert(name.clone(), (tensors.files.len(), info.clone())).is_some() {
                     return Err(content(format!("`{name}` is in another file too")));
                 }
             }
-            tensors.files.push((path.clone(), map, 8 + length));
+            tensors.files.push((path.clone(), file, 8 + header));
         }
         Ok(tensors)
     }
@@ -96,43 +105,112 @@ impl Tensors {
         CheckpointError::Tensor { path, name: name.to_owned(), reason }
     }
 
-    fn bytes(&self, name: &str) -> Result<(Dtype, &[u8]), CheckpointError> {
+    /// Returns a tensor's file, where it begins there, and what it is.
+    fn place(&self, name: &str) -> Result<(&Path, &File, usize, &TensorInfo), CheckpointError> {
         let (file, info) = self.index.get(name).ok_or_else(|| self.wrong(name, "is missing".into()))?;
-        let (_, map, start) = &self.files[*file];
-        let (from, to) = info.data_offsets;
-        Ok((info.dtype, &map[start + from..start + to]))
+        let (path, file, start) = &self.files[*file];
+        Ok((path, file, start + info.data_offsets.0, info))
+    }
+
+    /// Reads bytes of a tensor from its byte `from` on.
+    fn read(&self, name: &str, from: usize, bytes: &mut [u8]) -> Result<(), CheckpointError> {
+        let (path, mut file, start, _) = self.place(name)?;
+        let read = file.seek(SeekFrom::Start((start + from) as u64)).and_then(|_| file.read_exact(bytes));
+        read.map_err(|source| CheckpointError::File { path: path.into(), source })
     }
 
     /// Returns a tensor of bytes.
-    pub(super) fn raw(&self, name: &str) -> Result<&[u8], CheckpointError> {
-        match self.bytes(name)? {
-            (Dtype::U8, bytes) => Ok(bytes),
-            (other, _) => Err(self.wrong(name, format!("holds {other:?}, not bytes"))),
+    pub(super) fn raw(&self, name: &str) -> Result<Vec<u8>, CheckpointError> {
+        let (.., info) = self.place(name)?;
+        if info.dtype != Dtype::U8 {
+            return Err(self.wrong(name, format!("holds {:?}, not bytes", info.dtype)));
         }
+        let mut bytes = vec![0; info.data_offsets.1 - info.data_offsets.0];
+        self.read(name, 0, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Reads a tensor's values from element `start` on as f32, whatever it is stored in, and refuses those that are no numbers.
+    fn part(&self, name: &str, start: usize, out: &mut [f32]) -> Result<(), CheckpointError> {
+        let (.., info) = self.place(name)?;
+        let kind = match info.dtype {
+            Dtype::F32 => None,
+            Dtype::BF16 => Some(Half::Bf16),
+            Dtype::F16 => Some(Half::F16),
+            other => return Err(self.wrong(name, format!("holds {other:?}, and weights are read in f32, bf16 and f16"))),
+        };
+        let size = if kind.is_some() { 2 } else { 4 };
+        let mut bytes = vec![0; out.len() * size];
+        self.read(name, start * size, &mut bytes)?;
+        match kind {
+            Some(kind) => kind.unpack(&bytes, out),
+            None => bytes.as_chunks().0.iter().zip(&mut *out).for_each(|(bytes, out)| *out = f32::from_le_bytes(*bytes)),
+        }
+        match out.iter().position(|value| !value.is_finite()) {
+            Some(at) => Err(self.wrong(name, format!("holds {} at element {}", out[at], start + at))),
+            None => Ok(()),
+        }
+    }
+
+    fn count(&self, name: &str) -> usize {
+        self.shape(name).unwrap_or_default().iter().product()
+    }
+
+    /// Passes over a tensor's values in parts, the first element's number beside each.
+    fn each_part(
+        &self,
+        name: &str,
+        mut take: impl FnMut(usize, &[f32]) -> Result<(), CheckpointError>,
+    ) -> Result<(), CheckpointError> {
+        let count = self.count(name);
+        let mut part = vec![0.0; CHUNK.min(count)];
+        for start in (0..count).step_by(CHUNK) {
+            let part = &mut part[..CHUNK.min(count - start)];
+            self.part(name, start, part)?;
+            take(start, part)?;
+        }
+        Ok(())
     }
 
     /// Reads a tensor's values as f32, whatever it is stored in, and refuses those that are no numbers.
     pub(super) fn values(&self, name: &str) -> Result<Vec<f32>, CheckpointError> {
-        let (dtype, bytes) = self.bytes(name)?;
-        let values: Vec<f32> = match dtype {
-            Dtype::F32 => bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
-            Dtype::BF16 => bytes.as_chunks().0.iter().map(|bytes| bf16::from_le_bytes(*bytes).to_f32()).collect(),
-            Dtype::F16 => bytes.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect(),
-            other => return Err(self.wrong(name, format!("holds {other:?}, and weights are read in f32, bf16 and f16"))),
-        };
-        match values.iter().position(|value| !value.is_finite()) {
-            Some(at) => Err(self.wrong(name, format!("holds {} at element {at}", values[at]))),
-            None => Ok(values),
-        }
+        self.place(name)?;
+        let mut values = Vec::with_capacity(self.count(name));
+        self.each_part(name, |_, part| {
+            values.extend_from_slice(part);
+            Ok(())
+        })?;
+        Ok(values)
     }
-}
 
-#[expect(unsafe_code, reason = "mapping a file, so that weights are not in memory twice")]
-fn map(path: &Path) -> std::io::Result<Mmap> {
-    let file = File::open(path)?;
-    // SAFETY: the map is read only, and lives no longer than the loading of one model. As everywhere where safetensors are mapped, nobody
-    // may change the file meanwhile: whoever writes checkpoints here writes them aside and renames them.
-    unsafe { Mmap::map(&file) }
+    /// Says whether two tensors have the same values.
+    pub(super) fn same(&self, one: &str, other: &str) -> Result<bool, CheckpointError> {
+        if self.count(one) != self.count(other) {
+            return Ok(false);
+        }
+        let (mut same, mut theirs) = (true, vec![0.0; CHUNK]);
+        self.each_part(one, |start, part| {
+            let theirs = &mut theirs[..part.len()];
+            self.part(other, start, theirs)?;
+            same &= part == theirs;
+            Ok(())
+        })?;
+        Ok(same)
+    }
+
+    /// Returns a tensor of 16 bits a value in the memory of its file, or none if it is stored in something else; its values are numbers.
+    pub(super) fn half(&self, name: &str) -> Result<Option<HalfWeight>, CheckpointError> {
+        let (path, file, start, info) = self.place(name)?;
+        let kind = match info.dtype {
+            Dtype::BF16 => Half::Bf16,
+            Dtype::F16 => Half::F16,
+            _ => return Ok(None),
+        };
+        self.each_part(name, |_, _| Ok(()))?;
+        let bytes = Mapped::new(file, start, 2 * self.count(name));
+        let bytes = bytes.map_err(|source| CheckpointError::File { path: path.into(), source })?;
+        Ok(Some(HalfWeight { shape: info.shape.clone(), kind, bytes }))
+    }
 }
 
 /// Reads one matrix of a file, whatever float it is stored in.
@@ -150,32 +228,4 @@ pub(crate) fn read_tensors(path: &Path) -> Result<BTreeMap<String, Dense>, Check
     let tensors = Tensors::open(&[path.to_path_buf()])?;
     let read = |name: &str| Ok((name.to_owned(), (tensors.shape(name).unwrap_or_default().to_vec(), tensors.values(name)?)));
     tensors.names().map(read).collect()
-}
-
-/// Writes tensors as f32; the same tensors give the same bytes.
-pub(crate) fn tensors_to_bytes(tensors: &BTreeMap<String, Dense>) -> Vec<u8> {
-    serialise(tensors.iter().map(|(name, (shape, values))| (name.clone(), Dtype::F32, shape.clone(), little_endian(values))))
-}
-
-/// Writes vectors of bytes, and tensors as f32.
-pub(crate) fn tensors_of_bytes_and_values(bytes: &BTreeMap<&str, &[u8]>, tensors: &BTreeMap<&str, Dense>) -> Vec<u8> {
-    let bytes = bytes.iter().map(|(name, bytes)| ((*name).to_owned(), Dtype::U8, vec![bytes.len()], bytes.to_vec()));
-    let tensors =
-        tensors.iter().map(|(name, (shape, values))| ((*name).to_owned(), Dtype::F32, shape.clone(), little_endian(values)));
-    serialise(bytes.chain(tensors))
-}
-
-fn little_endian(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
-}
-
-fn serialise(tensors: impl Iterator<Item = (String, Dtype, Vec<usize>, Vec<u8>)>) -> Vec<u8> {
-    let tensors: Vec<_> = tensors.collect();
-    let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
-        let view = TensorView::new(*dtype, shape.clone(), bytes).expect("the values fill the shape");
-        (name.as_str(), view)
-    });
-    // Readers of Hugging Face's files ask for this entry; one entry alone keeps the header's order fixed.
-    let metadata = [("format".to_owned(), "pt".to_owned())].into();
-    safetensors::serialize(views, Some(metadata)).expect("names are unique and shapes are whole")
 }

@@ -7,12 +7,12 @@
 
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData, activation};
 
-use super::optimizer;
+use super::gradients::Gradients;
 use super::predictions::Prediction;
-use crate::models::{Model, Target, Values};
+use crate::models::{Model, Target};
 
-/// Logits that are made at a time; each is in several tensors of f32 until the next ones are made.
-const LOGITS: usize = 1 << 26;
+/// Logits that are made at a time; each is in several tensors of f32 until the next ones are made. In tests a few targets have so many.
+const LOGITS: usize = if cfg!(test) { 700 } else { 1 << 26 };
 
 /// What the backward pass of a head needs.
 pub(super) struct Head {
@@ -23,8 +23,8 @@ pub(super) struct Head {
 }
 
 /// Says what the model predicts of each target, from `[targets, hidden_size]` without gradients; `model` may have leaves.
-pub(super) fn predict(model: &Model, hidden: Tensor<2>, targets: &[Target]) -> Vec<Prediction> {
-    let tokens = tokens_of(&hidden, targets);
+pub(super) fn predict(model: &Model, hidden: &Tensor<2>, targets: &[Target]) -> Vec<Prediction> {
+    let tokens = tokens_of(hidden, targets);
     let figures = parts(model, targets.len()).into_iter().map(|[from, count]| {
         let logits = model.head(hidden.clone().narrow(0, from, count)).inner();
         figures(logits, tokens.clone().narrow(0, from, count))
@@ -32,10 +32,10 @@ pub(super) fn predict(model: &Model, hidden: Tensor<2>, targets: &[Target]) -> V
     read(figures.collect())
 }
 
-/// The same, with what the backward pass needs; `trained` are the names of the model's leaves.
-pub(super) fn forward(model: &Model, hidden: Tensor<2>, targets: &[Target], trained: &[String]) -> (Vec<Prediction>, Head) {
+/// The same, with what the backward pass needs; `trained` says whether the model has leaves.
+pub(super) fn forward(model: &Model, hidden: Tensor<2>, targets: &[Target], trained: bool) -> (Vec<Prediction>, Head) {
     let tokens = tokens_of(&hidden, targets);
-    if !model.trains_head(trained) {
+    if !trained {
         let (mut all, mut derivatives) = (Vec::new(), Vec::new());
         for [from, count] in parts(model, targets.len()) {
             let tokens = tokens.clone().narrow(0, from, count);
@@ -49,27 +49,27 @@ pub(super) fn forward(model: &Model, hidden: Tensor<2>, targets: &[Target], trai
         }
         return (read(all), Head { kept: Tensor::cat(derivatives, 0), trained: false, tokens });
     }
-    (predict(model, hidden.clone(), targets), Head { kept: hidden, trained: true, tokens })
+    (predict(model, &hidden, targets), Head { kept: hidden, trained: true, tokens })
 }
 
 impl Head {
-    /// Returns the gradient of the activations, `[targets, hidden_size]`, and those of the named weights that the head has.
-    pub(super) fn backward(self, model: &Model, names: &[String], slopes: &[f32]) -> (Tensor<2>, Vec<Option<Values>>) {
+    /// Returns the gradient of the activations, `[targets, hidden_size]`, and adds those of the model's leaves to `found`.
+    pub(super) fn backward(self, model: &Model, names: &[String], slopes: &[f32], found: &mut Gradients) -> Tensor<2> {
         let count = slopes.len();
         let slopes = Tensor::<2>::from_data(TensorData::new(slopes.to_vec(), [count, 1]), &self.kept.device());
         if !self.trained {
-            return (self.kept * slopes, vec![None; names.len()]);
+            return self.kept * slopes;
         }
-        let (mut of_hidden, mut sums) = (Vec::new(), vec![None; names.len()]);
+        let mut of_hidden = Vec::new();
         for [from, count] in parts(model, count) {
             let leaf = self.kept.clone().narrow(0, from, count).autodiff().require_grad();
-            let part = self.tokens.clone().narrow(0, from, count);
+            let tokens = self.tokens.clone().narrow(0, from, count);
             let logits = model.head(leaf.clone());
-            let mut gradients = descend(logits, part, slopes.clone().narrow(0, from, count)).backward();
+            let mut gradients = descend(logits, tokens, slopes.clone().narrow(0, from, count)).backward();
             of_hidden.push(leaf.grad_remove(&mut gradients).expect("logits hang on the activations"));
-            optimizer::merge(&mut sums, model.parameters().gradients(names, gradients));
+            found.add(model.parameters(), names, &mut gradients);
         }
-        (Tensor::cat(of_hidden, 0), sums)
+        Tensor::cat(of_hidden, 0)
     }
 }
 

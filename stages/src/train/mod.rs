@@ -11,13 +11,16 @@
 mod decay;
 mod dpo;
 mod evaluation;
+mod gradients;
 mod head;
 mod losses;
 mod objective;
 mod optimizer;
 mod order;
+mod pass;
 mod predictions;
 pub mod prepared;
+mod recompute;
 mod schedule;
 pub mod settings;
 mod sft;
@@ -185,8 +188,8 @@ pub enum TrainError {
     },
 }
 
-/// Trains a model on prepared rows on the device of the settings, where the trained model is then, and notes in the rows what was asked of
-/// the reference beforehand.
+/// Trains a model on prepared rows on the device of the settings, and notes in the rows what was asked of the reference beforehand. The trained
+/// model is where the given one is.
 ///
 /// # Errors
 /// A device that is not there, settings out of range, no row left, a token that the model does not have, a loss that is not a number, or the observer's stop.
@@ -203,11 +206,27 @@ pub fn run(
         let reason = format!("is bf16, which `device: {}` does not compute in; take `f32`, or `device: cpu`", training.device);
         return Err(TrainError::Setting { name: "precision", reason });
     }
-    let mut model = model.on(&device);
-    model.parameters_mut().compute_in_half(training.precision == Precision::Bf16);
-    let mut trained = trained(model, settings, rows, evaluation, watch)?;
+    let mut there = model.on(&device);
+    there.parameters_mut().compute_in_half(training.precision == Precision::Bf16);
+    let mut trained = trained(there, settings, rows, evaluation, watch)?;
     trained.model.parameters_mut().compute_in_half(false);
+    trained.model = home(model, trained.model);
     Ok(trained)
+}
+
+/// Brings what was trained back to where the model was: the rest of it is still there, as its file holds it.
+fn home(mut model: Model, trained: Model) -> Model {
+    if model.parameters().device() == trained.parameters().device() {
+        return trained;
+    }
+    let names = model.trained_names();
+    model.parameters_mut().thaw(&names);
+    for name in names {
+        if let Some(weight) = trained.parameters().get(&name) {
+            model.parameters_mut().set(&name, weight.clone().into_values());
+        }
+    }
+    model
 }
 
 fn trained(

@@ -158,17 +158,6 @@ pub(super) fn add(sum: &mut Vec<Values>, other: Vec<Values>) {
     }
 }
 
-/// Adds gradients of the same weights from two graphs; a weight may be in neither.
-pub(super) fn merge(sum: &mut [Option<Values>], other: Vec<Option<Values>>) {
-    for (sum, other) in sum.iter_mut().zip(other) {
-        match (&mut *sum, other) {
-            (Some(sum), Some(other)) => sum.add(&other),
-            (None, other) => *sum = other,
-            (Some(_), None) => {}
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use burn::tensor::Device;

@@ -5,11 +5,9 @@
 
 use std::thread;
 
-use burn::tensor::{Tensor, TensorData};
-
-use super::head::{self, Head};
 use super::optimizer;
-use super::predictions::{self, Prediction};
+use super::pass::{self, Pass};
+use super::predictions::Prediction;
 use crate::models::{Batch, Dropout, Model, Values, is_processor};
 
 /// One thread's part of a micro-batch.
@@ -25,42 +23,26 @@ pub(super) struct Passed {
     /// What the model says of the batch's targets.
     pub(super) predictions: Vec<Prediction>,
     /// What the backward pass needs; a shard without targets has nothing to go back from.
-    graph: Option<Graph>,
-}
-
-struct Graph {
-    /// With leaves.
-    model: Model,
-    end: End,
-}
-
-/// Where a graph ends, and what its gradient is made of.
-enum End {
-    /// On the processor: at the logits, whose shares are in memory.
-    Logits { logits: Tensor<2>, shares: Vec<f32> },
-    /// On another device: at what the head is given.
-    Hidden { hidden: Tensor<2>, head: Head },
+    pass: Option<Pass>,
 }
 
 /// Runs the model forward over each shard, with fresh leaves for the named weights: threads that shared them would join their graphs, and
 /// wait for each other. `dropout` has the micro-batch's seed.
-pub(super) fn forward(model: &Model, names: &[String], shards: &[Shard], dropout: Option<Dropout>) -> Vec<Passed> {
+pub(super) fn forward(
+    model: &Model,
+    names: &[String],
+    shards: &[Shard],
+    dropout: Option<Dropout>,
+    gradient_checkpointing: bool,
+) -> Vec<Passed> {
     each(model, shards.iter().enumerate(), |(index, shard)| {
         if shard.batch.targets.is_empty() {
-            return Passed { predictions: Vec::new(), graph: None };
+            return Passed { predictions: Vec::new(), pass: None };
         }
         let dropout = dropout.map(|dropout| Dropout { seed: dropout.seed + index as u64, ..dropout });
-        let model = model.with_parameters(model.parameters().with_leaves(names).with_dropout(dropout));
-        let (predictions, end) = if is_processor(model.parameters().device()) {
-            let logits = model.logits(&shard.batch);
-            let mut shares = taken(logits.clone().inner());
-            (predictions::predict(&mut shares, &shard.batch.targets), End::Logits { logits, shares })
-        } else {
-            let hidden = model.hidden(&shard.batch);
-            let (predictions, head) = head::forward(&model, hidden.clone().inner(), &shard.batch.targets, names);
-            (predictions, End::Hidden { hidden, head })
-        };
-        Passed { predictions, graph: Some(Graph { model, end }) }
+        let model = model.with_parameters(model.parameters().clone().with_dropout(dropout));
+        let (predictions, pass) = Pass::forward(model, names, &shard.batch, gradient_checkpointing);
+        Passed { predictions, pass: Some(pass) }
     })
 }
 
@@ -73,29 +55,8 @@ pub(super) fn backward(
     slopes: &[Vec<f32>],
 ) -> Vec<Values> {
     let parts = shards.iter().zip(passed).zip(slopes);
-    let gradients = each(model, parts, |((shard, passed), slopes)| {
-        let Graph { model, end } = passed.graph?;
-        let mut gradients = match end {
-            End::Logits { logits, mut shares } => {
-                predictions::descend(&mut shares, &shard.batch.targets, slopes);
-                let slope = Tensor::<2>::from_data(TensorData::new(shares, logits.dims()), model.parameters().device());
-                model.parameters().gradients(names, (logits * slope).sum().backward())
-            }
-            End::Hidden { hidden, head } => {
-                let (slope, mut gradients) = head.backward(&model, names, slopes);
-                optimizer::merge(&mut gradients, model.parameters().gradients(names, (hidden * slope).sum().backward()));
-                gradients
-            }
-        };
-        let parameters = model.parameters();
-        Some(
-            names
-                .iter()
-                .zip(&mut gradients)
-                .map(|(name, found)| found.take().unwrap_or_else(|| parameters.zeros(name)))
-                .collect(),
-        )
-    });
+    let gradients =
+        each(model, parts, |((shard, passed), slopes)| passed.pass.map(|pass| pass.backward(names, &shard.batch, slopes)));
     let mut sum = Vec::new();
     for gradients in gradients.into_iter().flatten() {
         optimizer::add(&mut sum, gradients);
@@ -105,25 +66,12 @@ pub(super) fn backward(
 
 /// Runs a model over each batch as in training, so that it says the same in every bit, but without gradients.
 pub(super) fn refer<'a>(model: &Model, batches: impl Iterator<Item = &'a Batch>) -> Vec<Vec<Prediction>> {
-    let model = model.with_parameters(model.parameters().with_leaves(&[]));
-    predict(&model, batches)
+    predict(&model.with_parameters(model.parameters().with_leaves(&[])), batches)
 }
 
 /// Runs the model over each batch without gradients.
 pub(super) fn predict<'a>(model: &Model, batches: impl Iterator<Item = &'a Batch>) -> Vec<Vec<Prediction>> {
-    each(model, batches, |batch| {
-        if batch.targets.is_empty() {
-            return Vec::new();
-        }
-        if is_processor(model.parameters().device()) {
-            return predictions::predict(&mut taken(model.logits(batch).inner()), &batch.targets);
-        }
-        head::predict(model, model.hidden(batch).inner(), &batch.targets)
-    })
-}
-
-fn taken(logits: Tensor<2>) -> Vec<f32> {
-    logits.into_data().try_into_vec().expect("logits are f32")
+    each(model, batches, |batch| pass::predict(model, batch))
 }
 
 /// Computes each part on a thread of its own; on another device than the processor one after another, for that has threads enough.

@@ -72,11 +72,15 @@ fn adapted(mut model: Model, change: impl FnOnce(&mut AdapterConfig)) -> Model {
 
 /// Computes a loss and its gradients as a step does.
 fn step(model: &Model, rows: &[SftRow], shards: usize) -> (f64, Vec<Vec<f32>>) {
+    step_with(model, rows, shards, false)
+}
+
+fn step_with(model: &Model, rows: &[SftRow], shards: usize, gradient_checkpointing: bool) -> (f64, Vec<Vec<f32>>) {
     let objective = Labelled { rows, settings: &Sft::default() };
     let all: Vec<usize> = (0..rows.len()).collect();
     let names = model.trained_names();
     let dealt = deal(&objective, &all, shards);
-    let passed = shards::forward(model, &names, &dealt, None);
+    let passed = shards::forward(model, &names, &dealt, None, gradient_checkpointing);
     let scored: Vec<Scored<'_>> = dealt
         .iter()
         .zip(&passed)
@@ -284,3 +288,5 @@ fn settings_out_of_their_range_are_refused_by_name() {
     let error = run(model, &sft(), &mut nothing, None, &mut Notes::default()).unwrap_err().to_string();
     assert!(error.contains("of 3, 3 have nothing to learn"), "{error}");
 }
+
+mod recompute;

@@ -62,6 +62,7 @@ impl<'a> Trainer<'a> {
     ) -> Result<(Model, usize), TrainError> {
         let settings = self.settings;
         let names = model.trained_names();
+        model.parameters_mut().thaw(&names);
         let half = settings.quantization.as_ref().is_some_and(|held| held.adapter_dtype == Dtype::Bfloat16);
         let mut adamw = AdamW::new(&settings.optimizer, half);
         if half {
@@ -129,7 +130,8 @@ impl<'a> Trainer<'a> {
         let mut gathered = Gathered { gradients: Vec::new(), figures: BTreeMap::new() };
         for (index, rows) in micro_batches.iter().enumerate() {
             let shards = deal(objective, rows, self.settings.shards);
-            let passed = shards::forward(model, names, &shards, self.dropout(step, index));
+            let dropout = self.dropout(step, index);
+            let passed = shards::forward(model, names, &shards, dropout, self.settings.gradient_checkpointing);
             let scored: Vec<Scored<'_>> = shards
                 .iter()
                 .zip(&passed)

@@ -7,6 +7,7 @@ mod examples;
 mod golden;
 mod judging;
 mod manifests;
+mod memory;
 mod parity;
 mod parity_models;
 mod parity_training;

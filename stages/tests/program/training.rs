@@ -83,11 +83,11 @@ stages:
     with:
       base: ./trained
       adapter: { r: 4, target_modules: all-linear, lora_dropout: 0.1 }
-      quantization: { type: nf4 }
+      quantization: { type: nf4, double_quant: true }
       max_steps: 3
       per_device_train_batch_size: 4
       num_train_epochs: 2
-  dpo: { uses: dpo, in: { examples: ./pairs.jsonl, checkpoint: sft.checkpoint }, with: { loss_type: [sigmoid, sft], max_steps: 3 } }
+  dpo: { uses: dpo, in: { examples: ./pairs.jsonl, checkpoint: sft.checkpoint }, with: { loss_type: [sigmoid, sft], max_steps: 3, quantization: { type: nf4, double_quant: true } } }
 ";
     std::fs::write(place.path("adapter.yaml"), manifest).unwrap();
     place.good(&["run", "adapter.yaml"]);
@@ -100,6 +100,13 @@ stages:
     place.good(&["export", "adapter.yaml", "sft.checkpoint", "between"]);
     let weights = |folder: &str| std::fs::read(place.path(folder).join("model.safetensors")).unwrap();
     assert!(weights("between") == weights("out"), "the base is not");
+    for folder in ["between", "out"] {
+        let config: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(place.path(folder).join("config.json")).unwrap()).unwrap();
+        assert_eq!(config["quantization_config"]["bnb_4bit_use_double_quant"], true);
+        let text = String::from_utf8_lossy(&weights(folder)).into_owned();
+        assert!(text.contains("model.layers.1.mlp.up_proj.weight.quant_state.bitsandbytes__nf4"), "codes are not written");
+    }
     let adapter = |folder: &str| std::fs::read(place.path(folder).join("adapter_model.safetensors")).unwrap();
     assert!(adapter("between") != adapter("out"), "the adapter is trained on");
     // A folder counts by its files: one that changed is another start.

@@ -7,7 +7,7 @@ use engine::{CommandError, StageError};
 
 use crate::{
     commands::files::write,
-    models::{NestedScales, Nf4Matrix, read_matrix, tensors_of_bytes_and_values},
+    models::{NestedScales, Nf4Matrix, Scales, read_matrix, tensors_of_bytes_and_values},
 };
 
 /// Quantise a matrix to NF4
@@ -31,15 +31,16 @@ impl Nf4 {
         }
         let (shape, values) = read_matrix(&self.input, "input").map_err(StageError::failed)?;
         let plain = Nf4Matrix::quantise(&values, shape, self.block_size);
-        let nested = NestedScales::quantise(&plain.absmax);
-        let double = Nf4Matrix { absmax: nested.dequantise(), ..plain.clone() };
+        let Scales::Plain(absmax) = plain.scales.clone() else { unreachable!("scales are quantised by themselves") };
+        let nested = NestedScales::quantise(&absmax);
+        let double = Nf4Matrix { scales: Scales::Nested(nested.clone()), ..plain.clone() };
         let vector = |values: Vec<f32>| (vec![values.len()], values);
         let tensors = BTreeMap::from([
-            ("absmax", vector(plain.absmax.clone())),
+            ("absmax", vector(absmax)),
             ("dequantised", (shape.to_vec(), plain.dequantise())),
             ("nested_absmax", vector(nested.absmax.clone())),
             ("nested_offset", vector(vec![nested.offset])),
-            ("absmax_from_nested", vector(double.absmax.clone())),
+            ("absmax_from_nested", vector(nested.dequantise())),
             ("dequantised_nested", (shape.to_vec(), double.dequantise())),
         ]);
         let bytes = BTreeMap::from([("packed", plain.packed.as_slice()), ("nested_absmax_codes", nested.codes.as_slice())]);

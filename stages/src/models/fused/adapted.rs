@@ -14,11 +14,14 @@ use super::operation::{Input, Operation, apply, elements};
 
 #[derive(Clone, Debug)]
 struct Adapted {
-    scale: f32,
+    branch: Branch,
 }
 
-/// Input, matrix, both factors, and the input times the first of them.
-type Saved = [FlexTensor; 5];
+/// The side branch by itself.
+#[derive(Clone, Debug)]
+pub(super) struct Branch {
+    pub(super) scale: f32,
+}
 
 /// Adds a tensor to one that nothing else holds, times a factor.
 fn add(sum: &mut FlexTensor, other: &FlexTensor, scale: f32) {
@@ -37,29 +40,54 @@ fn scaled(mut tensor: FlexTensor, scale: f32) -> FlexTensor {
     tensor
 }
 
-impl Operation<4> for Adapted {
-    type Saved = Saved;
-
-    fn forward(&self, [input, weight, first, second]: [FlexTensor; 4]) -> (FlexTensor, Saved) {
-        let mut output = Flex::float_matmul(input.clone(), Flex::float_transpose(weight.clone()));
+impl Branch {
+    /// Adds the branch of an input and both factors to `output`; saves them and the input times the first of them.
+    pub(super) fn forward(
+        &self,
+        mut output: FlexTensor,
+        [input, first, second]: [FlexTensor; 3],
+    ) -> (FlexTensor, [FlexTensor; 4]) {
         let inner = Flex::float_matmul(input.clone(), Flex::float_transpose(first.clone()));
         let side = Flex::float_matmul(inner.clone(), Flex::float_transpose(second.clone()));
         add(&mut output, &side, self.scale);
-        (output, [input, weight, first, second, inner])
+        (output, [input, first, second, inner])
     }
 
-    fn backward(&self, saved: Saved, gradient: FlexTensor, wanted: [bool; 4]) -> [Option<FlexTensor>; 4] {
-        let [input, weight, first, second, inner] = saved;
+    /// Computes the gradients of input and factors; `through` multiplies the output's by the matrix beside the branch.
+    pub(super) fn backward(
+        &self,
+        [input, first, second, inner]: [FlexTensor; 4],
+        gradient: FlexTensor,
+        wanted: [bool; 3],
+        through: impl FnOnce(&FlexTensor) -> FlexTensor,
+    ) -> [Option<FlexTensor>; 3] {
         let of_inner = scaled(Flex::float_matmul(gradient.clone(), second), self.scale);
         let of_input = wanted[0].then(|| {
-            let mut sum = Flex::float_matmul(gradient.clone(), weight);
+            let mut sum = through(&gradient);
             add(&mut sum, &Flex::float_matmul(of_inner.clone(), first), 1.0);
             sum
         });
-        let transposed = Flex::float_transpose(gradient);
-        let of_weight = wanted[1].then(|| Flex::float_matmul(transposed.clone(), input.clone()));
-        let of_first = wanted[2].then(|| Flex::float_matmul(Flex::float_transpose(of_inner), input));
-        let of_second = wanted[3].then(|| scaled(Flex::float_matmul(transposed, inner), self.scale));
+        let of_first = wanted[1].then(|| Flex::float_matmul(Flex::float_transpose(of_inner), input));
+        let of_second = wanted[2].then(|| scaled(Flex::float_matmul(Flex::float_transpose(gradient), inner), self.scale));
+        [of_input, of_first, of_second]
+    }
+}
+
+impl Operation<4> for Adapted {
+    /// The matrix, and what the branch saves.
+    type Saved = (FlexTensor, [FlexTensor; 4]);
+
+    fn forward(&self, [input, weight, first, second]: [FlexTensor; 4]) -> (FlexTensor, Self::Saved) {
+        let output = Flex::float_matmul(input.clone(), Flex::float_transpose(weight.clone()));
+        let (output, saved) = self.branch.forward(output, [input, first, second]);
+        (output, (weight, saved))
+    }
+
+    fn backward(&self, (weight, saved): Self::Saved, gradient: FlexTensor, wanted: [bool; 4]) -> [Option<FlexTensor>; 4] {
+        let of_weight = wanted[1].then(|| Flex::float_matmul(Flex::float_transpose(gradient.clone()), saved[0].clone()));
+        let wanted = [wanted[0], wanted[2], wanted[3]];
+        let through = |gradient: &FlexTensor| Flex::float_matmul(gradient.clone(), weight);
+        let [of_input, of_first, of_second] = self.branch.backward(saved, gradient, wanted, through);
         [of_input, of_weight, of_first, of_second]
     }
 }
@@ -69,7 +97,7 @@ pub(in crate::models) fn adapted(input: Tensor<2>, weight: Tensor<2>, factors: [
     let [first, second] = factors;
     match (Input::of(&input), Input::of(&weight), Input::of(&first), Input::of(&second)) {
         (Some(input), Some(weight), Some(first), Some(second)) => {
-            apply(Adapted { scale: scale as f32 }, [input, weight, first, second])
+            apply(Adapted { branch: Branch { scale: scale as f32 } }, [input, weight, first, second])
         }
         _ => composed(input, weight, [first, second], scale),
     }

@@ -34,6 +34,20 @@ pub(crate) fn fixtures() -> Vec<PathBuf> {
     folders
 }
 
+/// Makes a decoder of a configuration with weights drawn from `seed`.
+pub(crate) fn drawn(config: &serde_json::Value, seed: u64) -> Model {
+    let serde_json::Value::Object(config) = config.clone() else { panic!("a configuration is an object") };
+    let mut shapes = architecture::Shapes::default();
+    decoder::architecture(&config).unwrap().shapes(&mut shapes);
+    let mut random = crate::random::Random::new(seed, "test");
+    let mut weight = |shape: &Vec<usize>| {
+        let values = (0..shape.iter().product()).map(|_| 0.3 * random.normal() as f32).collect();
+        Weight::dense(shape, values, &Device::flex())
+    };
+    let weights = shapes.0.iter().map(|(name, shape)| (name.clone(), weight(shape))).collect();
+    Model::new(config, weights, Device::flex()).unwrap()
+}
+
 fn logits(model: &Model, rows: &[&Row]) -> Vec<Vec<f32>> {
     let values = model.logits(&Batch::new(rows)).into_data().try_to_vec::<f32>().unwrap();
     values.chunks(model.vocab_size()).map(<[f32]>::to_vec).collect()
@@ -134,6 +148,20 @@ fn a_cache_changes_no_token() {
     assert_eq!(generate(&model, &prompts[..1], 8, &[end]).unwrap()[0].last(), Some(&end));
     assert_eq!(generate(&model, &prompts[1..], 8, &[]).unwrap()[0], generated[1]);
     assert!(generate(&model, &[vec![]], 8, &[]).is_err());
+}
+
+#[test]
+fn a_walk_by_the_weights_of_one_layer_at_a_time_gives_the_logits_of_the_whole() {
+    let model = tiny(8).model;
+    let batch = Batch::new(&[&Row::new(vec![5, 6, 7], vec![vec![8, 9, 3]]), &Row::new(vec![4], vec![vec![2, 9]])]);
+    let mut walk = model.walk(&batch);
+    let ends = model.parameters().of_layer(None);
+    let mut stream = walk.begin(&ends);
+    for layer in 0..model.layers() {
+        stream = walk.layer(&model.parameters().of_layer(Some(layer)), layer, stream);
+    }
+    let values = model.with_parameters(ends).head(stream).into_data().try_into_vec::<f32>().unwrap();
+    assert_eq!(values, model.logits(&batch).into_data().try_into_vec::<f32>().unwrap());
 }
 
 mod adapters;

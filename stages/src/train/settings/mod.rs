@@ -105,7 +105,7 @@ pub struct Training {
     /// Where the model is computed; results differ by rounding alone.
     #[serde(skip_serializing)]
     pub device: DeviceName,
-    /// Whether passes are computed again in the backward pass, for less memory.
+    /// Whether each layer is computed again in the backward pass: the numbers are the same, activations take less memory, a step more time.
     pub gradient_checkpointing: bool,
     /// The adapter that is trained in the place of all weights.
     pub adapter: Option<Adapter>,

@@ -1,0 +1,162 @@
+//! What a model of a few hundred MB takes of memory in another process: its file and little more.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{BufWriter, Write as _},
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use fingerpost::{
+    models::{Checkpoint, NewModel},
+    tokenizer::Tokenizer,
+};
+use serde_json::{Value, json};
+
+const MIB: u64 = 1 << 20;
+/// What the program takes besides weights: itself, a few rows of activations and logits, one block of a matrix in f32 for each shard.
+const BESIDES: u64 = 72 * MIB;
+
+const VOCABULARY: usize = 24_000;
+const HIDDEN: usize = 1024;
+const MIDDLE: usize = 4096;
+const LAYERS: usize = 4;
+/// Values outside the layers, with the head that is tied.
+const ENDS: u64 = (VOCABULARY * HIDDEN) as u64;
+
+/// Names and shapes of the weights.
+fn shapes() -> BTreeMap<String, Vec<usize>> {
+    let mut shapes = BTreeMap::from([
+        ("model.embed_tokens.weight".to_owned(), vec![VOCABULARY, HIDDEN]),
+        ("model.norm.weight".to_owned(), vec![HIDDEN]),
+    ]);
+    for layer in 0..LAYERS {
+        let parts: [(&str, Vec<usize>); 9] = [
+            ("input_layernorm", vec![HIDDEN]),
+            ("post_attention_layernorm", vec![HIDDEN]),
+            ("self_attn.q_proj", vec![HIDDEN, HIDDEN]),
+            ("self_attn.k_proj", vec![HIDDEN, HIDDEN]),
+            ("self_attn.v_proj", vec![HIDDEN, HIDDEN]),
+            ("self_attn.o_proj", vec![HIDDEN, HIDDEN]),
+            ("mlp.gate_proj", vec![MIDDLE, HIDDEN]),
+            ("mlp.up_proj", vec![MIDDLE, HIDDEN]),
+            ("mlp.down_proj", vec![HIDDEN, MIDDLE]),
+        ];
+        shapes.extend(parts.map(|(name, shape)| (format!("model.layers.{layer}.{name}.weight"), shape)));
+    }
+    shapes
+}
+
+/// Writes a Llama in bfloat16 or float32 with its tokenizer; returns the length of its weights' file.
+fn write_model(folder: &Path, bf16: bool) -> u64 {
+    let texts = ["what is 3 plus 4", "Policy: One"].map(str::to_owned);
+    let tokenizer = Tokenizer::train(texts.into_iter(), 300).unwrap();
+    let small = NewModel { hidden_size: 16, num_attention_heads: 2, num_key_value_heads: 2, ..NewModel::default() };
+    Checkpoint::new(&small, tokenizer, 1).unwrap().save(folder).unwrap();
+    let path = folder.join("config.json");
+    let mut config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    for (key, value) in [
+        ("vocab_size", VOCABULARY),
+        ("hidden_size", HIDDEN),
+        ("intermediate_size", MIDDLE),
+        ("num_hidden_layers", LAYERS),
+        ("num_attention_heads", 16),
+        ("num_key_value_heads", 16),
+        ("head_dim", HIDDEN / 16),
+    ] {
+        config[key] = json!(value);
+    }
+    std::fs::write(&path, config.to_string()).unwrap();
+
+    let size = if bf16 { 2 } else { 4 };
+    let mut header = serde_json::Map::new();
+    let mut at = 0;
+    for (name, shape) in shapes() {
+        let end = at + shape.iter().product::<usize>() * size;
+        let dtype = if bf16 { "BF16" } else { "F32" };
+        header.insert(name, json!({ "dtype": dtype, "shape": shape, "data_offsets": [at, end] }));
+        at = end;
+    }
+    let mut header = Value::Object(header).to_string();
+    header += &" ".repeat(header.len().next_multiple_of(8) - header.len());
+    let mut file = BufWriter::new(File::create(folder.join("model.safetensors")).unwrap());
+    file.write_all(&(header.len() as u64).to_le_bytes()).unwrap();
+    file.write_all(header.as_bytes()).unwrap();
+    let mut state = 1_u64;
+    for _ in 0..at / size {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        // About 0.01 to 0.03, either sign.
+        let bits = (state >> 48) as u16 & 0x80ff | 0x3c00;
+        let value = if bf16 { bits.to_le_bytes().to_vec() } else { (u32::from(bits) << 16).to_le_bytes().to_vec() };
+        file.write_all(&value).unwrap();
+    }
+    file.into_inner().unwrap().metadata().unwrap().len()
+}
+
+/// Runs the program, and returns the most memory that it had at a time, as the kernel counts it.
+fn peak(folder: &Path, words: &[&str]) -> u64 {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_fingerpost"))
+        .args(words)
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap();
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse().ok());
+        peak = peak.max(1024 * most.unwrap_or(0_u64));
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(child.wait().unwrap().success(), "{words:?}");
+    peak
+}
+
+/// Holds a peak to a bound, both in bytes.
+fn within(found: u64, most: u64, what: &str) {
+    assert!(found < most, "{what}: {} MiB, and {} are enough", found / MIB, most / MIB);
+    // A peak that was not seen at all is no result.
+    assert!(found > most / 4, "{what}: {} MiB is too little to be true", found / MIB);
+}
+
+#[test]
+fn a_model_takes_the_memory_of_its_file() {
+    if cfg!(not(target_os = "linux")) {
+        return println!("skipped: memory is counted on Linux alone");
+    }
+    for bf16 in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = write_model(folder.path(), bf16);
+        let input = json!({ "cases": [{ "name": "one", "input_ids": [[5, 6, 7, 8, 9, 10]], "logit_positions": [5] }] });
+        std::fs::write(folder.path().join("ids.json"), input.to_string()).unwrap();
+        let words = ["debug", "logits", "--model", ".", "--input", "ids.json", "--out", "logits.safetensors"];
+        within(peak(folder.path(), &words), file + file / 10 + BESIDES, if bf16 { "bfloat16" } else { "float32" });
+    }
+}
+
+#[test]
+fn a_model_is_put_into_4_bits_without_being_held_in_16() {
+    if cfg!(not(target_os = "linux")) {
+        return println!("skipped: memory is counted on Linux alone");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = write_model(folder.path(), true);
+    let row = json!({ "input_ids": [5, 6, 7, 8], "labels": [-100, -100, 7, 8] }).to_string() + "\n";
+    std::fs::write(folder.path().join("prepared.jsonl"), row.repeat(2)).unwrap();
+    let message = |role: &str| json!([{ "role": role, "content": "3 plus 4" }]);
+    let row = json!({ "prompt": message("user"), "completion": message("assistant") }).to_string() + "\n";
+    std::fs::write(folder.path().join("rows.jsonl"), row.repeat(2)).unwrap();
+    let stage = json!({
+        "stage": "sft", "base_model": ".", "train_data": "rows.jsonl", "prepared": "prepared.jsonl", "max_steps": 1,
+        "batch_size": 2, "adapter": { "r": 4, "target_modules": ["q_proj", "down_proj"] },
+        "quantization": { "type": "nf4", "double_quant": true, "compute_dtype": "float32", "adapter_dtype": "float32" },
+    });
+    std::fs::write(folder.path().join("stage.json"), stage.to_string()).unwrap();
+    let found = peak(folder.path(), &["debug", "train", "--stage", "stage.json", "--out", "out"]);
+    // Both ends in 16 bits, and what is left in 4 with a byte for each 64 values.
+    let layers = file / 2 - ENDS;
+    within(found, 2 * ENDS + layers / 2 + layers / 64 + BESIDES, "4 bits");
+}
