@@ -41,6 +41,7 @@ mod reader;
 mod rope_parameters;
 mod rotary;
 mod walk;
+mod weight;
 mod weights;
 mod written;
 
@@ -55,14 +56,17 @@ pub use batch::{Batch, LayoutError, Row, Target};
 use config::Keys;
 pub use decoder::Model;
 pub use error::{CheckpointError, InputError};
+#[cfg(test)]
+pub(crate) use frozen::Half;
 pub use frozen::{Frozen, HalfWeight};
 pub use generate::generate;
 pub(crate) use lora::Dropout;
 pub use new::{NewArchitecture, NewModel};
 pub use nf4::{NestedScales, Nf4Matrix, Scales};
-pub(crate) use parameters::{EMBEDDING, layer_of};
-pub use parameters::{Parameters, Weight};
+pub use parameters::Parameters;
 pub(crate) use reader::Reader;
+pub use weight::Weight;
+pub(crate) use weight::{EMBEDDING, layer_of};
 pub(crate) use weights::{read_matrix, read_tensors};
 pub(crate) use written::{tensors_of_bytes_and_values, tensors_to_bytes};
 

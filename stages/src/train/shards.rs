@@ -34,6 +34,7 @@ struct Graph {
     shares: Vec<f32>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "a shard has one")]
 enum Pass {
     /// One graph over all layers.
     Whole { parameters: Parameters, logits: Tensor<2> },
