@@ -13,7 +13,8 @@ use super::adapter_places::{
 use super::decoder::Model;
 use super::error::CheckpointError;
 use super::lora::{EMBEDDING_A, EMBEDDING_B, FACTORS, LORA_A, LORA_B, Lora, MAGNITUDE, row_norms};
-use super::parameters::{Dense, EMBEDDING, HEAD, Parameters, Weight, weight_of};
+use super::parameters::Parameters;
+use super::weight::{Dense, EMBEDDING, HEAD, Weight, weight_of};
 use super::weights::Tensors;
 use super::written::tensors_to_bytes;
 use super::{json, read, write};

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::adapter_config::{AdapterConfig, Bias};
 use super::lora::{EMBEDDING_A, EMBEDDING_B, FACTORS, LORA_A, LORA_B, MAGNITUDE};
-use super::parameters::{EMBEDDING, HEAD, Parameters, Weight, weight_of};
+use super::parameters::Parameters;
+use super::weight::{EMBEDDING, HEAD, Weight, weight_of};
 
 /// What PEFT writes before each name.
 pub(super) const PREFIX: &str = "base_model.model.";

@@ -7,7 +7,8 @@ use burn::tensor::Tensor;
 use serde::Deserialize;
 
 use super::attention::{Pass, Shared};
-use super::parameters::{EMBEDDING, HEAD, Parameters};
+use super::parameters::Parameters;
+use super::weight::{EMBEDDING, HEAD};
 
 /// A decoder's sizes as its `config.json` says them, with the computation that they belong to.
 pub(super) trait Architecture: fmt::Debug + Send + Sync {

@@ -13,9 +13,10 @@ use super::batch::Batch;
 use super::config::Keys;
 use super::error::{CheckpointError, InputError};
 use super::frozen::Frozen;
-use super::nf4::{Nf4Matrix, Scales};
-use super::parameters::{Parameters, Weight, layer_of};
+use super::nf4::Scales;
+use super::parameters::Parameters;
 use super::walk::Walk;
+use super::weight::{Weight, layer_of};
 use super::written::write_tensors;
 use super::{quantised, weights};
 
@@ -100,6 +101,15 @@ impl Model {
                 config.entry("quantization_config").or_insert_with(|| quantised::settings(double_quant));
             }
         }
+        let in_f32 = |weight: &Weight| matches!(weight, Weight::Vector(_) | Weight::Matrix(_));
+        if base.iter().any(|(_, weight)| in_f32(weight)) {
+            // Readers round to what these name.
+            for key in ["torch_dtype", "dtype"] {
+                if let Some(dtype) = config.get_mut(key) {
+                    *dtype = "float32".into();
+                }
+            }
+        }
         super::write(&folder.join("config.json"), &super::json(&config))?;
         let tensors = base.iter().flat_map(|(name, weight)| quantised::stored(name, weight));
         write_tensors(&folder.join("model.safetensors"), tensors)
@@ -170,7 +180,7 @@ impl Model {
             let [out, into] = weight.shape().try_into().ok()?;
             let in_codes = matches!(weight, Weight::Frozen(Frozen::Nf4(_)));
             let left = in_codes || layer_of(name).is_none() || adapter.iter().any(|own| own == name);
-            (!left).then(|| Nf4Matrix::of_weight(&weight.clone().into_values(), [out, into], double_quant))
+            (!left).then(|| weight.quantised([out, into], double_quant))
         });
     }
 

@@ -30,7 +30,7 @@ pub struct HalfWeight {
 
 /// The two kinds of floats in 16 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Half {
+pub(crate) enum Half {
     Bf16,
     F16,
 }
@@ -138,7 +138,9 @@ pub(super) mod tests {
             half_of(&values, &shape, Half::F16),
             Frozen::Nf4(Arc::new(Nf4Matrix::quantise(&values, shape, 4))),
             Frozen::Nf4(Arc::new(Nf4Matrix::quantise(&values, shape, 5))),
-            Frozen::Nf4(Arc::new(Nf4Matrix::of_weight(&values, shape, true))),
+            Frozen::Nf4(Arc::new(Nf4Matrix::of_weight(shape, true, |start, part| {
+                part.copy_from_slice(&values[start..start + part.len()]);
+            }))),
         ];
         for frozen in kinds {
             let whole = frozen.values();

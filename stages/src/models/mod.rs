@@ -46,6 +46,7 @@ mod rope_parameters;
 mod rotary;
 mod values;
 mod walk;
+mod weight;
 mod weights;
 mod written;
 
@@ -66,16 +67,19 @@ pub(crate) use device::pretended::elsewhere;
 pub use device::{DeviceError, DeviceName};
 pub(crate) use dropout::Dropout;
 pub use error::{CheckpointError, InputError};
+#[cfg(test)]
+pub(crate) use frozen::Half;
 pub use frozen::{Frozen, HalfWeight};
 pub use generate::generate;
 pub use new::{NewArchitecture, NewModel};
 pub use nf4::{NestedScales, Nf4Matrix, Scales};
 pub use nf4_tensor::Nf4Tensor;
-pub(crate) use parameters::{EMBEDDING, layer_of};
-pub use parameters::{Parameters, Weight};
+pub use parameters::Parameters;
 pub(crate) use reader::Reader;
 pub use values::Values;
 pub(crate) use values::global_norm;
+pub use weight::Weight;
+pub(crate) use weight::{EMBEDDING, layer_of};
 pub(crate) use weights::{read_matrix, read_tensors};
 pub(crate) use written::{tensors_of_bytes_and_values, tensors_to_bytes};
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::decoder::Model;
-use super::parameters::{EMBEDDING, Weight, weight_of};
+use super::weight::{EMBEDDING, Weight, weight_of};
 use crate::random::Random;
 use crate::tokenizer::Tokenizer;
 

@@ -68,7 +68,7 @@ pub struct NestedScales {
     /// Scales of a block.
     pub block_size: usize,
     /// What each code stands for, times the block's magnitude.
-    pub table: [f32; 256],
+    pub table: Box<[f32; 256]>,
 }
 
 impl Scales {
@@ -85,28 +85,14 @@ impl Nf4Matrix {
     /// Quantises values; `block_size` is at least 1.
     #[must_use]
     pub fn quantise(values: &[f32], shape: [usize; 2], block_size: usize) -> Self {
-        let middles: Vec<f32> = VALUES.windows(2).map(|pair| f32::midpoint(pair[0], pair[1])).collect();
-        let code = |scaled: f32| middles.partition_point(|middle| *middle < scaled) as u8;
-        let mut absmax = Vec::with_capacity(values.len().div_ceil(block_size));
-        let mut codes = Vec::with_capacity(values.len() + 1);
-        for block in values.chunks(block_size) {
-            let largest = block.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-            // A block of zeros has no scale; any will do.
-            let inverse = 1.0 / largest.max(1e-38);
-            codes.extend(block.iter().map(|value| code((value * inverse).clamp(-1.0, 1.0))));
-            absmax.push(largest);
-        }
-        if !codes.len().is_multiple_of(2) {
-            codes.push(code(0.0));
-        }
-        let packed = codes.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
-        Self { shape, packed, scales: Scales::Plain(absmax), block_size, table: VALUES }
+        Self::quantise_parts(shape, block_size, |start, part| part.copy_from_slice(&values[start..start + part.len()]))
     }
 
-    /// Quantises a weight with bitsandbytes' usual blocks, and with `double_quant` the blocks' scales too.
+    /// Quantises a weight with bitsandbytes' usual blocks, and with `double_quant` the blocks' scales too; `read` writes the values from an
+    /// element on, so that no more than a few blocks are in memory.
     #[must_use]
-    pub(super) fn of_weight(values: &[f32], shape: [usize; 2], double_quant: bool) -> Self {
-        let matrix = Self::quantise(values, shape, BLOCK);
+    pub(super) fn of_weight(shape: [usize; 2], double_quant: bool, read: impl Fn(usize, &mut [f32])) -> Self {
+        let matrix = Self::quantise_parts(shape, BLOCK, read);
         match &matrix.scales {
             Scales::Plain(scales) if double_quant => {
                 let scales = Scales::Nested(NestedScales::quantise(scales));
@@ -114,6 +100,35 @@ impl Nf4Matrix {
             }
             _ => matrix,
         }
+    }
+
+    fn quantise_parts(shape: [usize; 2], block_size: usize, read: impl Fn(usize, &mut [f32])) -> Self {
+        let middles: Vec<f32> = VALUES.windows(2).map(|pair| f32::midpoint(pair[0], pair[1])).collect();
+        let code = |scaled: f32| middles.partition_point(|middle| *middle < scaled) as u8;
+        let count = shape[0] * shape[1];
+        let mut absmax = Vec::with_capacity(count.div_ceil(block_size));
+        let mut packed = Vec::with_capacity(count.div_ceil(2));
+        // Two blocks end at a whole byte.
+        let at_a_time = block_size.saturating_mul(2);
+        let mut values = vec![0.0; at_a_time.min(count)];
+        let mut codes = Vec::with_capacity(values.len() + 1);
+        for start in (0..count).step_by(at_a_time) {
+            let values = &mut values[..at_a_time.min(count - start)];
+            read(start, values);
+            codes.clear();
+            for block in values.chunks(block_size) {
+                let largest = block.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+                // A block of zeros has no scale; any will do.
+                let inverse = 1.0 / largest.max(1e-38);
+                codes.extend(block.iter().map(|value| code((value * inverse).clamp(-1.0, 1.0))));
+                absmax.push(largest);
+            }
+            if !codes.len().is_multiple_of(2) {
+                codes.push(code(0.0));
+            }
+            packed.extend(codes.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]));
+        }
+        Self { shape, packed, scales: Scales::Plain(absmax), block_size, table: VALUES }
     }
 
     /// Returns the values that the codes stand for.
@@ -164,7 +179,7 @@ impl NestedScales {
         let table = dynamic_map();
         let middles: Vec<f32> = table.windows(2).map(|pair| f32::midpoint(pair[0], pair[1])).collect();
         let codes = Vec::with_capacity(scales.len());
-        let mut nested = Self { codes, absmax: Vec::new(), offset, block_size: NESTED_BLOCK, table };
+        let mut nested = Self { codes, absmax: Vec::new(), offset, block_size: NESTED_BLOCK, table: Box::new(table) };
         for block in scales.chunks(NESTED_BLOCK) {
             let largest = block.iter().fold(0.0_f32, |largest, scale| largest.max((scale - offset).abs()));
             let inverse = 1.0 / largest.max(1e-38);

@@ -79,14 +79,17 @@ impl Nf4Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::nf4::{NestedScales, Scales};
 
     /// The processor's own tensors stand for those of another device.
     #[test]
     fn values_are_those_that_the_processor_reads() {
         for (shape, block) in [([6, 64], 64), ([3, 7], 64), ([5, 9], 6), ([4, 33], 4)] {
             let values: Vec<f32> = (0..shape[0] * shape[1]).map(|index| ((index * 37 % 101) as f32 - 50.0) / 19.0).collect();
-            let matrix =
-                if block == 64 { Nf4Matrix::of_weight(&values, shape, true) } else { Nf4Matrix::quantise(&values, shape, block) };
+            let mut matrix = Nf4Matrix::quantise(&values, shape, block);
+            if let (Scales::Plain(scales), 64) = (&matrix.scales, block) {
+                matrix.scales = Scales::Nested(NestedScales::quantise(scales));
+            }
             let tensor = Nf4Tensor::new(&matrix, &Device::flex());
             let found: Vec<f32> = tensor.dense(DType::F32).into_data().try_into_vec().unwrap();
             assert_eq!(found, matrix.dequantise(), "{shape:?} {block}");

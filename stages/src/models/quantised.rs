@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::error::CheckpointError;
 use super::frozen::{Frozen, Half};
 use super::nf4::{NestedScales, Nf4Matrix, Scales};
-use super::parameters::{EMBEDDING, HEAD, Weight, weight_of};
+use super::weight::{EMBEDDING, HEAD, Weight, weight_of};
 use super::weights::Tensors;
 use super::written::Stored;
 
@@ -130,7 +130,7 @@ fn parts(matrix: &Nf4Matrix) -> Vec<(&'static str, Stored<'_>)> {
             (nested_blocksize, nested_offset) = (Some(nested.block_size), Some(nested.offset));
             parts.push((".absmax", bytes(&nested.codes, vec![nested.codes.len()])));
             parts.push((".nested_absmax", Stored::values(&nested.absmax)));
-            parts.push((".nested_quant_map", Stored::values(&nested.table)));
+            parts.push((".nested_quant_map", Stored::values(&*nested.table)));
         }
     }
     let state = State {
@@ -189,7 +189,8 @@ fn codes(tensors: &Tensors, name: &str, shape: &[usize]) -> Result<Nf4Matrix, Ch
     let (scales, count) = match state.nested_offset {
         None => {
             let scales = tensors.values(&absmax)?;
-            (Scales::Plain(scales.clone()), scales.len())
+            let count = scales.len();
+            (Scales::Plain(scales), count)
         }
         Some(offset) => {
             let table = tensors.values(&format!("{name}.nested_quant_map"))?;

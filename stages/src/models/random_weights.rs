@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::architecture::Shapes;
 use super::decoder::{Model, architecture};
-use super::parameters::Weight;
+use super::weight::Weight;
 
 impl Model {
     /// Makes a model of a `config.json` with random weights, held in numbers of type `dtype`; they are drawn on the device, and are others on

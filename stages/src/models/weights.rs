@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::TensorInfo;
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::error::CheckpointError;
 use super::frozen::{Half, HalfWeight};
 use super::mapped::Mapped;
-use super::parameters::Dense;
+use super::weight::Dense;
 
 /// Tensors of one or several files, by name; what is read is read once, and nothing stays in memory but what is returned.
 pub(super) struct Tensors {

@@ -8,7 +8,7 @@ use safetensors::tensor::{TensorView, View};
 use safetensors::{Dtype, SafeTensorError};
 
 use super::error::CheckpointError;
-use super::parameters::{Dense, Weight};
+use super::weight::{Dense, Weight};
 
 /// A tensor on its way into a file.
 pub(super) struct Stored<'a> {
@@ -68,7 +68,7 @@ pub(super) fn write_tensors<'a>(
 ) -> Result<(), CheckpointError> {
     let aside = path.with_extension("safetensors.partial");
     let unwritten = |source| CheckpointError::File { path: path.into(), source };
-    safetensors::serialize_to_file(tensors, metadata(), &aside).map_err(|error| match error {
+    safetensors::serialize_to_file(tensors, Some(metadata()), &aside).map_err(|error| match error {
         SafeTensorError::IoError(source) => unwritten(source),
         other => unwritten(std::io::Error::other(other.to_string())),
     })?;
@@ -98,10 +98,10 @@ fn serialise(tensors: impl Iterator<Item = (String, Dtype, Vec<usize>, Vec<u8>)>
         let view = TensorView::new(*dtype, shape.clone(), bytes).expect("the values fill the shape");
         (name.as_str(), view)
     });
-    safetensors::serialize(views, metadata()).expect("names are unique and shapes are whole")
+    safetensors::serialize(views, Some(metadata())).expect("names are unique and shapes are whole")
 }
 
 /// What readers of Hugging Face's files ask for; one entry alone keeps the header's order fixed.
-fn metadata() -> Option<HashMap<String, String>> {
-    Some([("format".to_owned(), "pt".to_owned())].into())
+fn metadata() -> HashMap<String, String> {
+    [("format".to_owned(), "pt".to_owned())].into()
 }

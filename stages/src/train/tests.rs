@@ -289,4 +289,5 @@ fn settings_out_of_their_range_are_refused_by_name() {
     assert!(error.contains("of 3, 3 have nothing to learn"), "{error}");
 }
 
+mod held;
 mod recompute;
