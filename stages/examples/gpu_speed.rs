@@ -94,11 +94,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let half = device.supports_dtype(DType::BF16);
     let config = config(mode == "small");
     let vocabulary = config["vocab_size"].as_u64().ok_or("a vocabulary")?;
-    let mut model = Model::random(config, if half { DType::BF16 } else { DType::F32 }, &device)?;
+    // Codes are made on the processor, so that the device never holds more than them.
+    let drawn_on = if mode == "qlora" { Device::flex() } else { device.clone() };
+    let mut model = Model::random(config, if half { DType::BF16 } else { DType::F32 }, &drawn_on)?;
     let count = model.num_parameters() as f64;
     if mode == "qlora" {
         model.quantise(true);
-        device.memory_cleanup();
     }
     let target_modules = Some(Modules::Pattern("all-linear".into()));
     model.add_adapter(&AdapterConfig { r: 16, lora_alpha: 32.0, target_modules, ..AdapterConfig::default() }, 1)?;

@@ -6,6 +6,9 @@
 //! adapter_* ──── adapter ────────────────┘      batch ─┘
 //! ```
 //!
+//! A model is read on the processor and goes to another device as a whole (`device`); what is done there stands beside what is done here, and
+//! is chosen by where the weights are.
+//!
 //! An architecture is one file: the keys of its `config.json` and its forward pass, which asks `parameters` for layers by Hugging Face's
 //! names. `attention`, `rotary`, `norm` and `activation` are what architectures truly share.
 

@@ -3,7 +3,7 @@
 //! ```text
 //! start ──────────────────────────────┐
 //! prepared → sft, dpo (an objective) → trainer → evaluation
-//!                order, schedule ─────┘   └ shards → predictions → optimizer
+//!                order, schedule ─────┘   └ shards → pass → predictions, head → optimizer
 //! ```
 //!
 //! As TRL 1.16 does it, under its names. No result hangs on the number of cores.

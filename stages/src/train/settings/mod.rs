@@ -266,6 +266,15 @@ mod tests {
     }
 
     #[test]
+    fn a_device_is_read_by_its_name_and_is_no_part_of_what_is_kept() {
+        let training = settings(json!({"stage": "sft", "device": "cuda:1"})).unwrap().training;
+        assert_eq!(training.device, DeviceName::Cuda(1));
+        assert_eq!(serde_json::to_value(&training).unwrap().get("device"), None);
+        let error = settings(json!({"stage": "sft", "device": "gpu"})).unwrap_err();
+        assert!(error.contains("`gpu`") && error.contains("`cuda:N`"), "{error}");
+    }
+
+    #[test]
     fn a_list_and_a_single_word_are_told_apart() {
         let targets = |value: Value| {
             let settings = settings(json!({"stage": "sft", "adapter": {"target_modules": value}})).unwrap();
