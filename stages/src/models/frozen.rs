@@ -57,7 +57,7 @@ impl HalfWeight {
             return TensorData::from_bytes_vec(self.bytes.as_slice().to_vec(), self.shape.clone(), dtype);
         }
         let mut values = vec![0.0; self.shape.iter().product()];
-        self.kind.unpack(&self.bytes.as_slice(), &mut values);
+        self.kind.unpack(self.bytes.as_slice(), &mut values);
         TensorData::new(values, self.shape.clone())
     }
 }

@@ -9,6 +9,7 @@ use super::device::is_processor;
 
 /// Numbers in f32, in the order of the weight's elements.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a weight has one, and its numbers are many")]
 pub enum Values {
     /// In the processor's memory.
     Host(Vec<f32>),
@@ -85,7 +86,9 @@ impl Values {
     pub(crate) fn rounded(self) -> Self {
         match self {
             Self::Host(mut values) => {
-                values.iter_mut().for_each(|value| *value = half::bf16::from_f32(*value).to_f32());
+                for value in &mut values {
+                    *value = half::bf16::from_f32(*value).to_f32();
+                }
                 Self::Host(values)
             }
             Self::Device(tensor) => Self::Device(tensor.cast(DType::BF16).cast(DType::F32)),

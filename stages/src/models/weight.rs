@@ -15,6 +15,7 @@ pub(crate) const HEAD: &str = "lm_head";
 
 /// One weight; matrices are `[out, in]`, as Hugging Face stores them.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a model has a few hundred")]
 pub enum Weight {
     /// A norm's scale, a bias, or `DoRA`'s magnitudes.
     Vector(Tensor<1>),

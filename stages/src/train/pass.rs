@@ -18,6 +18,7 @@ pub(super) struct Pass {
     graph: Graph,
 }
 
+#[expect(clippy::large_enum_variant, reason = "a shard has one")]
 enum Graph {
     /// One over all layers and the head, with the shares of its logits.
     Whole { leaves: Parameters, logits: Tensor<2>, shares: Vec<f32> },

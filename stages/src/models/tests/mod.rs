@@ -22,6 +22,7 @@ pub(crate) fn tiny(seed: u64) -> Checkpoint {
 }
 
 /// Returns the folders of all models beside the repository, or says that they are not there.
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 pub(crate) fn fixtures() -> Vec<PathBuf> {
     let parent = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/parity/fixtures/models");
     let Ok(entries) = fs::read_dir(&parent) else {

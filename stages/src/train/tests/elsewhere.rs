@@ -23,6 +23,7 @@ impl Place {
 }
 
 /// Lists the devices to compare with the processor, or says which are skipped.
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn places() -> Vec<Place> {
     let mut names = vec![
         DeviceName::Cpu,
@@ -135,6 +136,7 @@ fn dropout_is_drawn_alike_for_each_seed() {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn products_of_bfloat16_are_a_devices_own_or_refused() {
     for place in places() {
         let quantised = || {
