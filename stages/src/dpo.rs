@@ -207,7 +207,7 @@ pub(crate) struct Stage;
 
 impl engine::Stage for Stage {
     const KIND: &'static str = "dpo";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const SUMMARY: &'static str = "trains a router further by direct preference optimisation";
     type Params = Params;
     type Inputs = Inputs;

@@ -208,7 +208,7 @@ pub(crate) struct Stage;
 
 impl engine::Stage for Stage {
     const KIND: &'static str = "sft";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const SUMMARY: &'static str = "trains a router by supervised fine-tuning";
     type Params = Params;
     type Inputs = Inputs;

@@ -310,7 +310,11 @@ fn pairs<'a, 'b>(
     known(model, &pairs)?;
     match method.reference {
         Reference::None => {}
-        _ if method.sync_ref_model => pairs.follow_from(model.clone()),
+        _ if method.sync_ref_model => {
+            let mut reference = model.clone();
+            reference.parameters_mut().thaw(&model.trained_names());
+            pairs.follow_from(reference);
+        }
         Reference::BaseModel => pairs.hold_to(&model.without_adapter(), micro_batches, training.shards),
         Reference::StartAdapter => pairs.hold_to(model, micro_batches, training.shards),
     }

@@ -10,16 +10,6 @@ use crate::models::frozen::tests::half_of;
 use crate::models::weights::Tensors;
 use crate::models::written::write_tensors;
 
-fn config(model_type: &str, more: &Value) -> Value {
-    let mut config = json!({
-        "model_type": model_type, "vocab_size": 40, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64, "torch_dtype": "bfloat16",
-    });
-    let (Value::Object(config), Value::Object(more)) = (&mut config, more.clone()) else { panic!("objects were written") };
-    config.extend(more);
-    Value::Object(config.clone())
-}
-
 /// Returns a model with its weights in 16 bits, and one with the same values in f32.
 pub(crate) fn in_16_bits_and_32(model: &Model, kind: Half) -> [Model; 2] {
     let (mut half, mut full) = (model.parameters().clone(), model.parameters().clone());

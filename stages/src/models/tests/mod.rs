@@ -35,6 +35,19 @@ pub(crate) fn fixtures() -> Vec<PathBuf> {
     folders
 }
 
+/// Makes the configuration of a small decoder with a tied head, changed by what an object says.
+pub(crate) fn config(model_type: &str, more: &serde_json::Value) -> serde_json::Value {
+    let mut config = serde_json::json!({
+        "model_type": model_type, "vocab_size": 40, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 3,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64, "tie_word_embeddings": true,
+        "torch_dtype": "bfloat16",
+    });
+    for (key, value) in more.as_object().unwrap() {
+        config[key] = value.clone();
+    }
+    config
+}
+
 /// Makes a decoder of a configuration with weights drawn from `seed`.
 pub(crate) fn drawn(config: &serde_json::Value, seed: u64) -> Model {
     let serde_json::Value::Object(config) = config.clone() else { panic!("a configuration is an object") };

@@ -1,19 +1,9 @@
 //! Gradient checkpointing changes no bit of what is learned.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
-use crate::models::tests::drawn;
-
-fn config(model_type: &str, more: &Value) -> Value {
-    let mut config = json!({
-        "model_type": model_type, "vocab_size": 40, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 3,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64, "tie_word_embeddings": true,
-    });
-    let (Value::Object(config), Value::Object(more)) = (&mut config, more.clone()) else { panic!("objects were written") };
-    config.extend(more);
-    Value::Object(config.clone())
-}
+use crate::models::tests::{config, drawn};
 
 #[test]
 fn layers_that_are_computed_again_teach_the_same_in_every_bit() {
