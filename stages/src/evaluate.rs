@@ -13,7 +13,7 @@ use self::routes::Route;
 use crate::{
     by_id::ById,
     measures::{self, Case, Decision},
-    models,
+    models::{self, DeviceName},
     prompt::{self, Form},
     router::{self, OperatingPoint, RoleModel, Router, Rule},
     rows::{Answer, Grade, Label, Message, Prediction, Question, Split, Usage, Verdict},
@@ -40,6 +40,9 @@ pub(crate) struct Params {
     /// What the bootstrap intervals are drawn by.
     #[serde(default)]
     seed: u64,
+    /// Where the router is computed: `auto`, `cpu`, `cuda` or `cuda:N`; no part of the key.
+    #[serde(default, skip_serializing)]
+    device: DeviceName,
 }
 
 fn test() -> Split {
@@ -94,7 +97,8 @@ impl engine::Stage for Stage {
             ))
             .help("train it on these labels"));
         }
-        let checkpoint = models::Checkpoint::load(folder).map_err(StageError::failed)?;
+        let device = params.device.open().map_err(StageError::failed)?;
+        let checkpoint = models::Checkpoint::load(folder).map_err(StageError::failed)?.on(&device);
         ctx.check()?;
 
         let (shown, policies, places) = if params.routes.is_empty() {

@@ -4,15 +4,29 @@ use std::thread;
 
 use burn::tensor::Tensor;
 
-use crate::models::{Batch, Cache, Checkpoint, Model, Row, fused, shared_beginning};
+use crate::models::{Batch, Cache, Checkpoint, Model, Row, fused, is_processor, shared_beginning};
 use crate::rows::Message;
 use crate::tokenizer::TokenizerError;
 
-/// Tokens of one forward pass: small enough that its tensors stay in the processor's cache.
-const TOKENS: usize = 1024;
+/// How rows are read; on one device the result does not depend on it beyond rounding.
+#[derive(Clone, Copy)]
+struct Pace {
+    /// Tokens of one forward pass.
+    tokens: usize,
+    /// Passes that run at the same time.
+    threads: usize,
+}
 
-/// Passes that run at the same time; the result does not depend on it.
-const THREADS: usize = 2;
+impl Pace {
+    fn of(model: &Model) -> Self {
+        if is_processor(model.parameters().device()) {
+            // The tensors of so few tokens stay in the processor's cache.
+            Self { tokens: 1024, threads: 2 }
+        } else {
+            Self { tokens: 4096, threads: 1 }
+        }
+    }
+}
 
 /// Fewest tokens that are worth being read apart.
 const LEAST: usize = 8;
@@ -87,7 +101,9 @@ impl<'a> Scorer<'a> {
             scorer.opening = rendered[0][..shared].to_vec();
             let batch = Batch::plain(std::slice::from_ref(&scorer.opening)).expect("one row that is not empty");
             // The logits of one place are asked for, so that nothing else of the last layer is computed.
-            fused::with_threads(THREADS, || drop(checkpoint.model.logits_after(&mut scorer.cache, &batch, &[0], most)));
+            fused::with_threads(Pace::of(&checkpoint.model).threads, || {
+                drop(checkpoint.model.logits_after(&mut scorer.cache, &batch, &[0], most));
+            });
         }
         Ok(scorer)
     }
@@ -140,34 +156,35 @@ fn shorten(prompt: &mut Vec<u32>, most: usize) {
 fn log_probabilities_after(model: &Model, cache: &Cache, rows: &[Row]) -> Vec<Vec<f64>> {
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|&row| rows[row].width());
+    let Pace { tokens, threads } = Pace::of(model);
     let mut sums = vec![Vec::new(); rows.len()];
-    for (row, found) in over_threads(&passes(rows, &order), |pass| run(model, cache, rows, pass)) {
+    for (row, found) in over_threads(&passes(rows, &order, tokens), threads, |pass| run(model, cache, rows, pass)) {
         sums[row] = found;
     }
     sums
 }
 
-/// Runs passes on several threads: each takes every second one, since neighbours are of one width; a pass by itself is given all of them.
-fn over_threads<R: Send>(passes: &[&[usize]], run: impl Fn(&[usize]) -> Vec<R> + Sync) -> Vec<R> {
+/// Runs passes on several threads: each takes them in turn, since neighbours are of one width; a pass by itself is given all threads.
+fn over_threads<R: Send>(passes: &[&[usize]], threads: usize, run: impl Fn(&[usize]) -> Vec<R> + Sync) -> Vec<R> {
     if let [pass] = passes {
-        return fused::with_threads(THREADS, || run(pass));
+        return fused::with_threads(threads, || run(pass));
     }
+    let share = |offset| passes.iter().skip(offset).step_by(threads).flat_map(|pass| run(pass)).collect::<Vec<_>>();
     thread::scope(|scope| {
-        let spawn = |offset| {
-            let (run, passes) = (&run, passes.iter().skip(offset).step_by(THREADS));
-            scope.spawn(move || passes.flat_map(|pass| run(pass)).collect::<Vec<_>>())
-        };
-        let threads: Vec<_> = (0..THREADS).map(spawn).collect();
-        threads.into_iter().flat_map(|thread| thread.join().expect("a pass does not panic")).collect()
+        let share = &share;
+        let others: Vec<_> = (1..threads).map(|offset| scope.spawn(move || share(offset))).collect();
+        let own = share(0);
+        let others = others.into_iter().flat_map(|thread| thread.join().expect("a pass does not panic"));
+        own.into_iter().chain(others).collect()
     })
 }
 
-/// Cuts rows, sorted by width, into passes of about [`TOKENS`] tokens.
-fn passes<'a>(rows: &[Row], order: &'a [usize]) -> Vec<&'a [usize]> {
+/// Cuts rows, sorted by width, into passes of about so many tokens.
+fn passes<'a>(rows: &[Row], order: &'a [usize], tokens: usize) -> Vec<&'a [usize]> {
     let mut passes = Vec::new();
     let mut rest = order;
     while let Some(&first) = rest.first() {
-        let count = (TOKENS / rows[first].width().max(1)).clamp(1, rest.len());
+        let count = (tokens / rows[first].width().max(1)).clamp(1, rest.len());
         let (pass, after) = rest.split_at(count);
         passes.push(pass);
         rest = after;

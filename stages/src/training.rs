@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{
-    models::{self, Model},
+    models::{self, DeviceName, Model},
     router::Router,
     train::{
         self, Load, Memory, Sizes, Step, Stop, Summary, TrainError, Watch, Write,
@@ -207,6 +207,10 @@ pub(crate) fn train(
         (Some(adapter), None) => (train::held(model, &settings.training), Some(adapter)),
         (None, _) => train::prepare(model, &settings.training).map_err(failed)?,
     };
+    let device = settings.training.device.settled().map_err(|error| failed(error.into()))?;
+    if device != DeviceName::Cpu {
+        ctx.say(format!("computed on `{device}`"));
+    }
     let mut report = Report {
         ctx: ctx.clone(),
         first: None,

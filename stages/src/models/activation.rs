@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, activation};
 use serde::Deserialize;
 
-use super::fused;
+use super::fused::{self, Gate};
 
 /// The function between the two matrices of a feed-forward block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -43,6 +43,17 @@ impl Activation {
             Self::Silu => fused::gated(gate, value),
             _ => self.apply(gate) * value,
         }
+    }
+
+    /// The same on a device whose memory is not reached; `half` says that both inputs came out of products of bfloat16.
+    pub(super) fn gate_elsewhere(self, half: bool, gate: Tensor<2>, value: Tensor<2>) -> Tensor<2> {
+        let known = match self {
+            Self::Silu => Some(Gate::Silu),
+            Self::GeluTanh => Some(Gate::GeluTanh),
+            _ => None,
+        };
+        let gated = known.and_then(|known| fused::gated_elsewhere(known, half, gate.clone(), value.clone()));
+        gated.unwrap_or_else(|| self.apply(gate) * value)
     }
 
     /// Applies the function to every element.

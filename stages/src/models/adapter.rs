@@ -10,7 +10,7 @@ use super::adapter_config::AdapterConfig;
 use super::adapter_places::{
     PREFIX, base_shape, base_values, factor_shapes, is_end, is_factor, our_name, peft_name, replaced_names, weight_name,
 };
-use super::decoder::{Model, device};
+use super::decoder::Model;
 use super::error::CheckpointError;
 use super::lora::{EMBEDDING_A, EMBEDDING_B, FACTORS, LORA_A, LORA_B, Lora, MAGNITUDE, row_norms};
 use super::parameters::Parameters;
@@ -123,7 +123,7 @@ impl Model {
         let mut parameters = self.parameters().without_adapter();
         for (name, values) in values {
             let shape = shapes.get(&name).cloned().unwrap_or_else(|| base_shape(&parameters, &name));
-            let weight = Weight::dense(&shape, values, &device());
+            let weight = Weight::dense(&shape, values, self.parameters().device());
             match FACTORS.iter().find_map(|factor| name.strip_suffix(factor)).map(str::to_owned) {
                 Some(module) => {
                     let magnitude = config.use_dora && module != EMBEDDING;
@@ -199,7 +199,7 @@ impl Model {
             weights.insert(weight_of(module), Weight::Matrix(merged_weight(&parameters, module, lora)));
         }
         config.remove("quantization_config");
-        Self::new(config, weights).expect("merging changes no shape")
+        Self::new(config, weights, parameters.device().clone()).expect("merging changes no shape")
     }
 }
 

@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 
 use super::batch::Batch;
+use super::device::is_processor;
 use super::fused;
 use super::parameters::Parameters;
 use super::rotary::{Rope, Rotation};
@@ -105,6 +106,9 @@ impl<'a> Pass<'a> {
     ///
     /// `window` is the number of tokens that a place sees, itself included.
     pub(super) fn mask(&self, window: Option<usize>) -> Tensor<4> {
+        if !is_processor(&self.device) {
+            return self.mask_elsewhere(window);
+        }
         let (width, past) = (self.batch.width, self.past);
         let masks = if self.batch.branches.is_some() { self.batch.rows } else { 1 };
         let mut mask = Vec::with_capacity(masks * width * (past + width));
@@ -120,6 +124,36 @@ impl<'a> Pass<'a> {
             }
         }
         Tensor::from_data(TensorData::new(mask, [masks, 1, width, past + width]), &self.device)
+    }
+
+    /// Makes the same mask on a device of its own, from one number a place.
+    fn mask_elsewhere(&self, window: Option<usize>) -> Tensor<4> {
+        let Batch { rows, width, branches, .. } = self.batch;
+        let (width, past) = (*width, self.past);
+        let masks = if branches.is_some() { *rows } else { 1 };
+        let total = past + width;
+        let numbers = |count: usize, number: &dyn Fn(usize, usize) -> usize| {
+            let places = (0..masks).flat_map(|row| (0..count).map(move |column| (row, column)));
+            let numbers: Vec<i32> = places.map(|(row, column)| i32::try_from(number(row, column)).unwrap_or(-1)).collect();
+            Tensor::<1, Int>::from_data(TensorData::new(numbers, [masks * count]), &self.device)
+        };
+        let looking = |tensor: Tensor<1, Int>| tensor.reshape([masks, width, 1]).expand([masks, width, total]);
+        let seen = |tensor: Tensor<1, Int>| tensor.reshape([masks, 1, total]).expand([masks, width, total]);
+        // What was read before stands in the columns before this batch's own.
+        let mut hidden = seen(numbers(total, &|_, column| column)).greater(looking(numbers(width, &|_, column| past + column)));
+        if let Some(branches) = branches {
+            let branch = |row: usize, column: usize| branches[row * width + column];
+            let ours = looking(numbers(width, &branch));
+            let theirs = seen(numbers(total, &|row, column| column.checked_sub(past).map_or(0, |column| branch(row, column))));
+            hidden = hidden.bool_or(theirs.clone().not_equal(ours).bool_and(theirs.not_equal_elem(0)));
+        }
+        if let Some(window) = window {
+            let offset = |row: usize, column: usize| past + self.batch.offset(row, column);
+            let ours = looking(numbers(width, &offset));
+            let theirs = seen(numbers(total, &|row, column| column.checked_sub(past).map_or(column, |own| offset(row, own))));
+            hidden = hidden.bool_or((ours - theirs).greater_equal_elem(i32::try_from(window).unwrap_or(i32::MAX)));
+        }
+        (hidden.float() * UNSEEN).reshape([masks, 1, width, total])
     }
 
     /// Returns the masks of layers without and with a window.
@@ -212,6 +246,10 @@ impl Attention {
         let [rows, width, heads, size] = queries.dims();
         let groups = keys.dims()[2];
         let (keys, values) = pass.remember(layer, keys.swap_dims(1, 2), values.swap_dims(1, 2));
+        if !is_processor(&pass.device) {
+            let half = pass.parameters.computes_in_half();
+            return pass.wanted(layer, fused::mix_elsewhere([queries, keys, values], mask, self.scale, self.softcap, half));
+        }
         if self.softcap.is_none() && !pass.parameters.computes_in_half() {
             return pass.wanted(layer, fused::mix([queries, keys, values], mask, self.scale));
         }
@@ -235,4 +273,36 @@ impl Attention {
 /// Keeps values between `-bound` and `bound`: `bound * tanh(x / bound)`.
 pub(super) fn softly_bounded<const D: usize>(values: Tensor<D>, bound: f64) -> Tensor<D> {
     (values / bound).tanh() * bound
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::models::Row;
+
+    /// The processor's own tensors stand for those of another device.
+    #[test]
+    fn a_mask_is_the_same_wherever_it_is_made() {
+        let parameters = Parameters::new(BTreeMap::new(), Device::flex());
+        let branched = Batch::new(&[
+            &Row::new(vec![1; 3], vec![vec![4, 5, 6], vec![7, 8]]),
+            &Row::new(vec![1, 2], vec![vec![4], vec![7, 8, 9]]),
+        ]);
+        let mut packed = Batch::empty(2, 7);
+        packed.pack(0, &[3, 4]);
+        packed.pack(1, &[2, 2]);
+        let plain = Batch::plain(&[vec![1; 5], vec![2; 5]]).unwrap();
+        for batch in [branched, packed, plain] {
+            for past in [0, 3] {
+                let mut cache = Cache { layers: Vec::new(), tokens: past };
+                let pass = Pass::new(&batch, &[0], Some(&mut cache), 9, 1, &parameters);
+                for window in [None, Some(1), Some(2), Some(4)] {
+                    let mask = |mask: Tensor<4>| (mask.dims(), mask.into_data().try_into_vec::<f32>().unwrap());
+                    assert_eq!(mask(pass.mask_elsewhere(window)), mask(pass.mask(window)), "past {past}, {window:?}, {batch:?}");
+                }
+            }
+        }
+    }
 }

@@ -28,11 +28,6 @@ pub struct Model {
     parameters: Parameters,
 }
 
-/// Returns the processor as burn's device, without gradients.
-pub(crate) fn device() -> Device {
-    Device::flex()
-}
-
 /// Reads the architecture that a configuration names.
 pub(super) fn architecture(config: &Map<String, Value>) -> Result<Box<dyn Architecture>, String> {
     let Some(Value::String(name)) = config.get("model_type") else { return Err("`model_type` is missing".into()) };
@@ -44,8 +39,8 @@ pub(super) fn architecture(config: &Map<String, Value>) -> Result<Box<dyn Archit
 }
 
 impl Model {
-    /// Puts a model together from a configuration and weights that fit it.
-    pub(super) fn new(config: Map<String, Value>, weights: BTreeMap<String, Weight>) -> Result<Self, String> {
+    /// Puts a model together from a configuration and weights that fit it and are on `device`.
+    pub(super) fn new(config: Map<String, Value>, weights: BTreeMap<String, Weight>, device: Device) -> Result<Self, String> {
         let architecture = architecture(&config)?;
         let mut shapes = Shapes::default();
         architecture.shapes(&mut shapes);
@@ -56,10 +51,10 @@ impl Model {
                 None => return Err(format!("`{name}` is missing")),
             }
         }
-        Ok(Self { config: Arc::new(config), architecture: architecture.into(), parameters: Parameters::new(weights, device()) })
+        Ok(Self { config: Arc::new(config), architecture: architecture.into(), parameters: Parameters::new(weights, device) })
     }
 
-    /// Reads a folder with `config.json` and weights.
+    /// Reads a folder with `config.json` and weights; the model is on the processor, and goes elsewhere by [`Model::on`].
     ///
     /// # Errors
     /// A configuration that is not understood in whole; weights that are missing, too many, of another shape or type, not numbers; a
@@ -84,7 +79,7 @@ impl Model {
         for (name, shape) in &shapes.0 {
             weights.insert(name.clone(), quantised::read(&tensors, name, shape, quantised)?);
         }
-        let parameters = Parameters::new(weights, device());
+        let parameters = Parameters::new(weights, Device::flex());
         Ok(Self { config: Arc::new(config), architecture: architecture.into(), parameters })
     }
 
@@ -143,6 +138,12 @@ impl Model {
         self.architecture.sizes().tie_word_embeddings
     }
 
+    /// Returns the number of values of all weights.
+    #[must_use]
+    pub fn num_parameters(&self) -> usize {
+        self.parameters.iter().map(|(_, weight)| weight.shape().iter().product::<usize>()).sum()
+    }
+
     /// Returns the weights.
     #[must_use]
     pub fn parameters(&self) -> &Parameters {
@@ -159,6 +160,12 @@ impl Model {
         Self { parameters, ..self.clone() }
     }
 
+    /// Returns the same model on a device: what is made of it from then on is computed there.
+    #[must_use]
+    pub fn on(&self, device: &Device) -> Self {
+        self.with_parameters(self.parameters.on(device))
+    }
+
     /// Returns the same model without its adapter.
     #[must_use]
     pub(crate) fn without_adapter(&self) -> Self {
@@ -167,7 +174,7 @@ impl Model {
 
     /// Puts the projections of all blocks into 4 bits, as bitsandbytes does when it loads a model: embedding, head, norms and biases stay,
     /// and so does what belongs to an adapter.
-    pub(crate) fn quantise(&mut self, double_quant: bool) {
+    pub fn quantise(&mut self, double_quant: bool) {
         let adapter = self.adapter_names();
         self.parameters.replace_matrices(|name, weight| {
             let [out, into] = weight.shape().try_into().ok()?;
@@ -179,14 +186,10 @@ impl Model {
 
     /// Moves each weight to `alpha` of another model's and the rest of its own.
     pub(crate) fn mix(&mut self, other: &Self, alpha: f64) {
+        let (own, others) = ((1.0 - alpha) as f32, alpha as f32);
         for name in self.names() {
-            let Some(theirs) = other.parameters.get(&name).cloned() else { continue };
-            let (theirs, own, others) = (theirs.into_values(), (1.0 - alpha) as f32, alpha as f32);
-            self.parameters.update(&name, |weights| {
-                for (weight, other) in weights.iter_mut().zip(theirs) {
-                    *weight = *weight * own + other * others;
-                }
-            });
+            let Some(theirs) = other.parameters.values(&name) else { continue };
+            self.parameters.change(&name, |values| values.blended(theirs, own, others));
         }
     }
 
@@ -228,12 +231,30 @@ impl Model {
     }
 
     fn read(&self, batch: &Batch, places: &[usize], cache: Option<&mut Cache>, length: usize) -> Tensor<2> {
+        self.head(self.body(batch, places, cache, length))
+    }
+
+    fn body(&self, batch: &Batch, places: &[usize], cache: Option<&mut Cache>, length: usize) -> Tensor<2> {
         let mut walk = self.open(batch, places, cache, length);
         let mut stream = walk.begin(&self.parameters);
         for index in 0..self.layers() {
             stream = walk.layer(&self.parameters, index, stream);
         }
-        walk.end(&self.parameters, stream)
+        walk.end();
+        stream
+    }
+
+    /// Computes what the head is given at every target's place, `[targets, hidden_size]`.
+    #[must_use]
+    pub(crate) fn hidden(&self, batch: &Batch) -> Tensor<2> {
+        let places: Vec<usize> = batch.targets.iter().map(|target| target.place).collect();
+        self.body(batch, &places, None, batch.length())
+    }
+
+    /// Applies the last norm and the head, place by place: `[places, hidden_size]` to logits, `[places, vocab_size]`.
+    #[must_use]
+    pub(crate) fn head(&self, hidden: Tensor<2>) -> Tensor<2> {
+        self.architecture.logits(&self.parameters, hidden)
     }
 
     /// Begins to read a batch layer by layer, for the logits of every target's place.

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use burn::tensor::{DType, Device, TensorData};
 use half::{bf16, f16};
 
 use super::mapped::Mapped;
@@ -42,6 +43,22 @@ impl Half {
             Self::Bf16 => pairs.for_each(|(pair, out)| *out = f32::from_bits(u32::from(u16::from_le_bytes(*pair)) << 16)),
             Self::F16 => pairs.for_each(|(pair, out)| *out = f16::from_le_bytes(*pair).to_f32()),
         }
+    }
+}
+
+impl HalfWeight {
+    /// Returns the values for a device: in 16 bits where it computes in them, else in f32.
+    pub(super) fn data(&self, device: &Device) -> TensorData {
+        let dtype = match self.kind {
+            Half::Bf16 => DType::BF16,
+            Half::F16 => DType::F16,
+        };
+        if device.supports_dtype(dtype) {
+            return TensorData::from_bytes_vec(self.bytes.as_slice().to_vec(), self.shape.clone(), dtype);
+        }
+        let mut values = vec![0.0; self.shape.iter().product()];
+        self.kind.unpack(self.bytes.as_slice(), &mut values);
+        TensorData::new(values, self.shape.clone())
     }
 }
 

@@ -1,10 +1,9 @@
 //! What an adapter does to a linear layer: its factors and the layer's inputs in, the layer's outputs with the side branch out.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Tensor};
 
 use super::fused::{self, Matrix};
 use super::parameters::Parameters;
-use crate::random::Random;
 
 /// Names of an adapter's factors, after the module's.
 pub(crate) const LORA_A: &str = ".lora_A.weight";
@@ -23,14 +22,6 @@ pub(crate) struct Lora {
     pub(crate) magnitude: bool,
 }
 
-/// What an adapter does not see of its inputs in training, drawn anew for each pass by its seed.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Dropout {
-    /// Share of the inputs that are left out.
-    pub(crate) share: f64,
-    pub(crate) seed: u64,
-}
-
 /// `LoRA` (Hu et al. 2021) as a side branch, so that the dense `W + s * B * A` is never made; `DoRA` (Liu et al. 2024) scales its rows.
 pub(super) fn linear(
     parameters: &Parameters,
@@ -40,20 +31,20 @@ pub(super) fn linear(
     lora: Lora,
     input: Tensor<2>,
 ) -> Tensor<2> {
-    let first = parameters.rounded(parameters.matrix(&format!("{module}{LORA_A}")));
-    let second = parameters.rounded(parameters.matrix(&format!("{module}{LORA_B}")));
+    let first = parameters.factor(parameters.matrix(&format!("{module}{LORA_A}")));
+    let second = parameters.factor(parameters.matrix(&format!("{module}{LORA_B}")));
     if parameters.dropout().is_none() && !lora.magnitude && !parameters.computes_in_half() {
         return biased(weight.adapted(input, [first, second], lora.scale), bias);
     }
     let kept = parameters.dropout().map(|dropout| dropout.apply(module, input.clone()));
     let seen = kept.clone().unwrap_or_else(|| input.clone());
-    let inner = parameters.rounded(fused::linear(seen, first.clone()));
-    let branch = parameters.rounded(fused::linear(inner, second.clone())) * lora.scale;
+    let inner = parameters.product(fused::linear(seen, first.clone()));
+    let branch = parameters.product(fused::linear(parameters.factor(inner), second.clone())) * lora.scale;
     let whole = weight.multiply(input);
     if !lora.magnitude {
-        return parameters.rounded(parameters.rounded(biased(whole, bias)) + branch);
+        return parameters.rounded(parameters.product(biased(whole, bias)) + branch);
     }
-    let whole = parameters.rounded(whole);
+    let whole = parameters.product(whole);
     let magnitude = parameters.vector(&format!("{module}{MAGNITUDE}"));
     let norms = row_norms(constant(weight.dense(parameters.device())), constant(first), constant(second), lora.scale);
     // Norms that are the magnitudes but for rounding are the magnitudes: a fresh adapter then leaves its base as it is, in every bit.
@@ -63,9 +54,9 @@ pub(super) fn linear(
     let output = match kept {
         None => parameters.rounded(whole + branch) * ratio,
         // The base keeps its own part whole; what the ratio changes of it is seen like the rest of the adapter, as PEFT has it.
-        Some(kept) => whole + weight.multiply(kept) * (ratio.clone() - 1.0) + branch * ratio,
+        Some(kept) => whole + weight.multiply(kept).cast(DType::F32) * (ratio.clone() - 1.0) + branch * ratio,
     };
-    biased(output, bias)
+    biased(output, bias.map(|bias| bias.cast(DType::F32)))
 }
 
 /// Adds a bias where there is one.
@@ -79,24 +70,9 @@ pub(super) fn biased(output: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
 /// What norms may be off by rounding, as a share of them.
 const ROUNDING: f64 = 4.0 * f32::EPSILON as f64;
 
-/// Takes a tensor out of the graph, where it is in one.
+/// Takes a tensor out of the graph, where it is in one, in f32.
 fn constant<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
-    if tensor.device().is_autodiff() { tensor.inner() } else { tensor }
-}
-
-impl Dropout {
-    /// Sets a share of the elements to 0 and makes up for it in the others.
-    fn apply(self, module: &str, input: Tensor<2>) -> Tensor<2> {
-        // Each module has a stream of its own (FNV-1a of its name), so that what one drops does not hang on what was computed before.
-        let name =
-            module.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        let mut random = Random::new(self.seed ^ name, "dropout");
-        let keep = (1.0 - self.share).recip() as f32;
-        let mask: Vec<f32> =
-            (0..input.dims().iter().product()).map(|_| if random.uniform() < self.share { 0.0 } else { keep }).collect();
-        let mask = Tensor::<2>::from_data(TensorData::new(mask, input.dims()), &input.device());
-        input * mask
-    }
+    tensor.inner().cast(DType::F32)
 }
 
 /// Computes the Euclidean norms of the rows of `W + s * B * A` without making it: `|w|² + 2s b·(Wa) + s² b(AAᵀ)bᵀ`.

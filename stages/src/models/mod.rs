@@ -6,6 +6,9 @@
 //! adapter_* ──── adapter ────────────────┘      batch ─┘
 //! ```
 //!
+//! A model is read on the processor and goes to another device as a whole (`device`); what is done there stands beside what is done here, and
+//! is chosen by where the weights are.
+//!
 //! An architecture is one file: the keys of its `config.json` and its forward pass, which asks `parameters` for layers by Hugging Face's
 //! names. `attention`, `rotary`, `norm` and `activation` are what architectures truly share.
 
@@ -18,6 +21,8 @@ mod attention;
 mod batch;
 mod config;
 mod decoder;
+mod device;
+mod dropout;
 mod error;
 mod frozen;
 pub(crate) mod fused;
@@ -31,16 +36,19 @@ mod mapped;
 mod mistral;
 mod new;
 mod nf4;
+mod nf4_tensor;
 mod norm;
 mod parameters;
 mod phi;
 mod quantised;
 mod qwen2;
 mod qwen3;
+mod random_weights;
 mod reader;
 mod rope_parameters;
 mod rotary;
 mod shapes;
+mod values;
 mod walk;
 mod weight;
 mod weights;
@@ -54,19 +62,27 @@ use architecture::Architecture;
 pub(crate) use attention::Cache;
 pub(crate) use batch::shared_beginning;
 pub use batch::{Batch, LayoutError, Row, Target};
+use burn::tensor::Device;
 use config::Keys;
 pub use decoder::Model;
+pub(crate) use device::is_processor;
+#[cfg(test)]
+pub(crate) use device::pretended::elsewhere;
+pub use device::{DeviceError, DeviceName};
+pub(crate) use dropout::Dropout;
 pub use error::{CheckpointError, InputError};
 #[cfg(test)]
 pub(crate) use frozen::Half;
 pub use frozen::{Frozen, HalfWeight};
 pub use generate::generate;
-pub(crate) use lora::Dropout;
 pub use new::{NewArchitecture, NewModel};
 pub use nf4::{NestedScales, Nf4Matrix, Scales};
+pub use nf4_tensor::Nf4Tensor;
 pub use parameters::Parameters;
 pub(crate) use reader::Reader;
 pub(crate) use shapes::{adapter_shapes, config_of, shapes};
+pub use values::Values;
+pub(crate) use values::global_norm;
 pub use weight::Weight;
 pub(crate) use weight::{EMBEDDING, layer_of};
 pub(crate) use weights::{read_matrix, read_tensors};
@@ -91,7 +107,7 @@ const ARCHITECTURES: [(&str, Open); 8] = [
 /// Weights and the tokenizer they were trained with.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
-    /// The decoder, on a device without gradients, with its adapter on.
+    /// The decoder, without gradients, with its adapter on.
     pub model: Model,
     /// Settings of the adapter, where there is one.
     pub adapter: Option<AdapterConfig>,
@@ -106,6 +122,12 @@ impl Checkpoint {
     /// Sizes that do not fit together.
     pub fn new(settings: &NewModel, tokenizer: Tokenizer, seed: u64) -> Result<Self, String> {
         Ok(Self { model: settings.draw(&tokenizer, seed)?, adapter: None, tokenizer })
+    }
+
+    /// Returns the same with the decoder on a device.
+    #[must_use]
+    pub fn on(self, device: &Device) -> Self {
+        Self { model: self.model.on(device), ..self }
     }
 
     /// Writes `config.json`, `model.safetensors`, `tokenizer.json` and `tokenizer_config.json` into an existing folder, and an adapter beside

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::decoder::{Model, device};
+use super::decoder::Model;
 use super::weight::{EMBEDDING, Weight, weight_of};
 use crate::random::Random;
 use crate::tokenizer::Tokenizer;
@@ -80,7 +80,7 @@ impl NewModel {
         let mut weights = BTreeMap::new();
         let mut matrix = |module: &str, out: usize, into: usize, deviation: f64| {
             let values = (0..out * into).map(|_| (random.normal() * deviation) as f32).collect();
-            weights.insert(weight_of(module), Weight::dense(&[out, into], values, &device()));
+            weights.insert(weight_of(module), Weight::dense(&[out, into], values, &Device::flex()));
         };
         matrix(EMBEDDING, tokenizer.size(), hidden, deviation);
         for index in 0..self.num_hidden_layers {
@@ -94,13 +94,13 @@ impl NewModel {
             part("mlp.up_proj", middle, hidden, deviation);
             part("mlp.down_proj", hidden, middle, residual);
         }
-        let mut ones = |name: String| weights.insert(name, Weight::Vector(Tensor::ones([hidden], &device())));
+        let mut ones = |name: String| weights.insert(name, Weight::Vector(Tensor::ones([hidden], &Device::flex())));
         for index in 0..self.num_hidden_layers {
             ones(format!("model.layers.{index}.input_layernorm.weight"));
             ones(format!("model.layers.{index}.post_attention_layernorm.weight"));
         }
         ones("model.norm.weight".into());
-        Model::new(self.config(tokenizer), weights)
+        Model::new(self.config(tokenizer), weights, Device::flex())
     }
 
     /// Writes `config.json` in the spelling that all versions of transformers read.

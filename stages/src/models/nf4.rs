@@ -73,7 +73,7 @@ pub struct NestedScales {
 
 impl Scales {
     /// Returns one block's scale.
-    fn at(&self, block: usize) -> f32 {
+    pub(super) fn at(&self, block: usize) -> f32 {
         match self {
             Self::Plain(scales) => scales[block],
             Self::Nested(nested) => nested.at(block),

@@ -9,11 +9,26 @@ use std::sync::Arc;
 use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
 
 use super::activation::Activation;
+use super::device::is_processor;
+use super::dropout::Dropout;
 use super::frozen::Frozen;
 use super::fused::{FrozenMatrix, Matrix};
-use super::lora::{self, Dropout, EMBEDDING_A, EMBEDDING_B, FACTORS, Lora};
+use super::lora::{self, EMBEDDING_A, EMBEDDING_B, FACTORS, Lora};
 use super::nf4::Nf4Matrix;
+use super::values::Values;
 use super::weight::{EMBEDDING, HEAD, Weight, layer_of, weight_of};
+
+/// In which numbers products are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Products {
+    /// float32.
+    #[default]
+    Full,
+    /// float32 that was rounded to bfloat16: what `PyTorch`'s autocast computes, where the processor has no such products.
+    Rounded,
+    /// bfloat16, with sums of float32 inside.
+    Half,
+}
 
 /// Weights by name, and the modules that an adapter changes.
 #[derive(Clone, Debug)]
@@ -25,8 +40,7 @@ pub struct Parameters {
     replaced: BTreeMap<String, Option<Weight>>,
     /// Whether the head is the base's embedding, kept because the adapter replaces the embedding alone.
     head_kept: bool,
-    /// Whether products are computed of bfloat16.
-    half: bool,
+    products: Products,
     /// In training: which inputs of side branches are dropped.
     dropout: Option<Dropout>,
     /// Whether the weights are where gradients are computed.
@@ -37,7 +51,7 @@ impl Parameters {
     /// Holds weights that are on `device`.
     pub(crate) fn new(weights: BTreeMap<String, Weight>, device: Device) -> Self {
         let (lora, replaced) = (BTreeMap::new(), BTreeMap::new());
-        Self { device, weights, lora, replaced, head_kept: false, half: false, dropout: None, tracked: false }
+        Self { device, weights, lora, replaced, head_kept: false, products: Products::Full, dropout: None, tracked: false }
     }
 
     /// Returns the device, without gradients.
@@ -45,14 +59,30 @@ impl Parameters {
         &self.device
     }
 
+    /// Returns the same weights on another device.
+    #[must_use]
+    pub(crate) fn on(&self, device: &Device) -> Self {
+        let moved = |weight: &Weight| weight.clone().on(device);
+        Self {
+            device: device.clone(),
+            weights: self.weights.iter().map(|(name, weight)| (name.clone(), moved(weight))).collect(),
+            replaced: self.replaced.iter().map(|(name, base)| (name.clone(), base.as_ref().map(moved))).collect(),
+            ..self.clone()
+        }
+    }
+
     /// Lets products be computed of bfloat16, as `PyTorch`'s autocast does: factors and products are rounded, sums are not.
     pub(crate) fn compute_in_half(&mut self, half: bool) {
-        self.half = half;
+        self.products = match half {
+            false => Products::Full,
+            true if is_processor(&self.device) => Products::Rounded,
+            true => Products::Half,
+        };
     }
 
     /// Says whether products are computed of bfloat16.
     pub(super) fn computes_in_half(&self) -> bool {
-        self.half
+        self.products != Products::Full
     }
 
     /// Returns the same weights with an adapter that does not see all of its inputs.
@@ -61,14 +91,35 @@ impl Parameters {
         Self { dropout: dropout.filter(|dropout| dropout.share > 0.0), ..self }
     }
 
-    /// Rounds a factor or a product to bfloat16 where products are computed so; its gradient is rounded on the way back.
+    /// Makes a factor of a product ready: in the numbers that products are computed in.
+    pub(super) fn factor<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
+        match self.products {
+            Products::Full | Products::Rounded => self.rounded(tensor.cast(DType::F32)),
+            Products::Half => tensor.cast(DType::BF16),
+        }
+    }
+
+    /// Takes what a product of such factors gave back to f32, in which everything else is computed.
+    pub(super) fn product<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
+        self.rounded(tensor.cast(DType::F32))
+    }
+
+    /// Rounds to bfloat16 what autocast holds in it, where the processor stands in for a device that computes so: such a device has better
+    /// numbers at hand, and keeps them. The gradient is rounded on the way back.
     pub(super) fn rounded<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
-        if self.half { tensor.cast(DType::BF16).cast(DType::F32) } else { tensor }
+        match self.products {
+            Products::Rounded => tensor.cast(DType::BF16).cast(DType::F32),
+            Products::Full | Products::Half => tensor,
+        }
     }
 
     /// Multiplies `value` by the function of `gate`, `[places, size]` each, rounded as products are.
     pub(super) fn gated(&self, activation: Activation, gate: Tensor<2>, value: Tensor<2>) -> Tensor<2> {
-        if self.half { self.rounded(activation.apply(gate)) * value } else { activation.gate(gate, value) }
+        match self.products {
+            Products::Rounded => self.rounded(activation.apply(gate)) * value,
+            _ if !is_processor(&self.device) => activation.gate_elsewhere(self.computes_in_half(), gate, value),
+            Products::Full | Products::Half => activation.gate(gate, value),
+        }
     }
 
     /// Returns all weights in the order of their names, an adapter's among them.
@@ -143,7 +194,7 @@ impl Parameters {
         if self.head_kept {
             weights.remove(&weight_of(HEAD));
         }
-        Self { half: self.half, ..Self::new(weights, self.device.clone()) }
+        Self { products: self.products, ..Self::new(weights, self.device.clone()) }
     }
 
     /// Returns the same weights where gradients are computed, those in `names` as fresh leaves that gather them.
@@ -157,7 +208,7 @@ impl Parameters {
             *weight = match weight {
                 Weight::Vector(tensor) => Weight::Vector(tensor.clone().autodiff()),
                 Weight::Matrix(tensor) => Weight::Matrix(tensor.clone().autodiff()),
-                Weight::Frozen(_) => continue,
+                Weight::Frozen(_) | Weight::Nf4Tensor(_) => continue,
             };
         }
         for name in names {
@@ -165,7 +216,7 @@ impl Parameters {
             *weight = match weight {
                 Weight::Vector(tensor) => Weight::Vector(tensor.clone().require_grad()),
                 Weight::Matrix(tensor) => Weight::Matrix(tensor.clone().require_grad()),
-                Weight::Frozen(_) => unreachable!("what is trained was made f32 before"),
+                Weight::Frozen(_) | Weight::Nf4Tensor(_) => unreachable!("what is trained was made f32 before"),
             };
         }
         leaves
@@ -179,38 +230,62 @@ impl Parameters {
         Self { weights: weights.map(|(name, weight)| (name.clone(), weight.clone())).collect(), ..self.clone() }
     }
 
-    /// Takes the gradients of these leaves out, in the order of `names`; a weight without one has zeros.
-    pub(crate) fn gradients(&self, names: &[String], mut gradients: Gradients) -> Vec<Vec<f32>> {
-        let zeros = |name: &String| vec![0.0; self.weights[name].shape().iter().product()];
-        names.iter().map(|name| self.gradient(name, &mut gradients).unwrap_or_else(|| zeros(name))).collect()
-    }
-
     /// Takes the gradient of one of these leaves out, if the result hangs on it.
-    pub(crate) fn gradient(&self, name: &str, gradients: &mut Gradients) -> Option<Vec<f32>> {
-        let found = match &self.weights[name] {
-            Weight::Vector(tensor) => tensor.grad_remove(gradients).map(Tensor::into_data),
-            Weight::Matrix(tensor) => tensor.grad_remove(gradients).map(Tensor::into_data),
-            Weight::Frozen(_) => None,
-        };
-        found.map(|data| data.try_into_vec().expect("gradients are f32"))
+    pub(crate) fn gradient(&self, name: &str, gradients: &mut Gradients) -> Option<Values> {
+        match &self.weights[name] {
+            Weight::Vector(tensor) => tensor.grad_remove(gradients).map(Values::of),
+            Weight::Matrix(tensor) => tensor.grad_remove(gradients).map(Values::of),
+            Weight::Frozen(_) | Weight::Nf4Tensor(_) => None,
+        }
     }
 
-    /// Changes the values of one weight in place.
-    pub(crate) fn update(&mut self, name: &str, change: impl FnOnce(&mut [f32])) {
+    /// Returns as many zeros as a weight has values.
+    pub(crate) fn zeros(&self, name: &str) -> Values {
+        Values::new(vec![0.0; self.weights[name].shape().iter().product()], &self.device)
+    }
+
+    /// Returns the values of a weight that is not in 4 bits.
+    pub(crate) fn values(&self, name: &str) -> Option<Values> {
+        self.weights.get(name).cloned().map(Weight::into_numbers)
+    }
+
+    /// Changes the values of one weight, which is in f32 from then on.
+    pub(crate) fn change(&mut self, name: &str, change: impl FnOnce(Values) -> Values) {
         let weight = self.weights.remove(name).expect("what is trained is among the weights");
         let shape = weight.shape();
-        let mut values = weight.into_values();
+        let weight = match (change(weight.into_numbers()), &shape[..]) {
+            (Values::Host(values), _) => Weight::dense(&shape, values, &self.device),
+            (Values::Device(values), &[_]) => Weight::Vector(values),
+            (Values::Device(values), _) => Weight::Matrix(values.reshape([shape[0], shape[1]])),
+        };
+        self.weights.insert(name.to_owned(), weight);
+    }
+
+    /// Gives one weight other values.
+    pub(crate) fn set(&mut self, name: &str, values: Vec<f32>) {
+        let values = Values::new(values, &self.device);
+        self.change(name, |_| values);
+    }
+
+    /// Changes the values of one weight in the processor's memory.
+    #[cfg(test)]
+    pub(crate) fn update(&mut self, name: &str, change: impl FnOnce(&mut [f32])) {
+        let mut values = self.weights[name].clone().into_values();
         change(&mut values);
-        self.weights.insert(name.to_owned(), Weight::dense(&shape, values, &self.device));
+        self.set(name, values);
     }
 
     /// Makes weights f32 that are to be trained.
     pub(crate) fn thaw(&mut self, names: &[String]) {
         for name in names {
-            if let Some(Weight::Frozen(frozen)) = self.weights.get(name) {
-                let trained = Weight::dense(frozen.shape(), frozen.values(), &self.device);
-                self.weights.insert(name.clone(), trained);
-            }
+            let trained = match self.weights.get(name) {
+                Some(Weight::Frozen(frozen)) => Weight::dense(frozen.shape(), frozen.values(), &self.device),
+                Some(Weight::Vector(tensor)) => Weight::Vector(tensor.clone().cast(DType::F32)),
+                Some(Weight::Matrix(tensor)) => Weight::Matrix(tensor.clone().cast(DType::F32)),
+                Some(Weight::Nf4Tensor(matrix)) => Weight::Matrix(matrix.dense(DType::F32)),
+                None => continue,
+            };
+            self.weights.insert(name.clone(), trained);
         }
     }
 
@@ -218,7 +293,7 @@ impl Parameters {
     pub(super) fn replace_matrices(&mut self, quantised: impl Fn(&str, &Weight) -> Option<Nf4Matrix>) {
         for (name, weight) in &mut self.weights {
             if let Some(matrix) = quantised(name, weight) {
-                *weight = Weight::Frozen(Frozen::Nf4(Arc::new(matrix)));
+                *weight = Weight::Frozen(Frozen::Nf4(Arc::new(matrix))).on(&self.device);
             }
         }
     }
@@ -228,10 +303,10 @@ impl Parameters {
         if self.tracked { tensor.autodiff() } else { tensor }
     }
 
-    /// Returns a vector: a norm's scale or a bias.
+    /// Returns a vector in f32: a norm's scale or a bias.
     pub(crate) fn vector(&self, name: &str) -> Tensor<1> {
         match self.weights.get(name) {
-            Some(Weight::Vector(tensor)) => tensor.clone(),
+            Some(Weight::Vector(tensor)) => tensor.clone().cast(DType::F32),
             Some(Weight::Frozen(frozen)) if frozen.shape().len() == 1 => {
                 let values = frozen.values();
                 let shape = [values.len()];
@@ -241,20 +316,24 @@ impl Parameters {
         }
     }
 
-    /// Returns a matrix, dense.
+    /// Returns a matrix in f32, dense.
     pub(crate) fn matrix(&self, name: &str) -> Tensor<2> {
-        match self.factor(name) {
-            Matrix::Dense(tensor) => tensor,
+        match self.held(name) {
+            Matrix::Dense(tensor) => tensor.cast(DType::F32),
             Matrix::Frozen(matrix) => self.placed(FrozenMatrix { half: false, ..matrix }.dense(&self.device)),
         }
     }
 
-    /// Returns a matrix as it goes into products.
-    fn factor(&self, name: &str) -> Matrix {
+    /// Returns a matrix on its way into products.
+    fn held(&self, name: &str) -> Matrix {
         match self.weights.get(name) {
             Some(Weight::Matrix(tensor)) => Matrix::Dense(tensor.clone()),
             Some(Weight::Frozen(frozen)) if frozen.shape().len() == 2 => {
-                Matrix::Frozen(FrozenMatrix::new(frozen.clone(), self.half))
+                Matrix::Frozen(FrozenMatrix::new(frozen.clone(), self.computes_in_half()))
+            }
+            Some(Weight::Nf4Tensor(matrix)) => {
+                let dtype = if self.products == Products::Half { DType::BF16 } else { DType::F32 };
+                Matrix::Dense(self.placed(matrix.dense(dtype)))
             }
             _ => unreachable!("`{name}` was checked to be a matrix when the model was made"),
         }
@@ -276,8 +355,8 @@ impl Parameters {
     pub(crate) fn embedding(&self, tokens: &[i32]) -> Tensor<2> {
         let count = tokens.len();
         let ids = || Tensor::<1, Int>::from_data(TensorData::new(tokens.to_vec(), [count]), &self.device);
-        let found = match self.factor(&weight_of(EMBEDDING)) {
-            Matrix::Dense(table) => table.select(0, ids()),
+        let found = match self.held(&weight_of(EMBEDDING)) {
+            Matrix::Dense(table) => table.select(0, ids()).cast(DType::F32),
             Matrix::Frozen(FrozenMatrix { weight, .. }) => {
                 let rows: Vec<usize> = tokens.iter().map(|&token| token as usize).collect();
                 let [_, hidden] = weight.matrix_shape();
@@ -291,15 +370,15 @@ impl Parameters {
     }
 
     fn project(&self, module: &str, weight: &str, input: Tensor<2>) -> Tensor<2> {
-        let weight = match self.factor(weight) {
-            Matrix::Dense(tensor) => Matrix::Dense(self.rounded(tensor)),
+        let weight = match self.held(weight) {
+            Matrix::Dense(tensor) => Matrix::Dense(self.factor(tensor)),
             frozen @ Matrix::Frozen(_) => frozen,
         };
-        let input = self.rounded(input);
+        let input = self.factor(input);
         let bias = format!("{module}.bias");
-        let bias = self.weights.contains_key(&bias).then(|| self.rounded(self.vector(&bias)));
+        let bias = self.weights.contains_key(&bias).then(|| self.factor(self.vector(&bias)));
         match self.lora.get(module) {
-            None => self.rounded(lora::biased(weight.multiply(input), bias)),
+            None => self.product(lora::biased(weight.multiply(input), bias)),
             Some(&lora) => lora::linear(self, module, &weight, bias, lora, input),
         }
     }

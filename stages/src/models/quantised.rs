@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use burn::tensor::Device;
 use safetensors::Dtype;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::decoder;
 use super::error::CheckpointError;
 use super::frozen::{Frozen, Half};
 use super::nf4::{NestedScales, Nf4Matrix, Scales};
@@ -98,7 +98,7 @@ pub(super) fn read(tensors: &Tensors, name: &str, shape: &[usize], quantised: bo
     if let Some(half) = tensors.half(name)? {
         return Ok(Weight::Frozen(Frozen::Half(Arc::new(half))));
     }
-    Ok(Weight::dense(shape, tensors.values(name)?, &decoder::device()))
+    Ok(Weight::dense(shape, tensors.values(name)?, &Device::flex()))
 }
 
 /// Names the tensors of a weight as a file has them: codes as bitsandbytes names them, 16 bits a value as they are, all else in f32.
@@ -114,7 +114,7 @@ pub(super) fn stored<'a>(name: &str, weight: &'a Weight) -> Vec<(String, Stored<
             };
             vec![(name.to_owned(), Stored::bytes(dtype, half.shape.clone(), half.bytes.as_slice()))]
         }
-        Weight::Vector(_) | Weight::Matrix(_) => vec![(name.to_owned(), Stored::values_of(weight))],
+        Weight::Vector(_) | Weight::Matrix(_) | Weight::Nf4Tensor(_) => vec![(name.to_owned(), Stored::values_of(weight))],
     }
 }
 

@@ -2,8 +2,11 @@
 //!
 //! Frequencies and angles are rounded to f32 where transformers rounds them: at position 9000 the difference would show in the logits.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use std::collections::BTreeSet;
 
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use super::device::is_processor;
 use super::fused;
 
 /// How far positions turn a head, as `rope_parameters` says it.
@@ -132,12 +135,29 @@ impl Rope {
     /// Lays the angles of `rows * width` positions out; `length` is the longest row's number of tokens.
     pub(super) fn rotation(&self, head_dim: usize, positions: &[usize], rows: usize, length: usize, device: &Device) -> Rotation {
         let (frequencies, factor) = self.frequencies(head_dim, length);
-        let width = positions.len() / rows.max(1);
+        let (width, pairs) = (positions.len() / rows.max(1), frequencies.len());
+        let angle = |function: fn(f64) -> f64, position: usize, frequency: f32| {
+            (function(f64::from(position as f32 * frequency)) * factor) as f32
+        };
+        let angles = |function: fn(f64) -> f64, positions: &[usize]| {
+            let lines = positions.iter().flat_map(|&position| frequencies.iter().map(move |&step| (position, step)));
+            let values: Vec<f32> = lines.map(|(position, step)| angle(function, position, step)).collect();
+            Tensor::<2>::from_data(TensorData::new(values, [positions.len(), pairs]), device)
+        };
+        // Rows have the same positions: each crosses to another device once.
+        let distinct: Option<Vec<usize>> =
+            (!is_processor(device)).then(|| positions.iter().copied().collect::<BTreeSet<_>>().into_iter().collect());
         let table = |function: fn(f64) -> f64| {
-            let angle = |position: usize, frequency: f32| (function(f64::from(position as f32 * frequency)) * factor) as f32;
-            let values: Vec<f32> =
-                positions.iter().flat_map(|&position| frequencies.iter().map(move |&step| angle(position, step))).collect();
-            Tensor::<4>::from_data(TensorData::new(values, [rows, width, 1, frequencies.len()]), device)
+            let table = match &distinct {
+                None => angles(function, positions),
+                Some(distinct) => {
+                    let index = |position| distinct.binary_search(position).expect("it is among them") as i32;
+                    let indices: Vec<i32> = positions.iter().map(index).collect();
+                    let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, [positions.len()]), device);
+                    angles(function, distinct).select(0, indices)
+                }
+            };
+            table.reshape([rows, width, 1, pairs])
         };
         Rotation { cosine: table(f64::cos), sine: table(f64::sin) }
     }

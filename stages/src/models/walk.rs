@@ -32,9 +32,8 @@ impl<'a> Walk<'a> {
         self.architecture.layer(parameters, &mut self.pass, &self.shared, index, stream)
     }
 
-    /// Applies the last norm and the head: `[places, hidden_size]` to `[places, vocab_size]`.
-    pub(crate) fn end(self, parameters: &Parameters, stream: Tensor<2>) -> Tensor<2> {
+    /// Notes the batch's tokens as read.
+    pub(crate) fn end(self) {
         self.pass.close();
-        self.architecture.logits(parameters, stream)
     }
 }

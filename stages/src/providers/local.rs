@@ -56,14 +56,17 @@ impl Checkpoints {
             return Ok(Arc::clone(checkpoint));
         }
         let settings = ctx.section::<ProviderSettings>();
-        let folder = settings.0.get(provider).and_then(|setting| setting.folder.as_ref());
+        let setting = settings.0.get(provider);
+        let folder = setting.and_then(|setting| setting.folder.as_ref());
         let folder = folder.ok_or_else(|| StageError::failed(format!("provider `{provider}` has no folder")))?;
+        let device = setting.and_then(|setting| setting.device).unwrap_or_default().open().map_err(StageError::failed)?;
         let copy = ctx.scratch().join("local");
         std::fs::create_dir_all(&copy)?;
         folder.copy_to(ctx, &copy)?;
         let mut checkpoint = Checkpoint::load(&copy).map_err(StageError::failed)?;
         std::fs::remove_dir_all(&copy)?;
         checkpoint.tokenizer = checkpoint.tokenizer.with_family_template();
+        checkpoint = checkpoint.on(&device);
         let checkpoint = Arc::new(checkpoint);
         open.insert(provider.to_owned(), Arc::clone(&checkpoint));
         Ok(checkpoint)

@@ -6,6 +6,8 @@ use engine::{File, Folder, ParamMistake, Section};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::models::DeviceName;
+
 /// Settings by provider name.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
@@ -23,6 +25,9 @@ pub(crate) struct ProviderSetting {
     /// The checkpoint of a `local` provider, as Hugging Face has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<Folder>,
+    /// Where a `local` provider's checkpoint is computed: `auto`, `cpu`, `cuda` or `cuda:N` [default: `auto`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceName>,
     /// Where the provider is asked [default: the vendor's own address].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,

@@ -3,7 +3,7 @@
 //! ```text
 //! start ──────────────────────────────┐
 //! prepared → sft, dpo (an objective) → trainer → evaluation → best
-//!                order, schedule ─────┘   └ shards → predictions → optimizer
+//!                order, schedule ─────┘   └ shards → pass → predictions, head → optimizer
 //! ```
 //!
 //! Before the first step `memory` says what all this takes, and what to change where it is not there.
@@ -14,11 +14,14 @@ mod best;
 mod decay;
 mod dpo;
 mod evaluation;
+mod gradients;
+mod head;
 mod losses;
 mod memory;
 mod objective;
 mod optimizer;
 mod order;
+mod pass;
 mod predictions;
 pub mod prepared;
 mod recompute;
@@ -33,6 +36,7 @@ mod trainer;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use burn::tensor::DType;
 pub use memory::Memory;
 pub(crate) use memory::{Load, Sizes, estimate};
 pub use schedule::{Curve, Schedule, Scheduler, SchedulerArguments};
@@ -47,7 +51,7 @@ use self::settings::{Dpo, DpoLoss, Method, Precision, Reference, Settings, Train
 use self::sft::Labelled;
 use self::state::Position;
 use self::trainer::Trainer;
-use crate::models::{CheckpointError, Model};
+use crate::models::{CheckpointError, DeviceError, Model, Values, is_processor};
 
 /// One optimiser step, or one evaluation after it, as TRL logs it.
 #[derive(Clone, Debug, Serialize)]
@@ -103,7 +107,7 @@ pub trait Watch {
     fn warn(&mut self, _message: &str) {}
 
     /// Takes note of the first step's gradients, by the names of the weights.
-    fn first_gradients(&mut self, _names: &[String], _gradients: &[Vec<f32>]) {}
+    fn first_gradients(&mut self, _names: &[String], _gradients: &[Values]) {}
 }
 
 /// A trained model and what was done to get it.
@@ -153,6 +157,9 @@ pub enum TrainError {
     /// The model or its adapter cannot be opened.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// The device cannot be taken.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// No row is left to train on.
     #[error("no row is left to train on: of {given}, {dropped} have nothing to learn within `max_length`{}", .max_length.map_or_else(String::new, |most| format!(" {most}")))]
     Nothing {
@@ -218,31 +225,59 @@ pub enum TrainError {
     },
 }
 
-/// Trains a model on prepared rows, and notes in them what was asked of the reference beforehand.
+/// Trains a model on prepared rows on the device of the settings, and notes in the rows what was asked of the reference beforehand. The trained
+/// model is where the given one is.
 ///
 /// # Errors
-/// Settings out of range, no row left, a token that the model does not have, a loss that is not a number, or the observer's stop.
+/// A device that is not there, settings out of range, no row left, a token that the model does not have, a loss that is not a number, or the observer's stop.
 pub fn run(
-    mut model: Model,
+    model: Model,
     settings: &Settings,
     rows: &mut Rows,
     evaluation: Option<&Rows>,
     watch: &mut dyn Watch,
 ) -> Result<Trained, TrainError> {
     let training = &settings.training;
+    let device = training.device.open()?;
+    if training.precision == Precision::Bf16 && !is_processor(&device) && !device.supports_dtype(DType::BF16) {
+        let reason = format!("is bf16, which `device: {}` does not compute in; take `f32`, or `device: cpu`", training.device);
+        return Err(TrainError::Setting { name: "precision", reason });
+    }
     let load = Load::of(rows, training.max_length);
     let sizes = Sizes::of_model(&model, training);
     let question = memory::Question { sizes, config: model.config(), settings: training, method: &settings.method, load };
     watch.memory(&question.memory());
-    if let Some(available) = memory::Available::now()
+    if is_processor(&device)
+        && let Some(available) = memory::Available::now()
         && let Some(warning) = question.check(available)?
     {
         watch.warn(&warning);
     }
-    model.parameters_mut().compute_in_half(training.precision == Precision::Bf16);
-    let mut trained = trained(model, settings, rows, evaluation, watch)?;
-    trained.model.parameters_mut().compute_in_half(false);
-    Ok(trained)
+    let mut there = model.on(&device);
+    there.parameters_mut().compute_in_half(training.precision == Precision::Bf16);
+    match trained(there, settings, rows, evaluation, watch) {
+        Ok(trained) => Ok(Trained { model: home(model, trained.model), ..trained }),
+        Err(TrainError::Diverged { step, figure, value, rows, last }) => {
+            Err(TrainError::Diverged { step, figure, value, rows, last: Box::new(home(model, *last)) })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Brings what was trained back to where the model was: the rest of it is still there, as its file holds it.
+fn home(mut model: Model, mut trained: Model) -> Model {
+    trained.parameters_mut().compute_in_half(false);
+    if model.parameters().device() == trained.parameters().device() {
+        return trained;
+    }
+    let names = model.trained_names();
+    model.parameters_mut().thaw(&names);
+    for name in names {
+        if let Some(weight) = trained.parameters().get(&name) {
+            model.parameters_mut().set(&name, weight.clone().into_values());
+        }
+    }
+    model
 }
 
 fn trained(

@@ -1,10 +1,12 @@
-//! `AdamW` with clipping by the global norm: weights and gradients in, new weights out, in one pass over memory.
+//! `AdamW` with clipping by the global norm: weights and gradients in, new weights out, in one pass over memory on the processor and by tensors
+//! elsewhere.
 
+use burn::tensor::Tensor;
 use half::bf16;
 
 use super::decay::decays;
 use super::settings::Optimizer;
-use crate::models::Parameters;
+use crate::models::{Parameters, Values};
 
 /// `PyTorch`'s `AdamW`; norms and biases do not decay.
 pub(super) struct AdamW {
@@ -19,8 +21,23 @@ pub(super) struct AdamW {
 
 /// Averages of one weight's gradients and of their squares.
 pub(super) struct Moments {
-    pub(super) first: Vec<f32>,
-    pub(super) second: Vec<f32>,
+    pub(super) first: Values,
+    pub(super) second: Values,
+}
+
+/// What one step does to one weight, in the numbers that it is computed in.
+struct Change {
+    /// Factor of the gradient.
+    scale: f32,
+    /// Factor of the weight, which decays.
+    keep: f32,
+    betas: [f32; 2],
+    epsilon: f32,
+    /// Learning rate with the correction of the first average.
+    step: f32,
+    /// Correction of the second average's root.
+    root: f32,
+    half: bool,
 }
 
 impl AdamW {
@@ -42,7 +59,7 @@ impl AdamW {
     /// Rounds the named weights to bfloat16.
     pub(super) fn round(parameters: &mut Parameters, names: &[String]) {
         for name in names {
-            parameters.update(name, |weights| weights.iter_mut().for_each(to_half));
+            parameters.change(name, Values::rounded);
         }
     }
 
@@ -51,28 +68,59 @@ impl AdamW {
         &mut self,
         parameters: &mut Parameters,
         names: &[String],
-        gradients: &[Vec<f32>],
+        gradients: &[Values],
         scale: f32,
         learning_rate: f64,
     ) {
         if self.moments.is_empty() {
-            let zeros = |gradient: &Vec<f32>| Moments { first: vec![0.0; gradient.len()], second: vec![0.0; gradient.len()] };
+            let zeros = |gradient: &Values| Moments { first: gradient.zeros_like(), second: gradient.zeros_like() };
             self.moments = gradients.iter().map(zeros).collect();
         }
         self.time += 1;
         for (index, (name, gradient)) in names.iter().zip(gradients).enumerate() {
             let rate = if decays(name) { self.settings.weight_decay } else { 0.0 };
-            parameters.update(name, |weights| self.update(index, gradient, scale, learning_rate, rate, weights));
+            let change = self.change(scale, learning_rate, rate);
+            parameters.change(name, |weights| change.apply(weights, gradient, &mut self.moments[index]));
         }
     }
 
-    fn update(&mut self, index: usize, gradient: &[f32], scale: f32, learning_rate: f64, weight_decay: f64, weights: &mut [f32]) {
+    fn change(&self, scale: f32, learning_rate: f64, weight_decay: f64) -> Change {
         let Self { settings: Optimizer { betas, eps, .. }, time, half, .. } = *self;
-        let Moments { first, second } = &mut self.moments[index];
-        let keep = (1.0 - learning_rate * weight_decay) as f32;
-        let ([beta1, beta2], epsilon) = (betas.map(|beta| beta as f32), eps as f32);
-        let step = (learning_rate / (1.0 - betas[0].powi(time))) as f32;
-        let root = (1.0 / (1.0 - betas[1].powi(time)).sqrt()) as f32;
+        Change {
+            scale,
+            keep: (1.0 - learning_rate * weight_decay) as f32,
+            betas: betas.map(|beta| beta as f32),
+            epsilon: eps as f32,
+            step: (learning_rate / (1.0 - betas[0].powi(time))) as f32,
+            root: (1.0 / (1.0 - betas[1].powi(time)).sqrt()) as f32,
+            half,
+        }
+    }
+}
+
+impl Change {
+    fn apply(&self, weights: Values, gradient: &Values, Moments { first, second }: &mut Moments) -> Values {
+        match (weights, gradient, &mut *first, &mut *second) {
+            (Values::Host(mut weights), Values::Host(gradient), Values::Host(first), Values::Host(second)) => {
+                self.on_host(&mut weights, gradient, first, second);
+                Values::Host(weights)
+            }
+            (Values::Device(weights), Values::Device(gradient), Values::Device(old), Values::Device(older)) => {
+                let (weights, [mean, square]) = self.on_device(weights, gradient.clone(), [old.clone(), older.clone()]);
+                (*first, *second) = (Values::Device(mean), Values::Device(square));
+                let weights = Values::Device(weights);
+                if !self.half {
+                    return weights;
+                }
+                (*first, *second) = (first.clone().rounded(), second.clone().rounded());
+                weights.rounded()
+            }
+            _ => unreachable!("a weight, its gradient and its averages are in one place"),
+        }
+    }
+
+    fn on_host(&self, weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32]) {
+        let Self { scale, keep, betas: [beta1, beta2], epsilon, step, root, half } = *self;
         let averages = first.iter_mut().zip(second);
         for ((weight, gradient), (first, second)) in weights.iter_mut().zip(gradient).zip(averages) {
             let gradient = gradient * scale;
@@ -84,43 +132,36 @@ impl AdamW {
             }
         }
     }
+
+    fn on_device(&self, weights: Tensor<1>, gradient: Tensor<1>, [first, second]: [Tensor<1>; 2]) -> (Tensor<1>, [Tensor<1>; 2]) {
+        let Self { scale, keep, betas: [beta1, beta2], epsilon, step, root, .. } = *self;
+        let gradient = gradient * scale;
+        let first = first * beta1 + gradient.clone() * (1.0 - beta1);
+        let second = second * beta2 + gradient.clone() * gradient * (1.0 - beta2);
+        let weights = weights * keep - first.clone() * step / (second.clone().sqrt() * root + epsilon);
+        (weights, [first, second])
+    }
 }
 
 fn to_half(value: &mut f32) {
     *value = bf16::from_f32(*value).to_f32();
 }
 
-/// Adds gradients to those before, element by element; there may be none before, or none to add.
-pub(super) fn add(sum: &mut Vec<Vec<f32>>, other: Vec<Vec<f32>>) {
+/// Adds gradients to those before, weight by weight; there may be none before, or none to add.
+pub(super) fn add(sum: &mut Vec<Values>, other: Vec<Values>) {
     if sum.is_empty() {
         *sum = other;
         return;
     }
-    for (sum, other) in sum.iter_mut().zip(other) {
-        for (sum, other) in sum.iter_mut().zip(other) {
-            *sum += other;
-        }
+    for (sum, other) in sum.iter_mut().zip(&other) {
+        sum.add(other);
     }
-}
-
-/// Returns the Euclidean norm over all gradients together.
-pub(super) fn global_norm(gradients: &[Vec<f32>]) -> f64 {
-    let squares = |gradient: &Vec<f32>| {
-        // Sixteen partial sums in a fixed order: as exact as one, and the compiler can use vectors.
-        let mut sums = [0.0_f32; 16];
-        let (chunks, rest) = gradient.as_chunks::<16>();
-        for chunk in chunks {
-            for (sum, value) in sums.iter_mut().zip(chunk) {
-                *sum += value * value;
-            }
-        }
-        sums.iter().chain(&rest.iter().map(|value| value * value).collect::<Vec<_>>()).map(|&value| f64::from(value)).sum::<f64>()
-    };
-    gradients.iter().map(squares).sum::<f64>().sqrt()
 }
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Device;
+
     use super::*;
     use crate::models::tests::tiny;
 
@@ -128,33 +169,45 @@ mod tests {
         AdamW::new(&Optimizer { betas: [0.9, 0.99], weight_decay, ..Optimizer::default() }, false)
     }
 
-    fn update(optimizer: &mut AdamW, gradient: f32, scale: f32, weight_decay: f64, weight: f32) -> f32 {
+    /// Tensors of the processor stand for those of another device.
+    const PLACES: [fn(f32) -> Values; 2] =
+        [|value| Values::Host(vec![value]), |value| Values::Device(Tensor::from_data([value], &Device::flex()))];
+
+    fn update(optimizer: &mut AdamW, place: fn(f32) -> Values, gradient: f32, weight: f32) -> f32 {
         optimizer.time += 1;
         if optimizer.moments.is_empty() {
-            optimizer.moments.push(Moments { first: vec![0.0], second: vec![0.0] });
+            optimizer.moments.push(Moments { first: place(0.0), second: place(0.0) });
         }
-        let mut weights = [weight];
-        optimizer.update(0, &[gradient], scale, 0.1, weight_decay, &mut weights);
-        weights[0]
+        let change = optimizer.change(1.0, 0.1, 0.5);
+        change.apply(place(weight), &place(gradient), &mut optimizer.moments[0]).to_vec()[0]
     }
 
     #[test]
     fn two_steps_follow_the_formula() {
-        let mut optimizer = adamw(0.5);
-        // Step 1: averages corrected to g and g², so the weight moves by the rate: 1 * (1 - 0.05) - 0.1.
-        let first = update(&mut optimizer, 2.0, 1.0, 0.5, 1.0);
-        assert!((first - 0.85).abs() < 1e-6, "{first}");
-        // Step 2, gradient -4: m = (0.9 * 0.2 - 0.4) / 0.19, v = (0.99 * 0.04 + 0.16) / 0.0199.
-        let second = update(&mut optimizer, -4.0, 1.0, 0.5, first);
-        let (mean, square) = ((0.9 * 0.2 - 0.4) / 0.19, (0.99 * 0.04 + 0.16) / 0.0199_f64);
-        let expected = 0.85 * 0.95 - 0.1 * mean / square.sqrt();
-        assert!((f64::from(second) - expected).abs() < 1e-6, "{second} {expected}");
+        for place in PLACES {
+            let mut optimizer = adamw(0.5);
+            // Step 1: averages corrected to g and g², so the weight moves by the rate: 1 * (1 - 0.05) - 0.1.
+            let first = update(&mut optimizer, place, 2.0, 1.0);
+            assert!((first - 0.85).abs() < 1e-6, "{first}");
+            // Step 2, gradient -4: m = (0.9 * 0.2 - 0.4) / 0.19, v = (0.99 * 0.04 + 0.16) / 0.0199.
+            let second = update(&mut optimizer, place, -4.0, first);
+            let (mean, square) = ((0.9 * 0.2 - 0.4) / 0.19, (0.99 * 0.04 + 0.16) / 0.0199_f64);
+            let expected = 0.85 * 0.95 - 0.1 * mean / square.sqrt();
+            assert!((f64::from(second) - expected).abs() < 1e-6, "{second} {expected}");
+        }
     }
 
     #[test]
-    fn the_norm_is_taken_over_all_weights() {
-        let gradients = vec![vec![1.0_f32; 18], vec![-3.0, 3.0]];
-        assert!((global_norm(&gradients) - 6.0).abs() < 1e-6);
+    fn weights_and_averages_are_held_in_half_where_they_are_to_be() {
+        for place in PLACES {
+            let mut optimizer = AdamW::new(&Optimizer::default(), true);
+            let weight = update(&mut optimizer, place, 0.3, 1.1);
+            let Moments { first, second } = &optimizer.moments[0];
+            for value in [weight, first.to_vec()[0], second.to_vec()[0]] {
+                assert_eq!(value, bf16::from_f32(value).to_f32());
+                assert_ne!(value, 0.0);
+            }
+        }
     }
 
     #[test]
@@ -166,8 +219,8 @@ mod tests {
         let before = values(&model);
         let mut names = model.trained_names();
         let left = names.pop().unwrap();
-        let ones: Vec<Vec<f32>> =
-            before.iter().filter(|(name, _)| *name != left).map(|(_, values)| vec![1.0; values.len()]).collect();
+        let ones: Vec<Values> =
+            before.iter().filter(|(name, _)| *name != left).map(|(_, values)| Values::Host(vec![1.0; values.len()])).collect();
         adamw(0.0).step(model.parameters_mut(), &names, &ones, 1.0, 0.1);
         for ((name, before), (_, after)) in before.iter().zip(values(&model)) {
             let moved = if *name == left { 0.0 } else { 0.1 };

@@ -11,7 +11,7 @@ use super::TrainError;
 use super::best::Best;
 use super::objective::Objective;
 use super::optimizer::{AdamW, Moments};
-use crate::models::{Model, read_tensors, tensors_to_bytes};
+use crate::models::{Model, Values, read_tensors, tensors_to_bytes};
 
 const POSITION: &str = "training.json";
 const TENSORS: &str = "training.safetensors";
@@ -55,7 +55,8 @@ impl Changing<'_> {
         }
         for (name, moments) in self.names.iter().zip(self.adamw.moments()) {
             for (part, values) in [("first", &moments.first), ("second", &moments.second)] {
-                tensors.insert(format!("{part}/{name}"), (vec![values.len()], values.clone()));
+                let values = values.to_vec();
+                tensors.insert(format!("{part}/{name}"), (vec![values.len()], values));
             }
         }
         let position = serde_json::to_vec(&position).expect("only numbers");
@@ -83,16 +84,17 @@ impl Changing<'_> {
         for name in self.names {
             let length = self.model.parameters().get(name).map_or(0, |weight| weight.shape().iter().product());
             let values = take("model", name, length)?;
-            self.model.parameters_mut().update(name, |weights| weights.copy_from_slice(&values));
+            self.model.parameters_mut().set(name, values);
             if let Some(reference) = self.objective.reference() {
                 let values = take("reference", name, length)?;
-                reference.parameters_mut().update(name, |weights| weights.copy_from_slice(&values));
+                reference.parameters_mut().set(name, values);
             }
             if let Some(best) = &mut self.best {
-                let values = take("best", name, length)?;
-                best.parameters_mut().update(name, |weights| weights.copy_from_slice(&values));
+                best.parameters_mut().set(name, take("best", name, length)?);
             }
-            moments.push(Moments { first: take("first", name, length)?, second: take("second", name, length)? });
+            let mut average =
+                |part| Ok::<_, TrainError>(Values::new(take(part, name, length)?, self.model.parameters().device()));
+            moments.push(Moments { first: average("first")?, second: average("second")? });
         }
         self.adamw.go_on(position.step, moments);
         Ok(position)

@@ -1,5 +1,6 @@
 //! Trainings of a small model: gradients against finite differences, rows laid out in several ways, and stops.
 
+mod elsewhere;
 mod evaluations;
 
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use super::settings::Sft;
 use super::trainer::deal;
 use super::*;
 use crate::models::tests::tiny;
-use crate::models::{AdapterConfig, Modules};
+use crate::models::{AdapterConfig, DeviceName, Modules};
 use crate::random::Random;
 
 fn row(ids: &[u32], prompt: usize) -> SftRow {
@@ -48,7 +49,7 @@ fn pairs() -> Rows {
 }
 
 fn training() -> Training {
-    Training { batch_size: 2, epochs: Some(3.0), learning_rate: 1e-2, ..Training::default() }
+    Training { batch_size: 2, epochs: Some(3.0), learning_rate: 1e-2, device: DeviceName::Cpu, ..Training::default() }
 }
 
 fn sft() -> Settings {
@@ -76,11 +77,15 @@ fn adapted(mut model: Model, change: impl FnOnce(&mut AdapterConfig)) -> Model {
 
 /// Computes a loss and its gradients as a step does.
 fn step(model: &Model, rows: &[SftRow], shards: usize) -> (f64, Vec<Vec<f32>>) {
+    step_with(model, rows, shards, false)
+}
+
+fn step_with(model: &Model, rows: &[SftRow], shards: usize, gradient_checkpointing: bool) -> (f64, Vec<Vec<f32>>) {
     let objective = Labelled { rows, settings: &Sft::default() };
     let all: Vec<usize> = (0..rows.len()).collect();
     let names = model.trained_names();
     let dealt = deal(&objective, &all, shards);
-    let passed = shards::forward(model, &names, &dealt, None, false);
+    let passed = shards::forward(model, &names, &dealt, None, gradient_checkpointing);
     let scored: Vec<Scored<'_>> = dealt
         .iter()
         .zip(&passed)
@@ -88,8 +93,8 @@ fn step(model: &Model, rows: &[SftRow], shards: usize) -> (f64, Vec<Vec<f32>>) {
         .collect();
     let targets = all.iter().map(|&row| objective.targets(row)).sum();
     let weighed = objective.weigh(&scored, Share { targets, micro_batches: 1 });
-    let gradients = shards::backward(&names, &dealt, passed, &weighed.slopes);
-    (weighed.loss, gradients)
+    let gradients = shards::backward(model, &names, &dealt, passed, &weighed.slopes);
+    (weighed.loss, gradients.iter().map(Values::to_vec).collect())
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::settings::{Dtype, Training};
 use super::shards::{self, Shard};
 use super::state::{Changing, Position};
 use super::{Step, TrainError, Watch, best, evaluation, listed};
-use crate::models::{Dropout, Model};
+use crate::models::{Dropout, Model, Values, global_norm};
 
 /// A training as its settings lay it out.
 pub(super) struct Trainer<'a> {
@@ -26,7 +26,7 @@ pub(super) struct Trainer<'a> {
 
 /// A step's gradients and figures.
 struct Gathered {
-    gradients: Vec<Vec<f32>>,
+    gradients: Vec<Values>,
     figures: BTreeMap<String, f64>,
 }
 
@@ -100,7 +100,7 @@ impl<'a> Trainer<'a> {
             if step == 1 {
                 watch.first_gradients(&names, &gradients);
             }
-            let grad_norm = optimizer::global_norm(&gradients);
+            let grad_norm = global_norm(&gradients);
             figures.insert("grad_norm".into(), grad_norm);
             figures.insert("learning_rate".into(), learning_rate);
             figures.insert("num_tokens".into(), position.num_tokens as f64);
@@ -178,11 +178,10 @@ impl<'a> Trainer<'a> {
             for (name, figure) in figures {
                 *gathered.figures.entry(name.into()).or_default() += figure / micro_batches.len() as f64;
             }
-            optimizer::add(&mut gathered.gradients, shards::backward(names, &shards, passed, &slopes));
+            optimizer::add(&mut gathered.gradients, shards::backward(model, names, &shards, passed, &slopes));
         }
         if gathered.gradients.is_empty() {
-            let zeros = |name: &String| model.parameters().get(name).map(|weight| vec![0.0; weight.shape().iter().product()]);
-            gathered.gradients = names.iter().filter_map(zeros).collect();
+            gathered.gradients = names.iter().map(|name| model.parameters().zeros(name)).collect();
         }
         gathered
     }

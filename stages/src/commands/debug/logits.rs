@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::{
     commands::files::{read_json, write},
-    models::{Batch, InputError, Model, Reader, tensors_to_bytes},
+    models::{Batch, DeviceName, InputError, Model, Reader, tensors_to_bytes},
 };
 
 /// Compute the logits of rows of tokens
@@ -23,6 +23,9 @@ pub(super) struct Logits {
     /// JSON: `cases`, each with `name`, `input_ids`, and what may go with them
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
+    /// Where the model is computed
+    #[arg(long, value_name = "auto|cpu|cuda|cuda:N", default_value_t)]
+    device: DeviceName,
     /// Where the logits are written, a tensor for each case (safetensors)
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -75,10 +78,12 @@ impl Case {
 impl Logits {
     pub(super) fn run(&self) -> Result<(), CommandError> {
         let input: Input = read_json(&self.input)?;
+        let device = self.device.open().map_err(StageError::failed)?;
         let mut model = Model::load(&self.model).map_err(StageError::failed)?;
         if let Some(folder) = &self.adapter {
             model.load_adapter(folder).map_err(StageError::failed)?;
         }
+        let model = model.on(&device);
         let mut reader = Reader::new(&model);
         let mut tensors = BTreeMap::new();
         for case in &input.cases {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     commands::files::{read_json, write_json},
-    models::{Batch, Model, Row},
+    models::{Batch, DeviceName, Model, Row},
     score::target_log_probabilities,
     tokenizer::{Tokenizer, TokenizerError},
 };
@@ -22,6 +22,9 @@ pub(super) struct Score {
     /// JSON: `rows`, each with `messages` and `candidates` (`text`); `append_eos`
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
+    /// Where the model is computed
+    #[arg(long, value_name = "auto|cpu|cuda|cuda:N", default_value_t)]
+    device: DeviceName,
     /// Where `rows` with `token_logprobs`, `sum` and `mean` are written
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -69,7 +72,8 @@ struct Figures {
 impl Score {
     pub(super) fn run(&self) -> Result<(), CommandError> {
         let input: Input = read_json(&self.input)?;
-        let model = Model::load(&self.model).map_err(StageError::failed)?;
+        let device = self.device.open().map_err(StageError::failed)?;
+        let model = Model::load(&self.model).map_err(StageError::failed)?.on(&device);
         let wrong = |error: TokenizerError| CommandError::usage(format!("`{}`: {error}", self.model.display()));
         let tokenizer = Tokenizer::open(&self.model).map_err(wrong)?;
         let end = if input.append_eos {

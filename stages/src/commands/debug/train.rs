@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     commands::files::{write, write_json},
-    models::{Batch, Model, tensors_to_bytes},
+    models::{Batch, Model, Values, tensors_to_bytes},
     train::{
         self, Step, Stop, TrainError, Watch,
         prepared::{self, Rows},
@@ -50,9 +50,9 @@ impl Watch for Notes {
         self.evaluations.push(evaluation.clone());
     }
 
-    fn first_gradients(&mut self, names: &[String], gradients: &[Vec<f32>]) {
+    fn first_gradients(&mut self, names: &[String], gradients: &[Values]) {
         for (name, gradient) in names.iter().zip(gradients) {
-            let squares: f64 = gradient.iter().map(|&value| f64::from(value) * f64::from(value)).sum();
+            let squares: f64 = gradient.to_vec().into_iter().map(|value| f64::from(value) * f64::from(value)).sum();
             self.first_grad_norms.insert(self.model.peft_parameter(name), squares.sqrt());
         }
     }

@@ -1,6 +1,7 @@
 //! Operations that pass over memory once where burn's would pass many times: tensors in, tensors with a backward pass of their own out.
 //!
-//! Each works on the memory of burn's Flex backend, and is composed of burn's own operations anywhere else. Loops take the
+//! Each works on the memory of burn's Flex backend, and is composed of burn's own operations anywhere else, some with a backward pass of
+//! their own there too (`formula`), which holds less. Loops take the
 //! processor's widest vectors ([`lanes`]); sums are taken in a fixed order and on one thread, so no result depends on the number of cores.
 //!
 //! # What was tried
@@ -22,9 +23,12 @@
 
 mod adapted;
 mod attention;
+mod attention_formula;
 mod cross_entropy;
+mod formula;
 mod frozen;
 mod gated;
+mod gated_formula;
 mod lanes;
 mod linear;
 mod operation;
@@ -33,9 +37,11 @@ mod rms_norm;
 mod rotary;
 
 pub(super) use attention::mix;
+pub(super) use attention_formula::mix_elsewhere;
 pub(crate) use cross_entropy::log_probabilities;
 pub(super) use frozen::{FrozenMatrix, Matrix};
 pub(super) use gated::gated;
+pub(super) use gated_formula::{Gate, gated_elsewhere};
 pub(super) use linear::linear;
 pub(crate) use product::with_threads;
 pub(super) use rms_norm::rms_norm;

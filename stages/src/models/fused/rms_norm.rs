@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
+use super::formula::{self, Formula};
 use super::lanes::{sum, vectorised};
 use super::operation::{Input, Operation, apply, contiguous, elements, elements_mut, tensor};
 
@@ -65,7 +66,37 @@ impl Operation<2> for RmsNorm {
 pub(in crate::models) fn rms_norm(input: Tensor<2>, weight: Tensor<1>, epsilon: f64) -> Tensor<2> {
     match (Input::of(&input), Input::of(&weight)) {
         (Some(input), Some(weight)) => apply(RmsNorm { epsilon: epsilon as f32 }, [input, weight]),
-        _ => composed(input, weight, epsilon),
+        _ => elsewhere(input, weight, epsilon),
+    }
+}
+
+/// The same on devices whose memory is not reached.
+fn elsewhere(input: Tensor<2>, weight: Tensor<1>, epsilon: f64) -> Tensor<2> {
+    let inputs = [input.clone(), weight.clone().unsqueeze()];
+    formula::apply(Elsewhere { epsilon }, inputs).unwrap_or_else(|| composed(input, weight, epsilon))
+}
+
+#[derive(Clone, Debug)]
+struct Elsewhere {
+    epsilon: f64,
+}
+
+impl Formula<2, 2> for Elsewhere {
+    fn forward(&self, [input, weight]: [Tensor<2>; 2]) -> (Tensor<2>, Vec<Tensor<2>>) {
+        let inverse = (input.clone().square().mean_dim(1) + self.epsilon).sqrt().recip();
+        (input.clone() * inverse.clone() * weight.clone(), vec![input, weight, inverse])
+    }
+
+    fn backward(&self, saved: Vec<Tensor<2>>, gradient: Tensor<2>, wanted: [bool; 2]) -> [Option<Tensor<2>>; 2] {
+        let [input, weight, inverse] = saved.try_into().expect("what the forward pass saved");
+        let level = input * inverse.clone();
+        let of_weight = wanted[1].then(|| (gradient.clone() * level.clone()).sum_dim(0));
+        let of_input = wanted[0].then(|| {
+            let slope = gradient * weight;
+            let along = (slope.clone() * level.clone()).mean_dim(1);
+            (slope - level * along) * inverse
+        });
+        [of_input, of_weight]
     }
 }
 
@@ -87,6 +118,12 @@ mod tests {
             agree(
                 [input, weight.reshape([1, size])],
                 |[input, weight]| rms_norm(input, weight.squeeze_dim(0), 1e-2),
+                |[input, weight]| composed(input, weight.squeeze_dim(0), 1e-2),
+            );
+            let (input, weight) = (random.tensor([places, size]), random.tensor([1, size]));
+            agree(
+                [input, weight],
+                |[input, weight]| elsewhere(input, weight.squeeze_dim(0), 1e-2),
                 |[input, weight]| composed(input, weight.squeeze_dim(0), 1e-2),
             );
         }

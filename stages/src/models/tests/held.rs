@@ -15,7 +15,7 @@ pub(crate) fn in_16_bits_and_32(model: &Model, kind: Half) -> [Model; 2] {
     let (mut half, mut full) = (model.parameters().clone(), model.parameters().clone());
     for (name, weight) in model.parameters().iter() {
         let (shape, frozen) = (weight.shape(), half_of(&weight.clone().into_values(), &weight.shape(), kind));
-        full.insert(name.to_owned(), Weight::dense(&shape, frozen.values(), &decoder::device()));
+        full.insert(name.to_owned(), Weight::dense(&shape, frozen.values(), &Device::flex()));
         half.insert(name.to_owned(), Weight::Frozen(frozen));
     }
     [model.with_parameters(half), model.with_parameters(full)]

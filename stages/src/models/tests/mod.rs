@@ -1,6 +1,7 @@
 //! Checkpoints as a whole; what one file does is tested in that file.
 
 use std::fs;
+use std::path::PathBuf;
 
 use super::*;
 
@@ -18,6 +19,20 @@ pub(crate) fn tiny(seed: u64) -> Checkpoint {
         ..NewModel::default()
     };
     Checkpoint::new(&settings, tokenizer, seed).unwrap()
+}
+
+/// Returns the folders of all models beside the repository, or says that they are not there.
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
+pub(crate) fn fixtures() -> Vec<PathBuf> {
+    let parent = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/parity/fixtures/models");
+    let Ok(entries) = fs::read_dir(&parent) else {
+        println!("skipped: `../shared/parity/fixtures/models` is not there");
+        return Vec::new();
+    };
+    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    folders.retain(|folder| folder.join("config.json").exists());
+    folders.sort();
+    folders
 }
 
 /// Makes the configuration of a small decoder with a tied head, changed by what an object says.
@@ -41,10 +56,10 @@ pub(crate) fn drawn(config: &serde_json::Value, seed: u64) -> Model {
     let mut random = crate::random::Random::new(seed, "test");
     let mut weight = |shape: &Vec<usize>| {
         let values = (0..shape.iter().product()).map(|_| 0.3 * random.normal() as f32).collect();
-        Weight::dense(shape, values, &decoder::device())
+        Weight::dense(shape, values, &Device::flex())
     };
     let weights = shapes.0.iter().map(|(name, shape)| (name.clone(), weight(shape))).collect();
-    Model::new(config, weights).unwrap()
+    Model::new(config, weights, Device::flex()).unwrap()
 }
 
 fn logits(model: &Model, rows: &[&Row]) -> Vec<Vec<f32>> {
@@ -159,7 +174,7 @@ fn a_walk_by_the_weights_of_one_layer_at_a_time_gives_the_logits_of_the_whole() 
     for layer in 0..model.layers() {
         stream = walk.layer(&model.parameters().of_layer(Some(layer)), layer, stream);
     }
-    let values = walk.end(&ends, stream).into_data().try_into_vec::<f32>().unwrap();
+    let values = model.with_parameters(ends).head(stream).into_data().try_into_vec::<f32>().unwrap();
     assert_eq!(values, model.logits(&batch).into_data().try_into_vec::<f32>().unwrap());
 }
 

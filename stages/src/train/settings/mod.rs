@@ -91,6 +91,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::models::DeviceName;
     use crate::models::Modules;
 
     fn settings(value: Value) -> Result<Settings, String> {
@@ -112,6 +113,15 @@ mod tests {
             let error = settings(value).unwrap_err();
             assert!(error.contains(named), "{error}");
         }
+    }
+
+    #[test]
+    fn a_device_is_read_by_its_name_and_is_no_part_of_what_is_kept() {
+        let training = settings(json!({"stage": "sft", "device": "cuda:1"})).unwrap().training;
+        assert_eq!(training.device, DeviceName::Cuda(1));
+        assert_eq!(serde_json::to_value(&training).unwrap().get("device"), None);
+        let error = settings(json!({"stage": "sft", "device": "gpu"})).unwrap_err();
+        assert!(error.contains("`gpu`") && error.contains("`cuda:N`"), "{error}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::part::settings;
 use super::{Adapter, Optimizer, Quantization, Warmup};
+use crate::models::DeviceName;
 use crate::train::schedule::{Scheduler, SchedulerArguments};
 
 settings! {
@@ -80,6 +81,9 @@ settings! {
         /// Steps between two times that what is needed to go on after a stop is kept [default: as many as a minute has]; no part in the key.
         #[serde(skip_serializing)]
         save_steps: Option<usize> = None,
+        /// Where the model is computed: `auto`, `cpu`, `cuda` or `cuda:N`; results differ by rounding alone, and it is no part of the key.
+        #[serde(skip_serializing)]
+        device: DeviceName = DeviceName::Auto,
     }
     also {
         warmup_ratio: f64 = warmup.ratio,

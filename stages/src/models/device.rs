@@ -1,0 +1,251 @@
+//! Where a model is computed: `auto`, `cpu`, `cuda` or `cuda:N` in; burn's device out, or a sentence that says what is missing.
+//!
+//! Nothing is asked of CUDA before its driver, its compiler and its headers are known to be there: burn would panic on a thread of its own.
+
+use std::fmt;
+use std::str::FromStr;
+
+use burn::tensor::Device;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// The device that a setting names. It changes results by rounding alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum DeviceName {
+    /// The first CUDA device, and the processor where there is none.
+    #[default]
+    Auto,
+    /// The processor.
+    Cpu,
+    /// A CUDA device by its number.
+    Cuda(usize),
+    /// The first device that Vulkan offers, which may be the processor: for tests of what runs on devices.
+    #[cfg(feature = "vulkan")]
+    Vulkan,
+}
+
+/// Says why a device cannot be taken.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum DeviceError {
+    /// The program has no CUDA in it.
+    #[error("`device: {0}`: this program is built without CUDA; build it with `--features cuda`, or take `device: cpu`")]
+    NotBuilt(DeviceName),
+    /// There is nothing to run on.
+    #[error("`device: {name}`: {reason}; take `device: cpu` to run on the processor")]
+    Absent {
+        /// What was asked for.
+        name: DeviceName,
+        /// What is missing.
+        reason: String,
+    },
+    /// There is a device, and something that it needs is not there.
+    #[error("a CUDA device is there, and {reason}; or take `device: cpu` to run on the processor")]
+    Unusable {
+        /// What is missing, and how to mend it.
+        reason: String,
+    },
+}
+
+impl DeviceName {
+    /// Opens the device, without gradients.
+    ///
+    /// # Errors
+    /// A device that is not there or cannot compute. For `auto` the first is no error: the processor is taken.
+    pub fn open(self) -> Result<Device, DeviceError> {
+        match self {
+            Self::Auto => match cuda(self, 0) {
+                Err(DeviceError::NotBuilt(_) | DeviceError::Absent { .. }) => Ok(Device::flex()),
+                found => found,
+            },
+            Self::Cpu => Ok(Device::flex()),
+            Self::Cuda(number) => cuda(self, number),
+            #[cfg(feature = "vulkan")]
+            Self::Vulkan => vulkan(),
+        }
+    }
+
+    /// Returns the name of the device that is opened: `auto` is one or another.
+    ///
+    /// # Errors
+    /// As [`DeviceName::open`].
+    pub fn settled(self) -> Result<Self, DeviceError> {
+        match self {
+            Self::Auto => self.open().map(|device| if is_processor(&device) { Self::Cpu } else { Self::Cuda(0) }),
+            named => Ok(named),
+        }
+    }
+}
+
+/// Says whether a device is the processor, whose memory this program reaches itself.
+pub(crate) fn is_processor(device: &Device) -> bool {
+    #[cfg(test)]
+    if pretended::is_on() {
+        return false;
+    }
+    *device == Device::flex()
+}
+
+/// In tests the processor may stand in for another device: what is done with such a one's tensors is then done with its own.
+#[cfg(test)]
+pub(crate) mod pretended {
+    use std::cell::Cell;
+
+    thread_local! {
+        static ON: Cell<bool> = const { Cell::new(false) };
+    }
+
+    pub(super) fn is_on() -> bool {
+        ON.get()
+    }
+
+    /// Computes something with the processor as another device, on this thread.
+    pub(crate) fn elsewhere<R>(compute: impl FnOnce() -> R) -> R {
+        ON.set(true);
+        let result = compute();
+        ON.set(false);
+        result
+    }
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda(name: DeviceName, _number: usize) -> Result<Device, DeviceError> {
+    Err(DeviceError::NotBuilt(name))
+}
+
+#[cfg(feature = "cuda")]
+#[expect(unsafe_code, reason = "a library is loaded to see whether it is there")]
+fn cuda(name: DeviceName, number: usize) -> Result<Device, DeviceError> {
+    let absent = |reason: String| Err(DeviceError::Absent { name, reason });
+    let unusable = |reason: String| Err(DeviceError::Unusable { reason });
+    // SAFETY: loading NVIDIA's driver runs its own initialisers and nothing else; burn loads the same library a moment later.
+    if !unsafe { cudarc::driver::sys::is_culib_present() } {
+        return absent("NVIDIA's driver (`libcuda`) is not installed".into());
+    }
+    let count = match cudarc::driver::CudaContext::device_count() {
+        Ok(count) => usize::try_from(count).unwrap_or(0),
+        Err(error) => return absent(format!("NVIDIA's driver finds no device ({error:?})")),
+    };
+    if number >= count {
+        return absent(format!("NVIDIA's driver finds {count} devices, numbered from 0"));
+    }
+    // SAFETY: as above, of NVIDIA's compiler of kernels.
+    if !unsafe { cudarc::nvrtc::sys::is_culib_present() } {
+        return unusable("NVIDIA's compiler of kernels is not: install `libnvrtc` of the CUDA toolkit".into());
+    }
+    let headers = cubecl_cuda::install::cuda_path().map(|path| path.join("include").join("cuda_fp16.h"));
+    if !headers.is_some_and(|path| path.exists()) {
+        let reason = "the headers that its kernels need are not: install those of the CUDA toolkit (`cuda_fp16.h`), and \
+                      name its folder by `CUDA_PATH` if it is none of the usual ones";
+        return unusable(reason.into());
+    }
+    answers(Device::cuda(number)).or_else(|| unusable("it does not compute: see above for what its driver says".into()))
+}
+
+#[cfg(feature = "vulkan")]
+fn vulkan() -> Result<Device, DeviceError> {
+    let absent = || DeviceError::Absent { name: DeviceName::Vulkan, reason: "Vulkan finds no adapter".into() };
+    answers(Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)).ok_or_else(absent)
+}
+
+/// Returns a device that adds two numbers: what its first kernel needs may be missing, and burn then panics.
+#[cfg(any(feature = "cuda", feature = "vulkan"))]
+fn answers(device: Device) -> Option<Device> {
+    let sum = || {
+        let one = burn::tensor::Tensor::<1>::ones([1], &device);
+        (one.clone() + one).try_into_data().ok().and_then(|data| data.try_into_vec::<f32>().ok())
+    };
+    let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(sum)).ok().flatten();
+    (found.as_deref() == Some(&[2.0])).then_some(device)
+}
+
+impl fmt::Display for DeviceName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => formatter.write_str("auto"),
+            Self::Cpu => formatter.write_str("cpu"),
+            Self::Cuda(0) => formatter.write_str("cuda"),
+            Self::Cuda(number) => write!(formatter, "cuda:{number}"),
+            #[cfg(feature = "vulkan")]
+            Self::Vulkan => formatter.write_str("vulkan"),
+        }
+    }
+}
+
+impl FromStr for DeviceName {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        let unknown = || format!("`{word}` is no device: it is `auto`, `cpu`, `cuda` or `cuda:N`");
+        match word {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            #[cfg(feature = "vulkan")]
+            "vulkan" => Ok(Self::Vulkan),
+            _ => match word.strip_prefix("cuda:").map(str::parse) {
+                Some(Ok(number)) => Ok(Self::Cuda(number)),
+                _ => Err(unknown()),
+            },
+        }
+    }
+}
+
+impl TryFrom<String> for DeviceName {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<Self, String> {
+        word.parse()
+    }
+}
+
+impl From<DeviceName> for String {
+    fn from(name: DeviceName) -> Self {
+        name.to_string()
+    }
+}
+
+impl JsonSchema for DeviceName {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "DeviceName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^(auto|cpu|cuda(:[0-9]+)?)$" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_and_written_back() {
+        for word in ["auto", "cpu", "cuda", "cuda:3"] {
+            assert_eq!(word.parse::<DeviceName>().unwrap().to_string(), word);
+        }
+        assert_eq!("cuda:0".parse(), Ok(DeviceName::Cuda(0)));
+        for word in ["", "gpu", "cuda:", "cuda:-1", "cuda:one", "cuda0", "CPU"] {
+            assert!(word.parse::<DeviceName>().unwrap_err().contains("`cuda:N`"), "{word}");
+        }
+    }
+
+    #[test]
+    fn the_processor_is_always_there() {
+        assert!(is_processor(&DeviceName::Cpu.open().unwrap()));
+        assert!(DeviceName::Auto.open().is_ok());
+        assert!([DeviceName::Cpu, DeviceName::Cuda(0)].contains(&DeviceName::Auto.settled().unwrap()));
+    }
+
+    #[test]
+    fn a_device_that_is_not_there_is_an_error_that_says_what_to_do() {
+        let error = DeviceName::Cuda(999).open().unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("`device: cpu`") && text.contains("`device: cuda:999`"), "{text}");
+        assert_eq!(matches!(error, DeviceError::NotBuilt(_)), cfg!(not(feature = "cuda")), "{text}");
+    }
+}

@@ -1,0 +1,91 @@
+//! The gate of a feed-forward block on devices whose memory this program does not reach: gate and value `[places, size]` each in, the function of
+//! the gate times the value out. Both are held for the backward pass, in bfloat16 where they came out of products of it.
+
+use std::f64::consts::PI;
+
+use burn::tensor::{DType, Tensor, activation};
+
+use super::formula::{self, Formula};
+
+/// The functions whose derivative is known here.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::models) enum Gate {
+    /// `x * sigmoid(x)`.
+    Silu,
+    /// The approximation of `x * Φ(x)` by `tanh`.
+    GeluTanh,
+}
+
+impl Gate {
+    /// Returns the function and its derivative.
+    fn at(self, gate: Tensor<2>) -> [Tensor<2>; 2] {
+        match self {
+            Self::Silu => {
+                let share = activation::sigmoid(gate.clone());
+                let value = gate * share.clone();
+                [value.clone(), share.clone() + value.clone() - value * share]
+            }
+            Self::GeluTanh => {
+                const CUBE: f64 = 0.044_715;
+                let (root, square) = ((2.0 / PI).sqrt(), gate.clone().square());
+                let bend = (gate.clone() * (square.clone() * (root * CUBE) + root)).tanh();
+                let half = (bend.clone() + 1.0) * 0.5;
+                let steep = (bend.square().neg() + 1.0) * (square * (1.5 * root * CUBE) + 0.5 * root);
+                [gate.clone() * half.clone(), half + gate * steep]
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Gated {
+    gate: Gate,
+    held: DType,
+}
+
+impl Formula<2, 2> for Gated {
+    fn forward(&self, [gate, value]: [Tensor<2>; 2]) -> (Tensor<2>, Vec<Tensor<2>>) {
+        let saved = vec![gate.clone().cast(self.held), value.clone().cast(self.held)];
+        let [opened, _] = self.gate.at(gate);
+        (opened * value, saved)
+    }
+
+    fn backward(&self, saved: Vec<Tensor<2>>, gradient: Tensor<2>, wanted: [bool; 2]) -> [Option<Tensor<2>>; 2] {
+        let [gate, value]: [Tensor<2>; 2] = saved.try_into().expect("what the forward pass saved");
+        let [opened, slope] = self.gate.at(gate.cast(DType::F32));
+        let of_gate = wanted[0].then(|| gradient.clone() * value.cast(DType::F32) * slope);
+        let of_value = wanted[1].then(|| gradient * opened);
+        [of_gate, of_value]
+    }
+}
+
+/// Multiplies values by a function of the gate; none with checkpoints in the graph. `half` says that both came out of products of bfloat16.
+pub(in crate::models) fn gated_elsewhere(gate: Gate, half: bool, input: Tensor<2>, value: Tensor<2>) -> Option<Tensor<2>> {
+    formula::apply(Gated { gate, held: if half { DType::BF16 } else { DType::F32 } }, [input, value])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::fused::tests::{Random, agree};
+
+    #[test]
+    fn values_and_gradients_are_those_of_the_formula() {
+        let composed = |gate: Gate, input: Tensor<2>| match gate {
+            Gate::Silu => activation::silu(input),
+            Gate::GeluTanh => {
+                let cube = input.clone() * input.clone() * input.clone() * 0.044_715;
+                input.clone() * (((input + cube) * (2.0 / PI).sqrt()).tanh() + 1.0) * 0.5
+            }
+        };
+        for gate in [Gate::Silu, Gate::GeluTanh] {
+            let mut random = Random(5);
+            let inputs = [random.tensor([5, 21]) * 3.0, random.tensor([5, 21])];
+            agree(
+                inputs,
+                |[input, value]| gated_elsewhere(gate, false, input, value).unwrap(),
+                |[input, value]| composed(gate, input) * value,
+            );
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Gradients of a model's weights, gathered from the graphs that a pass was made of.
+
+use std::collections::BTreeMap;
+
+use burn::tensor;
+
+use crate::models::{Parameters, Values, layer_of};
+
+/// Gradients by the names of the weights.
+#[derive(Default)]
+pub(super) struct Gradients(BTreeMap<String, Values>);
+
+impl Gradients {
+    /// Adds what a part of the model found: a weight that is used at both ends, as a tied embedding, gets the sum.
+    pub(super) fn add(&mut self, leaves: &Parameters, names: &[String], found: &mut tensor::Gradients) {
+        for name in names {
+            let Some(gradient) = leaves.gradient(name, found) else { continue };
+            match self.0.get_mut(name) {
+                Some(sum) => sum.add(&gradient),
+                None => drop(self.0.insert(name.clone(), gradient)),
+            }
+        }
+    }
+
+    /// Returns those of the named weights in their order; a weight that the result does not hang on has zeros.
+    pub(super) fn in_order(mut self, parameters: &Parameters, names: &[String]) -> Vec<Values> {
+        names.iter().map(|name| self.0.remove(name).unwrap_or_else(|| parameters.zeros(name))).collect()
+    }
+}
+
+/// Names those weights that belong to a layer, or to none.
+pub(super) fn of_layer(names: &[String], layer: Option<usize>) -> Vec<String> {
+    names.iter().filter(|name| layer_of(name) == layer).cloned().collect()
+}

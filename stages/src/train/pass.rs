@@ -1,0 +1,134 @@
+//! One batch through a model and back: leaves for the named weights and a batch in, predictions out; then slopes in, gradients out.
+//!
+//! On the processor one graph reaches to the logits, whose shares are in memory; with checkpoints the layers have theirs for themselves. On
+//! another device the head's is always apart, so that its logits are made for some targets at a time.
+
+use burn::tensor::{Tensor, TensorData};
+
+use super::gradients::{Gradients, of_layer};
+use super::head::{self, Head};
+use super::predictions::{self, Prediction};
+use super::recompute::Kept;
+use crate::models::{Batch, Model, Parameters, Values, is_processor};
+
+/// A batch after its forward pass.
+pub(super) struct Pass {
+    /// The model, without leaves.
+    model: Model,
+    graph: Graph,
+}
+
+#[expect(clippy::large_enum_variant, reason = "a shard has one")]
+enum Graph {
+    /// One over all layers and the head, with the shares of its logits.
+    Whole { leaves: Parameters, logits: Tensor<2>, shares: Vec<f32> },
+    /// One for the layers, or one for each, and one for the head.
+    Parts { layers: Layers, ends: Parameters, end: End },
+}
+
+enum Layers {
+    /// One graph over all.
+    Whole { leaves: Parameters, hidden: Tensor<2> },
+    /// Their inputs, from which their graphs are made again.
+    Kept(Kept),
+}
+
+enum End {
+    /// On the processor: the leaf that is what the layers give, and the logits with their shares.
+    Memory { hidden: Tensor<2>, logits: Tensor<2>, shares: Vec<f32> },
+    /// On another device.
+    Head(Head),
+}
+
+impl Pass {
+    /// Runs the model forward for the batch's targets, at least one.
+    pub(super) fn forward(
+        model: Model,
+        names: &[String],
+        batch: &Batch,
+        gradient_checkpointing: bool,
+    ) -> (Vec<Prediction>, Self) {
+        let leaves = |model: &Model| model.parameters().with_leaves(names);
+        let here = is_processor(model.parameters().device());
+        if here && !gradient_checkpointing {
+            let leaves = leaves(&model);
+            let logits = model.with_parameters(leaves.clone()).logits(batch);
+            let mut shares = taken(logits.clone().inner());
+            let predictions = predictions::predict(&mut shares, &batch.targets);
+            return (predictions, Self { model, graph: Graph::Whole { leaves, logits, shares } });
+        }
+        let (layers, hidden) = if gradient_checkpointing {
+            let (kept, hidden) = Kept::forward(model.clone(), batch);
+            (Layers::Kept(kept), hidden)
+        } else {
+            let leaves = leaves(&model);
+            let hidden = model.with_parameters(leaves.clone()).hidden(batch);
+            (Layers::Whole { leaves, hidden: hidden.clone() }, hidden.inner())
+        };
+        let own = of_layer(names, None);
+        let ends = model.parameters().of_layer(None).with_leaves(&own);
+        let tail = model.with_parameters(ends.clone());
+        let (predictions, end) = if here {
+            let hidden = hidden.autodiff().require_grad();
+            let logits = tail.head(hidden.clone());
+            let mut shares = taken(logits.clone().inner());
+            (predictions::predict(&mut shares, &batch.targets), End::Memory { hidden, logits, shares })
+        } else {
+            let (predictions, head) = head::forward(&tail, hidden, &batch.targets, !own.is_empty());
+            (predictions, End::Head(head))
+        };
+        (predictions, Self { model, graph: Graph::Parts { layers, ends, end } })
+    }
+
+    /// Goes back from the loss's derivative by each target's log-probability, and returns the gradients of the named weights in order.
+    pub(super) fn backward(self, names: &[String], batch: &Batch, slopes: &[f32]) -> Vec<Values> {
+        let Self { model, graph } = self;
+        let mut found = Gradients::default();
+        match graph {
+            Graph::Whole { leaves, logits, shares } => {
+                found.add(&leaves, names, &mut descended(logits, shares, batch, slopes).backward());
+            }
+            Graph::Parts { layers, ends, end } => {
+                let own = of_layer(names, None);
+                let slope = match end {
+                    End::Memory { hidden, logits, shares } => {
+                        let mut gradients = descended(logits, shares, batch, slopes).backward();
+                        found.add(&ends, &own, &mut gradients);
+                        hidden.grad_remove(&mut gradients)
+                    }
+                    End::Head(head) => Some(head.backward(&model.with_parameters(ends), &own, slopes, &mut found)),
+                };
+                match (layers, slope) {
+                    (Layers::Whole { leaves, hidden }, Some(slope)) => {
+                        found.add(&leaves, names, &mut (hidden * slope).sum().backward());
+                    }
+                    (Layers::Kept(kept), Some(slope)) => kept.backward(names, batch, slope, &mut found),
+                    (_, None) => {}
+                }
+            }
+        }
+        found.in_order(model.parameters(), names)
+    }
+}
+
+/// Runs a model over a batch for what it says of the targets alone.
+pub(super) fn predict(model: &Model, batch: &Batch) -> Vec<Prediction> {
+    if batch.targets.is_empty() {
+        return Vec::new();
+    }
+    if is_processor(model.parameters().device()) {
+        return predictions::predict(&mut taken(model.logits(batch).inner()), &batch.targets);
+    }
+    head::predict(model, &model.hidden(batch).inner(), &batch.targets)
+}
+
+/// Returns a function of logits in memory whose derivative by them is that of the loss.
+fn descended(logits: Tensor<2>, mut shares: Vec<f32>, batch: &Batch, slopes: &[f32]) -> Tensor<1> {
+    predictions::descend(&mut shares, &batch.targets, slopes);
+    let slope = Tensor::<2>::from_data(TensorData::new(shares, logits.dims()), &logits.device().without_autodiff());
+    (logits * slope).sum()
+}
+
+fn taken(logits: Tensor<2>) -> Vec<f32> {
+    logits.into_data().try_into_vec().expect("logits are f32")
+}
