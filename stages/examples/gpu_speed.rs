@@ -53,7 +53,12 @@ fn rows(count: usize, width: usize, vocabulary: u64) -> Rows {
         lengths[0] += width % DOCUMENTS;
         SftRow { input_ids, labels, seq_lengths: Some(lengths) }
     };
-    Rows::Sft(Prepared { rows: (0..count).map(row).collect(), cut: 0, dropped: 0 })
+    Rows::Sft(Prepared {
+        rows: (0..count).map(row).collect(),
+        ids: (0..count).map(|row| row.to_string()).collect(),
+        cut: 0,
+        dropped: 0,
+    })
 }
 
 /// Notes what each step took, and ends the training after the last that is asked for.
