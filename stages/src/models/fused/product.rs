@@ -25,8 +25,8 @@ const PANEL: usize = 16 * TALL;
 /// Fewest elements of a row; below, putting a sum's lanes together costs more than the order that `gemm` puts its factors in.
 const LEAST: usize = 128;
 
-/// Most rows of the input; for more, `gemm` is as fast, and has the cost of its order back.
-const MOST: usize = 448;
+/// Most rows of the input; for more, what `gemm` does before it multiplies is little beside the product.
+const MOST: usize = 256;
 
 /// Fewest multiplications that are worth a thread.
 const THREAD: usize = 1 << 21;
