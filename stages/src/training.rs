@@ -207,10 +207,6 @@ pub(crate) fn train(
         (Some(adapter), None) => (train::held(model, &settings.training), Some(adapter)),
         (None, _) => train::prepare(model, &settings.training).map_err(failed)?,
     };
-    let device = settings.training.device.settled().map_err(|error| failed(error.into()))?;
-    if device != DeviceName::Cpu {
-        ctx.say(format!("computed on `{device}`"));
-    }
     let mut report = Report {
         ctx: ctx.clone(),
         first: None,
@@ -235,6 +231,10 @@ pub(crate) fn train(
             return Err(failed(error).help(help));
         }
     };
+    let device = settings.training.device.settled().map_err(|error| failed(error.into()))?;
+    if device != DeviceName::Cpu {
+        ctx.say(format!("computed on `{device}`"));
+    }
     let Summary { dropped, cut, steps, best_metric, best_step, .. } = trained.summary;
     if let (Some(metric), Some(best)) = (best_metric, best_step) {
         let name = settings.training.metric_for_best_model.as_deref().unwrap_or("eval_loss");

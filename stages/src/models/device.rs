@@ -139,7 +139,8 @@ fn cuda(name: DeviceName, number: usize) -> Result<Device, DeviceError> {
                       name its folder by `CUDA_PATH` if it is none of the usual ones";
         return unusable(reason.into());
     }
-    answers(Device::cuda(number)).or_else(|| unusable("it does not compute: see above for what its driver says".into()))
+    let device = answers(Device::cuda(number));
+    device.map_or_else(|| unusable("it does not compute: see above for what its driver says".into()), Ok)
 }
 
 #[cfg(feature = "vulkan")]
