@@ -88,12 +88,12 @@ impl engine::Stage for Stage {
         inputs.checkpoint.copy_to(folder)?;
         let router = Router::load(folder)?;
         let trained_on = router.policies();
-        let names = |policies: &Policies| policies.0.iter().map(|policy| policy.name.clone()).collect::<Vec<_>>();
-        if names(&trained_on) != names(&params.policies) {
+        let named = |policies: &Policies| policies.0.iter().map(|policy| policy.name.clone()).collect::<Vec<_>>();
+        if named(&trained_on) != named(&params.policies) {
             return Err(StageError::failed(format!(
                 "the checkpoint chooses between {}, and the labels between {}",
-                names(&trained_on).join(", "),
-                names(&params.policies).join(", ")
+                trained_on.names(),
+                params.policies.names()
             ))
             .help("train it on these labels"));
         }

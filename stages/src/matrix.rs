@@ -37,11 +37,10 @@ pub(crate) fn complete(
                 help: format!("a cell is a verdict (correct, incorrect, idk) on each of {} with `/` between", roles.join(", ")),
             });
         } else if policies.get(policy).is_none() {
-            let names: Vec<_> = policies.0.iter().map(|policy| policy.name.as_str()).collect();
             mistakes.push(ParamMistake {
                 field,
                 message: format!("there is no policy `{policy}`"),
-                help: format!("the policies are {}", names.join(", ")),
+                help: format!("the policies are {}", policies.names()),
             });
         }
     }

@@ -168,7 +168,7 @@ impl engine::Stage for Stage {
                 mistakes.push(ParamMistake {
                     field: [field.to_owned()].into_iter().chain(path.iter().map(|part| (*part).clone())).collect(),
                     message: format!("there is no policy `{name}`"),
-                    help: format!("the policies are {}", names(&policies)),
+                    help: format!("the policies are {}", policies.names()),
                 });
             }
         };
@@ -311,8 +311,4 @@ fn drawn(seed: u64, what: &str, id: &str) -> f64 {
     let text = fingerprint(&format!("{seed} {what} {id}"));
     let head = u32::from_str_radix(&text[..8], 16).expect("a fingerprint is hexadecimal");
     f64::from(head) / (f64::from(u32::MAX) + 1.0)
-}
-
-fn names(policies: &Policies) -> String {
-    policies.0.iter().map(|policy| policy.name.as_str()).collect::<Vec<_>>().join(", ")
 }

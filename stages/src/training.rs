@@ -69,13 +69,6 @@ struct Report {
 /// How long a training goes on before what it needs to go on is kept, where no number of steps is set.
 const KEPT_EVERY: Duration = Duration::from_mins(1);
 
-/// The most memory that the process had, in MiB, where the system counts it.
-fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(peak.split_whitespace().next()?.parse::<u64>().ok()? / 1024)
-}
-
 impl Report {
     /// Makes an empty folder.
     fn folder(&self, name: &str) -> std::io::Result<PathBuf> {
@@ -101,7 +94,7 @@ impl Watch for Report {
         self.ctx.tick(|| {
             let rate = (figure("num_tokens") - tokens) / since.elapsed().as_secs_f64();
             let rate = if rate.is_finite() { format!(", {rate:.0} tokens/s") } else { String::new() };
-            let peak = peak_memory().map_or_else(String::new, |mib| format!(", peak {mib} MiB"));
+            let peak = train::used("VmHWM:").map_or_else(String::new, |bytes| format!(", peak {} MiB", bytes >> 20));
             format!("loss {:.3}{rate}{peak}", figure("loss"))
         });
         self.last.clone_from(&step.metrics);

@@ -36,8 +36,7 @@ pub(super) fn mistakes(routes: &[Route], policies: &Policies) -> Vec<ParamMistak
         }
         match (&route.policy, &route.model) {
             (Some(policy), None) if policies.get(policy).is_none() => {
-                let names: Vec<_> = policies.0.iter().map(|policy| policy.name.as_str()).collect();
-                wrong(at("policy"), format!("there is no policy `{policy}`"), &format!("the policies are {}", names.join(", ")));
+                wrong(at("policy"), format!("there is no policy `{policy}`"), &format!("the policies are {}", policies.names()));
             }
             (Some(policy), None) if routes[..place].iter().any(|other| other.policy.as_ref() == Some(policy)) => {
                 wrong(at("policy"), format!("another route stands for `{policy}`"), "give each policy one route");

@@ -144,11 +144,8 @@ impl Architecture for Gemma2 {
         stream = stream + level(attended, "post_attention_layernorm");
 
         let normed = level(stream.clone(), "pre_feedforward_layernorm");
-        let gate = parameters.linear(&format!("{layer}.mlp.gate_proj"), normed.clone());
-        let up = parameters.linear(&format!("{layer}.mlp.up_proj"), normed);
-        let down = parameters.linear(&format!("{layer}.mlp.down_proj"), parameters.gated(config.hidden_activation, gate, up));
-        stream = stream + level(down, "post_feedforward_layernorm");
-        stream
+        let fed = parameters.gated(&layer, config.hidden_activation, normed);
+        stream + level(fed, "post_feedforward_layernorm")
     }
 
     fn logits(&self, parameters: &Parameters, hidden: Tensor<2>) -> Tensor<2> {

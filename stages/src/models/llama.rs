@@ -116,11 +116,7 @@ impl Architecture for Llama {
         stream = stream + parameters.linear(&format!("{layer}.self_attn.o_proj"), mixed);
 
         let normed = rms_norm(stream.clone(), parameters.vector(&format!("{layer}.post_attention_layernorm.weight")), epsilon);
-        let gate = parameters.linear(&format!("{layer}.mlp.gate_proj"), normed.clone());
-        let up = parameters.linear(&format!("{layer}.mlp.up_proj"), normed);
-        stream =
-            stream + parameters.linear(&format!("{layer}.mlp.down_proj"), parameters.gated(self.config.hidden_act, gate, up));
-        stream
+        stream + parameters.gated(&layer, self.config.hidden_act, normed)
     }
 
     fn logits(&self, parameters: &Parameters, hidden: Tensor<2>) -> Tensor<2> {

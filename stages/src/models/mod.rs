@@ -84,7 +84,7 @@ pub(crate) use shapes::{adapter_shapes, config_of, shapes};
 pub use values::Values;
 pub(crate) use values::global_norm;
 pub use weight::Weight;
-pub(crate) use weight::{EMBEDDING, layer_of};
+pub(crate) use weight::{EMBEDDING, layer_of, weight_of};
 pub(crate) use weights::{read_matrix, read_tensors};
 pub(crate) use written::{tensors_of_bytes_and_values, tensors_to_bytes};
 

@@ -113,8 +113,15 @@ impl Parameters {
         }
     }
 
+    /// Applies a layer's gated feed-forward block, `[places, hidden]` both.
+    pub(super) fn gated(&self, layer: &str, activation: Activation, input: Tensor<2>) -> Tensor<2> {
+        let gate = self.linear(&format!("{layer}.mlp.gate_proj"), input.clone());
+        let up = self.linear(&format!("{layer}.mlp.up_proj"), input);
+        self.linear(&format!("{layer}.mlp.down_proj"), self.gate(activation, gate, up))
+    }
+
     /// Multiplies `value` by the function of `gate`, `[places, size]` each, rounded as products are.
-    pub(super) fn gated(&self, activation: Activation, gate: Tensor<2>, value: Tensor<2>) -> Tensor<2> {
+    fn gate(&self, activation: Activation, gate: Tensor<2>, value: Tensor<2>) -> Tensor<2> {
         match self.products {
             Products::Rounded => self.rounded(activation.apply(gate)) * value,
             _ if !is_processor(&self.device) => activation.gate_elsewhere(self.computes_in_half(), gate, value),

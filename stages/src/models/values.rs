@@ -6,6 +6,7 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::device::is_processor;
+use super::frozen;
 
 /// Numbers in f32, in the order of the weight's elements.
 #[derive(Clone, Debug)]
@@ -86,9 +87,7 @@ impl Values {
     pub(crate) fn rounded(self) -> Self {
         match self {
             Self::Host(mut values) => {
-                for value in &mut values {
-                    *value = half::bf16::from_f32(*value).to_f32();
-                }
+                frozen::round(&mut values);
                 Self::Host(values)
             }
             Self::Device(tensor) => Self::Device(tensor.cast(DType::BF16).cast(DType::F32)),

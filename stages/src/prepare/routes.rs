@@ -54,9 +54,9 @@ impl Routes {
         if drawn("rename") < params.rename_routes {
             let mut taken = BTreeSet::new();
             for policy in &mut shown.0 {
-                let drawn = (0..ATTEMPTS).map(|attempt| name(&drawn, &policy.name, attempt));
+                let mut names_drawn = (0..ATTEMPTS).map(|attempt| name(&drawn, &policy.name, attempt));
                 // Where others have all of them, the route keeps its own.
-                let name = drawn.into_iter().find(|name| taken.insert(name.clone())).unwrap_or_else(|| policy.name.clone());
+                let name = names_drawn.find(|name| taken.insert(name.clone())).unwrap_or_else(|| policy.name.clone());
                 names.insert(std::mem::replace(&mut policy.name, name.clone()), name);
             }
         }

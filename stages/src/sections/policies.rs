@@ -54,6 +54,11 @@ impl Policies {
         serializer.collect_seq(self.0.iter().map(|policy| Words { name: &policy.name, description: &policy.description }))
     }
 
+    /// Lists the names for a message.
+    pub(crate) fn names(&self) -> String {
+        self.0.iter().map(|policy| policy.name.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
     /// Finds a policy by name.
     pub(crate) fn get(&self, name: &str) -> Option<&Policy> {
         self.0.iter().find(|policy| policy.name == name)

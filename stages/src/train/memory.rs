@@ -18,7 +18,7 @@ mod sizes;
 
 use std::fmt;
 
-pub(crate) use available::Available;
+pub(crate) use available::{Available, used};
 use sizes::F32;
 pub(crate) use sizes::Sizes;
 

@@ -38,7 +38,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::DType;
 pub use memory::Memory;
-pub(crate) use memory::{Load, Sizes, estimate};
+pub(crate) use memory::{Load, Sizes, estimate, used};
 pub use schedule::{Curve, Schedule, Scheduler, SchedulerArguments};
 use serde::Serialize;
 pub use start::open;

@@ -89,11 +89,11 @@ impl<'a> Trainer<'a> {
             let step = index + 1;
             let learning_rate = self.schedule.rate(index);
             position.step = step;
-            position.num_tokens += rows.micro_batches.iter().flatten().map(|&row| objective.tokens(row)).sum::<usize>();
-            let rows_of_step = rows.micro_batches.iter().flatten();
-            if !untrained && rows_of_step.clone().all(|&row| objective.targets(row) == 0) {
+            let rows_of_step = || rows.micro_batches.iter().flatten();
+            position.num_tokens += rows_of_step().map(|&row| objective.tokens(row)).sum::<usize>();
+            if !untrained && rows_of_step().all(|&row| objective.targets(row) == 0) {
                 untrained = true;
-                let rows = listed(&self.named(rows_of_step));
+                let rows = listed(&self.named(rows_of_step()));
                 watch.warn(&format!("step {step}: no token of its rows is learned, so the loss is 0: {rows}"));
             }
             let Gathered { gradients, mut figures } = self.gather(&model, &names, objective, index);
@@ -108,13 +108,7 @@ impl<'a> Trainer<'a> {
                 let value = figures.get(figure).copied().unwrap_or_default();
                 if !value.is_finite() {
                     let last = Box::new(model);
-                    return Err(TrainError::Diverged {
-                        step,
-                        figure,
-                        value,
-                        rows: self.named(rows.micro_batches.iter().flatten()),
-                        last,
-                    });
+                    return Err(TrainError::Diverged { step, figure, value, rows: self.named(rows_of_step()), last });
                 }
             }
             // PyTorch's `clip_grad_norm_`, its 1e-6 included.

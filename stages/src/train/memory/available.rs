@@ -30,7 +30,12 @@ fn address_space() -> Option<u64> {
     let limits = fs::read_to_string("/proc/self/limits").ok()?;
     let limit: u64 =
         limits.lines().find_map(|line| line.strip_prefix("Max address space"))?.split_whitespace().next()?.parse().ok()?;
+    Some(limit.saturating_sub(used("VmSize:")?))
+}
+
+/// Memory that the process has, in bytes, as Linux counts it under a name of `/proc/self/status`.
+pub(crate) fn used(name: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    let used = status.lines().find_map(|line| line.strip_prefix("VmSize:"))?.split_whitespace().next()?;
-    Some(limit.saturating_sub(used.parse::<u64>().ok()? * 1024))
+    let kibibytes = status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?;
+    Some(kibibytes.parse::<u64>().ok()? * 1024)
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::models::{AdapterConfig, Model, adapter_shapes, shapes};
+use crate::models::{AdapterConfig, EMBEDDING, Model, adapter_shapes, layer_of, shapes, weight_of};
 use crate::train::settings::Training;
 use crate::train::start;
 
@@ -67,7 +67,7 @@ impl Sizes {
             let count = numbers(shape);
             let is_trained = trained(name);
             sizes.trained += if is_trained { count } else { 0 };
-            let layer = name.strip_prefix("model.layers.").and_then(|rest| rest.split('.').next());
+            let layer = layer_of(name);
             if in_4_bits && !is_trained && layer.is_some() && shape.len() == 2 {
                 // Half a byte each, and a scale for each block of 64.
                 sizes.weights = sizes.weights.saturating_add(count / 2 + count / 64 * F32);
@@ -75,7 +75,7 @@ impl Sizes {
             } else {
                 sizes.weights = sizes.weights.saturating_add(count.saturating_mul(F32));
             }
-            if name == "model.embed_tokens.weight" {
+            if *name == weight_of(EMBEDDING) {
                 (sizes.vocabulary, sizes.hidden) = (shape[0] as u64, shape[1] as u64);
             }
             if let Some(layer) = layer {
