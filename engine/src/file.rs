@@ -97,7 +97,8 @@ impl File {
         self.digest
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it lies, for a look while a manifest is checked. What a stage computes with is read by [`File::open`].
+    pub fn path(&self) -> &Path {
         &self.path
     }
 

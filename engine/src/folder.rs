@@ -1,6 +1,10 @@
 //! A path written in a manifest → a [`Folder`]: files by name, each known by the digest of its content.
 
-use std::{borrow::Cow, collections::BTreeMap, path::Path};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -15,6 +19,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folder {
     written: String,
+    path: PathBuf,
     files: BTreeMap<String, File>,
 }
 
@@ -42,12 +47,17 @@ impl Folder {
         if files.is_empty() {
             return Err(format!("there is no file in the folder `{written}`"));
         }
-        Ok(Self { written: written.to_owned(), files })
+        Ok(Self { written: written.to_owned(), path, files })
     }
 
     /// The path as it was written, for messages.
     pub fn name(&self) -> &str {
         &self.written
+    }
+
+    /// Where it lies, for a look while a manifest is checked. What a stage computes with is read by [`Folder::copy_to`].
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The files by name.

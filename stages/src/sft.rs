@@ -1,5 +1,7 @@
 //! `uses: sft`: supervised fine-tuning of a decoder, from scratch or from a base. Examples → a checkpoint and training metrics.
 
+use std::fmt::Display;
+
 use engine::{Checkpoint, Context, Dataset, File, Folder, Metrics, ParamMistake, Sections, StageError, ports};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -9,7 +11,7 @@ use crate::{
     router::Router,
     rows::{Message, SftExample},
     sections::Policies,
-    tokenizer::{ChatTemplate, System, Tokenizer},
+    tokenizer::{ChatTemplate, Placement, System, Tokenizer},
     train::{
         prepared::{self, Columns, Rows},
         settings::{
@@ -104,20 +106,55 @@ impl Origin {
         models::Checkpoint::load(&folder).map_err(StageError::failed)
     }
 
-    /// Settles how conversations become text: by which chat template, and where system messages stand in it.
-    fn spoken(&self, ctx: &Context, tokenizer: Tokenizer) -> Result<Tokenizer, StageError> {
-        let tokenizer = match &self.chat_template {
-            None => tokenizer.with_family_template(),
-            Some(file) => {
-                let text = std::io::read_to_string(file.open(ctx)?)?;
-                tokenizer.with_chat_template(ChatTemplate::new(file.name(), text).map_err(StageError::failed)?)
-            }
+    /// Settles how conversations become text, before there is a run: by which chat template, and where system messages stand in it.
+    /// Returns nothing where it hangs on what flows in.
+    fn conversations(&self) -> Result<Option<Tokenizer>, ParamMistake> {
+        let mistake = |field: &str, error: &dyn Display, help: &str| ParamMistake {
+            field: vec![field.to_owned()],
+            message: error.to_string(),
+            help: help.to_owned(),
         };
-        if tokenizer.chat_template().is_none() {
-            return Err(StageError::failed("the base has no chat template, and its family has none that is known")
+        let Some(base) = &self.base else { return Ok(None) };
+        let tokenizer = Tokenizer::open(base.path())
+            .map_err(|error| mistake("base", &error, "bring the tokenizer's files with the model's"))?;
+        let template = self.chat_template.as_ref().map(|file| {
+            let text = std::fs::read_to_string(file.path()).map_err(|error| error.to_string());
+            text.and_then(|text| ChatTemplate::new(file.name(), text).map_err(|error| error.to_string()))
+        });
+        let template = template
+            .transpose()
+            .map_err(|error| mistake("chat_template", &error, "give a Jinja template as checkpoints have it"))?;
+        let speaking = speaking(tokenizer, template);
+        if speaking.chat_template().is_none() {
+            let error = "the base has no chat template, and its family has none that fits its vocabulary";
+            return Err(mistake("base", &error, "give one by `chat_template: FILE`"));
+        }
+        speaking
+            .with_system(self.system)
+            .map(Some)
+            .map_err(|error| mistake("system", &error, "`system: auto` puts system messages at the head of the question"))
+    }
+
+    /// Does the same in a run, with the content that the key speaks of.
+    fn spoken(&self, ctx: &Context, tokenizer: Tokenizer) -> Result<Tokenizer, StageError> {
+        let template = self.chat_template.as_ref().map(|file| {
+            let text = std::io::read_to_string(file.open(ctx)?)?;
+            ChatTemplate::new(file.name(), text).map_err(StageError::failed)
+        });
+        let speaking = speaking(tokenizer, template.transpose()?);
+        if speaking.chat_template().is_none() {
+            return Err(StageError::failed("the base has no chat template, and its family has none that fits its vocabulary")
                 .help("give one by `chat_template: FILE`"));
         }
-        tokenizer.with_system(self.system).map_err(StageError::failed)
+        speaking.with_system(self.system).map_err(StageError::failed)
+    }
+}
+
+/// Takes the chat template that the manifest gives, else the base's own, else its family's.
+fn speaking(tokenizer: Tokenizer, template: Option<ChatTemplate>) -> Tokenizer {
+    match template {
+        Some(template) => tokenizer.with_chat_template(template),
+        None => tokenizer.with_family_template(),
     }
 }
 
@@ -143,6 +180,7 @@ impl engine::Stage for Stage {
             let help = "leave one of them out".to_owned();
             found.push(ParamMistake { field: vec!["new".to_owned()], message, help });
         }
+        found.extend(params.origin.conversations().err());
         if !found.is_empty() {
             return Err(found);
         }
@@ -161,7 +199,15 @@ impl engine::Stage for Stage {
             (None, Some(new)) => models::config_of(new),
             (None, None) => return Ok(Vec::new()),
         };
-        Ok(forecast(&config, &params.training, &Method::Sft(params.method.clone())))
+        let mut notes = forecast(&config, &params.training, &Method::Sft(params.method.clone()));
+        notes.extend(params.origin.conversations().ok().flatten().and_then(|tokenizer| {
+            let place = match tokenizer.placement() {
+                Placement::System => "in a turn of their own",
+                Placement::User => "at the head of the question",
+            };
+            Some(format!("chat template: `{}`, system messages {place}", tokenizer.chat_template()?.name()))
+        }));
+        Ok(notes)
     }
 
     async fn run(ctx: &Context, params: &Params, inputs: Inputs) -> Result<Outputs, StageError> {

@@ -133,6 +133,49 @@ fn what_contradicts_itself_is_told_before_anything_runs() {
     }
 }
 
+#[test]
+fn where_system_messages_stand_is_decided_before_anything_runs() {
+    let place = Place::new();
+    write(&place);
+    let quick = ["--set", "stages.sft.with.max_steps=1"];
+    place.good(&[&["run", "training.yaml"][..], &quick].concat());
+    place.good(&[&["export", "training.yaml", "sft.checkpoint", "trained"][..], &quick].concat());
+    let template = "{% for message in messages %}{% if message.role == 'system' %}{{ raise_exception('no system message') }}{% endif %}\
+        <{{ message.role }}>{{ message.content }}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}";
+    std::fs::write(place.path("turns.jinja"), template).unwrap();
+    std::fs::write(place.path("broken.jinja"), "{% for %}").unwrap();
+    std::fs::create_dir(place.path("bare")).unwrap();
+    std::fs::copy(place.path("trained/config.json"), place.path("bare/config.json")).unwrap();
+    let manifest = std::fs::read_to_string(place.path("training.yaml")).unwrap();
+    let with = |more: &str| {
+        let from = manifest.find("with:").unwrap();
+        std::fs::write(place.path("base.yaml"), format!("{}with: {{ {more}, max_steps: 1 }}\n", &manifest[..from])).unwrap();
+    };
+
+    with("base: ./trained");
+    let plan = place.good(&["plan", "base.yaml"]);
+    assert!(plan.contains("chat template: `tokenizer_config.json`, system messages in a turn of their own"), "{plan}");
+    with("base: ./trained, chat_template: ./turns.jinja");
+    let plan = place.good(&["plan", "base.yaml"]);
+    assert!(plan.contains("chat template: `./turns.jinja`, system messages at the head of the question"), "{plan}");
+    place.good(&["run", "base.yaml"]);
+    place.good(&["export", "base.yaml", "sft.checkpoint", "out"]);
+    let config = std::fs::read(place.path("out/tokenizer_config.json")).unwrap();
+    let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+    assert_eq!((config["system_placement"].as_str(), config["chat_template"].as_str()), (Some("user"), Some(template)));
+
+    for (more, told) in [
+        ("base: ./trained, chat_template: ./turns.jinja, system: refuse", "`./turns.jinja` refuses role `system`"),
+        ("base: ./trained, chat_template: ./broken.jinja", "`./broken.jinja`"),
+        ("base: ./bare", "tokenizer.json"),
+    ] {
+        with(more);
+        let output = place.call(&["check", "base.yaml"]);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && error.contains(told) && error.contains("base.yaml:7"), "{more}: {error}");
+    }
+}
+
 /// Rows that have nothing to do with those that are learned, so that learning these does not help.
 fn write_validation(place: &Place) {
     let row = |number: usize| {
