@@ -133,7 +133,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let Size { new, tokens } = size(name)?;
     let mut words = Words(7);
     let texts: Vec<String> = (0..600).map(|_| words.text(200)).collect();
-    let tokenizer = Tokenizer::train(texts.into_iter(), new.vocab_size)?;
+    let tokenizer = Tokenizer::train(texts.into_iter(), new.vocab_size, new.pieces)?;
     let mut start = Checkpoint::new(&new, tokenizer, 3)?;
     if mode == "lora" {
         let target_modules = Some(Modules::Pattern("all-linear".into()));

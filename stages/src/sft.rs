@@ -99,7 +99,7 @@ impl Origin {
                 let new = self.new.clone().unwrap_or_default();
                 let messages = examples.iter().flat_map(|row| row.prompt.iter().chain(&row.completion));
                 let texts: Vec<_> = messages.map(|Message { content, .. }| content.clone()).collect();
-                let tokenizer = Tokenizer::train(texts.into_iter(), new.vocab_size).map_err(StageError::failed)?;
+                let tokenizer = Tokenizer::train(texts.into_iter(), new.vocab_size, new.pieces).map_err(StageError::failed)?;
                 return models::Checkpoint::new(&new, tokenizer, seed).map_err(StageError::failed);
             }
         }

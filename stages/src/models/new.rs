@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::decoder::Model;
 use super::weight::{EMBEDDING, Weight, weight_of};
 use crate::random::Random;
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{Pieces, Tokenizer};
 
 /// What a decoder is built like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -39,12 +39,21 @@ pub struct NewModel {
     pub num_key_value_heads: usize,
     /// Most tokens that the tokenizer may learn, special ones included.
     pub vocab_size: usize,
+    /// What one of its tokens may be at most: `elements`, whole routes, which are read fastest where they are the same in every prompt;
+    /// `words`, which new routes are made of too.
+    #[serde(skip_serializing_if = "is_default")]
+    pub pieces: Pieces,
     /// Base of the rotary embedding's wavelengths.
     pub rope_theta: f64,
     /// Most tokens of a row.
     pub max_position_embeddings: usize,
     /// Standard deviation of the first weights.
     pub initializer_range: f64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_default(pieces: &Pieces) -> bool {
+    *pieces == Pieces::default()
 }
 
 impl Default for NewModel {
@@ -57,6 +66,7 @@ impl Default for NewModel {
             num_attention_heads: 4,
             num_key_value_heads: 2,
             vocab_size: 1024,
+            pieces: Pieces::Elements,
             rope_theta: 10_000.0,
             max_position_embeddings: 256,
             initializer_range: 0.02,

@@ -22,6 +22,7 @@ pub use families::family;
 pub use message::messages;
 use regex::Regex;
 pub use system::{Placement, System};
+pub use train::Pieces;
 
 use crate::rows::Message;
 

@@ -17,13 +17,13 @@ fn saved(tokenizer: &Tokenizer) -> Tokenizer {
 }
 
 fn tokenizer() -> Tokenizer {
-    Tokenizer::train(texts().into_iter(), 450).unwrap()
+    Tokenizer::train(texts().into_iter(), 450, Pieces::Elements).unwrap()
 }
 
 #[test]
 fn the_same_texts_give_the_same_bytes() {
     assert_eq!(tokenizer().to_json(), tokenizer().to_json());
-    let other = Tokenizer::train(texts().into_iter().map(|text| text.replace("plus", "minus")), 450).unwrap();
+    let other = Tokenizer::train(texts().into_iter().map(|text| text.replace("plus", "minus")), 450, Pieces::Elements).unwrap();
     assert_ne!(tokenizer().to_json(), other.to_json());
 }
 
@@ -41,7 +41,24 @@ fn digits_stand_alone_and_a_route_is_one_token() {
 }
 
 #[test]
+fn a_name_of_words_is_the_same_tokens_in_a_route_and_in_the_answer() {
+    let tokenizer = Tokenizer::train(texts().into_iter(), 450, Pieces::Words).unwrap();
+    let ids = |text: &str| tokenizer.encode(text).unwrap();
+    for name in ["A_Query", "B", "Never_Seen", "žluť_kůň2"] {
+        let route = ids(&format!("<route name=\"{name}\">plain facts</route>"));
+        let answer = ids(&format!("Policy: {name}"));
+        let said = &answer[ids("Policy: ").len()..];
+        assert!(route.windows(said.len()).any(|window| window == said), "{name}: {route:?} {answer:?}");
+    }
+    assert_eq!(ids("<route name=\"A_Query\">plain facts</route>").len(), 7);
+}
+
+#[test]
 fn every_text_comes_back_whatever_its_letters() {
+    let words = Tokenizer::train(texts().into_iter(), 450, Pieces::Words).unwrap();
+    for text in ["", " ", "žluťoučký kůň 3 < 4 & <b", "数学 ½ √2\n\n\tend", "<|end|>", "<a></a><a>x</b>"] {
+        assert_eq!(words.decode(&words.encode(text).unwrap()).unwrap(), text);
+    }
     let tokenizer = tokenizer();
     for text in ["", " ", "žluťoučký kůň 3 < 4 & <b", "数学 ½ √2\n\n\tend", "<|end|>", "<a></a><a>x</b>"] {
         assert_eq!(tokenizer.decode(&tokenizer.encode(text).unwrap()).unwrap(), text);
@@ -80,7 +97,7 @@ fn prompt_and_completion_together_are_the_conversation() {
 
 #[test]
 fn a_vocabulary_below_the_bytes_is_refused() {
-    let error = Tokenizer::train(texts().into_iter(), 100).unwrap_err();
+    let error = Tokenizer::train(texts().into_iter(), 100, Pieces::Elements).unwrap_err();
     assert_eq!(error.to_string(), "`vocab_size` is 100, and bytes and special tokens alone need 261");
 }
 

@@ -1,5 +1,7 @@
 //! Texts → a byte-level BPE tokenizer of their own, with tokens for the roles of a conversation.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
@@ -14,9 +16,29 @@ const PADDING: &str = "<|pad|>";
 const END: &str = "<|end|>";
 const ROLES: [&str; 3] = ["system", "user", "assistant"];
 
-/// What may become one token: an XML element to its closing tag or its line's end (a route's description stays the same in every prompt,
-/// and merges into few tokens), a single digit (so that digits can be counted), a word, a run of punctuation, white space.
-const PIECES: &str = r"<(\w+)\b[^<>\n]*>[^<\n]*</\1>|</?[A-Za-z][^<\n]*>?| ?\d| ?[\p{L}_]+| ?[^\s\p{L}\d_<]+| ?<|\s+";
+/// What may become one token, at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Pieces {
+    /// A whole XML element, else a word: routes that are the same in every prompt take few tokens.
+    #[default]
+    Elements,
+    /// A word, the same wherever it stands: what is new in a prompt can be copied from there.
+    Words,
+}
+
+impl Pieces {
+    fn pattern(self) -> &'static str {
+        match self {
+            // An XML element to its closing tag or its line's end (a route's description stays the same in every prompt, and merges into
+            // few tokens), a single digit (so that digits can be counted), a word, a run of punctuation, white space.
+            Self::Elements => r"<(\w+)\b[^<>\n]*>[^<\n]*</\1>|</?[A-Za-z][^<\n]*>?| ?\d| ?[\p{L}_]+| ?[^\s\p{L}\d_<]+| ?<|\s+",
+            // A tag up to an attribute's value, a digit, a word, a run of punctuation, white space. A space belongs to what stands before it, so that
+            // a name is the same tokens after a quotation mark and after a space.
+            Self::Words => r#"</?[A-Za-z]+(?: [A-Za-z]+="|>)?|\d ?|\p{L}+[ _]?|[^\s\p{L}\d<]+ ?|<|\s+"#,
+        }
+    }
+}
 
 /// Each turn is its role's token and its content; an assistant's turn ends with the end token.
 const CHAT_TEMPLATE: &str = "{% for message in messages %}\
@@ -31,13 +53,13 @@ impl Tokenizer {
     ///
     /// # Errors
     /// A vocabulary smaller than all bytes and the special tokens.
-    pub fn train(texts: impl Iterator<Item = String> + Send, vocab_size: usize) -> Result<Self, TokenizerError> {
+    pub fn train(texts: impl Iterator<Item = String> + Send, vocab_size: usize, pieces: Pieces) -> Result<Self, TokenizerError> {
         let special = special_tokens();
         let least = ByteLevel::alphabet().len() + special.len();
         if vocab_size < least {
             return Err(TokenizerError::TooSmall { given: vocab_size, least });
         }
-        let pieces = Split::new(SplitPattern::Regex(PIECES.into()), SplitDelimiterBehavior::Isolated, false)?;
+        let pieces = Split::new(SplitPattern::Regex(pieces.pattern().into()), SplitDelimiterBehavior::Isolated, false)?;
         let bytes = ByteLevel::new(false, true, false);
         let mut untrained = TokenizerBuilder::new()
             .with_model(BPE::default())

@@ -11,7 +11,7 @@ use std::{
 
 use fingerpost::{
     models::{Checkpoint, NewModel},
-    tokenizer::Tokenizer,
+    tokenizer::{Pieces, Tokenizer},
 };
 use serde_json::{Value, json};
 
@@ -52,7 +52,7 @@ fn shapes() -> BTreeMap<String, Vec<usize>> {
 /// Writes a Llama in bfloat16 or float32 with its tokenizer; returns the length of its weights' file.
 fn write_model(folder: &Path, bf16: bool) -> u64 {
     let texts = ["what is 3 plus 4", "Policy: One"].map(str::to_owned);
-    let tokenizer = Tokenizer::train(texts.into_iter(), 300).unwrap();
+    let tokenizer = Tokenizer::train(texts.into_iter(), 300, Pieces::Elements).unwrap();
     let small = NewModel { hidden_size: 16, num_attention_heads: 2, num_key_value_heads: 2, ..NewModel::default() };
     Checkpoint::new(&small, tokenizer, 1).unwrap().save(folder).unwrap();
     let path = folder.join("config.json");

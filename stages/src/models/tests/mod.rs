@@ -4,11 +4,12 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
+use crate::tokenizer::Pieces;
 
 /// Makes a small untrained checkpoint for tests.
 pub(crate) fn tiny(seed: u64) -> Checkpoint {
     let texts = ["what is 3 plus 4", "Policy: One", "Policy: Two", "terms 2"];
-    let tokenizer = Tokenizer::train(texts.iter().map(ToString::to_string), 300).unwrap();
+    let tokenizer = Tokenizer::train(texts.iter().map(ToString::to_string), 300, Pieces::Elements).unwrap();
     let settings = NewModel {
         hidden_size: 16,
         intermediate_size: 24,

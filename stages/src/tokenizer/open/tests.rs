@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::rows::Message;
-use crate::tokenizer::{Placement, System, Variables, messages};
+use crate::tokenizer::{Pieces, Placement, System, Variables, messages};
 
 struct Folder(tempfile::TempDir);
 
@@ -12,7 +12,7 @@ impl Folder {
     /// A folder with a `tokenizer.json` that knows the tokens of `ChatML`, and of nothing else.
     fn new() -> Self {
         let texts = ["what is 3 plus 4? Policy: A"; 40].into_iter().map(str::to_owned);
-        let mut inner = Tokenizer::train(texts, 300).unwrap().inner;
+        let mut inner = Tokenizer::train(texts, 300, Pieces::Elements).unwrap().inner;
         inner.add_special_tokens(&["<|im_start|>", "<|im_end|>"].map(|token| AddedToken::from(token, true)));
         let folder = Self(tempfile::tempdir().unwrap());
         folder.write("tokenizer.json", &inner.to_string(false).unwrap())

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::*;
 use crate::rows::SftExample;
+use crate::tokenizer::Pieces;
 use crate::train::settings::Sft;
 
 /// The fixtures' folder, or a word that a test is skipped.
@@ -74,7 +75,7 @@ fn rows_are_those_of_trl() {
 }
 
 fn scratch() -> Tokenizer {
-    Tokenizer::train(["what is 3 plus 4? Policy: A"; 40].into_iter().map(str::to_owned), 300).unwrap()
+    Tokenizer::train(["what is 3 plus 4? Policy: A"; 40].into_iter().map(str::to_owned), 300, Pieces::Elements).unwrap()
 }
 
 fn columns(rows: &[&str]) -> Vec<Columns> {
