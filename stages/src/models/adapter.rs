@@ -12,6 +12,7 @@ use super::adapter_places::{
 };
 use super::decoder::Model;
 use super::error::CheckpointError;
+use super::first_factors::InitLoraWeights;
 use super::lora::{EMBEDDING_A, EMBEDDING_B, FACTORS, LORA_A, LORA_B, Lora, MAGNITUDE, row_norms};
 use super::parameters::Parameters;
 use super::weight::{Dense, EMBEDDING, HEAD, Weight, weight_of};
@@ -80,15 +81,20 @@ impl Model {
     /// Settings out of range, or such that name no module.
     pub fn add_adapter(&mut self, config: &AdapterConfig, seed: u64) -> Result<(), String> {
         config.check()?;
+        if config.init_lora_weights == InitLoraWeights::Orthogonal {
+            return Err(
+                "`init_lora_weights` is `orthogonal`, and first factors are drawn as `true`, `false` and `gaussian` say".into()
+            );
+        }
         let (mut shapes, stored) = self.places(config)?;
         let mut random = Random::new(seed, "adapter");
         let mut values = BTreeMap::new();
         for (name, shape) in &shapes {
             let count = shape.iter().product();
             let drawn = if name.ends_with(LORA_A) {
-                // `kaiming_uniform_` with a = √5 is uniform within one over the root of the width.
-                let bound = (shape[1] as f64).sqrt().recip();
-                (0..count).map(|_| ((2.0 * random.uniform() - 1.0) * bound) as f32).collect()
+                config.init_lora_weights.first([shape[0], shape[1]], &mut random)
+            } else if name.ends_with(LORA_B) {
+                config.init_lora_weights.second([shape[0], shape[1]], &mut random)
             } else if name.ends_with(EMBEDDING_B) {
                 (0..count).map(|_| random.normal() as f32).collect()
             } else if let Some(module) = name.strip_suffix(MAGNITUDE) {
@@ -151,27 +157,32 @@ impl Model {
         if is_factor(parameters, name) {
             return if name.ends_with(MAGNITUDE) { format!("{name}.weight") } else { name.to_owned() };
         }
-        let replaced = parameters.replaced().any(|replaced| replaced == name);
+        // A module's matrix is replaced where the module is stored whole, and its bias alone where only biases are trained.
+        let whole = |module: &str| parameters.replaced().any(|replaced| replaced == weight_of(module));
         match name.rsplit_once('.') {
             Some((module, part)) if parameters.lora().contains_key(module) => format!("{module}.base_layer.{part}"),
-            Some((module, part @ "weight")) if replaced => format!("{module}.modules_to_save.{part}"),
+            Some((module, part)) if whole(module) => format!("{module}.modules_to_save.{part}"),
             _ => name.to_owned(),
         }
     }
 
-    /// Writes the adapter as a PEFT folder, in f32.
+    /// Writes the adapter as a PEFT folder, in f32. As PEFT does it, the base's embedding and head go with the factors that are on them: their
+    /// rows may be those of a larger vocabulary than the published base has.
     ///
     /// # Errors
     /// A file that cannot be written.
     pub fn save_adapter(&self, folder: &Path, config: &AdapterConfig) -> Result<(), CheckpointError> {
         let parameters = self.parameters();
-        let tensors: BTreeMap<String, Dense> = self
-            .adapter_names()
-            .into_iter()
-            .filter_map(|name| {
-                parameters.get(&name).map(|weight| (peft_name(parameters, &name), (weight.shape(), weight.clone().into_values())))
-            })
+        let dense = |weight: &Weight| (weight.shape(), weight.clone().into_values());
+        let own = self.adapter_names();
+        let mut tensors: BTreeMap<String, Dense> = own
+            .iter()
+            .filter_map(|name| parameters.get(name).map(|weight| (peft_name(parameters, name), dense(weight))))
             .collect();
+        for module in [EMBEDDING, HEAD].into_iter().filter(|module| parameters.lora().contains_key(*module)) {
+            let weight = parameters.get(&weight_name(parameters, module)).expect("every model has an embedding");
+            tensors.insert(format!("{PREFIX}{module}.base_layer.weight"), dense(weight));
+        }
         write(&folder.join(CONFIG), &json(&config.to_json()))?;
         write(&folder.join(WEIGHTS), &tensors_to_bytes(&tensors))
     }

@@ -24,6 +24,8 @@ pub(super) struct RopeParameters {
     truncate: Option<bool>,
     low_freq_factor: Option<f64>,
     high_freq_factor: Option<f64>,
+    short_factor: Option<Vec<f64>>,
+    long_factor: Option<Vec<f64>>,
 }
 
 /// What stands outside `rope_parameters` and counts for it.
@@ -104,7 +106,39 @@ impl RopeParameters {
                     original_max_position_embeddings,
                 }
             }
-            other => return Err(format!("`rope_type` `{other}` is none of `default`, `linear`, `dynamic`, `yarn`, `llama3`")),
+            "longrope" => {
+                let original_max_position_embeddings = original()?;
+                self.longrope(original_max_position_embeddings, beside)?
+            }
+            other => {
+                return Err(format!(
+                    "`rope_type` `{other}` is none of `default`, `linear`, `dynamic`, `yarn`, `llama3`, `longrope`"
+                ));
+            }
+        })
+    }
+
+    fn longrope(&mut self, original_max_position_embeddings: usize, beside: &Beside) -> Result<Scaling, String> {
+        let factors = |name: &str, given: Option<Vec<f64>>| {
+            let factors = given.ok_or_else(|| format!("`rope_type` `longrope` needs `{name}`"))?;
+            match factors.iter().all(|factor| factor.is_finite() && *factor > 0.0) {
+                true => Ok(factors),
+                false => Err(format!("the factors of `{name}` must be above 0")),
+            }
+        };
+        let original = original_max_position_embeddings as f64;
+        let factor = self.factor.take().unwrap_or(beside.max_position_embeddings as f64 / original);
+        let attention_factor = match self.attention_factor.take() {
+            Some(given) => given,
+            None if factor <= 1.0 => 1.0,
+            None if original_max_position_embeddings > 1 => (1.0 + factor.ln() / original.ln()).sqrt(),
+            None => return Err("`original_max_position_embeddings` must be above 1 with `rope_type` `longrope`".into()),
+        };
+        Ok(Scaling::Longrope {
+            short_factor: factors("short_factor", self.short_factor.take())?,
+            long_factor: factors("long_factor", self.long_factor.take())?,
+            attention_factor,
+            original_max_position_embeddings,
         })
     }
 
@@ -121,6 +155,8 @@ impl RopeParameters {
             ("truncate", self.truncate.is_some()),
             ("low_freq_factor", self.low_freq_factor.is_some()),
             ("high_freq_factor", self.high_freq_factor.is_some()),
+            ("short_factor", self.short_factor.is_some()),
+            ("long_factor", self.long_factor.is_some()),
         ];
         keys.into_iter().find(|(_, given)| *given).map(|(name, _)| name)
     }

@@ -22,8 +22,8 @@ pub(super) struct Rope {
     pub(super) max_position_embeddings: usize,
 }
 
-/// The scalings of transformers' `ROPE_INIT_FUNCTIONS`, less `longrope` and `proportional`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// The scalings of transformers' `ROPE_INIT_FUNCTIONS`, less `proportional`.
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Scaling {
     /// None.
     Default,
@@ -50,6 +50,17 @@ pub(super) enum Scaling {
         /// Most tokens of a row in the first training.
         original_max_position_embeddings: usize,
     },
+    /// A factor for each wavelength, others in rows longer than the first training's (Ding et al. 2024).
+    Longrope {
+        /// Of the wavelengths in rows that are no longer.
+        short_factor: Vec<f64>,
+        /// Of the wavelengths in longer rows.
+        long_factor: Vec<f64>,
+        /// Of sine and cosine.
+        attention_factor: f64,
+        /// Most tokens of a row in the first training.
+        original_max_position_embeddings: usize,
+    },
     /// Llama 3.1's: long wavelengths times `factor`, short ones as they are, a blend between.
     Llama3 {
         /// Of the long wavelengths.
@@ -69,12 +80,27 @@ impl Rope {
         (head_dim as f64 * self.partial_rotary_factor) as usize
     }
 
+    /// Refuses heads that these positions cannot turn: without whole pairs, or with another number of pairs than there are factors.
+    pub(super) fn fits(&self, head_dim: usize) -> Result<(), String> {
+        let turned = self.turned(head_dim);
+        if turned == 0 || !turned.is_multiple_of(2) {
+            return Err(format!("`head_dim` ({head_dim}): {turned} elements of a head are turned, which must be an even number"));
+        }
+        let Scaling::Longrope { short_factor, long_factor, .. } = &self.scaling else { return Ok(()) };
+        for (name, factors) in [("short_factor", short_factor), ("long_factor", long_factor)] {
+            if factors.len() != turned / 2 {
+                return Err(format!("`{name}` has {} factors for {} turned pairs of a head", factors.len(), turned / 2));
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the angle of one step for each pair of elements, and the factor of sine and cosine; `length` is the longest row's.
     fn frequencies(&self, head_dim: usize, length: usize) -> (Vec<f32>, f64) {
         let dim = self.turned(head_dim);
-        let plain = |theta: f64| -> Vec<f32> {
-            (0..dim).step_by(2).map(|index| 1.0 / theta.powf(f64::from(index as f32 / dim as f32)) as f32).collect()
-        };
+        let wavelengths =
+            |theta: f64| (0..dim).step_by(2).map(move |index| theta.powf(f64::from(index as f32 / dim as f32)) as f32);
+        let plain = |theta: f64| -> Vec<f32> { wavelengths(theta).map(|wavelength| 1.0 / wavelength).collect() };
         match self.scaling {
             Scaling::Default => (plain(self.theta), 1.0),
             Scaling::Linear { factor } => (plain(self.theta).into_iter().map(|step| step / factor as f32).collect(), 1.0),
@@ -86,6 +112,12 @@ impl Rope {
                 (plain(f64::from(grown)), 1.0)
             }
             Scaling::Yarn { original_max_position_embeddings: original, .. } => self.yarn(dim, original as f64),
+            Scaling::Longrope { ref short_factor, ref long_factor, attention_factor, original_max_position_embeddings } => {
+                let factors = if length > original_max_position_embeddings { long_factor } else { short_factor };
+                let stretched =
+                    wavelengths(self.theta).zip(factors).map(|(wavelength, &factor)| 1.0 / (factor as f32 * wavelength));
+                (stretched.collect(), attention_factor)
+            }
             Scaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings: original } => {
                 let (original, factor) = (original as f64, factor as f32);
                 let scaled = |step: f32| {

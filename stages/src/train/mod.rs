@@ -22,10 +22,12 @@ mod objective;
 mod optimizer;
 mod order;
 mod pass;
+mod plateau;
 mod predictions;
 pub mod prepared;
 mod recompute;
 mod schedule;
+mod scheduler_arguments;
 pub mod settings;
 mod sft;
 mod shards;
@@ -39,7 +41,8 @@ use std::path::{Path, PathBuf};
 use burn::tensor::DType;
 pub use memory::Memory;
 pub(crate) use memory::{Load, Sizes, estimate, used};
-pub use schedule::{Curve, Schedule, Scheduler, SchedulerArguments};
+pub use schedule::{Schedule, Scheduler};
+pub use scheduler_arguments::{Curve, Mode, SchedulerArguments, ThresholdMode};
 use serde::Serialize;
 pub use start::open;
 pub(crate) use start::{held, prepare};
@@ -336,7 +339,7 @@ fn trainer<'a>(training: &'a Training, ids: &'a [String], dropped: usize) -> Res
 
 fn summary<R>(prepared: &Prepared<R>, position: Position) -> Summary {
     let Prepared { rows, cut, dropped, .. } = prepared;
-    let Position { step, num_tokens, best } = position;
+    let Position { step, num_tokens, best, .. } = position;
     let best_metric = best.metric();
     let best_step = best_metric.map(|_| best.step);
     Summary { rows: rows.len(), cut: *cut, dropped: *dropped, steps: step, num_tokens, best_metric, best_step }
