@@ -1,5 +1,7 @@
 //! Activations of feed-forward blocks, under the names of transformers' `ACT2FN`.
 
+use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
+
 use burn::tensor::{Tensor, activation};
 use serde::Deserialize;
 
@@ -89,7 +91,7 @@ impl Activation {
             Self::ClippedGelu => activation::gelu(input).clamp(-10.0, 10.0),
             Self::QuickGelu => input.clone() * activation::sigmoid(input * 1.702),
             Self::HardSwish => input.clone() * (input + 3.0).clamp(0.0, 6.0) / 6.0,
-            Self::Laplace => ((input - 0.707_107) / (0.282_095 * std::f64::consts::SQRT_2)).erf().add_scalar(1.0) * 0.5,
+            Self::Laplace => ((input - FRAC_1_SQRT_2) / (0.282_095 * SQRT_2)).erf().add_scalar(1.0) * 0.5,
             Self::LeakyRelu => activation::leaky_relu(input, 0.01),
             Self::Linear => input,
             Self::Mish => input.clone() * softplus(input).tanh(),

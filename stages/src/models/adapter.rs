@@ -150,19 +150,28 @@ impl Model {
         factors.chain(parameters.replaced()).map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// Names a weight that is trained as PEFT's model names it: `….lora_A.weight`, `….base_layer.bias`, `….modules_to_save.weight`.
+    /// Names the base's biases that an adapter trains in their place: unlike what it stores whole, PEFT leaves them so when it is switched off.
+    pub(crate) fn trained_biases(&self) -> Vec<String> {
+        let whole = |module: &str| self.parameters().replaced().any(|name| name == weight_of(module));
+        let biases = self.parameters().replaced().filter(|name| name.strip_suffix(".bias").is_some_and(|module| !whole(module)));
+        biases.map(str::to_owned).collect()
+    }
+
+    /// Names a weight that is trained as PEFT's model names it: `….lora_A.weight`, `….base_layer.bias`, `….modules_to_save.weight`; `adapter` has
+    /// the settings of the adapter that is on, if there is one.
     #[must_use]
-    pub(crate) fn peft_parameter(&self, name: &str) -> String {
+    pub(crate) fn peft_parameter(&self, name: &str, adapter: Option<&AdapterConfig>) -> String {
         let parameters = self.parameters();
         if is_factor(parameters, name) {
             return if name.ends_with(MAGNITUDE) { format!("{name}.weight") } else { name.to_owned() };
         }
-        // A module's matrix is replaced where the module is stored whole, and its bias alone where only biases are trained.
-        let whole = |module: &str| parameters.replaced().any(|replaced| replaced == weight_of(module));
-        match name.rsplit_once('.') {
-            Some((module, part)) if parameters.lora().contains_key(module) => format!("{module}.base_layer.{part}"),
-            Some((module, part)) if whole(module) => format!("{module}.modules_to_save.{part}"),
-            _ => name.to_owned(),
+        let Some((module, part)) = name.rsplit_once('.') else { return name.to_owned() };
+        if parameters.lora().contains_key(module) {
+            return format!("{module}.base_layer.{part}");
+        }
+        match adapter.and_then(|adapter| adapter.saved_part(module)) {
+            Some(whole) => format!("{whole}.modules_to_save{}", &name[whole.len()..]),
+            None => name.to_owned(),
         }
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::first_factors::InitLoraWeights;
-use super::module_names::{Layers, Modules, Patterns};
+use super::module_names::{Layers, Modules, by_pattern, check_patterns};
 
 /// Keys that change nothing in a trained adapter: bookkeeping, and settings of its first weights or of other machines.
 const HARMLESS: [&str; 9] = [
@@ -43,9 +43,9 @@ pub struct AdapterConfig {
     /// Modules that are trained whole and stored in the adapter.
     pub modules_to_save: Option<Vec<String>>,
     /// Ranks of some modules, by regular expressions of their names' ends.
-    pub rank_pattern: Patterns<usize>,
+    pub rank_pattern: BTreeMap<String, usize>,
     /// Strengths of some modules, likewise.
-    pub alpha_pattern: Patterns<f64>,
+    pub alpha_pattern: BTreeMap<String, f64>,
     /// Divides by the rank's root (rank-stabilised `LoRA`).
     pub use_rslora: bool,
     /// Scales the rows of changed matrices (`DoRA`).
@@ -67,8 +67,8 @@ impl Default for AdapterConfig {
             exclude_modules: None,
             layers_to_transform: None,
             modules_to_save: None,
-            rank_pattern: Patterns::default(),
-            alpha_pattern: Patterns::default(),
+            rank_pattern: BTreeMap::new(),
+            alpha_pattern: BTreeMap::new(),
             use_rslora: false,
             use_dora: false,
             bias: Bias::None,
@@ -87,13 +87,6 @@ pub enum Bias {
     All,
     /// Those of changed modules.
     LoraOnly,
-}
-
-/// What of PEFT's file hangs on the order of its keys, read from the text itself.
-#[derive(Deserialize)]
-struct InOrder {
-    rank_pattern: Option<Patterns<usize>>,
-    alpha_pattern: Option<Patterns<f64>>,
 }
 
 impl AdapterConfig {
@@ -121,28 +114,25 @@ impl AdapterConfig {
         }
         // A null stands for the default.
         keys.retain(|_, value| !value.is_null());
-        let mut config: Self = serde_json::from_value(Value::Object(keys)).map_err(|error| error.to_string())?;
-        let InOrder { rank_pattern, alpha_pattern } = serde_json::from_slice(text).map_err(|error| error.to_string())?;
-        config.rank_pattern = rank_pattern.unwrap_or_default();
-        config.alpha_pattern = alpha_pattern.unwrap_or_default();
+        let config: Self = serde_json::from_value(Value::Object(keys)).map_err(|error| error.to_string())?;
         config.check()?;
         Ok(config)
     }
 
     /// Refuses figures out of range and patterns that are none.
     pub(super) fn check(&self) -> Result<(), String> {
-        if self.r == 0 || self.rank_pattern.0.iter().any(|(_, rank)| *rank == 0) {
+        if self.r == 0 || self.rank_pattern.values().any(|rank| *rank == 0) {
             return Err("`r` and the ranks of `rank_pattern` must be at least 1".into());
         }
-        if !self.lora_alpha.is_finite() || self.alpha_pattern.0.iter().any(|(_, alpha)| !alpha.is_finite()) {
+        if !self.lora_alpha.is_finite() || self.alpha_pattern.values().any(|alpha| !alpha.is_finite()) {
             return Err("`lora_alpha` must be a number".into());
         }
         if !(0.0..1.0).contains(&self.lora_dropout) {
             return Err("`lora_dropout` must be from 0 to below 1".into());
         }
         let named = |name: &'static str, result: Result<(), String>| result.map_err(|error| format!("`{name}`: {error}"));
-        named("rank_pattern", self.rank_pattern.check())?;
-        named("alpha_pattern", self.alpha_pattern.check())?;
+        named("rank_pattern", check_patterns(&self.rank_pattern))?;
+        named("alpha_pattern", check_patterns(&self.alpha_pattern))?;
         for (name, modules) in [("target_modules", &self.target_modules), ("exclude_modules", &self.exclude_modules)] {
             named(name, modules.as_ref().map_or(Ok(()), Modules::check))?;
         }
@@ -162,12 +152,17 @@ impl AdapterConfig {
         }
     }
 
-    /// Says whether a module is trained whole: its name, or that of a module that it is in, ends with one of `modules_to_save`. As in PEFT
-    /// the end may be a part of a word, so that `norm` means `q_norm` too.
+    /// Says whether a module is trained whole.
     pub(super) fn saves(&self, module: &str) -> bool {
+        self.saved_part(module).is_some()
+    }
+
+    /// Returns what of a module's name names the module that is trained whole, itself or one that it is in: its end is one of
+    /// `modules_to_save`. As in PEFT that may be the end of a word, so that `norm` means `q_norm` too.
+    pub(super) fn saved_part<'a>(&self, module: &'a str) -> Option<&'a str> {
         let names = self.modules_to_save.as_deref().unwrap_or_default();
-        let ends = module.match_indices('.').map(|(end, _)| end).chain([module.len()]);
-        ends.map(|end| &module[..end]).any(|part| names.iter().any(|name| part.ends_with(name)))
+        let mut ends = module.match_indices('.').map(|(end, _)| end).chain([module.len()]);
+        ends.find_map(|end| module.get(..end).filter(|part| names.iter().any(|name| part.ends_with(name))))
     }
 
     /// Says whether a module has a name of `modules_to_save`, or is in one that has: PEFT puts no factors there.
@@ -183,42 +178,29 @@ impl AdapterConfig {
 
     /// Returns a module's rank.
     pub(super) fn rank(&self, module: &str) -> usize {
-        self.rank_pattern.of(module).unwrap_or(self.r)
+        by_pattern(&self.rank_pattern, module).unwrap_or(self.r)
     }
 
     /// Returns the factor of a module's side branch.
     pub(super) fn scale(&self, module: &str) -> f64 {
-        let alpha = self.alpha_pattern.of(module).unwrap_or(self.lora_alpha);
+        let alpha = by_pattern(&self.alpha_pattern, module).unwrap_or(self.lora_alpha);
         let rank = self.rank(module) as f64;
         alpha / if self.use_rslora { rank.sqrt() } else { rank }
     }
 
     /// Writes the file with the keys that all versions of PEFT read.
-    pub(super) fn to_json(&self) -> BTreeMap<String, Entry<'_>> {
-        let Ok(Value::Object(keys)) = serde_json::to_value(self) else { unreachable!("a struct is written as an object") };
-        let mut entries: BTreeMap<String, Entry<'_>> =
-            keys.into_iter().map(|(name, value)| (name, Entry::Value(value))).collect();
+    pub(super) fn to_json(&self) -> Map<String, Value> {
+        let Ok(Value::Object(mut keys)) = serde_json::to_value(self) else { unreachable!("a struct is written as an object") };
         for (name, value) in [
             ("fan_in_fan_out", Value::Bool(false)),
             ("inference_mode", Value::Bool(true)),
             ("peft_type", "LORA".into()),
             ("task_type", "CAUSAL_LM".into()),
         ] {
-            entries.insert(name.into(), Entry::Value(value));
+            keys.insert(name.into(), value);
         }
-        entries.insert("rank_pattern".into(), Entry::Ranks(&self.rank_pattern));
-        entries.insert("alpha_pattern".into(), Entry::Alphas(&self.alpha_pattern));
-        entries
+        keys
     }
-}
-
-/// What stands in the file under one key; patterns keep their order, which a [`Value`] would not.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub(super) enum Entry<'a> {
-    Value(Value),
-    Ranks(&'a Patterns<usize>),
-    Alphas(&'a Patterns<f64>),
 }
 
 /// Says whether a value switches nothing on.

@@ -78,7 +78,7 @@ pub use first_factors::InitLoraWeights;
 pub(crate) use frozen::Half;
 pub use frozen::{Frozen, HalfWeight};
 pub use generate::generate;
-pub use module_names::{Layers, Modules, Patterns};
+pub use module_names::{Layers, Modules};
 pub use new::{NewArchitecture, NewModel};
 pub use nf4::{NestedScales, Nf4Matrix, Scales};
 pub use nf4_tensor::Nf4Tensor;

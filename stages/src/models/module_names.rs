@@ -2,6 +2,7 @@
 //!
 //! Patterns are Python's, as PEFT takes them, with looks ahead and behind.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use fancy_regex::Regex;
@@ -22,61 +23,6 @@ pub enum Modules {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Layers(pub Vec<usize>);
-
-/// Values by regular expressions of names, in their order: the first that matches a name counts.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Patterns<T>(pub Vec<(String, T)>);
-
-impl<T> Default for Patterns<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<T, const N: usize> From<[(String, T); N]> for Patterns<T> {
-    fn from(patterns: [(String, T); N]) -> Self {
-        Self(patterns.into())
-    }
-}
-
-impl<T: Copy> Patterns<T> {
-    /// Refuses patterns that are none.
-    pub(super) fn check(&self) -> Result<(), String> {
-        self.0.iter().try_for_each(|(pattern, _)| end_of_name(pattern).map(drop))
-    }
-
-    /// Returns the value for a module, if a pattern matches its name.
-    pub(super) fn of(&self, module: &str) -> Option<T> {
-        let matching = |(pattern, _): &&(String, T)| end_of_name(pattern).is_ok_and(|pattern| matches(&pattern, module));
-        self.0.iter().find(matching).map(|(_, value)| *value)
-    }
-}
-
-impl<T: Serialize> Serialize for Patterns<T> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(pattern, value)| (pattern, value)))
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patterns<T> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor<T>(std::marker::PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> serde::de::Visitor<'de> for Visitor<T> {
-            type Value = Patterns<T>;
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a map of patterns")
-            }
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Patterns<T>, A::Error> {
-                let mut patterns = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    patterns.push(entry);
-                }
-                Ok(Patterns(patterns))
-            }
-        }
-        deserializer.deserialize_map(Visitor(std::marker::PhantomData))
-    }
-}
 
 /// Reads a string or a list of them; a visitor and not `untagged`, whose errors do not say what was expected.
 impl<'de> Deserialize<'de> for Modules {
@@ -168,6 +114,18 @@ fn matches(pattern: &Regex, name: &str) -> bool {
     pattern.is_match(name).unwrap_or(false)
 }
 
+/// Returns the value for a module: that of the first pattern that matches the end of its name, in the order of the patterns' letters, which is
+/// the order in PEFT's files.
+pub(super) fn by_pattern<T: Copy>(patterns: &BTreeMap<String, T>, module: &str) -> Option<T> {
+    let matching = |pattern: &str| end_of_name(pattern).is_ok_and(|pattern| matches(&pattern, module));
+    patterns.iter().find(|(pattern, _)| matching(pattern)).map(|(_, value)| *value)
+}
+
+/// Refuses patterns that are none.
+pub(super) fn check_patterns<T>(patterns: &BTreeMap<String, T>) -> Result<(), String> {
+    patterns.keys().try_for_each(|pattern| end_of_name(pattern).map(drop))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,12 +139,11 @@ mod tests {
     }
 
     #[test]
-    fn the_first_pattern_that_matches_counts_in_the_order_of_the_file() {
-        let patterns: Patterns<usize> = serde_json::from_str(r#"{"q_proj": 2, ".*layers.0.*": 3}"#).unwrap();
-        let of = |module| patterns.of(module);
-        assert_eq!(of("model.layers.0.self_attn.q_proj"), Some(2));
-        assert_eq!(of("model.layers.0.mlp.up_proj"), Some(3));
-        assert_eq!(of("model.layers.1.mlp.up_proj"), None);
-        assert_eq!(serde_json::to_string(&patterns).unwrap(), r#"{"q_proj":2,".*layers.0.*":3}"#);
+    fn the_first_pattern_by_its_letters_that_matches_the_end_of_a_name_counts() {
+        let patterns: BTreeMap<String, usize> = [("q_proj".to_owned(), 2), (r".*layers\.0\..*".to_owned(), 3)].into();
+        let of = |module| by_pattern(&patterns, module);
+        assert_eq!(of("model.layers.0.self_attn.q_proj"), Some(3));
+        assert_eq!(of("model.layers.1.self_attn.q_proj"), Some(2));
+        assert_eq!(of("model.layers.1.self_attn.my_q_proj"), None);
     }
 }

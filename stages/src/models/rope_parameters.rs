@@ -121,10 +121,8 @@ impl RopeParameters {
     fn longrope(&mut self, original_max_position_embeddings: usize, beside: &Beside) -> Result<Scaling, String> {
         let factors = |name: &str, given: Option<Vec<f64>>| {
             let factors = given.ok_or_else(|| format!("`rope_type` `longrope` needs `{name}`"))?;
-            match factors.iter().all(|factor| factor.is_finite() && *factor > 0.0) {
-                true => Ok(factors),
-                false => Err(format!("the factors of `{name}` must be above 0")),
-            }
+            let positive = factors.iter().all(|factor| factor.is_finite() && *factor > 0.0);
+            if positive { Ok(factors) } else { Err(format!("the factors of `{name}` must be above 0")) }
         };
         let original = original_max_position_embeddings as f64;
         let factor = self.factor.take().unwrap_or(beside.max_position_embeddings as f64 / original);
@@ -167,5 +165,47 @@ fn agree<T: PartialEq + std::fmt::Display>(name: &str, one: Option<T>, other: Op
     match (one, other) {
         (Some(one), Some(other)) if one != other => Err(format!("`{name}` is given twice, as {one} and as {other}")),
         (one, other) => Ok(one.or(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn rope(given: Value) -> Result<Rope, String> {
+        let beside = Beside {
+            rope_theta: None,
+            default_theta: 10_000.0,
+            partial_rotary_factor: None,
+            default_partial: None,
+            original_max_position_embeddings: None,
+            max_position_embeddings: 256,
+        };
+        RopeParameters::read(Some(given), "rope_parameters")?.settle(&beside)
+    }
+
+    #[test]
+    fn longrope_has_a_factor_for_each_pair_and_one_of_its_own_for_the_angles() {
+        let lists = |short: &[f64], long: &[f64], original: usize| {
+            json!({
+                "rope_type": "longrope",
+                "short_factor": short,
+                "long_factor": long,
+                "original_max_position_embeddings": original,
+            })
+        };
+        let rope = |given| rope(given);
+        let known = rope(lists(&[1.0, 2.0], &[3.0, 4.0], 32)).unwrap();
+        let Scaling::Longrope { attention_factor, .. } = known.scaling else { panic!("{known:?}") };
+        // √(1 + ln(256 / 32) / ln 32).
+        assert!((attention_factor - 1.6_f64.sqrt()).abs() < 1e-12, "{attention_factor}");
+        assert_eq!(known.fits(4), Ok(()));
+        assert!(known.fits(6).unwrap_err().contains("`short_factor` has 2 factors for 3"));
+        assert!(rope(lists(&[1.0, 0.0], &[3.0, 4.0], 32)).unwrap_err().contains("`short_factor` must be above 0"));
+        assert!(rope(lists(&[1.0, 1.0], &[3.0, 4.0], 1)).unwrap_err().contains("must be above 1"));
+        assert!(rope(json!({"rope_type": "longrope", "long_factor": [1.0]})).unwrap_err().contains("needs `short_factor`"));
+        assert!(rope(json!({"short_factor": [1.0]})).unwrap_err().contains("`short_factor` means nothing"));
     }
 }

@@ -210,3 +210,22 @@ impl Rotation {
         fused::rotate(heads, &self.cosine, &self.sine)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn longrope_takes_the_long_factors_in_rows_longer_than_the_first_trainings() {
+        let scaling = Scaling::Longrope {
+            short_factor: vec![1.0, 2.0],
+            long_factor: vec![4.0, 8.0],
+            attention_factor: 1.5,
+            original_max_position_embeddings: 32,
+        };
+        let rope = Rope { theta: 100.0, partial_rotary_factor: 1.0, scaling, max_position_embeddings: 256 };
+        // Wavelengths are 1 and 100^(2/4).
+        assert_eq!(rope.frequencies(4, 32), (vec![1.0, 0.05], 1.5));
+        assert_eq!(rope.frequencies(4, 33), (vec![0.25, 0.0125], 1.5));
+    }
+}

@@ -309,7 +309,10 @@ fn trained(
         (Method::Dpo(method), Rows::Dpo(prepared)) => {
             check_preferences(method, training)?;
             let trainer = trainer(training, &prepared.ids, prepared.dropped)?;
-            let mut objective = pairs(&model, method, training, prepared, trainer.micro_batches())?;
+            // What is noted in the rows is noted in all of them, and not in those alone that the steps reach.
+            let noted: Vec<usize> = (0..prepared.rows.len()).filter(|_| method.precompute_ref_log_probs).collect();
+            let micro_batches = trainer.micro_batches().chain(noted.chunks(training.batch_size));
+            let mut objective = pairs(&model, method, training, prepared, micro_batches)?;
             let mut evaluated = match evaluation {
                 Some(Rows::Dpo(prepared)) if !prepared.rows.is_empty() => {
                     let all: Vec<usize> = (0..prepared.rows.len()).collect();
@@ -380,7 +383,15 @@ fn pairs<'a, 'b>(
             reference.parameters_mut().thaw(&model.trained_names());
             pairs.follow_from(reference);
         }
-        Reference::BaseModel => pairs.hold_to(&model.without_adapter(), micro_batches, training.shards),
+        Reference::BaseModel => {
+            let (mut base, biases) = (model.without_adapter(), model.trained_biases());
+            base.take(&biases, model);
+            if biases.is_empty() || method.precompute_ref_log_probs {
+                pairs.hold_to(&base, micro_batches, training.shards);
+            } else {
+                pairs.ask_base(base);
+            }
+        }
         Reference::StartAdapter => pairs.hold_to(model, micro_batches, training.shards),
     }
     Ok(pairs)

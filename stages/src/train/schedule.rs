@@ -153,9 +153,11 @@ impl Schedule {
 
     fn warmup_stable_decay(&self, step: usize) -> f64 {
         let lowest = self.arguments.min_lr_ratio.unwrap_or(0.0);
-        let decay = self.arguments.num_decay_steps.unwrap_or(0);
-        let left = self.steps.saturating_sub(self.warmup).saturating_sub(decay);
-        let fall = self.warmup + self.arguments.num_stable_steps.unwrap_or(left);
+        let decay = self.arguments.num_decay_steps.unwrap_or(0) as f64;
+        // More steps of warm-up and decay than there are in all leave fewer than none, and the fall has begun before the rise ends.
+        let left = self.steps as f64 - self.warmup as f64 - decay;
+        let fall = self.warmup as f64 + self.arguments.num_stable_steps.map_or(left, |steps| steps as f64);
+        let fallen = step as f64 - fall;
         if step < self.warmup {
             let progress = step as f64 / self.warmup as f64;
             let risen = match self.arguments.warmup_type.unwrap_or(Curve::Linear) {
@@ -164,16 +166,16 @@ impl Schedule {
                 Curve::OneLessSqrt => 1.0 - (1.0 - progress).sqrt(),
             };
             between(lowest, risen)
-        } else if step < fall {
+        } else if fallen < 0.0 {
             1.0
-        } else if step < fall + decay {
-            let progress = (step - fall) as f64 / decay as f64;
-            let fallen = match self.arguments.decay_type.unwrap_or(Curve::Cosine) {
+        } else if fallen < decay {
+            let progress = fallen / decay;
+            let left = match self.arguments.decay_type.unwrap_or(Curve::Cosine) {
                 Curve::Linear => 1.0 - progress,
                 Curve::Cosine => self.cosine(progress),
                 Curve::OneLessSqrt => 1.0 - progress.sqrt(),
             };
-            between(lowest, fallen)
+            between(lowest, left)
         } else {
             lowest
         }
@@ -234,6 +236,14 @@ mod tests {
         assert!(refused(Scheduler::Polynomial, r#"{"lr_end": 2}"#).starts_with("`lr_end` must"));
         assert!(refused(Scheduler::WarmupStableDecay, "{}").starts_with("`num_decay_steps` must"));
         assert!(schedule(Scheduler::Linear, "{}", f64::NAN, 10).is_err());
+    }
+
+    #[test]
+    fn a_fall_longer_than_what_is_left_has_begun_before() {
+        // transformers.get_wsd_schedule(1, 2, num_training_steps=2, decay_type="1-sqrt").
+        let schedule =
+            schedule(Scheduler::WarmupStableDecay, r#"{"num_decay_steps": 2, "decay_type": "1-sqrt"}"#, 1.0, 2).unwrap();
+        assert!((schedule.rate(1) - (1.0 - 0.5_f64.sqrt())).abs() < 1e-12, "{}", schedule.rate(1));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::TrainError;
 use super::settings::{Adapter, Training};
-use crate::models::{AdapterConfig, Model, Modules, Patterns};
+use crate::models::{AdapterConfig, Model, Modules};
 
 /// Opens the model that a training changes, and tells the settings of its adapter.
 ///
@@ -60,8 +60,8 @@ pub(super) fn config(adapter: &Adapter, model: &Map<String, Value>) -> AdapterCo
         exclude_modules: adapter.exclude_modules.clone(),
         layers_to_transform: adapter.layers_to_transform.clone(),
         modules_to_save: adapter.modules_to_save.clone(),
-        rank_pattern: Patterns(adapter.rank_pattern.clone().into_iter().collect()),
-        alpha_pattern: Patterns(adapter.alpha_pattern.clone().into_iter().collect()),
+        rank_pattern: adapter.rank_pattern.clone(),
+        alpha_pattern: adapter.alpha_pattern.clone(),
         use_rslora: adapter.use_rslora,
         use_dora: adapter.use_dora,
         bias: adapter.bias,

@@ -89,7 +89,7 @@ impl Changing<'_> {
             let length = self.model.parameters().get(name).map_or(0, |weight| weight.shape().iter().product());
             let values = take("model", name, length)?;
             self.model.parameters_mut().set(name, values);
-            if let Some(reference) = self.objective.reference() {
+            if let Some(reference) = self.objective.reference().filter(|reference| reference.parameters().get(name).is_some()) {
                 let values = take("reference", name, length)?;
                 reference.parameters_mut().set(name, values);
             }

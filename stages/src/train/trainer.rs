@@ -187,16 +187,21 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// Deals a micro-batch out: by width, in turn, so that the shards get equal work and little padding.
+/// Deals a micro-batch out: by width, in turn, so that the shards get equal work and little padding. Each knows how long the longest row of
+/// all is, for positions that are stretched by it are to be those of the whole micro-batch.
 pub(super) fn deal(objective: &dyn Objective, rows: &[usize], shards: usize) -> Vec<Shard> {
     let mut rows = rows.to_vec();
     rows.sort_by_key(|&row| objective.width(row));
-    (0..shards.min(rows.len()))
-        .map(|shard| {
-            let rows: Vec<usize> = rows.iter().copied().skip(shard).step_by(shards).collect();
-            Shard { batch: objective.lay_out(&rows), rows }
-        })
-        .collect()
+    let dealt = (0..shards.min(rows.len())).map(|shard| {
+        let rows: Vec<usize> = rows.iter().copied().skip(shard).step_by(shards).collect();
+        Shard { batch: objective.lay_out(&rows), rows }
+    });
+    let mut dealt: Vec<Shard> = dealt.collect();
+    let longest = dealt.iter().map(|shard| shard.batch.length()).max().unwrap_or(0);
+    for shard in &mut dealt {
+        shard.batch.longest = longest;
+    }
+    dealt
 }
 
 /// Refuses settings out of their range.

@@ -31,7 +31,7 @@ pub struct Adapter {
     pub use_rslora: bool,
     /// Whether magnitudes are trained apart from directions.
     pub use_dora: bool,
-    /// Other ranks, by the end of a module's name.
+    /// Other ranks, by patterns of the end of a module's name; of several that match, the first by its letters.
     pub rank_pattern: BTreeMap<String, usize>,
     /// Other alphas, by the end of a module's name.
     pub alpha_pattern: BTreeMap<String, f64>,
