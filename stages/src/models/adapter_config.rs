@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::first_factors::InitLoraWeights;
+use super::known_keys::is_off;
 use super::module_names::{Layers, Modules, by_pattern, check_patterns};
 
 /// Keys that change nothing in a trained adapter: bookkeeping, and settings of its first weights or of other machines.
@@ -200,15 +201,5 @@ impl AdapterConfig {
             keys.insert(name.into(), value);
         }
         keys
-    }
-}
-
-/// Says whether a value switches nothing on.
-fn is_off(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(entries) => entries.is_empty(),
-        Value::Bool(true) | Value::Number(_) | Value::String(_) => false,
     }
 }

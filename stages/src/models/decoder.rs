@@ -195,9 +195,10 @@ impl Model {
 
     /// Takes the values of some weights from another model that has them too.
     pub(crate) fn take(&mut self, names: &[String], other: &Self) {
+        self.parameters.thaw(names);
         for name in names {
-            let Some(theirs) = other.parameters.values(name) else { continue };
-            self.parameters.change(name, |_| theirs);
+            let Some(theirs) = other.parameters.get(name) else { continue };
+            self.parameters.set(name, theirs.clone().into_values());
         }
     }
 

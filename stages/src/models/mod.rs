@@ -31,6 +31,7 @@ mod gemma;
 mod gemma2;
 mod gemma3;
 mod generate;
+mod known_keys;
 mod llama;
 mod lora;
 mod mapped;

@@ -71,8 +71,7 @@ pub(super) fn sequence(value: &Value) -> bool {
 ///
 /// # Errors
 /// Arguments that it does not know.
-pub(super) fn default(value: Value, arguments: Rest<Value>) -> Result<Value, Error> {
-    let (given, named): (&[Value], Kwargs) = from_args(&arguments)?;
+pub(super) fn default(value: Value, given: Rest<Value>, named: Kwargs) -> Result<Value, Error> {
     let named_other: Option<Value> = named.get("default_value")?;
     let boolean = given.get(1).map_or_else(|| named.get::<Option<bool>>("boolean"), |flag| Ok(Some(flag.is_true())))?;
     named.assert_all_used()?;

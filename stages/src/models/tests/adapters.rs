@@ -51,7 +51,7 @@ fn variants() -> Vec<AdapterConfig> {
         config(|config| config.modules_to_save = Some(vec!["embed_tokens".into(), "lm_head".into()])),
         config(|config| config.target_modules = Some(Modules::Names(vec!["embed_tokens".into(), "lm_head".into()]))),
         config(|config| config.target_modules = Some(Modules::Names(vec!["lm_head".into()]))),
-        config(|config| config.modules_to_save = Some(vec!["norm".into()])),
+        config(|config| config.modules_to_save = Some(vec!["model.norm".into()])),
     ]
 }
 
@@ -212,7 +212,7 @@ fn side_branches_scale_as_peft_scales_them() {
 fn gradients_of_factors_magnitudes_biases_and_norms_follow_finite_differences() {
     let config = config(|config| {
         config.use_dora = true;
-        config.modules_to_save = Some(vec!["norm".into(), "post_attention_layernorm".into()]);
+        config.modules_to_save = Some(vec!["model.norm".into(), "post_attention_layernorm".into()]);
     });
     let mut model = tiny(4).model;
     model.add_adapter(&config, 1).unwrap();
