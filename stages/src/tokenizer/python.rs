@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(rendered("{{ '' | default('x', boolean=true) }}{{ '' | default('x', true) }}{{ '' | default('x') }}"), "xx");
         assert_eq!(
             rendered("{{ nothing | default(default_value='d') }}{{ nothing | default }}{{ none | default('x') }}"),
-            "dnone"
+            "dNone"
         );
         assert!(rendered("{{ 1 | default('x', colour=2) }}").contains("colour"));
     }
