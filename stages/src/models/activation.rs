@@ -1,5 +1,7 @@
 //! Activations of feed-forward blocks, under the names of transformers' `ACT2FN`.
 
+use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
+
 use burn::tensor::{Tensor, activation};
 use serde::Deserialize;
 
@@ -24,14 +26,33 @@ pub(super) enum Activation {
         alias = "gelu_accurate"
     )]
     GeluTanh,
+    /// [`Activation::Gelu`] between -10 and 10.
+    #[serde(rename = "gelu_10")]
+    ClippedGelu,
     /// `x * sigmoid(1.702 x)`.
     QuickGelu,
+    /// `x * relu6(x + 3) / 6`.
+    #[serde(rename = "hardswish")]
+    HardSwish,
+    /// The distribution function of a normal distribution about √½ (Ma et al. 2022).
+    Laplace,
+    /// `x`, and a hundredth of it below 0.
+    LeakyRelu,
+    /// `x`.
+    Linear,
+    /// `x * tanh(softplus(x))`.
+    Mish,
     /// `max(x, 0)`.
     Relu,
     /// `max(x, 0)²`.
     Relu2,
+    /// `max(x, 0)`, at most 6.
+    Relu6,
     /// `sigmoid(x)`.
     Sigmoid,
+    /// `√softplus(x)`.
+    #[serde(rename = "sqrtsoftplus")]
+    SqrtSoftplus,
     /// `tanh(x)`.
     Tanh,
 }
@@ -67,13 +88,26 @@ impl Activation {
                 let root = (2.0 / std::f64::consts::PI).sqrt();
                 input.clone() * (((input + cube) * root).tanh() + 1.0) * 0.5
             }
+            Self::ClippedGelu => activation::gelu(input).clamp(-10.0, 10.0),
             Self::QuickGelu => input.clone() * activation::sigmoid(input * 1.702),
+            Self::HardSwish => input.clone() * (input + 3.0).clamp(0.0, 6.0) / 6.0,
+            Self::Laplace => ((input - FRAC_1_SQRT_2) / (0.282_095 * SQRT_2)).erf().add_scalar(1.0) * 0.5,
+            Self::LeakyRelu => activation::leaky_relu(input, 0.01),
+            Self::Linear => input,
+            Self::Mish => input.clone() * softplus(input).tanh(),
             Self::Relu => activation::relu(input),
             Self::Relu2 => activation::relu(input).square(),
+            Self::Relu6 => input.clamp(0.0, 6.0),
             Self::Sigmoid => activation::sigmoid(input),
+            Self::SqrtSoftplus => softplus(input).sqrt(),
             Self::Tanh => input.tanh(),
         }
     }
+}
+
+/// `ln(1 + e^x)` without overflow.
+fn softplus(input: Tensor<2>) -> Tensor<2> {
+    activation::relu(input.clone()) + input.abs().neg().exp().log1p()
 }
 
 #[cfg(test)]
@@ -97,6 +131,14 @@ mod tests {
             ("gelu_pytorch_tanh", 1.173_929, -0.169_429_9),
             ("relu", 1.3, 0.0),
             ("relu2", 1.69, 0.0),
+            ("relu6", 1.3, 0.0),
+            ("leaky_relu", 1.3, -0.007),
+            ("linear", 1.3, -0.7),
+            ("gelu_10", 1.174_159_4, -0.169_374_6),
+            ("hardswish", 0.931_666_6, -0.268_333_3),
+            ("laplace", 0.9822124, 0.0000003),
+            ("mish", 1.1859766, -0.2678702),
+            ("sqrtsoftplus", 1.2413736, 0.6349693),
             ("tanh", 0.861_723_2, -0.604_367_8),
         ] {
             for (value, expected) in [(1.3, positive), (-0.7, negative)] {
@@ -104,6 +146,6 @@ mod tests {
                 assert!((found - expected).abs() < 2e-5, "{name}({value}) is {found}, not {expected}");
             }
         }
-        assert!(serde_json::from_value::<Activation>("gelu_10".into()).is_err());
+        assert!(serde_json::from_value::<Activation>("prelu".into()).is_err());
     }
 }

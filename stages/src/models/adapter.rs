@@ -12,6 +12,7 @@ use super::adapter_places::{
 };
 use super::decoder::Model;
 use super::error::CheckpointError;
+use super::first_factors::InitLoraWeights;
 use super::lora::{EMBEDDING_A, EMBEDDING_B, FACTORS, LORA_A, LORA_B, Lora, MAGNITUDE, row_norms};
 use super::parameters::Parameters;
 use super::weight::{Dense, EMBEDDING, HEAD, Weight, weight_of};
@@ -80,15 +81,20 @@ impl Model {
     /// Settings out of range, or such that name no module.
     pub fn add_adapter(&mut self, config: &AdapterConfig, seed: u64) -> Result<(), String> {
         config.check()?;
+        if config.init_lora_weights == InitLoraWeights::Orthogonal {
+            return Err(
+                "`init_lora_weights` is `orthogonal`, and first factors are drawn as `true`, `false` and `gaussian` say".into()
+            );
+        }
         let (mut shapes, stored) = self.places(config)?;
         let mut random = Random::new(seed, "adapter");
         let mut values = BTreeMap::new();
         for (name, shape) in &shapes {
             let count = shape.iter().product();
             let drawn = if name.ends_with(LORA_A) {
-                // `kaiming_uniform_` with a = √5 is uniform within one over the root of the width.
-                let bound = (shape[1] as f64).sqrt().recip();
-                (0..count).map(|_| ((2.0 * random.uniform() - 1.0) * bound) as f32).collect()
+                config.init_lora_weights.first([shape[0], shape[1]], &mut random)
+            } else if name.ends_with(LORA_B) {
+                config.init_lora_weights.second([shape[0], shape[1]], &mut random)
             } else if name.ends_with(EMBEDDING_B) {
                 (0..count).map(|_| random.normal() as f32).collect()
             } else if let Some(module) = name.strip_suffix(MAGNITUDE) {
@@ -144,34 +150,48 @@ impl Model {
         factors.chain(parameters.replaced()).map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// Names a weight that is trained as PEFT's model names it: `….lora_A.weight`, `….base_layer.bias`, `….modules_to_save.weight`.
+    /// Names the base's biases that an adapter trains in their place: unlike what it stores whole, PEFT leaves them so when it is switched off.
+    pub(crate) fn trained_biases(&self) -> Vec<String> {
+        let whole = |module: &str| self.parameters().replaced().any(|name| name == weight_of(module));
+        let biases = self.parameters().replaced().filter(|name| name.strip_suffix(".bias").is_some_and(|module| !whole(module)));
+        biases.map(str::to_owned).collect()
+    }
+
+    /// Names a weight that is trained as PEFT's model names it: `….lora_A.weight`, `….base_layer.bias`, `….modules_to_save.weight`; `adapter` has
+    /// the settings of the adapter that is on, if there is one.
     #[must_use]
-    pub(crate) fn peft_parameter(&self, name: &str) -> String {
+    pub(crate) fn peft_parameter(&self, name: &str, adapter: Option<&AdapterConfig>) -> String {
         let parameters = self.parameters();
         if is_factor(parameters, name) {
             return if name.ends_with(MAGNITUDE) { format!("{name}.weight") } else { name.to_owned() };
         }
-        let replaced = parameters.replaced().any(|replaced| replaced == name);
-        match name.rsplit_once('.') {
-            Some((module, part)) if parameters.lora().contains_key(module) => format!("{module}.base_layer.{part}"),
-            Some((module, part @ "weight")) if replaced => format!("{module}.modules_to_save.{part}"),
-            _ => name.to_owned(),
+        let Some((module, part)) = name.rsplit_once('.') else { return name.to_owned() };
+        if parameters.lora().contains_key(module) {
+            return format!("{module}.base_layer.{part}");
+        }
+        match adapter.and_then(|adapter| adapter.saved_part(module)) {
+            Some(whole) => format!("{whole}.modules_to_save{}", &name[whole.len()..]),
+            None => name.to_owned(),
         }
     }
 
-    /// Writes the adapter as a PEFT folder, in f32.
+    /// Writes the adapter as a PEFT folder, in f32. As PEFT does it, the base's embedding and head go with the factors that are on them: their
+    /// rows may be those of a larger vocabulary than the published base has.
     ///
     /// # Errors
     /// A file that cannot be written.
     pub fn save_adapter(&self, folder: &Path, config: &AdapterConfig) -> Result<(), CheckpointError> {
         let parameters = self.parameters();
-        let tensors: BTreeMap<String, Dense> = self
-            .adapter_names()
-            .into_iter()
-            .filter_map(|name| {
-                parameters.get(&name).map(|weight| (peft_name(parameters, &name), (weight.shape(), weight.clone().into_values())))
-            })
+        let dense = |weight: &Weight| (weight.shape(), weight.clone().into_values());
+        let own = self.adapter_names();
+        let mut tensors: BTreeMap<String, Dense> = own
+            .iter()
+            .filter_map(|name| parameters.get(name).map(|weight| (peft_name(parameters, name), dense(weight))))
             .collect();
+        for module in [EMBEDDING, HEAD].into_iter().filter(|module| parameters.lora().contains_key(*module)) {
+            let weight = parameters.get(&weight_name(parameters, module)).expect("every model has an embedding");
+            tensors.insert(format!("{PREFIX}{module}.base_layer.weight"), dense(weight));
+        }
         write(&folder.join(CONFIG), &json(&config.to_json()))?;
         write(&folder.join(WEIGHTS), &tensors_to_bytes(&tensors))
     }

@@ -1,12 +1,14 @@
 //! `adapter_config.json` as PEFT writes it: which modules an adapter changes, and how strongly.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use regex::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use super::first_factors::InitLoraWeights;
+use super::known_keys::is_off;
+use super::module_names::{Layers, Modules, by_pattern, check_patterns};
 
 /// Keys that change nothing in a trained adapter: bookkeeping, and settings of its first weights or of other machines.
 const HARMLESS: [&str; 9] = [
@@ -51,6 +53,8 @@ pub struct AdapterConfig {
     pub use_dora: bool,
     /// Which biases are trained.
     pub bias: Bias,
+    /// How the first factors were drawn.
+    pub init_lora_weights: InitLoraWeights,
 }
 
 impl Default for AdapterConfig {
@@ -69,24 +73,10 @@ impl Default for AdapterConfig {
             use_rslora: false,
             use_dora: false,
             bias: Bias::None,
+            init_lora_weights: InitLoraWeights::Kaiming,
         }
     }
 }
-
-/// Names of modules, or one regular expression.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Modules {
-    /// Whole names, or their ends after a dot.
-    Names(Vec<String>),
-    /// A regular expression that matches whole names, or `all-linear`.
-    Pattern(String),
-}
-
-/// Numbers of layers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct Layers(pub Vec<usize>);
 
 /// Which biases an adapter trains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -100,54 +90,6 @@ pub enum Bias {
     LoraOnly,
 }
 
-/// Reads a string or a list of them; a visitor and not `untagged`, whose errors do not say what was expected.
-impl<'de> Deserialize<'de> for Modules {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Modules;
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("names of modules or a regular expression")
-            }
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Modules, E> {
-                Ok(Modules::Pattern(text.to_owned()))
-            }
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Modules, A::Error> {
-                let mut names = Vec::new();
-                while let Some(name) = list.next_element()? {
-                    names.push(name);
-                }
-                Ok(Modules::Names(names))
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
-}
-
-/// Reads a number or a list of them.
-impl<'de> Deserialize<'de> for Layers {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Layers;
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("numbers of layers")
-            }
-            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Layers, E> {
-                Ok(Layers(vec![number as usize]))
-            }
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Layers, A::Error> {
-                let mut numbers = Vec::new();
-                while let Some(number) = list.next_element()? {
-                    numbers.push(number);
-                }
-                Ok(Layers(numbers))
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
-}
-
 impl AdapterConfig {
     /// Reads PEFT's file. What this program does not compute is refused by name, not left out.
     pub(super) fn read(text: &[u8]) -> Result<Self, String> {
@@ -155,12 +97,6 @@ impl AdapterConfig {
         match keys.get("peft_type").and_then(Value::as_str) {
             Some("LORA") => {}
             other => return Err(format!("`peft_type` is `{}`, and only `LORA` is read", other.unwrap_or("missing"))),
-        }
-        // These change the base's weights when an adapter is made, so that it does not fit the base as published.
-        if let Some(Value::String(name)) = keys.remove("init_lora_weights")
-            && !["gaussian", "orthogonal"].contains(&name.as_str())
-        {
-            return Err(format!("`init_lora_weights` is `{name}`, which changes the base"));
         }
         let usual = |value: &Value| value.as_str() == Some("layers") || *value == serde_json::json!(["layers"]);
         if let Some(pattern) = keys.get("layers_pattern").filter(|value| !is_off(value) && !usual(value)) {
@@ -195,18 +131,11 @@ impl AdapterConfig {
         if !(0.0..1.0).contains(&self.lora_dropout) {
             return Err("`lora_dropout` must be from 0 to below 1".into());
         }
-        let named =
-            |name: &'static str, result: Result<Regex, String>| result.map(drop).map_err(|error| format!("`{name}`: {error}"));
-        for pattern in self.rank_pattern.keys() {
-            named("rank_pattern", end_of_name(pattern))?;
-        }
-        for pattern in self.alpha_pattern.keys() {
-            named("alpha_pattern", end_of_name(pattern))?;
-        }
+        let named = |name: &'static str, result: Result<(), String>| result.map_err(|error| format!("`{name}`: {error}"));
+        named("rank_pattern", check_patterns(&self.rank_pattern))?;
+        named("alpha_pattern", check_patterns(&self.alpha_pattern))?;
         for (name, modules) in [("target_modules", &self.target_modules), ("exclude_modules", &self.exclude_modules)] {
-            if let Some(Modules::Pattern(pattern)) = modules {
-                named(name, whole_name(pattern))?;
-            }
+            named(name, modules.as_ref().map_or(Ok(()), Modules::check))?;
         }
         Ok(())
     }
@@ -214,7 +143,7 @@ impl AdapterConfig {
     /// Says whether the adapter changes a module; `linear`: it is a linear layer other than the head.
     pub(super) fn targets(&self, module: &str, linear: bool) -> bool {
         let Some(targets) = &self.target_modules else { return false };
-        if self.exclude_modules.as_ref().is_some_and(|excluded| excluded.has(module)) || self.saves(module) {
+        if self.exclude_modules.as_ref().is_some_and(|excluded| excluded.has(module)) || self.is_in_saved(module) {
             return false;
         }
         match targets {
@@ -226,8 +155,21 @@ impl AdapterConfig {
 
     /// Says whether a module is trained whole.
     pub(super) fn saves(&self, module: &str) -> bool {
+        self.saved_part(module).is_some()
+    }
+
+    /// Returns what of a module's name names the module that is trained whole, itself or one that it is in: its end is one of
+    /// `modules_to_save`. As in PEFT that may be the end of a word, so that `norm` means `q_norm` too.
+    pub(super) fn saved_part<'a>(&self, module: &'a str) -> Option<&'a str> {
         let names = self.modules_to_save.as_deref().unwrap_or_default();
-        names.iter().any(|name| module == name || module.ends_with(&format!(".{name}")))
+        let mut ends = module.match_indices('.').map(|(end, _)| end).chain([module.len()]);
+        ends.find_map(|end| module.get(..end).filter(|part| names.iter().any(|name| part.ends_with(name))))
+    }
+
+    /// Says whether a module has a name of `modules_to_save`, or is in one that has: PEFT puts no factors there.
+    fn is_in_saved(&self, module: &str) -> bool {
+        let names = self.modules_to_save.as_deref().unwrap_or_default();
+        names.iter().any(|name| format!(".{module}.").contains(&format!(".{name}.")))
     }
 
     fn transforms(&self, module: &str) -> bool {
@@ -237,12 +179,12 @@ impl AdapterConfig {
 
     /// Returns a module's rank.
     pub(super) fn rank(&self, module: &str) -> usize {
-        by_pattern(&self.rank_pattern, module).copied().unwrap_or(self.r)
+        by_pattern(&self.rank_pattern, module).unwrap_or(self.r)
     }
 
     /// Returns the factor of a module's side branch.
     pub(super) fn scale(&self, module: &str) -> f64 {
-        let alpha = by_pattern(&self.alpha_pattern, module).copied().unwrap_or(self.lora_alpha);
+        let alpha = by_pattern(&self.alpha_pattern, module).unwrap_or(self.lora_alpha);
         let rank = self.rank(module) as f64;
         alpha / if self.use_rslora { rank.sqrt() } else { rank }
     }
@@ -253,46 +195,11 @@ impl AdapterConfig {
         for (name, value) in [
             ("fan_in_fan_out", Value::Bool(false)),
             ("inference_mode", Value::Bool(true)),
-            ("init_lora_weights", Value::Bool(true)),
             ("peft_type", "LORA".into()),
             ("task_type", "CAUSAL_LM".into()),
         ] {
             keys.insert(name.into(), value);
         }
         keys
-    }
-}
-
-impl Modules {
-    fn has(&self, module: &str) -> bool {
-        match self {
-            Self::Names(names) => names.iter().any(|name| module == name || module.ends_with(&format!(".{name}"))),
-            Self::Pattern(pattern) => whole_name(pattern).is_ok_and(|pattern| pattern.is_match(module)),
-        }
-    }
-}
-
-/// `re.fullmatch`.
-fn whole_name(pattern: &str) -> Result<Regex, String> {
-    Regex::new(&format!("^(?:{pattern})$")).map_err(|error| format!("`{pattern}` is no regular expression: {error}"))
-}
-
-/// PEFT's `get_pattern_key`: the end of a name, after a dot or the whole.
-fn end_of_name(pattern: &str) -> Result<Regex, String> {
-    Regex::new(&format!(r"^(?:.*\.)?(?:{pattern})$")).map_err(|error| format!("`{pattern}` is no regular expression: {error}"))
-}
-
-fn by_pattern<'a, T>(patterns: &'a BTreeMap<String, T>, module: &str) -> Option<&'a T> {
-    let matches = |pattern: &str| end_of_name(pattern).is_ok_and(|pattern| pattern.is_match(module));
-    patterns.iter().find(|(pattern, _)| matches(pattern)).map(|(_, value)| value)
-}
-
-/// Says whether a value switches nothing on.
-fn is_off(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(entries) => entries.is_empty(),
-        Value::Bool(true) | Value::Number(_) | Value::String(_) => false,
     }
 }

@@ -118,17 +118,6 @@ impl Heads {
         Ok(Self { count: heads, groups, size })
     }
 
-    /// Refuses heads whose turned part has no pairs.
-    pub(super) fn turned(self, turned: usize) -> Result<Self, String> {
-        if turned == 0 || !turned.is_multiple_of(2) {
-            return Err(format!(
-                "`head_dim` ({}): {turned} elements of a head are turned, which must be an even number",
-                self.size
-            ));
-        }
-        Ok(self)
-    }
-
     /// Width of all queries.
     pub(super) fn queries(&self) -> usize {
         self.count.saturating_mul(self.size)

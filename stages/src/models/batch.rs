@@ -104,6 +104,8 @@ pub struct Batch {
     /// Branch of each place, `rows * width`; `None` where causality alone decides. What is on branch 0, the trunk, is seen from all
     /// branches. Documents that are packed into one row are branches without a trunk, and padding is a branch of its own.
     pub branches: Option<Vec<usize>>,
+    /// Tokens of the longest row that is computed with this one, though not in this batch; some rotary positions are stretched by it.
+    pub longest: usize,
     /// All predicted tokens, shared ones once.
     pub targets: Vec<Target>,
     /// For each continuation of each row, in order, the indices of its targets.
@@ -123,6 +125,7 @@ impl Batch {
             positions: (0..places).map(|place| place % width).collect(),
             offsets: None,
             branches: None,
+            longest: 0,
             targets: Vec::new(),
             sequences: Vec::new(),
         };
@@ -148,6 +151,7 @@ impl Batch {
             positions: (0..rows * width).map(|place| place % width).collect(),
             offsets: None,
             branches: None,
+            longest: 0,
             targets: Vec::new(),
             sequences: Vec::new(),
         }
@@ -184,6 +188,7 @@ impl Batch {
             positions: (0..rows.len() * width).map(|place| place % width).collect(),
             offsets: None,
             branches: None,
+            longest: 0,
             targets: Vec::new(),
             sequences: Vec::new(),
         })
@@ -284,7 +289,7 @@ impl Batch {
     /// Returns the number of tokens of the longest row, by the positions.
     #[must_use]
     pub fn length(&self) -> usize {
-        self.positions.iter().max().map_or(0, |position| position.saturating_add(1))
+        self.positions.iter().max().map_or(0, |position| position.saturating_add(1)).max(self.longest)
     }
 
     /// Returns how many tokens stand before a place in its sequence.

@@ -2,17 +2,18 @@
 //!
 //! Published checkpoints have the spelling of transformers 4 (`rope_theta`, `rope_scaling`, `torch_dtype`), newer ones that of transformers 5
 //! (`rope_parameters`, `dtype`). A key that changes no number is dropped here by name; any other that the architecture does not read
-//! is an error, and so are two that contradict each other: a setting must never be ignored in silence.
+//! is an error unless it is off, and so are two that contradict each other: a setting must never be ignored in silence.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::activation::Activation;
+use super::known_keys::{is_off, known_keys};
 use super::rope_parameters::{Beside, RopeParameters};
 use super::rotary::Rope;
 
 /// Keys that change no logit: bookkeeping, token ids, dropouts (which are off outside training), first weights, generation.
-const HARMLESS: [&str; 66] = [
+const HARMLESS: [&str; 69] = [
     "_attn_implementation",
     "_attn_implementation_autoset",
     "_commit_hash",
@@ -43,11 +44,13 @@ const HARMLESS: [&str; 66] = [
     "initializer_range",
     "is_decoder",
     "is_encoder_decoder",
+    "is_llama_config",
     "label2id",
     "length_penalty",
     "max_length",
     "min_length",
     "model_type",
+    "neftune_noise_alpha",
     "no_repeat_ngram_size",
     "num_beam_groups",
     "num_beams",
@@ -76,6 +79,7 @@ const HARMLESS: [&str; 66] = [
     "top_k",
     "top_p",
     "torchscript",
+    "transformers.js_config",
     "transformers_version",
     "typical_p",
     "use_cache",
@@ -154,8 +158,10 @@ impl Keys {
         }
     }
 
-    /// Reads the rest, and refuses what the architecture does not know.
-    pub(super) fn parse<T: DeserializeOwned>(self) -> Result<T, String> {
+    /// Reads the rest, and refuses what the architecture does not know, unless it is off.
+    pub(super) fn parse<T: DeserializeOwned>(mut self) -> Result<T, String> {
+        let known = known_keys::<T>();
+        self.0.retain(|name, value| known.contains(&name.as_str()) || !is_off(value));
         serde_json::from_value(Value::Object(self.0)).map_err(|error| error.to_string())
     }
 

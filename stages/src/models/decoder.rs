@@ -193,6 +193,15 @@ impl Model {
         }
     }
 
+    /// Takes the values of some weights from another model that has them too.
+    pub(crate) fn take(&mut self, names: &[String], other: &Self) {
+        self.parameters.thaw(names);
+        for name in names {
+            let Some(theirs) = other.parameters.get(name) else { continue };
+            self.parameters.set(name, theirs.clone().into_values());
+        }
+    }
+
     /// Names what training changes, in order: the adapter where there is one, else all weights.
     pub(crate) fn trained_names(&self) -> Vec<String> {
         let adapter = self.adapter_names();

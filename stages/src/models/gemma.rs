@@ -67,7 +67,7 @@ pub(super) fn open(mut keys: Keys) -> Result<Box<dyn Architecture>, String> {
     config.hidden_act = activation;
     positive(&[("hidden_size", config.hidden_size), ("num_hidden_layers", config.num_hidden_layers)])?;
     let heads = Heads::new(config.hidden_size, config.num_attention_heads, config.num_key_value_heads, Some(config.head_dim))?;
-    let heads = heads.turned(rope.turned(heads.size))?;
+    rope.fits(heads.size)?;
     Ok(Box::new(Gemma { config, heads, rope }))
 }
 

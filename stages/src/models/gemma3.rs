@@ -81,7 +81,7 @@ pub(super) fn open(mut keys: Keys) -> Result<Box<dyn Architecture>, String> {
     config.hidden_activation = activation;
     positive(&[("hidden_size", config.hidden_size), ("num_hidden_layers", config.num_hidden_layers)])?;
     let heads = Heads::new(config.hidden_size, config.num_attention_heads, config.num_key_value_heads, Some(config.head_dim))?;
-    let heads = heads.turned(ropes[0].turned(heads.size))?;
+    ropes.iter().try_for_each(|rope| rope.fits(heads.size))?;
     above_zero(&[
         ("query_pre_attn_scalar", Some(config.query_pre_attn_scalar)),
         ("final_logit_softcapping", config.final_logit_softcapping),

@@ -71,7 +71,7 @@ pub(super) fn open(mut keys: Keys) -> Result<Box<dyn Architecture>, String> {
     let mut config: Config = keys.parse()?;
     positive(&[("hidden_size", config.hidden_size), ("num_hidden_layers", config.num_hidden_layers)])?;
     let heads = Heads::new(config.hidden_size, config.num_attention_heads, config.num_key_value_heads, Some(config.head_dim))?;
-    let heads = heads.turned(rope.turned(heads.size))?;
+    rope.fits(heads.size)?;
     let sliding_window = config.sliding_window.filter(|_| config.use_sliding_window);
     let windows = Windows::From(if sliding_window.is_some() { config.max_window_layers } else { usize::MAX });
     let windows = Windows::listed(config.layer_types.take(), config.num_hidden_layers, windows)?;

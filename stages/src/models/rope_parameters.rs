@@ -24,6 +24,8 @@ pub(super) struct RopeParameters {
     truncate: Option<bool>,
     low_freq_factor: Option<f64>,
     high_freq_factor: Option<f64>,
+    short_factor: Option<Vec<f64>>,
+    long_factor: Option<Vec<f64>>,
 }
 
 /// What stands outside `rope_parameters` and counts for it.
@@ -104,7 +106,37 @@ impl RopeParameters {
                     original_max_position_embeddings,
                 }
             }
-            other => return Err(format!("`rope_type` `{other}` is none of `default`, `linear`, `dynamic`, `yarn`, `llama3`")),
+            "longrope" => {
+                let original_max_position_embeddings = original()?;
+                self.longrope(original_max_position_embeddings, beside)?
+            }
+            other => {
+                return Err(format!(
+                    "`rope_type` `{other}` is none of `default`, `linear`, `dynamic`, `yarn`, `llama3`, `longrope`"
+                ));
+            }
+        })
+    }
+
+    fn longrope(&mut self, original_max_position_embeddings: usize, beside: &Beside) -> Result<Scaling, String> {
+        let factors = |name: &str, given: Option<Vec<f64>>| {
+            let factors = given.ok_or_else(|| format!("`rope_type` `longrope` needs `{name}`"))?;
+            let positive = factors.iter().all(|factor| factor.is_finite() && *factor > 0.0);
+            if positive { Ok(factors) } else { Err(format!("the factors of `{name}` must be above 0")) }
+        };
+        let original = original_max_position_embeddings as f64;
+        let factor = self.factor.take().unwrap_or(beside.max_position_embeddings as f64 / original);
+        let attention_factor = match self.attention_factor.take() {
+            Some(given) => given,
+            None if factor <= 1.0 => 1.0,
+            None if original_max_position_embeddings > 1 => (1.0 + factor.ln() / original.ln()).sqrt(),
+            None => return Err("`original_max_position_embeddings` must be above 1 with `rope_type` `longrope`".into()),
+        };
+        Ok(Scaling::Longrope {
+            short_factor: factors("short_factor", self.short_factor.take())?,
+            long_factor: factors("long_factor", self.long_factor.take())?,
+            attention_factor,
+            original_max_position_embeddings,
         })
     }
 
@@ -121,6 +153,8 @@ impl RopeParameters {
             ("truncate", self.truncate.is_some()),
             ("low_freq_factor", self.low_freq_factor.is_some()),
             ("high_freq_factor", self.high_freq_factor.is_some()),
+            ("short_factor", self.short_factor.is_some()),
+            ("long_factor", self.long_factor.is_some()),
         ];
         keys.into_iter().find(|(_, given)| *given).map(|(name, _)| name)
     }
@@ -131,5 +165,47 @@ fn agree<T: PartialEq + std::fmt::Display>(name: &str, one: Option<T>, other: Op
     match (one, other) {
         (Some(one), Some(other)) if one != other => Err(format!("`{name}` is given twice, as {one} and as {other}")),
         (one, other) => Ok(one.or(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn rope(given: Value) -> Result<Rope, String> {
+        let beside = Beside {
+            rope_theta: None,
+            default_theta: 10_000.0,
+            partial_rotary_factor: None,
+            default_partial: None,
+            original_max_position_embeddings: None,
+            max_position_embeddings: 256,
+        };
+        RopeParameters::read(Some(given), "rope_parameters")?.settle(&beside)
+    }
+
+    #[test]
+    fn longrope_has_a_factor_for_each_pair_and_one_of_its_own_for_the_angles() {
+        let lists = |short: &[f64], long: &[f64], original: usize| {
+            json!({
+                "rope_type": "longrope",
+                "short_factor": short,
+                "long_factor": long,
+                "original_max_position_embeddings": original,
+            })
+        };
+        let rope = |given| rope(given);
+        let known = rope(lists(&[1.0, 2.0], &[3.0, 4.0], 32)).unwrap();
+        let Scaling::Longrope { attention_factor, .. } = known.scaling else { panic!("{known:?}") };
+        // √(1 + ln(256 / 32) / ln 32).
+        assert!((attention_factor - 1.6_f64.sqrt()).abs() < 1e-12, "{attention_factor}");
+        assert_eq!(known.fits(4), Ok(()));
+        assert!(known.fits(6).unwrap_err().contains("`short_factor` has 2 factors for 3"));
+        assert!(rope(lists(&[1.0, 0.0], &[3.0, 4.0], 32)).unwrap_err().contains("`short_factor` must be above 0"));
+        assert!(rope(lists(&[1.0, 1.0], &[3.0, 4.0], 1)).unwrap_err().contains("must be above 1"));
+        assert!(rope(json!({"rope_type": "longrope", "long_factor": [1.0]})).unwrap_err().contains("needs `short_factor`"));
+        assert!(rope(json!({"short_factor": [1.0]})).unwrap_err().contains("`short_factor` means nothing"));
     }
 }

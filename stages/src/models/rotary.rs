@@ -22,8 +22,8 @@ pub(super) struct Rope {
     pub(super) max_position_embeddings: usize,
 }
 
-/// The scalings of transformers' `ROPE_INIT_FUNCTIONS`, less `longrope` and `proportional`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// The scalings of transformers' `ROPE_INIT_FUNCTIONS`, less `proportional`.
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Scaling {
     /// None.
     Default,
@@ -50,6 +50,17 @@ pub(super) enum Scaling {
         /// Most tokens of a row in the first training.
         original_max_position_embeddings: usize,
     },
+    /// A factor for each wavelength, others in rows longer than the first training's (Ding et al. 2024).
+    Longrope {
+        /// Of the wavelengths in rows that are no longer.
+        short_factor: Vec<f64>,
+        /// Of the wavelengths in longer rows.
+        long_factor: Vec<f64>,
+        /// Of sine and cosine.
+        attention_factor: f64,
+        /// Most tokens of a row in the first training.
+        original_max_position_embeddings: usize,
+    },
     /// Llama 3.1's: long wavelengths times `factor`, short ones as they are, a blend between.
     Llama3 {
         /// Of the long wavelengths.
@@ -69,12 +80,27 @@ impl Rope {
         (head_dim as f64 * self.partial_rotary_factor) as usize
     }
 
+    /// Refuses heads that these positions cannot turn: without whole pairs, or with another number of pairs than there are factors.
+    pub(super) fn fits(&self, head_dim: usize) -> Result<(), String> {
+        let turned = self.turned(head_dim);
+        if turned == 0 || !turned.is_multiple_of(2) {
+            return Err(format!("`head_dim` ({head_dim}): {turned} elements of a head are turned, which must be an even number"));
+        }
+        let Scaling::Longrope { short_factor, long_factor, .. } = &self.scaling else { return Ok(()) };
+        for (name, factors) in [("short_factor", short_factor), ("long_factor", long_factor)] {
+            if factors.len() != turned / 2 {
+                return Err(format!("`{name}` has {} factors for {} turned pairs of a head", factors.len(), turned / 2));
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the angle of one step for each pair of elements, and the factor of sine and cosine; `length` is the longest row's.
     fn frequencies(&self, head_dim: usize, length: usize) -> (Vec<f32>, f64) {
         let dim = self.turned(head_dim);
-        let plain = |theta: f64| -> Vec<f32> {
-            (0..dim).step_by(2).map(|index| 1.0 / theta.powf(f64::from(index as f32 / dim as f32)) as f32).collect()
-        };
+        let wavelengths =
+            |theta: f64| (0..dim).step_by(2).map(move |index| theta.powf(f64::from(index as f32 / dim as f32)) as f32);
+        let plain = |theta: f64| -> Vec<f32> { wavelengths(theta).map(|wavelength| 1.0 / wavelength).collect() };
         match self.scaling {
             Scaling::Default => (plain(self.theta), 1.0),
             Scaling::Linear { factor } => (plain(self.theta).into_iter().map(|step| step / factor as f32).collect(), 1.0),
@@ -86,6 +112,12 @@ impl Rope {
                 (plain(f64::from(grown)), 1.0)
             }
             Scaling::Yarn { original_max_position_embeddings: original, .. } => self.yarn(dim, original as f64),
+            Scaling::Longrope { ref short_factor, ref long_factor, attention_factor, original_max_position_embeddings } => {
+                let factors = if length > original_max_position_embeddings { long_factor } else { short_factor };
+                let stretched =
+                    wavelengths(self.theta).zip(factors).map(|(wavelength, &factor)| 1.0 / (factor as f32 * wavelength));
+                (stretched.collect(), attention_factor)
+            }
             Scaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings: original } => {
                 let (original, factor) = (original as f64, factor as f32);
                 let scaled = |step: f32| {
@@ -176,5 +208,24 @@ impl Rotation {
     /// Turns the pairs (i, i + turned / 2) of each head, `[rows, width, heads, head_dim]`, as Hugging Face does; what is beyond passes.
     pub(super) fn turn(&self, heads: Tensor<4>) -> Tensor<4> {
         fused::rotate(heads, &self.cosine, &self.sine)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn longrope_takes_the_long_factors_in_rows_longer_than_the_first_trainings() {
+        let scaling = Scaling::Longrope {
+            short_factor: vec![1.0, 2.0],
+            long_factor: vec![4.0, 8.0],
+            attention_factor: 1.5,
+            original_max_position_embeddings: 32,
+        };
+        let rope = Rope { theta: 100.0, partial_rotary_factor: 1.0, scaling, max_position_embeddings: 256 };
+        // Wavelengths are 1 and 100^(2/4).
+        assert_eq!(rope.frequencies(4, 32), (vec![1.0, 0.05], 1.5));
+        assert_eq!(rope.frequencies(4, 33), (vec![0.25, 0.0125], 1.5));
     }
 }

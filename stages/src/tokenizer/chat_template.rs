@@ -184,6 +184,8 @@ fn environment() -> Environment<'static> {
     environment.set_syntax(syntax.expect("the delimiters are Jinja's own"));
     environment.set_fuel(Some(FUEL));
     environment.set_unknown_method_callback(python::method);
+    environment.add_filter("default", python::default);
+    environment.add_filter("d", python::default);
     environment.add_filter("tojson", python::tojson);
     environment.add_test("iterable", python::iterable);
     environment.add_test("sequence", python::sequence);

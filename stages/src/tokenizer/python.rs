@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use minijinja::value::{Kwargs, Value, ValueKind, from_args};
+use minijinja::value::{Kwargs, Rest, Value, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State};
 use minijinja_contrib::pycompat;
 
@@ -65,6 +65,19 @@ pub(super) fn iterable(value: &Value) -> bool {
 /// Whether Python has a length and items of a value: texts and mappings too.
 pub(super) fn sequence(value: &Value) -> bool {
     matches!(value.kind(), ValueKind::Seq | ValueKind::String | ValueKind::Map)
+}
+
+/// Jinja's `default`, whose arguments may be named.
+///
+/// # Errors
+/// Arguments that it does not know.
+pub(super) fn default(value: Value, given: Rest<Value>, named: Kwargs) -> Result<Value, Error> {
+    let named_other: Option<Value> = named.get("default_value")?;
+    let boolean = given.get(1).map_or_else(|| named.get::<Option<bool>>("boolean"), |flag| Ok(Some(flag.is_true())))?;
+    named.assert_all_used()?;
+    let is_missing = value.is_undefined() || (boolean == Some(true) && !value.is_true());
+    let other = || given.first().cloned().or(named_other).unwrap_or_else(|| Value::from(""));
+    Ok(if is_missing { other() } else { value })
 }
 
 /// `json.dumps` with transformers' defaults: every character as it is, keys in their order, `, ` and `: ` between.
@@ -221,6 +234,7 @@ mod tests {
     fn rendered(template: &str) -> String {
         let mut environment = Environment::new();
         environment.set_unknown_method_callback(super::method);
+        environment.add_filter("default", super::default);
         environment.add_filter("tojson", super::tojson);
         environment.add_test("iterable", super::iterable);
         environment.add_test("sequence", super::sequence);
@@ -255,6 +269,16 @@ mod tests {
         assert_eq!(rendered("{{ ' x '.strip() }}{{ 'éa'.index('a') }}{{ [3, 4].index(4) }}"), "x11");
         assert!(rendered("{{ 'x'.index('y') }}").contains("no such part"));
         assert!(rendered("{{ 'x'.conjure() }}").contains("conjure"));
+    }
+
+    #[test]
+    fn defaults_may_be_named() {
+        assert_eq!(rendered("{{ '' | default('x', boolean=true) }}{{ '' | default('x', true) }}{{ '' | default('x') }}"), "xx");
+        assert_eq!(
+            rendered("{{ nothing | default(default_value='d') }}{{ nothing | default }}{{ none | default('x') }}"),
+            "dNone"
+        );
+        assert!(rendered("{{ 1 | default('x', colour=2) }}").contains("colour"));
     }
 
     #[test]

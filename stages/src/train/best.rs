@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
+use super::schedule::Scheduler;
 use super::settings::Training;
 
 /// The figure that says which model is best, where none is named.
@@ -58,7 +59,7 @@ impl Best {
 }
 
 /// Names the figure that says which model is best.
-fn metric(settings: &Training) -> String {
+pub(super) fn metric(settings: &Training) -> String {
     match settings.metric_for_best_model.as_deref() {
         None => BY_DEFAULT.to_owned(),
         Some(name) if name.starts_with("eval_") => name.to_owned(),
@@ -75,6 +76,7 @@ fn greater_is_better(settings: &Training) -> bool {
 pub(super) fn check(settings: &Training, evaluated: bool, figures: &[&str]) -> Result<(), TrainError> {
     let refuse = |name, reason: String| Err(TrainError::Setting { name, reason });
     let needing = [
+        ("lr_scheduler", settings.lr_scheduler == Scheduler::ReduceLrOnPlateau),
         ("eval_steps", settings.eval_steps.is_some()),
         ("load_best_model_at_end", settings.load_best_model_at_end),
         ("metric_for_best_model", settings.metric_for_best_model.is_some()),

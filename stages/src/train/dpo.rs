@@ -17,6 +17,8 @@ enum Reference {
     Known(Vec<[f64; 2]>),
     /// They are asked of a model that follows the trained one.
     Synced(Box<Model>),
+    /// They are asked of the base, whose biases are trained.
+    Biased(Box<Model>),
 }
 
 /// Pairs, and what the model is held to.
@@ -60,18 +62,23 @@ impl<'a> Pairs<'a> {
         self.reference = Reference::Synced(Box::new(start));
     }
 
+    /// Asks the base at every step, whose biases are those of the model.
+    pub(super) fn ask_base(&mut self, base: Model) {
+        self.reference = Reference::Biased(Box::new(base));
+    }
+
     /// Returns the reference's log-probabilities of each pair, where they are known.
     pub(super) fn known(&self) -> Option<&[[f64; 2]]> {
         match &self.reference {
             Reference::Known(known) => Some(known),
-            Reference::None | Reference::Synced(_) => None,
+            Reference::None | Reference::Synced(_) | Reference::Biased(_) => None,
         }
     }
 
     /// Reads the pairs of all shards.
     fn read(&self, scored: &[Scored<'_>]) -> Vec<Pair> {
-        let synced = match &self.reference {
-            Reference::Synced(model) => shards::refer(model, scored.iter().map(|shard| shard.batch)),
+        let asked = match &self.reference {
+            Reference::Synced(model) | Reference::Biased(model) => shards::refer(model, scored.iter().map(|shard| shard.batch)),
             Reference::None | Reference::Known(_) => Vec::new(),
         };
         let mut pairs = Vec::new();
@@ -79,7 +86,7 @@ impl<'a> Pairs<'a> {
             let references = match &self.reference {
                 Reference::None => vec![[0.0; 2]; shard.rows.len()],
                 Reference::Known(known) => shard.rows.iter().map(|&row| known[row]).collect(),
-                Reference::Synced(_) => sums(self.settings, shard.batch, &synced[index]).collect(),
+                Reference::Synced(_) | Reference::Biased(_) => sums(self.settings, shard.batch, &asked[index]).collect(),
             };
             let lengths = shard.batch.sequences.chunks_exact(2);
             let each = sums(self.settings, shard.batch, shard.predictions).zip(references).zip(lengths);
@@ -157,17 +164,19 @@ impl Objective for Pairs<'_> {
 
     fn reference(&mut self) -> Option<&mut Model> {
         match &mut self.reference {
-            Reference::Synced(model) => Some(model),
+            Reference::Synced(model) | Reference::Biased(model) => Some(model),
             Reference::None | Reference::Known(_) => None,
         }
     }
 
     fn follow(&mut self, step: usize, model: &Model) {
         let Dpo { ref_model_sync_steps, ref_model_mixup_alpha, .. } = *self.settings;
-        if let Reference::Synced(reference) = &mut self.reference
-            && step.is_multiple_of(ref_model_sync_steps)
-        {
-            reference.mix(model, ref_model_mixup_alpha);
+        match &mut self.reference {
+            Reference::Synced(reference) if step.is_multiple_of(ref_model_sync_steps) => {
+                reference.mix(model, ref_model_mixup_alpha);
+            }
+            Reference::Biased(base) => base.take(&model.trained_biases(), model),
+            Reference::None | Reference::Known(_) | Reference::Synced(_) => {}
         }
     }
 }

@@ -22,10 +22,12 @@ mod objective;
 mod optimizer;
 mod order;
 mod pass;
+mod plateau;
 mod predictions;
 pub mod prepared;
 mod recompute;
 mod schedule;
+mod scheduler_arguments;
 pub mod settings;
 mod sft;
 mod shards;
@@ -39,7 +41,8 @@ use std::path::{Path, PathBuf};
 use burn::tensor::DType;
 pub use memory::Memory;
 pub(crate) use memory::{Load, Sizes, estimate, used};
-pub use schedule::{Curve, Schedule, Scheduler, SchedulerArguments};
+pub use schedule::{Schedule, Scheduler};
+pub use scheduler_arguments::{Curve, Mode, SchedulerArguments, ThresholdMode};
 use serde::Serialize;
 pub use start::open;
 pub(crate) use start::{held, prepare};
@@ -306,7 +309,10 @@ fn trained(
         (Method::Dpo(method), Rows::Dpo(prepared)) => {
             check_preferences(method, training)?;
             let trainer = trainer(training, &prepared.ids, prepared.dropped)?;
-            let mut objective = pairs(&model, method, training, prepared, trainer.micro_batches())?;
+            // What is noted in the rows is noted in all of them, and not in those alone that the steps reach.
+            let noted: Vec<usize> = (0..prepared.rows.len()).filter(|_| method.precompute_ref_log_probs).collect();
+            let micro_batches = trainer.micro_batches().chain(noted.chunks(training.batch_size));
+            let mut objective = pairs(&model, method, training, prepared, micro_batches)?;
             let mut evaluated = match evaluation {
                 Some(Rows::Dpo(prepared)) if !prepared.rows.is_empty() => {
                     let all: Vec<usize> = (0..prepared.rows.len()).collect();
@@ -336,7 +342,7 @@ fn trainer<'a>(training: &'a Training, ids: &'a [String], dropped: usize) -> Res
 
 fn summary<R>(prepared: &Prepared<R>, position: Position) -> Summary {
     let Prepared { rows, cut, dropped, .. } = prepared;
-    let Position { step, num_tokens, best } = position;
+    let Position { step, num_tokens, best, .. } = position;
     let best_metric = best.metric();
     let best_step = best_metric.map(|_| best.step);
     Summary { rows: rows.len(), cut: *cut, dropped: *dropped, steps: step, num_tokens, best_metric, best_step }
@@ -377,7 +383,15 @@ fn pairs<'a, 'b>(
             reference.parameters_mut().thaw(&model.trained_names());
             pairs.follow_from(reference);
         }
-        Reference::BaseModel => pairs.hold_to(&model.without_adapter(), micro_batches, training.shards),
+        Reference::BaseModel => {
+            let (mut base, biases) = (model.without_adapter(), model.trained_biases());
+            base.take(&biases, model);
+            if biases.is_empty() || method.precompute_ref_log_probs {
+                pairs.hold_to(&base, micro_batches, training.shards);
+            } else {
+                pairs.ask_base(base);
+            }
+        }
         Reference::StartAdapter => pairs.hold_to(model, micro_batches, training.shards),
     }
     Ok(pairs)

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
+use super::scheduler_arguments::{Curve, SchedulerArguments};
 use super::settings::Warmup;
 
 /// How the rate goes after the warm-up, under transformers' names.
@@ -29,49 +30,12 @@ pub enum Scheduler {
     InverseSqrt,
     /// Along half a cosine to `min_lr`, or to the share `min_lr_rate` of the highest rate.
     CosineWithMinLr,
+    /// The same, one step further: it begins above 0, and ends at its lowest.
+    CosineWarmupWithMinLr,
+    /// Falls when evaluations get no better, and has no warm-up.
+    ReduceLrOnPlateau,
     /// Stays, and falls in the last `num_decay_steps` to the share `min_lr_ratio`.
     WarmupStableDecay,
-}
-
-/// How a part of [`Scheduler::WarmupStableDecay`] rises or falls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Curve {
-    /// A straight line.
-    Linear,
-    /// Half a cosine.
-    Cosine,
-    /// One less the square root.
-    #[serde(rename = "1-sqrt")]
-    OneLessSqrt,
-}
-
-/// What a scheduler takes besides the warm-up: transformers' `lr_scheduler_kwargs`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct SchedulerArguments {
-    /// Waves of a cosine [default: a half], or restarts [default: 1].
-    pub num_cycles: Option<f64>,
-    /// Rate at the end of `polynomial` [default: 1e-7].
-    pub lr_end: Option<f64>,
-    /// Degree of `polynomial` [default: 1].
-    pub power: Option<f64>,
-    /// Steps in which `inverse_sqrt` falls to 0.71 of the highest rate [default: as many as warm up, or 10 000].
-    pub timescale: Option<usize>,
-    /// Lowest rate of `cosine_with_min_lr`.
-    pub min_lr: Option<f64>,
-    /// The same as a share of the highest rate.
-    pub min_lr_rate: Option<f64>,
-    /// Steps in which `warmup_stable_decay` falls.
-    pub num_decay_steps: Option<usize>,
-    /// Steps in which it stays [default: what warm-up and decay leave].
-    pub num_stable_steps: Option<usize>,
-    /// How it rises [default: linear].
-    pub warmup_type: Option<Curve>,
-    /// How it falls [default: cosine].
-    pub decay_type: Option<Curve>,
-    /// Its lowest rate as a share of the highest [default: 0].
-    pub min_lr_ratio: Option<f64>,
 }
 
 /// A schedule laid out over the steps of one training.
@@ -104,14 +68,19 @@ impl Schedule {
             return refuse("warmup", "must be 0 or above");
         }
         let schedule = Self { scheduler, arguments, learning_rate, warmup: warmup.among(steps), steps };
-        if let Some(name) = schedule.unknown() {
+        if let Some(name) = arguments.unknown(scheduler) {
             return refuse(name, "is no argument of this scheduler");
         }
         match scheduler {
             Scheduler::Polynomial if learning_rate <= schedule.lr_end() => refuse("lr_end", "must be below the learning rate"),
             Scheduler::InverseSqrt if arguments.timescale == Some(0) => refuse("timescale", "must be at least 1"),
-            Scheduler::CosineWithMinLr if arguments.min_lr.is_some() == arguments.min_lr_rate.is_some() => {
+            Scheduler::CosineWithMinLr | Scheduler::CosineWarmupWithMinLr
+                if arguments.min_lr.is_some() == arguments.min_lr_rate.is_some() =>
+            {
                 refuse("min_lr", "or `min_lr_rate` must be given, one of the two")
+            }
+            Scheduler::ReduceLrOnPlateau if arguments.factor.is_some_and(|factor| !(0.0..1.0).contains(&factor)) => {
+                refuse("factor", "must be from 0 to below 1")
             }
             Scheduler::WarmupStableDecay if arguments.num_decay_steps.is_none() => refuse("num_decay_steps", "must be given"),
             _ => Ok(schedule),
@@ -124,26 +93,6 @@ impl Schedule {
         self.learning_rate * self.factor(step)
     }
 
-    /// An argument that was given and that the scheduler does not take.
-    fn unknown(&self) -> Option<&'static str> {
-        use Scheduler::{Cosine, CosineWithMinLr, CosineWithRestarts, InverseSqrt, Polynomial, WarmupStableDecay};
-        let given = &self.arguments;
-        let arguments: [(&'static str, bool, &[Scheduler]); 11] = [
-            ("num_cycles", given.num_cycles.is_some(), &[Cosine, CosineWithRestarts, CosineWithMinLr, WarmupStableDecay]),
-            ("lr_end", given.lr_end.is_some(), &[Polynomial]),
-            ("power", given.power.is_some(), &[Polynomial]),
-            ("timescale", given.timescale.is_some(), &[InverseSqrt]),
-            ("min_lr", given.min_lr.is_some(), &[CosineWithMinLr]),
-            ("min_lr_rate", given.min_lr_rate.is_some(), &[CosineWithMinLr]),
-            ("num_decay_steps", given.num_decay_steps.is_some(), &[WarmupStableDecay]),
-            ("num_stable_steps", given.num_stable_steps.is_some(), &[WarmupStableDecay]),
-            ("warmup_type", given.warmup_type.is_some(), &[WarmupStableDecay]),
-            ("decay_type", given.decay_type.is_some(), &[WarmupStableDecay]),
-            ("min_lr_ratio", given.min_lr_ratio.is_some(), &[WarmupStableDecay]),
-        ];
-        arguments.into_iter().find(|(_, given, takers)| *given && !takers.contains(&self.scheduler)).map(|(name, ..)| name)
-    }
-
     fn lr_end(&self) -> f64 {
         self.arguments.lr_end.unwrap_or(1e-7)
     }
@@ -153,7 +102,13 @@ impl Schedule {
         if self.scheduler == Scheduler::WarmupStableDecay {
             return self.warmup_stable_decay(step);
         }
-        if self.scheduler != Scheduler::Constant && step < self.warmup {
+        if self.scheduler == Scheduler::CosineWarmupWithMinLr && step < self.warmup {
+            return match self.arguments.warmup_lr_rate {
+                None => (step + 1) as f64 / self.warmup as f64,
+                Some(lowest) => lowest + (1.0 - lowest) * step as f64 / self.warmup.saturating_sub(1).max(1) as f64,
+            };
+        }
+        if !matches!(self.scheduler, Scheduler::Constant | Scheduler::ReduceLrOnPlateau) && step < self.warmup {
             return step as f64 / self.warmup as f64;
         }
         let since = step.saturating_sub(self.warmup) as f64;
@@ -173,17 +128,23 @@ impl Schedule {
                 let range = self.learning_rate - self.lr_end();
                 (range * (1.0 - progress).powf(power) + self.lr_end()) / self.learning_rate
             }
-            Scheduler::Constant | Scheduler::ConstantWithWarmup | Scheduler::WarmupStableDecay => 1.0,
+            Scheduler::Constant | Scheduler::ConstantWithWarmup | Scheduler::ReduceLrOnPlateau | Scheduler::WarmupStableDecay => {
+                1.0
+            }
             Scheduler::InverseSqrt => {
                 let warmup = if self.warmup == 0 { 10_000 } else { self.warmup };
                 let timescale = self.arguments.timescale.unwrap_or(warmup) as f64;
                 1.0 / ((since + timescale) / timescale).sqrt()
             }
-            Scheduler::CosineWithMinLr => {
-                let lowest = self.arguments.min_lr.map(|rate| rate / self.learning_rate).or(self.arguments.min_lr_rate);
-                between(lowest.unwrap_or(0.0), self.cosine(progress))
-            }
+            Scheduler::CosineWithMinLr => between(self.lowest(), self.cosine(progress)),
+            Scheduler::CosineWarmupWithMinLr => between(self.lowest(), self.cosine((since + 1.0) / left)),
         }
+    }
+
+    /// The lowest share of `cosine_with_min_lr` and its sibling.
+    fn lowest(&self) -> f64 {
+        let of_rate = self.arguments.min_lr.map(|rate| rate / self.learning_rate);
+        of_rate.or(self.arguments.min_lr_rate).unwrap_or(0.0)
     }
 
     fn cosine(&self, progress: f64) -> f64 {
@@ -192,9 +153,11 @@ impl Schedule {
 
     fn warmup_stable_decay(&self, step: usize) -> f64 {
         let lowest = self.arguments.min_lr_ratio.unwrap_or(0.0);
-        let decay = self.arguments.num_decay_steps.unwrap_or(0);
-        let left = self.steps.saturating_sub(self.warmup).saturating_sub(decay);
-        let fall = self.warmup + self.arguments.num_stable_steps.unwrap_or(left);
+        let decay = self.arguments.num_decay_steps.unwrap_or(0) as f64;
+        // More steps of warm-up and decay than there are in all leave fewer than none, and the fall has begun before the rise ends.
+        let left = self.steps as f64 - self.warmup as f64 - decay;
+        let fall = self.warmup as f64 + self.arguments.num_stable_steps.map_or(left, |steps| steps as f64);
+        let fallen = step as f64 - fall;
         if step < self.warmup {
             let progress = step as f64 / self.warmup as f64;
             let risen = match self.arguments.warmup_type.unwrap_or(Curve::Linear) {
@@ -203,16 +166,16 @@ impl Schedule {
                 Curve::OneLessSqrt => 1.0 - (1.0 - progress).sqrt(),
             };
             between(lowest, risen)
-        } else if step < fall {
+        } else if fallen < 0.0 {
             1.0
-        } else if step < fall + decay {
-            let progress = (step - fall) as f64 / decay as f64;
-            let fallen = match self.arguments.decay_type.unwrap_or(Curve::Cosine) {
+        } else if fallen < decay {
+            let progress = fallen / decay;
+            let left = match self.arguments.decay_type.unwrap_or(Curve::Cosine) {
                 Curve::Linear => 1.0 - progress,
                 Curve::Cosine => self.cosine(progress),
                 Curve::OneLessSqrt => 1.0 - progress.sqrt(),
             };
-            between(lowest, fallen)
+            between(lowest, left)
         } else {
             lowest
         }
@@ -248,6 +211,17 @@ mod tests {
     }
 
     #[test]
+    fn a_warm_up_may_begin_above_0_and_the_fall_end_in_the_last_step() {
+        // transformers.get_cosine_with_min_lr_schedule_with_warmup_lr_rate(2, 6, min_lr_rate=0.2).
+        let rates = |arguments: &str| -> Vec<f64> {
+            let schedule = schedule(Scheduler::CosineWarmupWithMinLr, arguments, 2.0, 6).unwrap();
+            (0..6).map(|step| (schedule.rate(step) * 1e6).round() / 1e6).collect()
+        };
+        assert_eq!(rates(r#"{"min_lr_rate": 0.2}"#), [0.5, 1.0, 0.882843, 0.6, 0.317157, 0.2]);
+        assert_eq!(rates(r#"{"min_lr_rate": 0.2, "warmup_lr_rate": 0.3}"#)[..2], [0.3, 1.0]);
+    }
+
+    #[test]
     fn warm_up_is_a_share_rounded_up_or_steps_and_may_be_none() {
         assert_eq!(schedule(Scheduler::Linear, "{}", 0.01, 10).unwrap().rate(1), 1.0);
         assert_eq!(schedule(Scheduler::Linear, "{}", 4.0, 10).unwrap().rate(3), 0.75);
@@ -262,6 +236,14 @@ mod tests {
         assert!(refused(Scheduler::Polynomial, r#"{"lr_end": 2}"#).starts_with("`lr_end` must"));
         assert!(refused(Scheduler::WarmupStableDecay, "{}").starts_with("`num_decay_steps` must"));
         assert!(schedule(Scheduler::Linear, "{}", f64::NAN, 10).is_err());
+    }
+
+    #[test]
+    fn a_fall_longer_than_what_is_left_has_begun_before() {
+        // transformers.get_wsd_schedule(1, 2, num_training_steps=2, decay_type="1-sqrt").
+        let schedule =
+            schedule(Scheduler::WarmupStableDecay, r#"{"num_decay_steps": 2, "decay_type": "1-sqrt"}"#, 1.0, 2).unwrap();
+        assert!((schedule.rate(1) - (1.0 - 0.5_f64.sqrt())).abs() < 1e-12, "{}", schedule.rate(1));
     }
 
     #[test]

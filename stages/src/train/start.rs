@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use serde_json::{Map, Value};
+
 use super::TrainError;
 use super::settings::{Adapter, Training};
-use crate::models::{AdapterConfig, Layers, Model};
+use crate::models::{AdapterConfig, Model, Modules};
 
 /// Opens the model that a training changes, and tells the settings of its adapter.
 ///
@@ -40,27 +42,30 @@ pub(crate) fn prepare(model: Model, settings: &Training) -> Result<(Model, Optio
     let config = if let Some(folder) = &adapter.init_from {
         model.load_adapter(folder)?
     } else {
-        let config = config(adapter);
+        let config = config(adapter, model.config());
         model.add_adapter(&config, settings.seed).map_err(|reason| TrainError::Setting { name: "adapter", reason })?;
         config
     };
     Ok((model, Some(config)))
 }
 
-/// Returns the configuration of a new adapter as its file will have it.
-pub(super) fn config(adapter: &Adapter) -> AdapterConfig {
+/// Returns the configuration of a new adapter as its file will have it, for a model with this `config.json`.
+pub(super) fn config(adapter: &Adapter, model: &Map<String, Value>) -> AdapterConfig {
+    let model_type = model.get("model_type").and_then(Value::as_str).unwrap_or_default();
     AdapterConfig {
         r: adapter.r,
         lora_alpha: adapter.lora_alpha,
         lora_dropout: adapter.lora_dropout,
-        target_modules: adapter.target_modules.clone(),
-        layers_to_transform: adapter.layers_to_transform.clone().map(Layers),
+        target_modules: Some(adapter.target_modules.clone().unwrap_or_else(|| Modules::usual(model_type))),
+        exclude_modules: adapter.exclude_modules.clone(),
+        layers_to_transform: adapter.layers_to_transform.clone(),
         modules_to_save: adapter.modules_to_save.clone(),
         rank_pattern: adapter.rank_pattern.clone(),
         alpha_pattern: adapter.alpha_pattern.clone(),
         use_rslora: adapter.use_rslora,
         use_dora: adapter.use_dora,
         bias: adapter.bias,
+        init_lora_weights: adapter.init_lora_weights,
         ..AdapterConfig::default()
     }
 }

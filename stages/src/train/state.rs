@@ -11,6 +11,7 @@ use super::TrainError;
 use super::best::Best;
 use super::objective::Objective;
 use super::optimizer::{AdamW, Moments};
+use super::plateau::Plateau;
 use crate::models::{Model, Values, read_tensors, tensors_to_bytes};
 
 const POSITION: &str = "training.json";
@@ -27,6 +28,9 @@ pub(super) struct Position {
     /// What the evaluations so far say.
     #[serde(default)]
     pub(super) best: Best,
+    /// How far they have made the rate fall, where it waits for them.
+    #[serde(default)]
+    pub(super) plateau: Plateau,
 }
 
 /// What changes while a model is trained.
@@ -85,7 +89,7 @@ impl Changing<'_> {
             let length = self.model.parameters().get(name).map_or(0, |weight| weight.shape().iter().product());
             let values = take("model", name, length)?;
             self.model.parameters_mut().set(name, values);
-            if let Some(reference) = self.objective.reference() {
+            if let Some(reference) = self.objective.reference().filter(|reference| reference.parameters().get(name).is_some()) {
                 let values = take("reference", name, length)?;
                 reference.parameters_mut().set(name, values);
             }

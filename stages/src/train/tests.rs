@@ -10,8 +10,8 @@ use super::prepared::{IGNORED, SftRow};
 use super::settings::Sft;
 use super::trainer::deal;
 use super::*;
-use crate::models::tests::tiny;
-use crate::models::{AdapterConfig, DeviceName, Modules};
+use crate::models::tests::{tiny, tiny_with_biases};
+use crate::models::{AdapterConfig, Bias, DeviceName, Modules};
 use crate::random::Random;
 
 fn row(ids: &[u32], prompt: usize) -> SftRow {
@@ -204,6 +204,7 @@ fn a_stopped_training_goes_on_to_the_same_bytes() {
         (base.clone(), sft()),
         (adapted(base.clone(), |config| config.use_dora = true), sft()),
         (adapted(base.clone(), |_| ()), dpo(|_| ())),
+        (adapted(tiny_with_biases(6), |config| config.bias = Bias::All), dpo(|method| method.reference = Reference::BaseModel)),
         (
             base,
             dpo(|method| {
@@ -254,6 +255,44 @@ fn what_a_model_is_held_to_is_itself_before_the_first_step() {
             assert_eq!(notes.losses, [std::f64::consts::LN_2]);
         }
     }
+}
+
+#[test]
+fn the_base_as_a_reference_has_the_biases_that_are_trained() {
+    let mut model = tiny_with_biases(8);
+    let target_modules = Some(Modules::Names(vec!["q_proj".into()]));
+    model.add_adapter(&AdapterConfig { bias: Bias::All, target_modules, ..AdapterConfig::default() }, 1).unwrap();
+    let rewards = |noted: bool| {
+        let mut settings = dpo(|method| (method.reference, method.precompute_ref_log_probs) = (Reference::BaseModel, noted));
+        settings.training.learning_rate = 0.1;
+        let mut notes = Notes::default();
+        trained(&model, &settings, &mut notes).unwrap();
+        notes.losses
+    };
+    let (following, frozen) = (rewards(false), rewards(true));
+    assert_eq!((following[0], frozen[0]), (std::f64::consts::LN_2, std::f64::consts::LN_2));
+    assert_ne!(following[2..], frozen[2..]);
+}
+
+#[test]
+fn a_norm_of_0_clips_nothing_and_what_a_reference_says_is_noted_in_all_rows() {
+    let losses = |max_grad_norm: f64| {
+        let mut settings = sft();
+        settings.training.max_grad_norm = max_grad_norm;
+        let mut notes = Notes::default();
+        trained(&tiny(7).model, &settings, &mut notes).unwrap();
+        notes.losses
+    };
+    assert_eq!(losses(0.0), losses(1e9));
+    assert_ne!(losses(0.0), losses(1e-3));
+
+    let mut settings = dpo(|method| method.precompute_ref_log_probs = true);
+    (settings.training.max_steps, settings.training.batch_size) = (Some(1), 1);
+    let mut rows = pairs();
+    run(tiny(8).model, &settings, &mut rows, None, &mut Notes::default()).unwrap();
+    let Rows::Dpo(prepared) = rows else { unreachable!("they are pairs") };
+    assert!(prepared.rows.len() > 1);
+    assert!(prepared.rows.iter().all(|row| row.ref_chosen_logps.is_some_and(|sum| sum < 0.0)), "{:?}", prepared.rows);
 }
 
 #[test]

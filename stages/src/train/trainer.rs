@@ -6,7 +6,7 @@ use super::best::Verdict;
 use super::objective::{Objective, Scored, Share, Weighed};
 use super::optimizer::{self, AdamW};
 use super::order::{self, StepRows};
-use super::schedule::Schedule;
+use super::schedule::{Schedule, Scheduler};
 use super::settings::{Dtype, Training};
 use super::shards::{self, Shard};
 use super::state::{Changing, Position};
@@ -87,7 +87,7 @@ impl<'a> Trainer<'a> {
         let mut untrained = false;
         for (index, rows) in self.steps.iter().enumerate().skip(position.step) {
             let step = index + 1;
-            let learning_rate = self.schedule.rate(index);
+            let learning_rate = position.plateau.rate().unwrap_or_else(|| self.schedule.rate(index));
             position.step = step;
             let rows_of_step = || rows.micro_batches.iter().flatten();
             position.num_tokens += rows_of_step().map(|&row| objective.tokens(row)).sum::<usize>();
@@ -112,7 +112,8 @@ impl<'a> Trainer<'a> {
                 }
             }
             // PyTorch's `clip_grad_norm_`, its 1e-6 included.
-            let scale = (settings.max_grad_norm / (grad_norm + 1e-6)).min(1.0) as f32;
+            let clipped = |most: f64| (most / (grad_norm + 1e-6)).min(1.0) as f32;
+            let scale = if settings.max_grad_norm > 0.0 { clipped(settings.max_grad_norm) } else { 1.0 };
             adamw.step(model.parameters_mut(), &names, &gradients, scale, learning_rate);
             objective.follow(step, &model);
             let of = |metrics| Step { step, steps: self.steps.len(), epoch: rows.epoch, metrics };
@@ -123,6 +124,11 @@ impl<'a> Trainer<'a> {
                 if due {
                     let figures = evaluation::evaluate(&model, settings, evaluated, position.num_tokens);
                     let Verdict { better, stop } = position.best.judge(settings, step, &figures);
+                    if let (Scheduler::ReduceLrOnPlateau, Some(&figure)) =
+                        (settings.lr_scheduler, figures.get(&best::metric(settings)))
+                    {
+                        position.plateau.judge(&settings.lr_scheduler_args, learning_rate, figure);
+                    }
                     watch.evaluated(&of(figures));
                     if better && settings.load_best_model_at_end {
                         best = Some(model.clone());
@@ -181,16 +187,21 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// Deals a micro-batch out: by width, in turn, so that the shards get equal work and little padding.
+/// Deals a micro-batch out: by width, in turn, so that the shards get equal work and little padding. Each knows how long the longest row of
+/// all is, for positions that are stretched by it are to be those of the whole micro-batch.
 pub(super) fn deal(objective: &dyn Objective, rows: &[usize], shards: usize) -> Vec<Shard> {
     let mut rows = rows.to_vec();
     rows.sort_by_key(|&row| objective.width(row));
-    (0..shards.min(rows.len()))
-        .map(|shard| {
-            let rows: Vec<usize> = rows.iter().copied().skip(shard).step_by(shards).collect();
-            Shard { batch: objective.lay_out(&rows), rows }
-        })
-        .collect()
+    let dealt = (0..shards.min(rows.len())).map(|shard| {
+        let rows: Vec<usize> = rows.iter().copied().skip(shard).step_by(shards).collect();
+        Shard { batch: objective.lay_out(&rows), rows }
+    });
+    let mut dealt: Vec<Shard> = dealt.collect();
+    let longest = dealt.iter().map(|shard| shard.batch.length()).max().unwrap_or(0);
+    for shard in &mut dealt {
+        shard.batch.longest = longest;
+    }
+    dealt
 }
 
 /// Refuses settings out of their range.
@@ -206,15 +217,17 @@ fn check(settings: &Training) -> Result<(), TrainError> {
         return Err(TrainError::Setting { name, reason: "must be at least 1".into() });
     }
     let epochs = settings.epochs.unwrap_or(1.0);
-    let positive = [("epochs", epochs), ("max_grad_norm", settings.max_grad_norm), ("eps", settings.optimizer.eps)];
+    let positive = [("epochs", epochs), ("eps", settings.optimizer.eps)];
     if let Some((name, value)) = positive.into_iter().find(|(_, value)| !(value.is_finite() && *value > 0.0)) {
         return Err(TrainError::Setting { name, reason: format!("is {value} and must be above 0") });
     }
     if let Some(value) = settings.optimizer.betas.into_iter().find(|value| !(0.0..1.0).contains(value)) {
         return Err(TrainError::Setting { name: "betas", reason: format!("has {value}, and must be from 0 to below 1") });
     }
-    if !(settings.optimizer.weight_decay.is_finite() && settings.optimizer.weight_decay >= 0.0) {
-        return Err(TrainError::Setting { name: "weight_decay", reason: "must be 0 or above".into() });
+    for (name, value) in [("max_grad_norm", settings.max_grad_norm), ("weight_decay", settings.optimizer.weight_decay)] {
+        if !(value.is_finite() && value >= 0.0) {
+            return Err(TrainError::Setting { name, reason: format!("is {value} and must be 0 or above") });
+        }
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     commands::files::{write, write_json},
-    models::{Batch, Model, Values, tensors_to_bytes},
+    models::{AdapterConfig, Batch, Model, Values, tensors_to_bytes},
     train::{
         self, Step, Stop, TrainError, Watch,
         prepared::{self, Rows},
@@ -35,6 +35,7 @@ pub(super) struct Train {
 /// What is written down of a training.
 struct Notes {
     model: Model,
+    adapter: Option<AdapterConfig>,
     steps: Vec<Step>,
     evaluations: Vec<Step>,
     first_grad_norms: BTreeMap<String, f64>,
@@ -53,7 +54,7 @@ impl Watch for Notes {
     fn first_gradients(&mut self, names: &[String], gradients: &[Values]) {
         for (name, gradient) in names.iter().zip(gradients) {
             let squares: f64 = gradient.to_vec().into_iter().map(|value| f64::from(value) * f64::from(value)).sum();
-            self.first_grad_norms.insert(self.model.peft_parameter(name), squares.sqrt());
+            self.first_grad_norms.insert(self.model.peft_parameter(name, self.adapter.as_ref()), squares.sqrt());
         }
     }
 }
@@ -67,8 +68,13 @@ impl Train {
         let mut learned = rows(&files.train_data, files.train_rows)?;
         let evaluated = files.eval_data.as_ref().map(|path| rows(path, files.eval_rows)).transpose()?;
         let (model, adapter) = train::open(&files.base_model, &settings.training).map_err(failed)?;
-        let mut notes =
-            Notes { model: model.clone(), steps: Vec::new(), evaluations: Vec::new(), first_grad_norms: BTreeMap::new() };
+        let mut notes = Notes {
+            model: model.clone(),
+            adapter: adapter.clone(),
+            steps: Vec::new(),
+            evaluations: Vec::new(),
+            first_grad_norms: BTreeMap::new(),
+        };
         let trained = train::run(model, &settings, &mut learned, evaluated.as_ref(), &mut notes).map_err(failed)?;
         let unwritten = |error| StageError::Environment(format!("`{}` cannot be written: {error}", self.out.display()));
         let folder = self.out.join(if adapter.is_some() { "adapter" } else { "model" });

@@ -51,7 +51,7 @@ fn variants() -> Vec<AdapterConfig> {
         config(|config| config.modules_to_save = Some(vec!["embed_tokens".into(), "lm_head".into()])),
         config(|config| config.target_modules = Some(Modules::Names(vec!["embed_tokens".into(), "lm_head".into()]))),
         config(|config| config.target_modules = Some(Modules::Names(vec!["lm_head".into()]))),
-        config(|config| config.modules_to_save = Some(vec!["norm".into()])),
+        config(|config| config.modules_to_save = Some(vec!["model.norm".into()])),
     ]
 }
 
@@ -132,6 +132,51 @@ fn an_adapter_of_another_model_is_refused_by_what_is_missing_extra_or_of_another
 }
 
 #[test]
+fn modules_to_save_are_ends_of_names_and_whole_blocks_as_in_peft() {
+    let saved = |name: &str| -> Vec<String> {
+        let mut model = tiny(4).model;
+        model.add_adapter(&config(|config| config.modules_to_save = Some(vec![name.into()])), 1).unwrap();
+        model.parameters().replaced().map(str::to_owned).collect()
+    };
+    let norms = saved("norm");
+    assert!(norms.contains(&"model.norm.weight".to_owned()), "{norms:?}");
+    assert!(norms.contains(&"model.layers.1.input_layernorm.weight".to_owned()), "{norms:?}");
+    let block = saved("layers.1.mlp");
+    assert_eq!(block, ["down_proj", "gate_proj", "up_proj"].map(|name| format!("model.layers.1.mlp.{name}.weight")));
+    // No factors on what is stored whole, or within it.
+    let config = config(|config| {
+        config.target_modules = Some(Modules::Pattern("all-linear".into()));
+        config.modules_to_save = Some(vec!["mlp".into()]);
+    });
+    assert!(!config.targets("model.layers.0.mlp.up_proj", true) && config.targets("model.layers.0.self_attn.q_proj", true));
+}
+
+#[test]
+fn an_adapter_on_the_embedding_has_the_base_of_it_and_what_is_stored_whole_is_named_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut model = tiny(4).model;
+    let base = model.parameters().get("model.embed_tokens.weight").unwrap().clone().into_values();
+    let ends = config(|config| config.target_modules = Some(Modules::Names(vec!["embed_tokens".into(), "lm_head".into()])));
+    model.add_adapter(&ends, 1).unwrap();
+    model.save_adapter(folder.path(), &ends).unwrap();
+    let tensors = read_tensors(&folder.path().join("adapter_model.safetensors")).unwrap();
+    for module in ["model.embed_tokens", "lm_head"] {
+        assert_eq!(tensors[&format!("base_model.model.{module}.base_layer.weight")].1, base, "{module}");
+    }
+    let whole = config(|config| config.modules_to_save = Some(vec!["lm_head".into(), "mlp".into()]));
+    let mut model = tiny(4).model;
+    model.add_adapter(&whole, 1).unwrap();
+    for (name, expected) in [
+        ("lm_head.bias", "lm_head.modules_to_save.bias"),
+        ("model.layers.0.mlp.up_proj.weight", "model.layers.0.mlp.modules_to_save.up_proj.weight"),
+        ("model.layers.0.self_attn.q_proj.bias", "model.layers.0.self_attn.q_proj.base_layer.bias"),
+        ("model.layers.0.self_attn.k_proj.bias", "model.layers.0.self_attn.k_proj.bias"),
+    ] {
+        assert_eq!(model.peft_parameter(name, Some(&whole)), expected);
+    }
+}
+
+#[test]
 fn dropout_takes_its_share_and_hangs_on_its_draw_alone() {
     for use_dora in [false, true] {
         let mut model = tiny(4).model;
@@ -167,7 +212,7 @@ fn side_branches_scale_as_peft_scales_them() {
 fn gradients_of_factors_magnitudes_biases_and_norms_follow_finite_differences() {
     let config = config(|config| {
         config.use_dora = true;
-        config.modules_to_save = Some(vec!["norm".into(), "post_attention_layernorm".into()]);
+        config.modules_to_save = Some(vec!["model.norm".into(), "post_attention_layernorm".into()]);
     });
     let mut model = tiny(4).model;
     model.add_adapter(&config, 1).unwrap();

@@ -120,7 +120,7 @@ fn keys_that_are_unknown_or_contradict_each_other_are_named() {
     Folder::new().set("rope_scaling", json!({"type": "linear"})).refused(&["linear", "factor"]);
     Folder::new().set("rope_scaling", json!({"type": "linear", "factor": 2.0, "beta_fast": 3.0})).refused(&["beta_fast"]);
     Folder::new().set("partial_rotary_factor", json!(0.5)).refused(&["partial_rotary_factor"]);
-    Folder::new().set("hidden_act", json!("gelu_10")).refused(&["gelu_10"]);
+    Folder::new().set("hidden_act", json!("prelu")).refused(&["prelu"]);
     Folder::new().set("model_type", json!("mamba")).refused(&["mamba", "llama"]);
     Folder::new().set("quantization_config", json!({"quant_method": "gptq"})).refused(&["quantization_config"]);
     let harmless = Folder::new().set("transformers_version", json!("9.9")).set("use_cache", json!(false));
@@ -158,4 +158,12 @@ fn rows_that_do_not_fit_are_refused() {
     assert!(known.clone().with_padding(&[vec![1, 2]]).is_err());
     assert!(known.clone().packed(&[vec![1, usize::MAX]]).is_err());
     assert!(known.at_positions(&[vec![0]]).is_err());
+}
+
+#[test]
+fn keys_of_other_architectures_say_nothing_where_they_are_off() {
+    for (name, value) in [("use_mrope", json!(false)), ("rope_interleaved", json!(null)), ("is_llama_config", json!(true))] {
+        assert!(Model::load(Folder::new().set(name, value).0.path()).is_ok(), "{name}");
+    }
+    Folder::new().set("use_mrope", json!(true)).refused(&["config.json", "`use_mrope`"]);
 }

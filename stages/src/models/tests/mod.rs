@@ -1,5 +1,6 @@
 //! Checkpoints as a whole; what one file does is tested in that file.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
@@ -20,6 +21,20 @@ pub(crate) fn tiny(seed: u64) -> Checkpoint {
         ..NewModel::default()
     };
     Checkpoint::new(&settings, tokenizer, seed).unwrap()
+}
+
+/// Makes the same small decoder with biases in its attention.
+pub(crate) fn tiny_with_biases(seed: u64) -> Model {
+    let model = tiny(seed).model;
+    let mut config = model.config().clone();
+    config.insert("attention_bias".into(), true.into());
+    let mut weights: BTreeMap<String, Weight> =
+        model.parameters().iter().map(|(name, weight)| (name.to_owned(), weight.clone())).collect();
+    let attention = model.parameters().iter().filter(|(name, _)| name.contains(".self_attn."));
+    for (module, rows) in attention.filter_map(|(name, weight)| Some((name.strip_suffix(".weight")?, weight.shape()[0]))) {
+        weights.insert(format!("{module}.bias"), Weight::dense(&[rows], vec![0.1; rows], model.parameters().device()));
+    }
+    Model::new(config, weights, model.parameters().device().clone()).unwrap()
 }
 
 /// Returns the folders of all models beside the repository, or says that they are not there.

@@ -44,7 +44,7 @@ impl Sizes {
     /// A configuration that is not understood.
     pub(crate) fn of_config(config: &Map<String, Value>, settings: &Training) -> Result<Self, String> {
         let mut all = shapes(config)?;
-        let adapter: Option<AdapterConfig> = settings.adapter.as_ref().map(start::config);
+        let adapter: Option<AdapterConfig> = settings.adapter.as_ref().map(|adapter| start::config(adapter, config));
         let added = adapter.as_ref().map(|adapter| adapter_shapes(adapter, &all)).unwrap_or_default();
         all.extend(added.clone());
         Ok(Self::new(&all, |name| adapter.is_none() || added.contains_key(name), config, settings.quantization.is_some()))

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::models::{Bias, Modules};
+use crate::models::{Bias, InitLoraWeights, Layers, Modules};
 
 /// An adapter, under PEFT's names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,20 +22,26 @@ pub struct Adapter {
     pub lora_dropout: f64,
     /// Which biases are trained.
     pub bias: Bias,
-    /// Which modules have an adapter.
+    /// Which modules have an adapter [default: as in PEFT `q_proj` and `v_proj`, and Phi's `fc1` and `fc2`].
     pub target_modules: Option<Modules>,
+    /// Which of them have none after all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exclude_modules: Option<Modules>,
     /// Whether `lora_alpha` is divided by the root of the rank instead.
     pub use_rslora: bool,
     /// Whether magnitudes are trained apart from directions.
     pub use_dora: bool,
-    /// Other ranks, by the end of a module's name.
+    /// Other ranks, by patterns of the end of a module's name; of several that match, the first by its letters.
     pub rank_pattern: BTreeMap<String, usize>,
     /// Other alphas, by the end of a module's name.
     pub alpha_pattern: BTreeMap<String, f64>,
     /// Modules that are trained whole and stand in the adapter.
     pub modules_to_save: Option<Vec<String>>,
     /// The only layers that have an adapter.
-    pub layers_to_transform: Option<Vec<usize>>,
+    pub layers_to_transform: Option<Layers>,
+    /// How the first factors are drawn: `true` as PEFT does it, `gaussian`, or `false` so that the start is not the base.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub init_lora_weights: InitLoraWeights,
     /// Whether an adapter of an earlier training is trained on.
     pub trainable: bool,
 }
@@ -49,15 +55,23 @@ impl Default for Adapter {
             lora_dropout: 0.0,
             bias: Bias::None,
             target_modules: None,
+            exclude_modules: None,
             use_rslora: false,
             use_dora: false,
             rank_pattern: BTreeMap::new(),
             alpha_pattern: BTreeMap::new(),
             modules_to_save: None,
             layers_to_transform: None,
+            init_lora_weights: InitLoraWeights::Kaiming,
             trainable: true,
         }
     }
+}
+
+/// Keys were made before there was this setting, and leave it out where it is as it was then.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_usual(init: &InitLoraWeights) -> bool {
+    *init == InitLoraWeights::Kaiming
 }
 
 /// How the base's weights are held.

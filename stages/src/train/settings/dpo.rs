@@ -47,7 +47,7 @@ settings! {
 pub enum Reference {
     /// The model as it starts.
     StartAdapter,
-    /// The model without its adapter.
+    /// The model without its adapter. Biases that are trained stay as they are by then, as when PEFT switches an adapter off.
     BaseModel,
     /// Nothing.
     None,

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::part::settings;
 use super::{Adapter, Optimizer, Quantization, Warmup};
 use crate::models::DeviceName;
-use crate::train::schedule::{Scheduler, SchedulerArguments};
+use crate::train::schedule::Scheduler;
+use crate::train::scheduler_arguments::SchedulerArguments;
 
 settings! {
     /// Settings that every training has. TRL's spelling of a name stands behind it; a key has the names that were first.
@@ -37,7 +38,7 @@ settings! {
         #[serde(flatten)]
         #[schemars(skip)]
         optimizer: Optimizer = Optimizer::default(),
-        /// Largest norm of all gradients together; longer ones are scaled to it.
+        /// Largest norm of all gradients together; longer ones are scaled to it. With 0 none is.
         max_grad_norm: f64 = 1.0,
         /// Most tokens of a row, or of a prompt with one answer; longer ones are cut at the end.
         max_length: Option<usize> = Some(1024),

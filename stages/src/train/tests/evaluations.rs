@@ -101,3 +101,33 @@ fn rows_without_a_token_to_learn_are_told() {
     let [warning] = notes.warnings.as_slice() else { panic!("{:?}", notes.warnings) };
     assert!(warning.contains("step 1") && warning.contains("`empty`"), "{warning}");
 }
+
+#[test]
+fn a_rate_that_waits_for_evaluations_falls_and_has_fallen_after_a_stop() {
+    let model = tiny(6).model;
+    let settings = overfitting(|training| {
+        training.lr_scheduler = Scheduler::ReduceLrOnPlateau;
+        training.lr_scheduler_args = SchedulerArguments { patience: Some(1), factor: Some(0.5), ..SchedulerArguments::default() };
+    });
+    let mut whole = Notes::default();
+    let expected = evaluated(&model, &settings, &mut whole).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = Some(folder.path().to_owned());
+    // Behind the first fall.
+    let stop = 60;
+    let mut first = Notes { stop: Some(stop), folder: folder.clone(), ..Notes::default() };
+    assert!(evaluated(&model, &settings, &mut first).is_err());
+    let mut rest = Notes { folder, kept: true, ..Notes::default() };
+    let found = evaluated(&model, &settings, &mut rest).unwrap();
+    assert_eq!(rest.losses, whole.losses[stop - 1..]);
+    assert_eq!(found.summary, expected.summary);
+    // With a rate that never falls the losses are others.
+    let mut constant = Notes::default();
+    evaluated(&model, &overfitting(|training| training.lr_scheduler = Scheduler::Constant), &mut constant).unwrap();
+    assert_ne!(constant.losses[stop - 1..], whole.losses[stop - 1..]);
+    // Without evaluations it would wait for ever.
+    let mut blind = settings;
+    (blind.training.eval_steps, blind.training.load_best_model_at_end) = (None, false);
+    let error = trained(&model, &blind, &mut Notes::default()).unwrap_err().to_string();
+    assert!(error.contains("`lr_scheduler`"), "{error}");
+}

@@ -45,6 +45,15 @@ fn a_reference_in_16_bits_follows_a_model_that_is_trained_in_full() {
     trained(&half, &settings, &mut notes).unwrap();
     trained(&full, &settings, &mut expected).unwrap();
     assert_eq!(notes.losses, expected.losses);
+
+    // And a base whose biases follow an adapter's.
+    let [half, full] =
+        in_16_bits_and_32(&tiny_with_biases(7), Half::Bf16).map(|model| adapted(model, |config| config.bias = Bias::All));
+    let settings = dpo(|method| method.reference = Reference::BaseModel);
+    let (mut notes, mut expected) = (Notes::default(), Notes::default());
+    trained(&half, &settings, &mut notes).unwrap();
+    trained(&full, &settings, &mut expected).unwrap();
+    assert_eq!(notes.losses, expected.losses);
 }
 
 #[test]
