@@ -57,10 +57,10 @@ impl Default for Params {
     fn default() -> Self {
         let training = Training {
             epochs: Some(3.0),
-            batch_size: 16,
-            learning_rate: 3e-3,
+            batch_size: 8,
+            learning_rate: 2e-3,
             warmup: Warmup { ratio: 0.05, steps: None },
-            optimizer: Optimizer { betas: [0.9, 0.99], weight_decay: 0.01, ..Optimizer::default() },
+            optimizer: Optimizer { betas: [0.9, 0.95], weight_decay: 0.01, ..Optimizer::default() },
             max_length: Some(256),
             seed: 0,
             ..Training::default()
@@ -166,7 +166,7 @@ pub(crate) struct Stage;
 
 impl engine::Stage for Stage {
     const KIND: &'static str = "sft";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
     const SUMMARY: &'static str = "trains a router by supervised fine-tuning";
     type Params = Params;
     type Inputs = Inputs;
