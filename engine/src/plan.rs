@@ -10,7 +10,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
+    ahead::{Ahead, Known},
     context::{Context, Shared},
+    diagnostic::Mistake,
     error::StageError,
     forecast::Forecast,
     resolve::{Pipeline, ResolvedStage, Wire},
@@ -110,22 +112,38 @@ pub(crate) fn plan(pipeline: &Pipeline, cache: &Cache, request: &Request) -> Res
 
 /// Says of every stage that is to run what it would buy, as far as its inputs are known, and what else a person should read before.
 pub(crate) fn forecast(plan: &mut Plan, pipeline: &Pipeline, shared: &Arc<Shared>, request: &Request) -> Result<(), StageError> {
-    let with_notes = |planned: &PlannedStage| {
-        let mut forecast = forecast_one(plan, planned, pipeline, shared, request)?;
-        if !matches!(planned.decision, Decision::Hit { .. }) {
-            let stage = &pipeline.stages[planned.stage];
-            let notes = stage.kind.notes(&context(shared, stage, false)?, &stage.settled)?;
-            if !notes.is_empty() {
-                forecast.get_or_insert_default().notes.extend(notes);
-            }
-        }
-        Ok::<_, StageError>(forecast)
-    };
-    let forecasts: Vec<_> = plan.stages.iter().map(with_notes).collect::<Result<_, _>>()?;
+    let mut notes = notes(plan, pipeline, shared)?;
+    let forecasts = plan.stages.iter().map(|planned| forecast_one(plan, planned, pipeline, shared, request));
+    let forecasts: Vec<_> = forecasts.collect::<Result<_, _>>()?;
     for (planned, forecast) in plan.stages.iter_mut().zip(forecasts) {
         planned.forecast = forecast;
+        if let Some(notes) = notes.remove(&planned.stage).filter(|notes| !notes.is_empty()) {
+            planned.forecast.get_or_insert_default().notes.extend(notes);
+        }
     }
     Ok(())
+}
+
+/// What stages say that are to run, producers first: each hears what is known of its inputs.
+fn notes(plan: &Plan, pipeline: &Pipeline, shared: &Arc<Shared>) -> Result<BTreeMap<usize, Vec<String>>, StageError> {
+    let (mut notes, mut told) = (BTreeMap::new(), BTreeMap::new());
+    let planned: BTreeMap<_, _> = plan.stages.iter().map(|planned| (planned.stage, &planned.decision)).collect();
+    for &stage in &pipeline.order {
+        let Some(Decision::Run { .. } | Decision::Later { .. }) = planned.get(&stage) else { continue };
+        let resolved = &pipeline.stages[stage];
+        let known = |wire: &Wire| match wire {
+            Wire::Stage { stage, port } => match planned.get(stage) {
+                Some(Decision::Hit { result, .. }) => result.outputs.get(port).cloned().map(Known::There),
+                _ => told.get(stage).and_then(|told: &BTreeMap<String, Value>| told.get(port)).cloned().map(Known::Told),
+            },
+            Wire::File { .. } => None,
+        };
+        let known = resolved.wires.iter().filter_map(|(port, wire)| Some((port.clone(), known(wire)?)));
+        let (context, ahead) = (context(shared, resolved, false)?, Ahead(known.collect()));
+        notes.insert(stage, resolved.kind.notes(&context, &resolved.settled, &ahead)?);
+        told.insert(stage, resolved.kind.tell(&context, &resolved.settled, &ahead)?);
+    }
+    Ok(notes)
 }
 
 /// Sees before anything runs that what calls need, such as a key, is there. A stage that would make no call needs nothing.
@@ -139,6 +157,26 @@ pub(crate) fn ready(plan: &Plan, pipeline: &Pipeline, shared: &Arc<Shared>, requ
         }
     }
     Ok(())
+}
+
+/// Finds what of this machine the stages that are to run ask for and is not there. One whose replies are all known asks for nothing.
+pub(crate) fn missing(
+    plan: &Plan,
+    pipeline: &Pipeline,
+    shared: &Arc<Shared>,
+    request: &Request,
+) -> Result<Vec<Mistake>, StageError> {
+    let mut mistakes = Vec::new();
+    for planned in plan.stages.iter().filter(|planned| !matches!(planned.decision, Decision::Hit { .. })) {
+        let missing = pipeline.missing(planned.stage);
+        if !missing.is_empty() {
+            let forecast = forecast_one(plan, planned, pipeline, shared, request)?;
+            if forecast.is_none_or(|forecast| forecast.calls > 0 || forecast.known == 0) {
+                mistakes.extend(missing);
+            }
+        }
+    }
+    Ok(mistakes)
 }
 
 fn forecast_one(
