@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    ahead::{Ahead, Known},
+    ahead,
     context::{Context, Shared},
     diagnostic::Mistake,
     error::StageError,
@@ -112,7 +112,7 @@ pub(crate) fn plan(pipeline: &Pipeline, cache: &Cache, request: &Request) -> Res
 
 /// Says of every stage that is to run what it would buy, as far as its inputs are known, and what else a person should read before.
 pub(crate) fn forecast(plan: &mut Plan, pipeline: &Pipeline, shared: &Arc<Shared>, request: &Request) -> Result<(), StageError> {
-    let mut notes = notes(plan, pipeline, shared)?;
+    let mut notes = ahead::notes(plan, pipeline, shared)?;
     let forecasts = plan.stages.iter().map(|planned| forecast_one(plan, planned, pipeline, shared, request));
     let forecasts: Vec<_> = forecasts.collect::<Result<_, _>>()?;
     for (planned, forecast) in plan.stages.iter_mut().zip(forecasts) {
@@ -122,28 +122,6 @@ pub(crate) fn forecast(plan: &mut Plan, pipeline: &Pipeline, shared: &Arc<Shared
         }
     }
     Ok(())
-}
-
-/// What stages say that are to run, producers first: each hears what is known of its inputs.
-fn notes(plan: &Plan, pipeline: &Pipeline, shared: &Arc<Shared>) -> Result<BTreeMap<usize, Vec<String>>, StageError> {
-    let (mut notes, mut told) = (BTreeMap::new(), BTreeMap::new());
-    let planned: BTreeMap<_, _> = plan.stages.iter().map(|planned| (planned.stage, &planned.decision)).collect();
-    for &stage in &pipeline.order {
-        let Some(Decision::Run { .. } | Decision::Later { .. }) = planned.get(&stage) else { continue };
-        let resolved = &pipeline.stages[stage];
-        let known = |wire: &Wire| match wire {
-            Wire::Stage { stage, port } => match planned.get(stage) {
-                Some(Decision::Hit { result, .. }) => result.outputs.get(port).cloned().map(Known::There),
-                _ => told.get(stage).and_then(|told: &BTreeMap<String, Value>| told.get(port)).cloned().map(Known::Told),
-            },
-            Wire::File { .. } => None,
-        };
-        let known = resolved.wires.iter().filter_map(|(port, wire)| Some((port.clone(), known(wire)?)));
-        let (context, ahead) = (context(shared, resolved, false)?, Ahead(known.collect()));
-        notes.insert(stage, resolved.kind.notes(&context, &resolved.settled, &ahead)?);
-        told.insert(stage, resolved.kind.tell(&context, &resolved.settled, &ahead)?);
-    }
-    Ok(notes)
 }
 
 /// Sees before anything runs that what calls need, such as a key, is there. A stage that would make no call needs nothing.
@@ -203,7 +181,7 @@ fn forecast_one(
     Ok(Some(stage.kind.forecast(&context, &stage.settled, inputs)?))
 }
 
-fn context(shared: &Arc<Shared>, stage: &ResolvedStage, rebuy: bool) -> Result<Context, StageError> {
+pub(crate) fn context(shared: &Arc<Shared>, stage: &ResolvedStage, rebuy: bool) -> Result<Context, StageError> {
     Context::new(Arc::clone(shared), &stage.name, rebuy, stage.budget)
 }
 
