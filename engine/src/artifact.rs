@@ -209,6 +209,12 @@ impl Checkpoint {
         Ok(Self { store, output })
     }
 
+    /// Opens one of its files, where there is one of that name.
+    pub fn open_file(&self, name: &str) -> Result<Option<impl Read + use<>>, StageError> {
+        let tree = tree(&self.store, &self.output.digest)?;
+        tree.files.get(name).map(|entry| self.store.buffered(&entry.digest)).transpose()
+    }
+
     /// Writes the files into `folder`, which must exist.
     pub fn copy_to(&self, folder: &Path) -> Result<(), StageError> {
         copy_tree(&self.store, &self.output.digest, folder)

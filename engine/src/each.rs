@@ -123,6 +123,12 @@ pub trait EachRow: Sized + Send + Sync + 'static {
         Ok(())
     }
 
+    /// See [`Stage::missing`].
+    fn missing(params: &Self::Params, sections: &Sections) -> Vec<ParamMistake> {
+        let _ = (params, sections);
+        Vec::new()
+    }
+
     /// How messages name a row: ``question `7` ``.
     fn name(row: &Self::In) -> String;
 
@@ -174,6 +180,10 @@ impl<S: EachRow> Stage for Each<S> {
 
     fn settle(params: S::Params, sections: &Sections) -> Result<S::Params, Vec<ParamMistake>> {
         S::settle(params, sections)
+    }
+
+    fn missing(params: &S::Params, sections: &Sections) -> Vec<ParamMistake> {
+        S::missing(params, sections)
     }
 
     fn parts(params: &S::Params) -> BTreeMap<String, u32> {

@@ -27,6 +27,7 @@
 //! - Nothing outside `cli` prints.
 
 mod adopt;
+mod ahead;
 mod artifact;
 mod attempt;
 mod budget;
@@ -57,6 +58,7 @@ mod stage;
 mod typed;
 
 pub use adopt::Answers;
+pub use ahead::Ahead;
 pub use artifact::{Anything, Artifact, Checkpoint, Dataset, DatasetWriter, Metrics, Row, Store, Type};
 pub use attempt::Attempt;
 pub use budget::Price;

@@ -10,7 +10,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
+    ahead,
     context::{Context, Shared},
+    diagnostic::Mistake,
     error::StageError,
     forecast::Forecast,
     resolve::{Pipeline, ResolvedStage, Wire},
@@ -110,20 +112,14 @@ pub(crate) fn plan(pipeline: &Pipeline, cache: &Cache, request: &Request) -> Res
 
 /// Says of every stage that is to run what it would buy, as far as its inputs are known, and what else a person should read before.
 pub(crate) fn forecast(plan: &mut Plan, pipeline: &Pipeline, shared: &Arc<Shared>, request: &Request) -> Result<(), StageError> {
-    let with_notes = |planned: &PlannedStage| {
-        let mut forecast = forecast_one(plan, planned, pipeline, shared, request)?;
-        if !matches!(planned.decision, Decision::Hit { .. }) {
-            let stage = &pipeline.stages[planned.stage];
-            let notes = stage.kind.notes(&context(shared, stage, false)?, &stage.settled)?;
-            if !notes.is_empty() {
-                forecast.get_or_insert_default().notes.extend(notes);
-            }
-        }
-        Ok::<_, StageError>(forecast)
-    };
-    let forecasts: Vec<_> = plan.stages.iter().map(with_notes).collect::<Result<_, _>>()?;
+    let mut notes = ahead::notes(plan, pipeline, shared)?;
+    let forecasts = plan.stages.iter().map(|planned| forecast_one(plan, planned, pipeline, shared, request));
+    let forecasts: Vec<_> = forecasts.collect::<Result<_, _>>()?;
     for (planned, forecast) in plan.stages.iter_mut().zip(forecasts) {
         planned.forecast = forecast;
+        if let Some(notes) = notes.remove(&planned.stage).filter(|notes| !notes.is_empty()) {
+            planned.forecast.get_or_insert_default().notes.extend(notes);
+        }
     }
     Ok(())
 }
@@ -139,6 +135,26 @@ pub(crate) fn ready(plan: &Plan, pipeline: &Pipeline, shared: &Arc<Shared>, requ
         }
     }
     Ok(())
+}
+
+/// Finds what of this machine the stages that are to run ask for and is not there. One whose replies are all known asks for nothing.
+pub(crate) fn missing(
+    plan: &Plan,
+    pipeline: &Pipeline,
+    shared: &Arc<Shared>,
+    request: &Request,
+) -> Result<Vec<Mistake>, StageError> {
+    let mut mistakes = Vec::new();
+    for planned in plan.stages.iter().filter(|planned| !matches!(planned.decision, Decision::Hit { .. })) {
+        let missing = pipeline.missing(planned.stage);
+        if !missing.is_empty() {
+            let forecast = forecast_one(plan, planned, pipeline, shared, request)?;
+            if forecast.is_none_or(|forecast| forecast.calls > 0 || forecast.known == 0) {
+                mistakes.extend(missing);
+            }
+        }
+    }
+    Ok(mistakes)
 }
 
 fn forecast_one(
@@ -165,7 +181,7 @@ fn forecast_one(
     Ok(Some(stage.kind.forecast(&context, &stage.settled, inputs)?))
 }
 
-fn context(shared: &Arc<Shared>, stage: &ResolvedStage, rebuy: bool) -> Result<Context, StageError> {
+pub(crate) fn context(shared: &Arc<Shared>, stage: &ResolvedStage, rebuy: bool) -> Result<Context, StageError> {
     Context::new(Arc::clone(shared), &stage.name, rebuy, stage.budget)
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::{
     adopt::{Adopted, Answers},
+    ahead::Ahead,
     artifact::Row,
     attempt::Attempt,
     command::{Command, CommandKind},
@@ -41,7 +42,9 @@ pub(crate) trait Kind: Send + Sync {
         wired: &[String],
     ) -> Result<Settled, SettleError>;
     fn ready(&self, ctx: &Context, settled: &Settled) -> Result<(), StageError>;
-    fn notes(&self, ctx: &Context, settled: &Settled) -> Result<Vec<String>, StageError>;
+    fn missing(&self, settled: &Settled, sections: &Sections) -> Vec<ParamMistake>;
+    fn notes(&self, ctx: &Context, settled: &Settled, ahead: &Ahead) -> Result<Vec<String>, StageError>;
+    fn tell(&self, ctx: &Context, settled: &Settled, ahead: &Ahead) -> Result<BTreeMap<String, Value>, StageError>;
     fn forecast(&self, ctx: &Context, settled: &Settled, inputs: BTreeMap<String, Output>) -> Result<Forecast, StageError>;
     fn adopt(
         &self,
@@ -142,8 +145,16 @@ impl<S: Stage> Kind for Erased<S> {
         S::ready(ctx, settled.typed::<S::Params>())
     }
 
-    fn notes(&self, ctx: &Context, settled: &Settled) -> Result<Vec<String>, StageError> {
-        S::notes(ctx, settled.typed::<S::Params>())
+    fn missing(&self, settled: &Settled, sections: &Sections) -> Vec<ParamMistake> {
+        S::missing(settled.typed::<S::Params>(), sections)
+    }
+
+    fn notes(&self, ctx: &Context, settled: &Settled, ahead: &Ahead) -> Result<Vec<String>, StageError> {
+        S::notes(ctx, settled.typed::<S::Params>(), ahead)
+    }
+
+    fn tell(&self, ctx: &Context, settled: &Settled, ahead: &Ahead) -> Result<BTreeMap<String, Value>, StageError> {
+        S::tell(ctx, settled.typed::<S::Params>(), ahead)
     }
 
     fn forecast(&self, ctx: &Context, settled: &Settled, inputs: BTreeMap<String, Output>) -> Result<Forecast, StageError> {

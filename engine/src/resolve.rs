@@ -74,6 +74,13 @@ impl Pipeline {
         self.stages.iter().position(|stage| stage.name == name)
     }
 
+    /// What of this machine a stage asks for and is not there, each at its place in the manifest.
+    pub(crate) fn missing(&self, stage: usize) -> Vec<Mistake> {
+        let (declared, resolved) = (&self.manifest.stages[stage], &self.stages[stage]);
+        let missing = resolved.kind.missing(&resolved.settled, &self.sections).into_iter();
+        missing.map(|mistake| params::param_mistake(&self.manifest, &declared.with_path(), "not-here", mistake)).collect()
+    }
+
     /// The stages themselves and all that they take from.
     pub(crate) fn with_producers(&self, stages: impl IntoIterator<Item = usize>) -> BTreeSet<usize> {
         let mut found: BTreeSet<_> = stages.into_iter().collect();

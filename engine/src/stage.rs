@@ -5,9 +5,11 @@ use std::{collections::BTreeMap, future::Future};
 use cache::Output;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use crate::{
     adopt::Answers,
+    ahead::Ahead,
     artifact::{Anything, Artifact, Store, Type},
     attempt::Attempt,
     context::Context,
@@ -55,10 +57,22 @@ pub trait Stage: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Sentences that a person should read before anything runs, whatever will flow in.
-    fn notes(ctx: &Context, params: &Self::Params) -> Result<Vec<String>, StageError> {
-        let _ = (ctx, params);
+    /// Says what of this machine the params ask for and is not there, such as a device. A stage whose result is known asks for nothing.
+    fn missing(params: &Self::Params, sections: &Sections) -> Vec<ParamMistake> {
+        let _ = (params, sections);
+        Vec::new()
+    }
+
+    /// Sentences that a person should read before anything runs.
+    fn notes(ctx: &Context, params: &Self::Params, ahead: &Ahead) -> Result<Vec<String>, StageError> {
+        let _ = (ctx, params, ahead);
         Ok(Vec::new())
+    }
+
+    /// Says of outputs, by port, what can be known of them before the stage has run: for the notes of stages that take them in.
+    fn tell(ctx: &Context, params: &Self::Params, ahead: &Ahead) -> Result<BTreeMap<String, Value>, StageError> {
+        let _ = (ctx, params, ahead);
+        Ok(BTreeMap::new())
     }
 
     /// What the stage would buy.

@@ -6,7 +6,8 @@
 //!
 //! Sizes are those of a 2 M model with rows of 128 tokens (`tiny`) and of a 28 M model with rows of 256 (`small`); SFT takes 8 rows a
 //! step, DPO 4 pairs; `full` trains all weights, `lora` factors of rank 16 on all projections. The fourth argument is the number of steps;
-//! `checkpointing` behind it computes each layer again in the backward pass.
+//! behind it `checkpointing` computes each layer again in the backward pass, `bf16` takes products of bfloat16, and `nf4` holds the base in 4
+//! bits (with `lora`).
 
 use std::error::Error;
 use std::fs;
@@ -16,10 +17,10 @@ use fingerpost::models::{AdapterConfig, Checkpoint, Modules, NewModel};
 use fingerpost::rows::{DpoExample, Message, SftExample};
 use fingerpost::tokenizer::Tokenizer;
 use fingerpost::train::prepared::{self, Rows};
-use fingerpost::train::settings::{Dpo, Method, Settings, Sft, Training};
+use fingerpost::train::settings::{Dpo, Method, Precision, Settings, Sft, Training};
 use fingerpost::train::{self, Memory, Step, Stop, Watch};
 
-const USAGE: &str = "give: tiny|small sft|dpo full|lora STEPS [checkpointing]";
+const USAGE: &str = "give: tiny|small sft|dpo full|lora STEPS [checkpointing] [bf16] [nf4]";
 
 /// Steps before the clock counts.
 const SKIPPED: usize = 2;
@@ -124,17 +125,19 @@ fn median(mut values: Vec<f64>) -> f64 {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let ([name, kind, mode, steps], rest) = arguments.split_first_chunk().ok_or(USAGE)?;
-    let gradient_checkpointing = match rest {
-        [] => false,
-        [word] if word == "checkpointing" => true,
-        _ => return Err(USAGE.into()),
-    };
+    if rest.iter().any(|word| !["checkpointing", "bf16", "nf4"].contains(&word.as_str())) {
+        return Err(USAGE.into());
+    }
+    let has = |word: &str| rest.iter().any(|given| given == word);
     let steps: usize = steps.parse()?;
     let Size { new, tokens } = size(name)?;
     let mut words = Words(7);
     let texts: Vec<String> = (0..600).map(|_| words.text(200)).collect();
     let tokenizer = Tokenizer::train(texts.into_iter(), new.vocab_size, new.pieces)?;
     let mut start = Checkpoint::new(&new, tokenizer, 3)?;
+    if has("nf4") {
+        start.model.quantise(false);
+    }
     if mode == "lora" {
         let target_modules = Some(Modules::Pattern("all-linear".into()));
         start.model.add_adapter(&AdapterConfig { r: 16, lora_alpha: 32.0, target_modules, ..AdapterConfig::default() }, 1)?;
@@ -150,7 +153,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         learning_rate: 2e-4,
         max_length: Some(512),
         shuffle: false,
-        gradient_checkpointing,
+        gradient_checkpointing: has("checkpointing"),
+        precision: if has("bf16") { Precision::Bf16 } else { Precision::F32 },
         ..Training::default()
     };
     let count = (SKIPPED + steps + 1) * batch_size;
@@ -181,7 +185,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!(
         "{}",
         serde_json::json!({
-            "size": name, "kind": kind, "mode": mode, "steps": steps,
+            "size": name, "kind": kind, "mode": mode, "with": rest, "steps": steps,
             "tokens_per_second_median": median(rates).round(), "tokens_per_step": median(counted),
             "seconds_per_step_best": wall.iter().copied().fold(f64::INFINITY, f64::min),
             "seconds_per_step_median": median(wall), "cpu_ms_per_step": cpu.iter().sum::<f64>() / cpu.len() as f64,

@@ -108,6 +108,10 @@ impl EachRow for Stage {
         providers::ready(ctx, params.model.iter(), &params.providers)
     }
 
+    fn missing(params: &Params, sections: &Sections) -> Vec<ParamMistake> {
+        providers::missing(params.model.iter().map(|asked| (vec!["model"], asked)), sections)
+    }
+
     fn name(question: &Question) -> String {
         format!("question `{}`", question.id)
     }

@@ -186,6 +186,10 @@ impl EachRow for Stage {
         providers::ready(ctx, params.models.values(), &params.providers)
     }
 
+    fn missing(params: &Params, sections: &Sections) -> Vec<ParamMistake> {
+        providers::missing(params.models.iter().map(|(role, asked)| (vec!["models", role], asked)), sections)
+    }
+
     fn name(question: &Question) -> String {
         format!("question `{}`", question.id)
     }

@@ -1,18 +1,23 @@
 //! `uses: dpo`: direct preference optimisation from a trained start. Examples and a checkpoint → a checkpoint and training metrics.
 
-use engine::{Checkpoint, Context, Dataset, Metrics, ParamMistake, Sections, StageError, ports};
+use std::collections::BTreeMap;
+
+use engine::{Ahead, Checkpoint, Context, Dataset, Metrics, ParamMistake, Sections, StageError, ports};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::{
-    models,
+    here,
+    models::Outline,
     router::Router,
     rows::DpoExample,
+    tokenizer::Tokenizer,
     train::{
         prepared::{self, Rows},
         settings::{Dpo, Method, Optimizer, Settings, Training, Warmup, part},
     },
-    training::{Start, columns_of, failed, mistakes, train, within},
+    training::{Start, Weights, ahead_of, columns_of, failed, forecast, mistakes, told, train, within},
 };
 
 /// Settings of DPO. Names that TRL spells otherwise are known by its spelling too.
@@ -73,22 +78,37 @@ impl engine::Stage for Stage {
         if found.is_empty() { Ok(params) } else { Err(found) }
     }
 
+    fn notes(ctx: &Context, params: &Params, ahead: &Ahead) -> Result<Vec<String>, StageError> {
+        let Some(start) = ahead_of(ctx, ahead, "checkpoint")? else { return Ok(Vec::new()) };
+        Ok(forecast(&start, &params.training, &Method::Dpo(params.method.clone())))
+    }
+
+    fn tell(ctx: &Context, params: &Params, ahead: &Ahead) -> Result<BTreeMap<String, Value>, StageError> {
+        told(ahead_of(ctx, ahead, "checkpoint")?, &params.training)
+    }
+
+    fn missing(params: &Params, _: &Sections) -> Vec<ParamMistake> {
+        here::missing(&["device"], params.training.device).into_iter().collect()
+    }
+
     async fn run(ctx: &Context, params: &Params, inputs: Inputs) -> Result<Outputs, StageError> {
         let folder = ctx.scratch().join("start");
         std::fs::create_dir_all(&folder)?;
         inputs.checkpoint.copy_to(&folder)?;
         let router = Router::load(&folder)?;
-        let start = models::Checkpoint::load(&folder).map_err(StageError::failed)?;
-        let training = within(&params.training, &start.model);
+        let outline = Outline::of_folder(&folder).map_err(StageError::failed)?;
+        let tokenizer = Tokenizer::open(&folder).map_err(StageError::failed)?;
+        let training = within(&params.training, &outline)?;
         let prepare = |examples: Option<&Dataset<DpoExample>>| {
             let columns = columns_of(examples)?;
-            let rows = columns.map(|columns| prepared::dpo::prepare(&start.tokenizer, &columns, training.max_length));
+            let rows = columns.map(|columns| prepared::dpo::prepare(&tokenizer, &columns, training.max_length));
             rows.transpose().map_err(|error| failed(error.into()))
         };
         let rows = prepare(Some(&inputs.examples))?.expect("examples are wired");
         let validation = prepare(inputs.validation.as_ref())?;
         let settings = Settings { training, method: Method::Dpo(params.method.clone()) };
-        train(ctx, Start { checkpoint: start, router }, &settings, Rows::Dpo(rows), validation.map(Rows::Dpo))
+        let start = Start { outline, tokenizer, router, weights: Weights::Folder(folder) };
+        train(ctx, start, &settings, Rows::Dpo(rows), validation.map(Rows::Dpo))
             .map(|(checkpoint, metrics)| Outputs { checkpoint, metrics })
     }
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use self::routes::Route;
 use crate::{
     by_id::ById,
+    here,
     measures::{self, Case, Decision},
     models::{self, DeviceName},
     prompt::{self, Form},
@@ -82,6 +83,10 @@ impl engine::Stage for Stage {
         if mistakes.is_empty() { Ok(Params { policies, prices, ..params }) } else { Err(mistakes) }
     }
 
+    fn missing(params: &Params, _: &Sections) -> Vec<ParamMistake> {
+        here::missing(&["device"], params.device).into_iter().collect()
+    }
+
     async fn run(ctx: &Context, params: &Params, inputs: Inputs) -> Result<Outputs, StageError> {
         let cases = Cases::read(params, &inputs)?;
         let folder = ctx.scratch();
@@ -97,7 +102,7 @@ impl engine::Stage for Stage {
             ))
             .help("train it on these labels"));
         }
-        let device = params.device.open().map_err(StageError::failed)?;
+        let device = params.device.open()?;
         let checkpoint = models::Checkpoint::load(folder).map_err(StageError::failed)?.on(&device);
         ctx.check()?;
 

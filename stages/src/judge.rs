@@ -66,6 +66,12 @@ impl EachRow for Stage {
         providers::ready(ctx, params.model.iter().chain(&params.second), &params.providers)
     }
 
+    fn missing(params: &Params, sections: &Sections) -> Vec<ParamMistake> {
+        let models = [("model", &params.model), ("second", &params.second)];
+        let named = models.iter().filter_map(|(field, asked)| Some((vec![*field], asked.as_ref()?)));
+        providers::missing(named, sections)
+    }
+
     fn name(answer: &Answer) -> String {
         format!("question `{}`, answer of `{}`", answer.id, answer.model)
     }

@@ -31,6 +31,7 @@ mod commands;
 mod completion;
 mod dpo;
 mod evaluate;
+mod here;
 mod judge;
 mod judges;
 mod label;

@@ -1,13 +1,15 @@
 //! `uses: sft`: supervised fine-tuning of a decoder, from scratch or from a base. Examples → a checkpoint and training metrics.
 
-use std::fmt::Display;
+use std::{collections::BTreeMap, fmt::Display};
 
-use engine::{Checkpoint, Context, Dataset, File, Folder, Metrics, ParamMistake, Sections, StageError, ports};
+use engine::{Ahead, Checkpoint, Context, Dataset, File, Folder, Metrics, ParamMistake, Sections, StageError, ports};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::{
-    models::{self, NewModel},
+    here,
+    models::{NewModel, Outline},
     router::Router,
     rows::{Message, SftExample},
     sections::Policies,
@@ -19,7 +21,7 @@ use crate::{
             part::{self, settings},
         },
     },
-    training::{Start, columns_of, failed, forecast, mistakes, train, within},
+    training::{self, Start, Weights, columns_of, failed, forecast, mistakes, train, within},
 };
 
 settings! {
@@ -82,14 +84,13 @@ fn complete(schema: &mut Schema) {
 }
 
 impl Origin {
-    /// Takes the decoder to start from: what comes in at the port, the base, or one made for the examples.
+    /// Takes the decoder to start from: what comes in at the port, the base, or one to be made for the examples.
     fn open(
         &self,
         ctx: &Context,
         base: Option<&Checkpoint>,
         examples: &[SftExample],
-        seed: u64,
-    ) -> Result<models::Checkpoint, StageError> {
+    ) -> Result<(Outline, Tokenizer, Weights), StageError> {
         let folder = ctx.scratch().join("base");
         std::fs::create_dir_all(&folder)?;
         match (base, &self.base) {
@@ -100,10 +101,21 @@ impl Origin {
                 let messages = examples.iter().flat_map(|row| row.prompt.iter().chain(&row.completion));
                 let texts: Vec<_> = messages.map(|Message { content, .. }| content.clone()).collect();
                 let tokenizer = Tokenizer::train(texts.into_iter(), new.vocab_size, new.pieces).map_err(StageError::failed)?;
-                return models::Checkpoint::new(&new, tokenizer, seed).map_err(StageError::failed);
+                return Ok((Outline::of_new(&new, Some(tokenizer.size())), tokenizer, Weights::New(new)));
             }
         }
-        models::Checkpoint::load(&folder).map_err(StageError::failed)
+        let outline = Outline::of_folder(&folder).map_err(StageError::failed)?;
+        let tokenizer = Tokenizer::open(&folder).map_err(StageError::failed)?;
+        Ok((outline, tokenizer, Weights::Folder(folder)))
+    }
+
+    /// Returns what is known of the same before anything runs.
+    fn outline(&self, ctx: &Context, ahead: &Ahead) -> Result<Option<Outline>, StageError> {
+        match (training::ahead_of(ctx, ahead, "base")?, &self.base, &self.new) {
+            (Some(base), ..) => Ok(Some(base)),
+            (None, Some(base), _) => Ok(Outline::of_folder(base.path()).ok()),
+            (None, None, new) => Ok(new.as_ref().map(|new| Outline::of_new(new, None))),
+        }
     }
 
     /// Settles how conversations become text, before there is a run: by which chat template, and where system messages stand in it.
@@ -190,16 +202,10 @@ impl engine::Stage for Stage {
         Ok(Params { origin, training, method })
     }
 
-    fn notes(ctx: &Context, params: &Params) -> Result<Vec<String>, StageError> {
-        let config = match (&params.origin.base, &params.origin.new) {
-            (Some(base), _) => match base.files().get("config.json") {
-                Some(file) => serde_json::from_reader(file.open(ctx)?).map_err(StageError::failed)?,
-                None => return Ok(Vec::new()),
-            },
-            (None, Some(new)) => models::config_of(new),
-            (None, None) => return Ok(Vec::new()),
-        };
-        let mut notes = forecast(&config, &params.training, &Method::Sft(params.method.clone()));
+    fn notes(ctx: &Context, params: &Params, ahead: &Ahead) -> Result<Vec<String>, StageError> {
+        let start = params.origin.outline(ctx, ahead)?;
+        let forecast = |start: Outline| forecast(&start, &params.training, &Method::Sft(params.method.clone()));
+        let mut notes = start.map(forecast).unwrap_or_default();
         notes.extend(params.origin.conversations().ok().flatten().and_then(|tokenizer| {
             let place = match tokenizer.placement() {
                 Placement::System => "in a turn of their own",
@@ -210,21 +216,29 @@ impl engine::Stage for Stage {
         Ok(notes)
     }
 
+    fn tell(ctx: &Context, params: &Params, ahead: &Ahead) -> Result<BTreeMap<String, Value>, StageError> {
+        training::told(params.origin.outline(ctx, ahead)?, &params.training)
+    }
+
+    fn missing(params: &Params, _: &Sections) -> Vec<ParamMistake> {
+        here::missing(&["device"], params.training.device).into_iter().collect()
+    }
+
     async fn run(ctx: &Context, params: &Params, inputs: Inputs) -> Result<Outputs, StageError> {
         let examples = inputs.examples.rows()?.collect::<Result<Vec<_>, _>>()?;
         let Params { origin, training, method } = params;
-        let mut start = origin.open(ctx, inputs.base.as_ref(), &examples, training.seed)?;
-        start.tokenizer = origin.spoken(ctx, start.tokenizer)?;
-        let training = within(training, &start.model);
+        let (outline, tokenizer, weights) = origin.open(ctx, inputs.base.as_ref(), &examples)?;
+        let tokenizer = origin.spoken(ctx, tokenizer)?;
+        let training = within(training, &outline)?;
         let columns: Vec<_> = examples.iter().map(prepared::columns::of).collect();
         let prepare = |columns: &[Columns]| {
-            let rows = prepared::sft::prepare(&start.tokenizer, columns, method, training.max_length);
+            let rows = prepared::sft::prepare(&tokenizer, columns, method, training.max_length);
             rows.map(Rows::Sft).map_err(|error| failed(error.into()))
         };
         let rows = prepare(&columns)?;
         let validation = columns_of(inputs.validation.as_ref())?.map(|columns| prepare(&columns)).transpose()?;
         let settings = Settings { training, method: Method::Sft(method.clone()) };
-        let start = Start { checkpoint: start, router: Router::new(&origin.policies) };
+        let start = Start { outline, tokenizer, router: Router::new(&origin.policies), weights };
         train(ctx, start, &settings, rows, validation).map(|(checkpoint, metrics)| Outputs { checkpoint, metrics })
     }
 }

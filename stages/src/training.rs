@@ -2,17 +2,18 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use engine::{Checkpoint, Context, Dataset, Metrics, ParamMistake, Row, StageError};
+use engine::{Ahead, Checkpoint, Context, Dataset, Metrics, ParamMistake, Row, StageError};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{
-    models::{self, DeviceName, Model},
+    models::{self, DeviceName, NewModel, Outline},
     router::Router,
+    tokenizer::Tokenizer,
     train::{
         self, Load, Memory, Sizes, Step, Stop, Summary, TrainError, Watch, Write,
         prepared::{
@@ -23,10 +24,39 @@ use crate::{
     },
 };
 
-/// What a training starts from.
+/// What a training starts from, of which no weight is read yet.
 pub(crate) struct Start {
-    pub(crate) checkpoint: models::Checkpoint,
+    pub(crate) outline: Outline,
+    pub(crate) tokenizer: Tokenizer,
     pub(crate) router: Router,
+    pub(crate) weights: Weights,
+}
+
+/// Where a training's first weights are.
+pub(crate) enum Weights {
+    /// In a folder of Hugging Face files.
+    Folder(PathBuf),
+    /// Nowhere: they are drawn.
+    New(NewModel),
+}
+
+impl Weights {
+    /// Reads or draws them, and holds and adapts them as the settings say.
+    fn open(self, tokenizer: Tokenizer, training: &Training) -> Result<models::Checkpoint, StageError> {
+        let checkpoint = match self {
+            Self::Folder(folder) => {
+                let double_quant = training.quantization.as_ref().map(|held| held.double_quant);
+                models::Checkpoint::load_held(&folder, tokenizer, double_quant).map_err(StageError::failed)?
+            }
+            Self::New(new) => models::Checkpoint::new(&new, tokenizer, training.seed).map_err(StageError::failed)?,
+        };
+        if checkpoint.adapter.is_some() {
+            return Ok(checkpoint);
+        }
+        let models::Checkpoint { model, tokenizer, .. } = checkpoint;
+        let (model, adapter) = train::prepare(model, training).map_err(failed)?;
+        Ok(models::Checkpoint { model, adapter, tokenizer })
+    }
 }
 
 /// Finds what a manifest may not say of an adapter.
@@ -45,9 +75,9 @@ pub(crate) fn columns_of<E: Row>(examples: Option<&Dataset<E>>) -> Result<Option
 }
 
 /// Cuts rows to what the model has places for.
-pub(crate) fn within(training: &Training, model: &Model) -> Training {
-    let most = model.max_position_embeddings();
-    Training { max_length: Some(training.max_length.map_or(most, |length| length.min(most))), ..training.clone() }
+pub(crate) fn within(training: &Training, start: &Outline) -> Result<Training, StageError> {
+    let most = start.max_position_embeddings().map_err(StageError::failed)?;
+    Ok(Training { max_length: Some(training.max_length.map_or(most, |length| length.min(most))), ..training.clone() })
 }
 
 /// Reports every step, and stops the training when the run is to end.
@@ -136,18 +166,34 @@ impl Watch for Report {
     }
 }
 
-/// Says of a training on this configuration what it takes of memory at most: rows that fill `max_length`, each token learned.
-pub(crate) fn forecast(config: &Map<String, Value>, training: &Training, method: &Method) -> Vec<String> {
-    let positions = config.get("max_position_embeddings").and_then(Value::as_u64).map(|most| most as usize);
+/// Says of a training from this start what it takes of memory at most: rows that fill `max_length`, each token learned.
+pub(crate) fn forecast(start: &Outline, training: &Training, method: &Method) -> Vec<String> {
+    let positions = start.max_position_embeddings().ok();
     let length = training.max_length.into_iter().chain(positions).min().unwrap_or(0);
-    let Ok(sizes) = Sizes::of_config(config, training) else { return Vec::new() };
+    let Ok(sizes) = Sizes::of_outline(&train::foretold(start.clone(), training)) else { return Vec::new() };
     vec![format!("memory: at most {}", train::estimate(&sizes, training, method, &Load::longest(length, method)))]
+}
+
+/// Returns what is known of a checkpoint that comes in at a port: from its files where it is there, else from the stage that will give it.
+pub(crate) fn ahead_of(ctx: &Context, ahead: &Ahead, port: &str) -> Result<Option<Outline>, StageError> {
+    if let Some(checkpoint) = ahead.artifact::<Checkpoint>(ctx, port) {
+        let read = Outline::read(Path::new(port), |name| checkpoint.open_file(name).map_err(std::io::Error::other));
+        return Ok(read.ok());
+    }
+    ahead.told(port).map(|told| serde_json::from_value(told.clone()).map_err(StageError::failed)).transpose()
+}
+
+/// Tells what a training from this start will give, for the notes of those that go on from it.
+pub(crate) fn told(start: Option<Outline>, training: &Training) -> Result<BTreeMap<String, Value>, StageError> {
+    let told = start.map(|start| serde_json::to_value(train::foretold(start, training)).map_err(StageError::failed));
+    told.map(|told| Ok(("checkpoint".to_owned(), told?))).into_iter().collect()
 }
 
 /// Says for the engine why a training ended.
 pub(crate) fn failed(error: TrainError) -> StageError {
     match error {
         TrainError::Stopped { .. } => StageError::Cancelled,
+        TrainError::Device(error) => error.into(),
         other => StageError::failed(other),
     }
 }
@@ -191,15 +237,15 @@ pub(crate) fn train(
     mut rows: Rows,
     validation: Option<Rows>,
 ) -> Result<(Checkpoint, Metrics), StageError> {
-    let Start { checkpoint: models::Checkpoint { model, adapter, tokenizer }, router } = start;
-    let (model, adapter) = match (adapter, &settings.training.adapter) {
-        (Some(_), Some(_)) => {
-            let error = StageError::failed("the checkpoint has an adapter, and `adapter` asks for another");
-            return Err(error.help("leave `adapter` out, and the one that is there is trained on"));
-        }
-        (Some(adapter), None) => (train::held(model, &settings.training), Some(adapter)),
-        (None, _) => train::prepare(model, &settings.training).map_err(failed)?,
-    };
+    let Start { outline, tokenizer, router, weights } = start;
+    if outline.adapter.is_some() && settings.training.adapter.is_some() {
+        let error = StageError::failed("the checkpoint has an adapter, and `adapter` asks for another");
+        return Err(error.help("leave `adapter` out, and the one that is there is trained on"));
+    }
+    if let Some(warning) = train::admit(&outline, settings, &rows).map_err(failed)? {
+        ctx.warn(warning);
+    }
+    let models::Checkpoint { model, adapter, tokenizer } = weights.open(tokenizer, &settings.training)?;
     let mut report = Report {
         ctx: ctx.clone(),
         first: None,

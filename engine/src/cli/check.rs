@@ -18,6 +18,7 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(&self, common: &Common, registry: &Registry) -> Result<Exit, Failure> {
         let pipeline = common.pipeline(&self.manifest, registry)?;
+        super::refuse((0..pipeline.stages.len()).flat_map(|stage| pipeline.missing(stage)).collect())?;
         match common.format {
             Format::Json => {
                 data(&format!("{}\n", serde_json::json!({ "version": 1, "mistakes": [], "stages": pipeline.stages.len() })))?;

@@ -262,6 +262,11 @@ fn shared(
     }))
 }
 
+/// Ends a command where there are mistakes.
+fn refuse(mistakes: Vec<Mistake>) -> Result<(), Failure> {
+    if mistakes.is_empty() { Ok(()) } else { Err(Failure::Mistakes(mistakes)) }
+}
+
 fn nearest_cache() -> Result<PathBuf, Failure> {
     let here = std::env::current_dir().map_err(|error| Failure::new(Exit::Environment, error))?;
     let found = here.ancestors().map(|folder| folder.join(".fingerpost")).find(|folder| folder.is_dir());

@@ -37,6 +37,7 @@ impl Plan {
         let request = self.selection.request(&pipeline)?;
         let mut plan = plan::plan(&pipeline, &cache, &request)?;
         let shared = super::shared(registry, &pipeline, cache, Vec::new(), Limit::Unset, None)?;
+        super::refuse(plan::missing(&plan, &pipeline, &shared, &request)?)?;
         plan::forecast(&mut plan, &pipeline, &shared, &request)?;
         match common.format {
             Format::Json => data(&format!("{:#}\n", document(&pipeline, &plan)))?,

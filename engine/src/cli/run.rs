@@ -52,6 +52,7 @@ impl Run {
         }
         let limit = self.budget.unwrap_or(Limit::Unset);
         let before = super::shared(registry, &pipeline, Arc::clone(&cache), Vec::new(), limit, None)?;
+        super::refuse(crate::plan::missing(&planned, &pipeline, &before, &request)?)?;
         crate::plan::ready(&planned, &pipeline, &before, &request)?;
         let document = plan::document(&pipeline, &planned);
         let sets: Vec<_> = self.manifest.sets.iter().map(ToString::to_string).collect();

@@ -6,7 +6,7 @@ use super::{Checker, Found};
 use crate::{
     diagnostic::{Mistake, did_you_mean},
     file::Folders,
-    manifest::{Declaration, field_mistake},
+    manifest::{Declaration, Manifest, field_mistake},
     registry::{Registry, SettleError},
     section::{ReadSection, Sections},
     source::{Path, Source},
@@ -97,11 +97,13 @@ impl Checker<'_> {
     }
 
     fn param_mistakes(&mut self, at: &Path, mistakes: Vec<ParamMistake>) {
-        for mistake in mistakes {
-            let path = field_path(at, &mistake.field);
-            self.mistakes.push(self.manifest.mistake_at_value(&path, "wrong-value", mistake.message).help(mistake.help));
-        }
+        self.mistakes.extend(mistakes.into_iter().map(|mistake| param_mistake(self.manifest, at, "wrong-value", mistake)));
     }
+}
+
+/// A mistake of a stage or a section at its place in the manifest.
+pub(super) fn param_mistake(manifest: &Manifest, at: &Path, code: &'static str, mistake: ParamMistake) -> Mistake {
+    manifest.mistake_at_value(&field_path(at, &mistake.field), code, mistake.message).help(mistake.help)
 }
 
 fn field_path(at: &Path, field: &[String]) -> Path {

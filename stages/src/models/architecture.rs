@@ -46,6 +46,13 @@ pub(super) struct Sizes {
 pub(super) struct Shapes(pub(super) BTreeMap<String, Vec<usize>>);
 
 impl Shapes {
+    /// Lists the weights of an architecture.
+    pub(super) fn of(architecture: &dyn Architecture) -> BTreeMap<String, Vec<usize>> {
+        let mut shapes = Self::default();
+        architecture.shapes(&mut shapes);
+        shapes.0
+    }
+
     /// Adds a vector.
     pub(super) fn vector(&mut self, name: String, length: usize) {
         self.0.insert(name, vec![length]);

@@ -13,7 +13,8 @@ use super::batch::Batch;
 use super::config::Keys;
 use super::error::{CheckpointError, InputError};
 use super::frozen::Frozen;
-use super::nf4::Scales;
+use super::nf4::{Nf4Matrix, Scales};
+use super::outline::Held;
 use super::parameters::Parameters;
 use super::walk::Walk;
 use super::weight::{Weight, layer_of};
@@ -42,9 +43,7 @@ impl Model {
     /// Puts a model together from a configuration and weights that fit it and are on `device`.
     pub(super) fn new(config: Map<String, Value>, weights: BTreeMap<String, Weight>, device: Device) -> Result<Self, String> {
         let architecture = architecture(&config)?;
-        let mut shapes = Shapes::default();
-        architecture.shapes(&mut shapes);
-        for (name, shape) in &shapes.0 {
+        for (name, shape) in &Shapes::of(&*architecture) {
             match weights.get(name) {
                 Some(weight) if weight.shape() == *shape => {}
                 Some(weight) => return Err(format!("`{name}` has the shape {:?}, not {shape:?}", weight.shape())),
@@ -60,6 +59,15 @@ impl Model {
     /// A configuration that is not understood in whole; weights that are missing, too many, of another shape or type, not numbers; a
     /// damaged file. Nothing is allocated by the configuration's word alone.
     pub fn load(folder: &Path) -> Result<Self, CheckpointError> {
+        Self::load_held(folder, None)
+    }
+
+    /// Reads the same, and puts the projections of all blocks into 4 bits as they come where `double_quant` is given, as
+    /// [`Model::quantise`] does.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn load_held(folder: &Path, double_quant: Option<bool>) -> Result<Self, CheckpointError> {
         let path = folder.join("config.json");
         let content = |reason: String| CheckpointError::Content { path: path.clone(), reason };
         let text = std::fs::read(&path).map_err(|source| CheckpointError::File { path: path.clone(), source })?;
@@ -72,12 +80,14 @@ impl Model {
             let (layers, tensors) = (sizes.num_hidden_layers, tensors.len());
             return Err(content(format!("`num_hidden_layers` is {layers}, and there are {tensors} tensors in all")));
         }
-        let mut shapes = Shapes::default();
-        architecture.shapes(&mut shapes);
-        quantised::compare(folder, &tensors, &shapes.0, quantised, sizes.tie_word_embeddings)?;
+        let shapes = Shapes::of(&*architecture);
+        quantised::compare(folder, &tensors, &shapes, quantised, sizes.tie_word_embeddings)?;
         let mut weights = BTreeMap::new();
-        for (name, shape) in &shapes.0 {
-            weights.insert(name.clone(), quantised::read(&tensors, name, shape, quantised)?);
+        for (name, shape) in &shapes {
+            let weight = quantised::read(&tensors, name, shape, quantised)?;
+            // One weight after another: those of a file in f32 are never there all at once.
+            let codes = double_quant.and_then(|double_quant| in_4_bits(name, &weight, double_quant));
+            weights.insert(name.clone(), codes.map_or(weight, |codes| Weight::Frozen(Frozen::Nf4(Arc::new(codes)))));
         }
         let parameters = Parameters::new(weights, Device::flex());
         Ok(Self { config: Arc::new(config), architecture: architecture.into(), parameters })
@@ -177,10 +187,7 @@ impl Model {
     pub fn quantise(&mut self, double_quant: bool) {
         let adapter = self.adapter_names();
         self.parameters.replace_matrices(|name, weight| {
-            let [out, into] = weight.shape().try_into().ok()?;
-            let in_codes = matches!(weight, Weight::Frozen(Frozen::Nf4(_)));
-            let left = in_codes || layer_of(name).is_none() || adapter.iter().any(|own| own == name);
-            (!left).then(|| weight.quantised([out, into], double_quant))
+            if adapter.iter().any(|own| own == name) { None } else { in_4_bits(name, weight, double_quant) }
         });
     }
 
@@ -210,9 +217,7 @@ impl Model {
 
     /// Names the base's weights in order: what full training trains.
     fn names(&self) -> Vec<String> {
-        let mut shapes = Shapes::default();
-        self.architecture.shapes(&mut shapes);
-        shapes.0.into_keys().collect()
+        Shapes::of(&*self.architecture).into_keys().collect()
     }
 
     /// Computes the logits of every target's place, `[targets, vocab_size]`.
@@ -294,4 +299,11 @@ impl Model {
             None => Ok(()),
         }
     }
+}
+
+/// Puts a projection of a block into 4 bits; none where a weight is no such one, or is in 4 bits already.
+fn in_4_bits(name: &str, weight: &Weight, double_quant: bool) -> Option<Nf4Matrix> {
+    let shape = weight.shape().try_into().ok()?;
+    let left = Held::of(weight).in_codes() || layer_of(name).is_none();
+    (!left).then(|| weight.quantised(shape, double_quant))
 }

@@ -2,6 +2,8 @@
 //!
 //! Nothing is asked of CUDA before its driver, its compiler and its headers are known to be there: burn would panic on a thread of its own.
 
+mod cuda;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -25,14 +27,14 @@ pub enum DeviceName {
     Vulkan,
 }
 
-/// Says why a device cannot be taken.
+/// Says why a device cannot be taken. What is wrong and what to do are told apart by [`DeviceError::help`] too.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DeviceError {
     /// The program has no CUDA in it.
-    #[error("`device: {0}`: this program is built without CUDA; build it with `--features cuda`, or take `device: cpu`")]
+    #[error("`device: {0}`: this program is built without CUDA")]
     NotBuilt(DeviceName),
     /// There is nothing to run on.
-    #[error("`device: {name}`: {reason}; take `device: cpu` to run on the processor")]
+    #[error("`device: {name}`: {reason}")]
     Absent {
         /// What was asked for.
         name: DeviceName,
@@ -40,11 +42,27 @@ pub enum DeviceError {
         reason: String,
     },
     /// There is a device, and something that it needs is not there.
-    #[error("a CUDA device is there, and {reason}; or take `device: cpu` to run on the processor")]
+    #[error("`device: {name}`: a CUDA device is there, and {reason}")]
     Unusable {
-        /// What is missing, and how to mend it.
-        reason: String,
+        /// What was asked for.
+        name: DeviceName,
+        /// What is missing.
+        reason: &'static str,
+        /// How to mend it.
+        mend: &'static str,
     },
+}
+
+impl DeviceError {
+    /// Says what to do.
+    #[must_use]
+    pub fn help(&self) -> String {
+        match self {
+            Self::NotBuilt(_) => "build it with `--features cuda`, or take `device: cpu`".to_owned(),
+            Self::Absent { .. } => "take `device: cpu` to run on the processor".to_owned(),
+            Self::Unusable { mend, .. } => format!("{mend}, or take `device: cpu` to run on the processor"),
+        }
+    }
 }
 
 impl DeviceName {
@@ -54,14 +72,31 @@ impl DeviceName {
     /// A device that is not there or cannot compute. For `auto` the first is no error: the processor is taken.
     pub fn open(self) -> Result<Device, DeviceError> {
         match self {
-            Self::Auto => match cuda(self, 0) {
+            Self::Auto => match cuda::open(self, 0) {
                 Err(DeviceError::NotBuilt(_) | DeviceError::Absent { .. }) => Ok(Device::flex()),
                 found => found,
             },
             Self::Cpu => Ok(Device::flex()),
-            Self::Cuda(number) => cuda(self, number),
+            Self::Cuda(number) => cuda::open(self, number),
             #[cfg(feature = "vulkan")]
             Self::Vulkan => vulkan(),
+        }
+    }
+
+    /// Looks whether the device is there, without computing anything on it.
+    ///
+    /// # Errors
+    /// As [`DeviceName::open`], but for a device that is there and does not compute.
+    pub fn look(self) -> Result<(), DeviceError> {
+        match self {
+            Self::Auto => match cuda::look(self, 0) {
+                Err(DeviceError::NotBuilt(_) | DeviceError::Absent { .. }) => Ok(()),
+                found => found,
+            },
+            Self::Cpu => Ok(()),
+            Self::Cuda(number) => cuda::look(self, number),
+            #[cfg(feature = "vulkan")]
+            Self::Vulkan => vulkan().map(drop),
         }
     }
 
@@ -106,41 +141,6 @@ pub(crate) mod pretended {
         ON.set(false);
         result
     }
-}
-
-#[cfg(not(feature = "cuda"))]
-fn cuda(name: DeviceName, _number: usize) -> Result<Device, DeviceError> {
-    Err(DeviceError::NotBuilt(name))
-}
-
-#[cfg(feature = "cuda")]
-#[expect(unsafe_code, reason = "a library is loaded to see whether it is there")]
-fn cuda(name: DeviceName, number: usize) -> Result<Device, DeviceError> {
-    let absent = |reason: String| Err(DeviceError::Absent { name, reason });
-    let unusable = |reason: String| Err(DeviceError::Unusable { reason });
-    // SAFETY: loading NVIDIA's driver runs its own initialisers and nothing else; burn loads the same library a moment later.
-    if !unsafe { cudarc::driver::sys::is_culib_present() } {
-        return absent("NVIDIA's driver (`libcuda`) is not installed".into());
-    }
-    let count = match cudarc::driver::CudaContext::device_count() {
-        Ok(count) => usize::try_from(count).unwrap_or(0),
-        Err(error) => return absent(format!("NVIDIA's driver finds no device ({error:?})")),
-    };
-    if number >= count {
-        return absent(format!("NVIDIA's driver finds {count} devices, numbered from 0"));
-    }
-    // SAFETY: as above, of NVIDIA's compiler of kernels.
-    if !unsafe { cudarc::nvrtc::sys::is_culib_present() } {
-        return unusable("NVIDIA's compiler of kernels is not: install `libnvrtc` of the CUDA toolkit".into());
-    }
-    let headers = cubecl_cuda::install::cuda_path().map(|path| path.join("include").join("cuda_fp16.h"));
-    if !headers.is_some_and(|path| path.exists()) {
-        let reason = "the headers that its kernels need are not: install those of the CUDA toolkit (`cuda_fp16.h`), and \
-                      name its folder by `CUDA_PATH` if it is none of the usual ones";
-        return unusable(reason.into());
-    }
-    let device = answers(Device::cuda(number));
-    device.map_or_else(|| unusable("it does not compute: see above for what its driver says".into()), Ok)
 }
 
 #[cfg(feature = "vulkan")]
@@ -239,14 +239,16 @@ mod tests {
     fn the_processor_is_always_there() {
         assert!(is_processor(&DeviceName::Cpu.open().unwrap()));
         assert!(DeviceName::Auto.open().is_ok());
+        assert_eq!([DeviceName::Auto, DeviceName::Cpu].map(DeviceName::look), [Ok(()), Ok(())]);
         assert!([DeviceName::Cpu, DeviceName::Cuda(0)].contains(&DeviceName::Auto.settled().unwrap()));
     }
 
     #[test]
     fn a_device_that_is_not_there_is_an_error_that_says_what_to_do() {
-        let error = DeviceName::Cuda(999).open().unwrap_err();
+        let error = DeviceName::Cuda(999).look().unwrap_err();
+        assert_eq!(DeviceName::Cuda(999).open().unwrap_err(), error);
         let text = error.to_string();
-        assert!(text.contains("`device: cpu`") && text.contains("`device: cuda:999`"), "{text}");
+        assert!(error.help().contains("`device: cpu`") && text.contains("`device: cuda:999`"), "{text}");
         assert_eq!(matches!(error, DeviceError::NotBuilt(_)), cfg!(not(feature = "cuda")), "{text}");
     }
 }

@@ -9,7 +9,7 @@
 //! A model is read on the processor and goes to another device as a whole (`device`); what is done there stands beside what is done here, and
 //! is chosen by where the weights are.
 //!
-//! An architecture is one file: the keys of its `config.json` and its forward pass, which asks `parameters` for layers by Hugging Face's
+//! An architecture is one file: the keys of its `config.json` and its forward pass, which asks `layers` for them by Hugging Face's
 //! names. `attention`, `rotary`, `norm` and `activation` are what architectures truly share.
 
 mod activation;
@@ -32,6 +32,7 @@ mod gemma2;
 mod gemma3;
 mod generate;
 mod known_keys;
+mod layers;
 mod llama;
 mod lora;
 mod mapped;
@@ -41,6 +42,7 @@ mod new;
 mod nf4;
 mod nf4_tensor;
 mod norm;
+mod outline;
 mod parameters;
 mod phi;
 mod quantised;
@@ -78,14 +80,15 @@ pub use first_factors::InitLoraWeights;
 #[cfg(test)]
 pub(crate) use frozen::Half;
 pub use frozen::{Frozen, HalfWeight};
+pub(crate) use fused::block_of;
 pub use generate::generate;
 pub use module_names::{Layers, Modules};
 pub use new::{NewArchitecture, NewModel};
 pub use nf4::{NestedScales, Nf4Matrix, Scales};
 pub use nf4_tensor::Nf4Tensor;
+pub(crate) use outline::{Held, Outline};
 pub use parameters::Parameters;
 pub(crate) use reader::Reader;
-pub(crate) use shapes::{adapter_shapes, config_of, shapes};
 pub use values::Values;
 pub(crate) use values::global_norm;
 pub use weight::Weight;
@@ -155,9 +158,21 @@ impl Checkpoint {
     /// # Errors
     /// A file that is missing, is damaged, or does not fit the others.
     pub fn load(folder: &Path) -> Result<Self, CheckpointError> {
-        let tokenizer = Tokenizer::open(folder)?;
-        let mut model = Model::load(folder)?;
-        let adapter = if folder.join(adapter::CONFIG).exists() { Some(model.load_adapter(folder)?) } else { None };
+        Self::load_held(folder, Tokenizer::open(folder)?, None)
+    }
+
+    /// Reads the same but for the tokenizer, and puts the base into 4 bits as it comes where `double_quant` is given.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::load`].
+    pub(crate) fn load_held(folder: &Path, tokenizer: Tokenizer, double_quant: Option<bool>) -> Result<Self, CheckpointError> {
+        let adapted = folder.join(adapter::CONFIG).exists();
+        // What an adapter has of its own replaces the base's as the file has it.
+        let mut model = Model::load_held(folder, double_quant.filter(|_| !adapted))?;
+        let adapter = if adapted { Some(model.load_adapter(folder)?) } else { None };
+        if let Some(double_quant) = double_quant {
+            model.quantise(double_quant);
+        }
         if tokenizer.size() > model.vocab_size() {
             let reason = format!("the tokenizer has {} tokens, the model {}", tokenizer.size(), model.vocab_size());
             return Err(CheckpointError::Content { path: folder.join("tokenizer.json"), reason });

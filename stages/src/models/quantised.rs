@@ -19,7 +19,7 @@ use super::written::Stored;
 
 /// What bitsandbytes keeps beside a weight's codes, after the weight's name.
 const PARTS: [&str; 5] = [".absmax", ".nested_absmax", ".nested_quant_map", ".quant_map", STATE];
-const STATE: &str = ".quant_state.bitsandbytes__nf4";
+pub(super) const STATE: &str = ".quant_state.bitsandbytes__nf4";
 
 /// `quant_state`, as JSON in a tensor of bytes.
 #[derive(Serialize, Deserialize)]

@@ -42,9 +42,7 @@ pub(crate) fn shapes(config: &Map<String, Value>) -> Result<BTreeMap<String, Vec
     if layers > MOST_LAYERS {
         return Err(format!("`num_hidden_layers` is {layers}"));
     }
-    let mut shapes = Shapes::default();
-    architecture.shapes(&mut shapes);
-    Ok(shapes.0)
+    Ok(Shapes::of(&*architecture))
 }
 
 /// Lists the shapes of what an adapter adds to weights of these shapes.

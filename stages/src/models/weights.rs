@@ -1,6 +1,6 @@
 //! safetensors files in, tensors out: those of 16 bits a value in the memory of the file, the others copied once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -26,8 +26,19 @@ const CHUNK: usize = 1 << 18;
 
 /// `model.safetensors.index.json`.
 #[derive(Deserialize)]
-struct Index {
+pub(super) struct Index {
     weight_map: BTreeMap<String, String>,
+}
+
+impl Index {
+    /// Returns the names of the shards, each a file of the index's folder.
+    pub(super) fn shards(&self) -> Result<BTreeSet<&str>, String> {
+        let shards: BTreeSet<&str> = self.weight_map.values().map(String::as_str).collect();
+        match shards.iter().find(|shard| Path::new(shard).file_name() != Some(shard.as_ref())) {
+            Some(shard) => Err(format!("the shard `{shard}` is not a file of this folder")),
+            None => Ok(shards),
+        }
+    }
 }
 
 impl Tensors {
@@ -40,15 +51,10 @@ impl Tensors {
         }
         let content = |reason: String| CheckpointError::Content { path: index.clone(), reason };
         let text = std::fs::read(&index).map_err(|source| CheckpointError::File { path: index.clone(), source })?;
-        let Index { weight_map } = serde_json::from_slice(&text).map_err(|error| content(error.to_string()))?;
-        let mut shards: Vec<&String> = weight_map.values().collect();
-        shards.sort();
-        shards.dedup();
-        if let Some(shard) = shards.iter().find(|shard| Path::new(shard).file_name() != Some(shard.as_ref())) {
-            return Err(content(format!("the shard `{shard}` is not a file of this folder")));
-        }
+        let read: Index = serde_json::from_slice(&text).map_err(|error| content(error.to_string()))?;
+        let shards = read.shards().map_err(content)?;
         let tensors = Self::open(&shards.iter().map(|shard| folder.join(shard)).collect::<Vec<_>>())?;
-        for (name, shard) in &weight_map {
+        for (name, shard) in &read.weight_map {
             let place = tensors.index.get(name).map(|(file, _)| tensors.files[*file].0.as_path());
             if place != Some(folder.join(shard).as_path()) {
                 return Err(content(format!("`{name}` is not in `{shard}`")));

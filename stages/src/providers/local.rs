@@ -59,7 +59,7 @@ impl Checkpoints {
         let setting = settings.0.get(provider);
         let folder = setting.and_then(|setting| setting.folder.as_ref());
         let folder = folder.ok_or_else(|| StageError::failed(format!("provider `{provider}` has no folder")))?;
-        let device = setting.and_then(|setting| setting.device).unwrap_or_default().open().map_err(StageError::failed)?;
+        let device = setting.and_then(|setting| setting.device).unwrap_or_default().open()?;
         let copy = ctx.scratch().join("local");
         std::fs::create_dir_all(&copy)?;
         folder.copy_to(ctx, &copy)?;

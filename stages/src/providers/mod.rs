@@ -18,6 +18,7 @@ use serde_json::Value;
 use crate::{
     calls::missing_variables,
     completion::{Completion, Reply, Request, Settings},
+    here,
     rows::{Message, Question},
     sections::{ProviderSettings, providers::ProviderSetting},
 };
@@ -276,6 +277,18 @@ pub(crate) fn ready<'a>(
         }
     }
     Ok(())
+}
+
+/// Finds devices that models on this machine are to be computed on and that are not there; each model stands at a field of a stage's params.
+pub(crate) fn missing<'a>(models: impl Iterator<Item = (Vec<&'a str>, &'a String)>, sections: &Sections) -> Vec<ParamMistake> {
+    let declared = sections.get::<ProviderSettings>();
+    let missing = |(field, asked): (Vec<&str>, &String)| {
+        let (provider, _) = split(asked)?;
+        let setting = declared.0.get(provider).filter(|setting| setting.kind == local::NAME)?;
+        let mistake = here::missing(&field, setting.device.unwrap_or_default())?;
+        Some(ParamMistake { message: format!("provider `{provider}`, {}", mistake.message), ..mistake })
+    };
+    models.filter_map(missing).collect()
 }
 
 /// What is wrong with a model's name, as a mistake at a field.

@@ -1,15 +1,16 @@
 //! One batch through a model and back: leaves for the named weights and a batch in, predictions out; then slopes in, gradients out.
 //!
 //! On the processor one graph reaches to the logits, whose shares are in memory; with checkpoints the layers have theirs for themselves. On
-//! another device the head's is always apart, so that its logits are made for some targets at a time.
+//! another device the head's is always apart, so that its logits are made for some targets at a time; here it is where they are many.
 
 use burn::tensor::{Tensor, TensorData};
 
 use super::gradients::{Gradients, of_layer};
 use super::head::{self, Head};
+use super::parted::{self, Parted};
 use super::predictions::{self, Prediction};
 use super::recompute::Kept;
-use crate::models::{Batch, Model, Parameters, Values, is_processor};
+use crate::models::{Batch, Model, Parameters, Target, Values, is_processor};
 
 /// A batch after its forward pass.
 pub(super) struct Pass {
@@ -36,6 +37,8 @@ enum Layers {
 enum End {
     /// On the processor: the leaf that is what the layers give, and the logits with their shares.
     Memory { hidden: Tensor<2>, logits: Tensor<2>, shares: Vec<f32> },
+    /// On the processor, where logits are many.
+    Parted(Parted),
     /// On another device.
     Head(Head),
 }
@@ -50,7 +53,8 @@ impl Pass {
     ) -> (Vec<Prediction>, Self) {
         let leaves = |model: &Model| model.parameters().with_leaves(names);
         let here = is_processor(model.parameters().device());
-        if here && !gradient_checkpointing {
+        let many = here && parted::is_needed(&model, batch.targets.len());
+        if here && !gradient_checkpointing && !many {
             let leaves = leaves(&model);
             let logits = model.with_parameters(leaves.clone()).logits(batch);
             let mut shares = taken(logits.clone().inner());
@@ -68,7 +72,10 @@ impl Pass {
         let own = of_layer(names, None);
         let ends = model.parameters().of_layer(None).with_leaves(&own);
         let tail = model.with_parameters(ends.clone());
-        let (predictions, end) = if here {
+        let (predictions, end) = if many {
+            let (predictions, parted) = parted::forward(&tail, hidden, &batch.targets, !own.is_empty());
+            (predictions, End::Parted(parted))
+        } else if here {
             let hidden = hidden.autodiff().require_grad();
             let logits = tail.head(hidden.clone());
             let mut shares = taken(logits.clone().inner());
@@ -86,15 +93,19 @@ impl Pass {
         let mut found = Gradients::default();
         match graph {
             Graph::Whole { leaves, logits, shares } => {
-                found.add(&leaves, names, &mut descended(logits, shares, batch, slopes).backward());
+                found.add(&leaves, names, &mut descended(logits, shares, &batch.targets, slopes).backward());
             }
             Graph::Parts { layers, ends, end } => {
                 let own = of_layer(names, None);
                 let slope = match end {
                     End::Memory { hidden, logits, shares } => {
-                        let mut gradients = descended(logits, shares, batch, slopes).backward();
+                        let mut gradients = descended(logits, shares, &batch.targets, slopes).backward();
                         found.add(&ends, &own, &mut gradients);
                         hidden.grad_remove(&mut gradients)
+                    }
+                    End::Parted(parted) => {
+                        let tail = model.with_parameters(ends);
+                        Some(parted.backward(&tail, &own, &batch.targets, slopes, &mut found))
                     }
                     End::Head(head) => Some(head.backward(&model.with_parameters(ends), &own, slopes, &mut found)),
                 };
@@ -117,18 +128,22 @@ pub(super) fn predict(model: &Model, batch: &Batch) -> Vec<Prediction> {
         return Vec::new();
     }
     if is_processor(model.parameters().device()) {
+        if parted::is_needed(model, batch.targets.len()) {
+            return parted::predict(model, &model.hidden(batch).inner(), &batch.targets);
+        }
         return predictions::predict(&mut taken(model.logits(batch).inner()), &batch.targets);
     }
     head::predict(model, &model.hidden(batch).inner(), &batch.targets)
 }
 
 /// Returns a function of logits in memory whose derivative by them is that of the loss.
-fn descended(logits: Tensor<2>, mut shares: Vec<f32>, batch: &Batch, slopes: &[f32]) -> Tensor<1> {
-    predictions::descend(&mut shares, &batch.targets, slopes);
+pub(super) fn descended(logits: Tensor<2>, mut shares: Vec<f32>, targets: &[Target], slopes: &[f32]) -> Tensor<1> {
+    predictions::descend(&mut shares, targets, slopes);
     let slope = Tensor::<2>::from_data(TensorData::new(shares, logits.dims()), &logits.device().without_autodiff());
     (logits * slope).sum()
 }
 
-fn taken(logits: Tensor<2>) -> Vec<f32> {
+/// Takes logits out of a tensor of the processor.
+pub(super) fn taken(logits: Tensor<2>) -> Vec<f32> {
     logits.into_data().try_into_vec().expect("logits are f32")
 }

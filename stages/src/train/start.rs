@@ -6,38 +6,54 @@ use serde_json::{Map, Value};
 
 use super::TrainError;
 use super::settings::{Adapter, Training};
-use crate::models::{AdapterConfig, Model, Modules};
+use crate::models::{AdapterConfig, Model, Modules, Outline};
 
 /// Opens the model that a training changes, and tells the settings of its adapter.
 ///
 /// # Errors
 /// A folder that holds no model or no adapter, and settings that do not fit it.
 pub fn open(base: &Path, settings: &Training) -> Result<(Model, Option<AdapterConfig>), TrainError> {
-    let (model, mut adapter) = prepare(Model::load(base)?, settings)?;
+    check(settings)?;
+    let double_quant = settings.quantization.as_ref().map(|held| held.double_quant);
+    let (model, mut adapter) = prepare(Model::load_held(base, double_quant)?, settings)?;
     if let Some(config) = &mut adapter {
         config.base_model_name_or_path.get_or_insert_with(|| base.display().to_string());
     }
     Ok((model, adapter))
 }
 
-/// Holds a model's weights as the settings say.
-pub(crate) fn held(mut model: Model, settings: &Training) -> Model {
-    if let Some(quantization) = &settings.quantization {
-        model.quantise(quantization.double_quant);
+/// Returns what a training starts from as it will be held, and as it will come out: in 4 bits, with an adapter, or in f32 as a whole.
+#[must_use]
+pub(crate) fn foretold(start: Outline, settings: &Training) -> Outline {
+    let start = match &settings.quantization {
+        Some(held) => start.quantised(held.double_quant),
+        None => start,
+    };
+    match &settings.adapter {
+        Some(adapter) => {
+            let adapter = config(adapter, &start.config);
+            start.adapted(adapter)
+        }
+        None if start.adapter.is_none() => start.in_full(),
+        None => start,
     }
-    model
 }
 
-/// Holds a model's weights as the settings say, and puts an adapter on.
-///
-/// # Errors
-/// As [`open`].
-pub(crate) fn prepare(model: Model, settings: &Training) -> Result<(Model, Option<AdapterConfig>), TrainError> {
+/// Refuses settings that say nothing of an adapter where a fresh start needs one.
+fn check(settings: &Training) -> Result<(), TrainError> {
     if settings.quantization.is_some() && settings.adapter.is_none() {
         let reason = "needs an `adapter`: weights in 4 bits are not trained".to_owned();
         return Err(TrainError::Setting { name: "quantization", reason });
     }
-    let mut model = held(model, settings);
+    Ok(())
+}
+
+/// Puts an adapter on a model that is held as the settings say.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn prepare(mut model: Model, settings: &Training) -> Result<(Model, Option<AdapterConfig>), TrainError> {
+    check(settings)?;
     let Some(adapter) = &settings.adapter else { return Ok((model, None)) };
     let config = if let Some(folder) = &adapter.init_from {
         model.load_adapter(folder)?

@@ -6,12 +6,12 @@ mod evaluations;
 use std::path::PathBuf;
 
 use super::objective::{Scored, Share};
-use super::prepared::{IGNORED, SftRow};
-use super::settings::Sft;
+use super::prepared::{DpoRow, IGNORED, SftRow};
+use super::settings::{Dpo, DpoLoss, Reference, Sft};
 use super::trainer::deal;
 use super::*;
 use crate::models::tests::{tiny, tiny_with_biases};
-use crate::models::{AdapterConfig, Bias, DeviceName, Modules};
+use crate::models::{AdapterConfig, Bias, DeviceName, Modules, Values};
 use crate::random::Random;
 
 fn row(ids: &[u32], prompt: usize) -> SftRow {

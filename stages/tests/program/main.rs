@@ -3,6 +3,7 @@
 
 mod batches;
 mod benchmarks;
+mod devices;
 mod examples;
 mod golden;
 mod judging;

@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::{BufWriter, Write as _},
     path::Path,
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
     time::Duration,
 };
 
@@ -95,13 +95,20 @@ fn write_model(folder: &Path, bf16: bool) -> u64 {
     file.into_inner().unwrap().metadata().unwrap().len()
 }
 
-/// Runs the program, and returns the most memory that it had at a time, as the kernel counts it.
+/// Runs the program, which must succeed, and returns the most memory that it had at a time, as the kernel counts it.
 fn peak(folder: &Path, words: &[&str]) -> u64 {
+    let (peak, output) = watched(folder, words);
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    peak
+}
+
+/// Runs the program; returns its peak of memory and what it said.
+fn watched(folder: &Path, words: &[&str]) -> (u64, Output) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_fingerpost"))
         .args(words)
         .current_dir(folder)
         .stdout(Stdio::null())
-        .stderr(Stdio::inherit())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut peak = 0;
@@ -111,8 +118,7 @@ fn peak(folder: &Path, words: &[&str]) -> u64 {
         peak = peak.max(1024 * most.unwrap_or(0_u64));
         std::thread::sleep(Duration::from_millis(1));
     }
-    assert!(child.wait().unwrap().success(), "{words:?}");
-    peak
+    (peak, child.wait_with_output().unwrap())
 }
 
 /// Holds a peak to a bound, both in bytes.
@@ -120,6 +126,20 @@ fn within(found: u64, most: u64, what: &str) {
     assert!(found < most, "{what}: {} MiB, and {} are enough", found / MIB, most / MIB);
     // A peak that was not seen at all is no result.
     assert!(found > most / 4, "{what}: {} MiB is too little to be true", found / MIB);
+}
+
+/// Writes a training of two rows with an adapter, and with the base held as it says.
+fn write_training(folder: &Path, quantization: Value) {
+    let row = json!({ "input_ids": [5, 6, 7, 8], "labels": [-100, -100, 7, 8] }).to_string() + "\n";
+    std::fs::write(folder.join("prepared.jsonl"), row.repeat(2)).unwrap();
+    let message = |role: &str| json!([{ "role": role, "content": "3 plus 4" }]);
+    let row = json!({ "prompt": message("user"), "completion": message("assistant") }).to_string() + "\n";
+    std::fs::write(folder.join("rows.jsonl"), row.repeat(2)).unwrap();
+    let stage = json!({
+        "stage": "sft", "base_model": ".", "train_data": "rows.jsonl", "prepared": "prepared.jsonl", "max_steps": 1,
+        "batch_size": 2, "adapter": { "r": 4, "target_modules": ["q_proj", "down_proj"] }, "quantization": quantization,
+    });
+    std::fs::write(folder.join("stage.json"), stage.to_string()).unwrap();
 }
 
 /// Says whether memory can be looked at, or that the test is skipped.
@@ -147,6 +167,43 @@ fn a_model_takes_the_memory_of_its_file() {
     }
 }
 
+/// A file without blocks on the disk that claims more than the machine has: it would take all memory to read, and is not read.
+#[test]
+fn what_does_not_fit_is_refused_before_it_is_loaded() {
+    if !is_counted() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    write_model(folder.path(), true);
+    let memory = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let total: u64 = memory.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024;
+    // One row of the embedding more for each 4096 bytes.
+    let vocabulary = (2 * total / (4 * HIDDEN as u64)) as usize;
+    let path = folder.path().join("config.json");
+    let mut config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    config["vocab_size"] = json!(vocabulary);
+    std::fs::write(&path, config.to_string()).unwrap();
+    let (mut header, mut at) = (serde_json::Map::new(), 0);
+    for (name, mut shape) in shapes() {
+        if name == "model.embed_tokens.weight" {
+            shape[0] = vocabulary;
+        }
+        let end = at + shape.iter().product::<usize>() * 4;
+        header.insert(name, json!({ "dtype": "F32", "shape": shape, "data_offsets": [at, end] }));
+        at = end;
+    }
+    let header = Value::Object(header).to_string();
+    let mut file = File::create(folder.path().join("model.safetensors")).unwrap();
+    file.write_all(&(header.len() as u64).to_le_bytes()).unwrap();
+    file.write_all(header.as_bytes()).unwrap();
+    file.set_len((8 + header.len() + at) as u64).unwrap();
+    write_training(folder.path(), Value::Null);
+    let (found, output) = watched(folder.path(), &["debug", "train", "--stage", "stage.json", "--out", "out"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("nothing but a smaller model"), "{said}");
+    assert!(found > MIB && found < BESIDES / 2, "{} MiB for a refusal", found / MIB);
+}
+
 #[test]
 fn a_model_is_put_into_4_bits_without_being_held_in_16() {
     if !is_counted() {
@@ -154,17 +211,8 @@ fn a_model_is_put_into_4_bits_without_being_held_in_16() {
     }
     let folder = tempfile::tempdir().unwrap();
     let file = write_model(folder.path(), true);
-    let row = json!({ "input_ids": [5, 6, 7, 8], "labels": [-100, -100, 7, 8] }).to_string() + "\n";
-    std::fs::write(folder.path().join("prepared.jsonl"), row.repeat(2)).unwrap();
-    let message = |role: &str| json!([{ "role": role, "content": "3 plus 4" }]);
-    let row = json!({ "prompt": message("user"), "completion": message("assistant") }).to_string() + "\n";
-    std::fs::write(folder.path().join("rows.jsonl"), row.repeat(2)).unwrap();
-    let stage = json!({
-        "stage": "sft", "base_model": ".", "train_data": "rows.jsonl", "prepared": "prepared.jsonl", "max_steps": 1,
-        "batch_size": 2, "adapter": { "r": 4, "target_modules": ["q_proj", "down_proj"] },
-        "quantization": { "type": "nf4", "double_quant": true, "compute_dtype": "float32", "adapter_dtype": "float32" },
-    });
-    std::fs::write(folder.path().join("stage.json"), stage.to_string()).unwrap();
+    let held = json!({ "type": "nf4", "double_quant": true, "compute_dtype": "float32", "adapter_dtype": "float32" });
+    write_training(folder.path(), held);
     let found = peak(folder.path(), &["debug", "train", "--stage", "stage.json", "--out", "out"]);
     // Both ends in 16 bits, and what is left in 4 with a byte for each 64 values.
     let layers = file / 2 - ENDS;

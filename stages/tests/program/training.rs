@@ -117,6 +117,46 @@ stages:
 }
 
 #[test]
+fn memory_is_told_of_all_trainings_before_any_has_run() {
+    let place = Place::new();
+    write(&place);
+    let pair = r#"{"id":"1","prompt":[{"role":"user","content":"what is 3"}],"chosen":[{"role":"assistant","content":"Policy: Other"}],"rejected":[{"role":"assistant","content":"plus"}]}"#;
+    std::fs::write(place.path("pairs.jsonl"), format!("{pair}\n")).unwrap();
+    let manifest = "version: 1
+policies: { Other: { model: medium, description: all } }
+stages:
+  sft: { uses: sft, in: { examples: ./rows.jsonl }, with: { new: { hidden_size: 256, intermediate_size: 1024, num_hidden_layers: 2 }, max_steps: 2 } }
+  adapted:
+    uses: sft
+    in: { examples: ./rows.jsonl, base: sft.checkpoint }
+    with: { adapter: { r: 4, target_modules: all-linear }, quantization: { type: nf4 }, max_steps: 2 }
+  dpo: { uses: dpo, in: { examples: ./pairs.jsonl, checkpoint: adapted.checkpoint }, with: { max_steps: 2 } }
+";
+    std::fs::write(place.path("three.yaml"), manifest).unwrap();
+    let told = || {
+        let plan: serde_json::Value = serde_json::from_str(&place.good(&["plan", "three.yaml", "--format", "json"])).unwrap();
+        let stages = plan["stages"].as_array().unwrap().clone();
+        stages.iter().map(|stage| stage["forecast"]["notes"][0].as_str().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    // What is told of a part, in MiB.
+    let part = |note: &Option<String>, name: &str| {
+        let rest = note.as_ref().unwrap().split(name).nth(1).unwrap().trim_start().to_owned();
+        rest.split(',').next().unwrap().parse::<u64>().unwrap()
+    };
+    let before = told();
+    assert!(before.iter().all(|note| note.as_ref().is_some_and(|note| note.starts_with("memory: at most "))), "{before:?}");
+    // All weights, an adapter on weights in 4 bits, and the same adapter trained further.
+    assert!(part(&before[0], "optimiser") > part(&before[1], "optimiser"), "{before:?}");
+    assert_eq!(part(&before[1], "optimiser"), part(&before[2], "optimiser"), "{before:?}");
+    assert!(part(&before[0], "weights") > part(&before[2], "weights"), "{before:?}");
+    // With the checkpoints there, the tokenizer's size is known as well.
+    place.good(&["run", "three.yaml", "adapted"]);
+    let after = told();
+    assert!(after[0].is_none() && after[1].is_none(), "{after:?}");
+    assert!(part(&after[2], "logits") <= part(&before[2], "logits") && part(&after[2], "weights") > 0, "{after:?}");
+}
+
+#[test]
 fn what_contradicts_itself_is_told_before_anything_runs() {
     let place = Place::new();
     write(&place);

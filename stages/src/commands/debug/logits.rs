@@ -78,7 +78,7 @@ impl Case {
 impl Logits {
     pub(super) fn run(&self) -> Result<(), CommandError> {
         let input: Input = read_json(&self.input)?;
-        let device = self.device.open().map_err(StageError::failed)?;
+        let device = self.device.open().map_err(StageError::from)?;
         let mut model = Model::load(&self.model).map_err(StageError::failed)?;
         if let Some(folder) = &self.adapter {
             model.load_adapter(folder).map_err(StageError::failed)?;

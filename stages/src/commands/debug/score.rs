@@ -72,7 +72,7 @@ struct Figures {
 impl Score {
     pub(super) fn run(&self) -> Result<(), CommandError> {
         let input: Input = read_json(&self.input)?;
-        let device = self.device.open().map_err(StageError::failed)?;
+        let device = self.device.open().map_err(StageError::from)?;
         let model = Model::load(&self.model).map_err(StageError::failed)?.on(&device);
         let wrong = |error: TokenizerError| CommandError::usage(format!("`{}`: {error}", self.model.display()));
         let tokenizer = Tokenizer::open(&self.model).map_err(wrong)?;

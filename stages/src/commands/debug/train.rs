@@ -13,12 +13,13 @@ use serde_json::{Map, Value};
 
 use crate::{
     commands::files::{write, write_json},
-    models::{AdapterConfig, Batch, Model, Values, tensors_to_bytes},
+    models::{Batch, Outline, Values, tensors_to_bytes},
     train::{
         self, Step, Stop, TrainError, Watch,
         prepared::{self, Rows},
         settings::Settings,
     },
+    training,
 };
 
 /// Train as a `stage.json` says
@@ -34,8 +35,8 @@ pub(super) struct Train {
 
 /// What is written down of a training.
 struct Notes {
-    model: Model,
-    adapter: Option<AdapterConfig>,
+    /// PEFT's names of what is trained, by ours.
+    names: BTreeMap<String, String>,
     steps: Vec<Step>,
     evaluations: Vec<Step>,
     first_grad_norms: BTreeMap<String, f64>,
@@ -54,7 +55,7 @@ impl Watch for Notes {
     fn first_gradients(&mut self, names: &[String], gradients: &[Values]) {
         for (name, gradient) in names.iter().zip(gradients) {
             let squares: f64 = gradient.to_vec().into_iter().map(|value| f64::from(value) * f64::from(value)).sum();
-            self.first_grad_norms.insert(self.model.peft_parameter(name, self.adapter.as_ref()), squares.sqrt());
+            self.first_grad_norms.insert(self.names[name].clone(), squares.sqrt());
         }
     }
 }
@@ -62,19 +63,20 @@ impl Watch for Notes {
 impl Train {
     pub(super) fn run(&self) -> Result<(), CommandError> {
         let (settings, files) = Settings::read(&self.stage).map_err(CommandError::usage)?;
-        let failed = |error: TrainError| CommandError::from(StageError::failed(error));
+        let failed = |error: TrainError| CommandError::from(training::failed(error));
         let tokenizer = prepared::tokenizer(&files).map_err(|error| failed(error.into()))?;
         let rows = |path: &Path, range| prepared::rows(&settings, &tokenizer, path, range).map_err(|error| failed(error.into()));
         let mut learned = rows(&files.train_data, files.train_rows)?;
         let evaluated = files.eval_data.as_ref().map(|path| rows(path, files.eval_rows)).transpose()?;
+        let start = Outline::of_folder(&files.base_model).map_err(|error| failed(error.into()))?;
+        let warning = train::admit(&start, &settings, &learned).map_err(failed)?;
         let (model, adapter) = train::open(&files.base_model, &settings.training).map_err(failed)?;
-        let mut notes = Notes {
-            model: model.clone(),
-            adapter: adapter.clone(),
-            steps: Vec::new(),
-            evaluations: Vec::new(),
-            first_grad_norms: BTreeMap::new(),
-        };
+        let named = |name: String| (name.clone(), model.peft_parameter(&name, adapter.as_ref()));
+        let names = model.trained_names().into_iter().map(named).collect();
+        let mut notes = Notes { names, steps: Vec::new(), evaluations: Vec::new(), first_grad_norms: BTreeMap::new() };
+        if let Some(warning) = warning {
+            notes.warn(&warning);
+        }
         let trained = train::run(model, &settings, &mut learned, evaluated.as_ref(), &mut notes).map_err(failed)?;
         let unwritten = |error| StageError::Environment(format!("`{}` cannot be written: {error}", self.out.display()));
         let folder = self.out.join(if adapter.is_some() { "adapter" } else { "model" });

@@ -18,6 +18,12 @@ use crate::models::frozen::{Frozen, round};
 /// Values that are made f32 at a time (4 MiB), where blocks do not get too narrow.
 const BLOCK: usize = 1 << 20;
 
+/// Returns how many values of a matrix of this shape are made f32 at a time, at most; one that has so few is made f32 whole.
+pub(crate) fn block_of(shape: &[usize]) -> u64 {
+    let longest = shape.iter().max().copied().unwrap_or(0) as u64;
+    longest.saturating_mul(128).max(BLOCK as u64)
+}
+
 /// Returns the rows or columns that a block has at least: narrower products are slow, and sum in another order where `gemm` has a way of
 /// its own for results of up to 256 elements, or of up to 64 rows and columns.
 fn narrowest(places: usize) -> usize {

@@ -39,6 +39,7 @@ mod rotary;
 pub(super) use attention::mix;
 pub(super) use attention_formula::mix_elsewhere;
 pub(crate) use cross_entropy::log_probabilities;
+pub(crate) use frozen::block_of;
 pub(super) use frozen::{FrozenMatrix, Matrix};
 pub(super) use gated::gated;
 pub(super) use gated_formula::{Gate, gated_elsewhere};

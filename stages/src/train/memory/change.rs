@@ -1,6 +1,6 @@
 //! A training that does not fit into memory → the smallest change of its settings that does, by the same estimate.
 
-use super::{Question, Sizes, estimate};
+use super::Question;
 use crate::models::Modules;
 use crate::train::settings::{Adapter, Code, Dtype, Quantization, Training};
 
@@ -52,7 +52,7 @@ pub(super) fn smallest(question: &Question<'_>, bytes: u64) -> String {
         tried.push(shorter.clone());
         tried.extend(shorter.halved());
     }
-    if base.settings.adapter.is_none() {
+    if base.settings.adapter.is_none() && question.start.adapter.is_none() {
         let adapter = Adapter { r: 16, target_modules: Some(Modules::Pattern("all-linear".into())), ..Adapter::default() };
         let words = "`adapter: { r: 16, target_modules: all-linear }`";
         base = base.and(Training { adapter: Some(adapter), ..base.settings.clone() }, words);
@@ -67,12 +67,7 @@ pub(super) fn smallest(question: &Question<'_>, bytes: u64) -> String {
         tried.push(base.clone());
         tried.extend(base.halved());
     }
-    let fits = |changed: &&Changed| {
-        let same = changed.settings.adapter == question.settings.adapter
-            && changed.settings.quantization == question.settings.quantization;
-        let sizes = if same { Ok(question.sizes) } else { Sizes::of_config(question.config, &changed.settings) };
-        sizes.is_ok_and(|sizes| estimate(&sizes, &changed.settings, question.method, &question.load).peak() <= bytes)
-    };
+    let fits = |changed: &&Changed| question.memory(&changed.settings).is_ok_and(|memory| memory.peak() <= bytes);
     match tried.iter().find(fits) {
         Some(changed) => changed.words.join(", and "),
         None => "nothing but a smaller model, or a machine with more memory".to_owned(),

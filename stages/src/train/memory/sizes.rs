@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::models::{AdapterConfig, EMBEDDING, Model, adapter_shapes, layer_of, shapes, weight_of};
-use crate::train::settings::Training;
-use crate::train::start;
+use crate::models::{EMBEDDING, Held, Model, Outline, block_of, layer_of, weight_of};
 
 /// Bytes of a number.
 pub(super) const F32: u64 = 4;
@@ -18,44 +16,44 @@ pub(crate) struct Sizes {
     pub(super) weights: u64,
     /// Numbers that are trained.
     pub(super) trained: u64,
-    /// Numbers of the largest matrix in 4 bits, which is made dense where it is used.
-    pub(super) dense: u64,
+    /// Numbers of the largest part of a matrix in 4 or 16 bits that is made f32 at a time.
+    pub(super) block: u64,
     /// Layers.
     pub(super) layers: u64,
     /// Width of what flows from layer to layer.
     pub(super) hidden: u64,
     /// Numbers that all layers keep of a token for the way back.
     pub(super) kept: u64,
+    /// Numbers that they keep besides where products are rounded to bfloat16.
+    pub(super) kept_rounded: u64,
+    /// Numbers of the layers' matrices in f32, of which products of bfloat16 take a rounded copy.
+    pub(super) dense: u64,
+    /// Numbers of the head, if it is in f32.
+    pub(super) dense_head: u64,
     /// Tokens that the model knows.
     pub(super) vocabulary: u64,
 }
 
 impl Sizes {
     /// Measures a model as it is, its adapter included.
-    pub(crate) fn of_model(model: &Model, settings: &Training) -> Self {
-        let shapes = model.parameters().iter().map(|(name, weight)| (name.to_owned(), weight.shape())).collect();
+    pub(crate) fn of_model(model: &Model) -> Self {
+        let weights = model.parameters().iter();
+        let weights = weights.map(|(name, weight)| (name.to_owned(), (weight.shape(), Held::of(weight)))).collect();
         let trained: BTreeSet<String> = model.trained_names().into_iter().collect();
-        Self::new(&shapes, |name| trained.contains(name), model.config(), settings.quantization.is_some())
+        Self::new(&weights, |name| trained.contains(name), model.config())
     }
 
-    /// Measures a model by its configuration, with the adapter that the settings put on.
+    /// Measures a model that is not there yet.
     ///
     /// # Errors
     /// A configuration that is not understood.
-    pub(crate) fn of_config(config: &Map<String, Value>, settings: &Training) -> Result<Self, String> {
-        let mut all = shapes(config)?;
-        let adapter: Option<AdapterConfig> = settings.adapter.as_ref().map(|adapter| start::config(adapter, config));
-        let added = adapter.as_ref().map(|adapter| adapter_shapes(adapter, &all)).unwrap_or_default();
-        all.extend(added.clone());
-        Ok(Self::new(&all, |name| adapter.is_none() || added.contains_key(name), config, settings.quantization.is_some()))
+    pub(crate) fn of_outline(outline: &Outline) -> Result<Self, String> {
+        let (mut weights, added) = (outline.weights()?, outline.added()?);
+        weights.extend(added.iter().map(|(name, shape)| (name.clone(), (shape.clone(), Held::Full))));
+        Ok(Self::new(&weights, |name| outline.adapter.is_none() || added.contains_key(name), &outline.config))
     }
 
-    fn new(
-        shapes: &BTreeMap<String, Vec<usize>>,
-        trained: impl Fn(&str) -> bool,
-        config: &Map<String, Value>,
-        in_4_bits: bool,
-    ) -> Self {
+    fn new(weights: &BTreeMap<String, (Vec<usize>, Held)>, trained: impl Fn(&str) -> bool, config: &Map<String, Value>) -> Self {
         let numbers = |shape: &[usize]| shape.iter().fold(1_u64, |product, &size| product.saturating_mul(size as u64));
         // An approximated GELU is computed of several operations, each of which keeps what it was given.
         let gelu = ["hidden_act", "hidden_activation"]
@@ -63,24 +61,29 @@ impl Sizes {
             .any(|key| config.get(*key).and_then(Value::as_str).is_some_and(|name| name.contains("gelu")));
         let mut sizes = Self::default();
         let mut layers = BTreeSet::new();
-        for (name, shape) in shapes {
+        for (name, (shape, held)) in weights {
             let count = numbers(shape);
             let is_trained = trained(name);
             sizes.trained += if is_trained { count } else { 0 };
-            let layer = layer_of(name);
-            if in_4_bits && !is_trained && layer.is_some() && shape.len() == 2 {
-                // Half a byte each, and a scale for each block of 64.
-                sizes.weights = sizes.weights.saturating_add(count / 2 + count / 64 * F32);
-                sizes.dense = sizes.dense.max(count);
-            } else {
-                sizes.weights = sizes.weights.saturating_add(count.saturating_mul(F32));
+            // What is trained is made f32 before.
+            let held = if is_trained { Held::Full } else { *held };
+            sizes.weights = sizes.weights.saturating_add(held.bytes(count));
+            if held != Held::Full {
+                sizes.block = sizes.block.max(count.min(block_of(shape)));
             }
+            let layer = layer_of(name);
             if *name == weight_of(EMBEDDING) {
                 (sizes.vocabulary, sizes.hidden) = (shape[0] as u64, shape[1] as u64);
             }
+            let in_product = held == Held::Full && shape.len() == 2;
             if let Some(layer) = layer {
                 layers.insert(layer);
                 sizes.kept = sizes.kept.saturating_add(kept(name, shape, gelu));
+                sizes.kept_rounded = sizes.kept_rounded.saturating_add(kept_rounded(name, shape, gelu));
+                sizes.dense = sizes.dense.saturating_add(if in_product { count } else { 0 });
+            } else if in_product {
+                // Embedding or head, which is the embedding where there is no other.
+                sizes.dense_head = count;
             }
         }
         sizes.layers = layers.len() as u64;
@@ -100,6 +103,18 @@ fn kept(name: &str, shape: &[usize], gelu: bool) -> u64 {
         ("gate_proj", 2) => size(1) + if gelu { 3 * size(0) } else { size(0) },
         ("fc1", 2) => 2 * size(0),
         ("o_proj" | "dense" | "down_proj" | "fc2", 2) => size(1),
+        _ => 0,
+    }
+}
+
+/// Counts the numbers that a token leaves besides where products are rounded: what reads an activation has a rounded copy of its own, and
+/// the gate is composed of several operations (how many of its numbers are kept was measured).
+fn kept_rounded(name: &str, shape: &[usize], gelu: bool) -> u64 {
+    let size = |axis: usize| shape.get(axis).copied().unwrap_or(0) as u64;
+    let mut segments = name.rsplit('.').skip(1);
+    match (segments.next().unwrap_or_default(), shape.len()) {
+        ("k_proj" | "v_proj" | "up_proj" | "o_proj" | "dense", 2) => size(1),
+        ("gate_proj", 2) if !gelu => 4 * size(0),
         _ => 0,
     }
 }

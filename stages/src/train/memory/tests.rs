@@ -1,36 +1,41 @@
 //! Estimates against arithmetic, and changes that fit.
 
-use serde_json::{Map, Value, json};
-
 use super::*;
 use crate::models::tests::tiny;
-use crate::train::settings::{Dpo, Sft};
+use crate::models::{Modules, NewModel};
+use crate::train::settings::{Adapter, Code, Dpo, Dtype, Quantization, Sft};
 use crate::train::start;
 
-fn config() -> Map<String, Value> {
-    let Value::Object(config) = json!({
-        "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "max_position_embeddings": 512,
-        "num_attention_heads": 4, "num_hidden_layers": 3, "num_key_value_heads": 2, "tie_word_embeddings": true, "vocab_size": 1000,
-    }) else {
-        panic!()
+fn outline() -> Outline {
+    let new = NewModel {
+        hidden_size: 64,
+        intermediate_size: 128,
+        num_attention_heads: 4,
+        num_hidden_layers: 3,
+        num_key_value_heads: 2,
+        vocab_size: 1000,
+        ..NewModel::default()
     };
-    config
+    Outline::of_new(&new, None)
 }
 
 fn training() -> Training {
     Training { batch_size: 8, max_length: Some(256), ..Training::default() }
 }
 
-fn question<'a>(config: &'a Map<String, Value>, settings: &'a Training, method: &'a Method) -> Question<'a> {
+fn question<'a>(start: &'a Outline, settings: &'a Training, method: &'a Method) -> Question<'a> {
     let load = Load::longest(settings.max_length.unwrap(), method);
-    Question { sizes: Sizes::of_config(config, settings).unwrap(), config, settings, method, load }
+    Question { start, settings, method, load }
+}
+
+fn memory(start: &Outline, settings: &Training, method: &Method) -> Memory {
+    question(start, settings, method).memory(settings).unwrap()
 }
 
 #[test]
 fn parts_are_those_of_the_shapes() {
     let method = Method::Sft(Sft::default());
-    let (config, settings) = (config(), training());
-    let memory = question(&config, &settings, &method).memory();
+    let memory = memory(&outline(), &training(), &method);
     // Attention of 64 by 64, 32 by 64 twice and 64 by 64; three matrices of 64 by 128; two norms.
     let layer = 64 * 64 * 2 + 32 * 64 * 2 + 3 * 64 * 128 + 2 * 64;
     let numbers = 1000 * 64 + 64 + 3 * layer;
@@ -46,32 +51,36 @@ fn parts_are_those_of_the_shapes() {
 #[test]
 fn a_model_measures_as_its_configuration() {
     let model = tiny(1).model;
-    let settings = Training::default();
-    assert_eq!(Sizes::of_model(&model, &settings), Sizes::of_config(model.config(), &settings).unwrap());
-    let adapter = crate::train::settings::Adapter {
+    let outline = Outline::of_model(&model, None);
+    assert_eq!(Sizes::of_model(&model), Sizes::of_outline(&outline).unwrap());
+    let adapter = Adapter {
         r: 3,
-        target_modules: Some(crate::models::Modules::Names(vec!["q_proj".into(), "down_proj".into()])),
+        target_modules: Some(Modules::Names(vec!["q_proj".into(), "down_proj".into()])),
         modules_to_save: Some(vec!["lm_head".into()]),
         ..Default::default()
     };
-    let adapted = Training { adapter: Some(adapter), ..settings };
-    let (with, _) = start::prepare(model.clone(), &adapted).unwrap();
-    let (of_model, of_config) = (Sizes::of_model(&with, &adapted), Sizes::of_config(model.config(), &adapted).unwrap());
-    assert_eq!((of_model.trained, of_model.kept), (of_config.trained, of_config.kept));
+    let adapted = Training { adapter: Some(adapter), ..Training::default() };
+    let held = Quantization { code: Code::Nf4, double_quant: true, compute_dtype: Dtype::Float32, adapter_dtype: Dtype::Float32 };
+    for settings in [adapted.clone(), Training { quantization: Some(held), ..adapted }] {
+        let mut held = model.clone();
+        if settings.quantization.is_some() {
+            held.quantise(true);
+        }
+        let (with, _) = start::prepare(held, &settings).unwrap();
+        let told = Sizes::of_outline(&foretold(outline.clone(), &settings)).unwrap();
+        assert_eq!(Sizes::of_model(&with), Sizes { kept: told.kept, ..told });
+    }
 }
 
 #[test]
 fn what_is_advised_fits_and_is_the_smallest() {
     let method = Method::Sft(Sft::default());
-    let (config, settings) = (config(), training());
+    let (start, settings) = (outline(), training());
     let told = |bytes: u64| {
-        let checked = question(&config, &settings, &method).check(Available { bytes, by: "the test" });
+        let checked = question(&start, &settings, &method).check(Available { bytes, by: "the test" });
         checked.map_err(|error| error.to_string())
     };
-    let needed = {
-        let question = question(&config, &settings, &method);
-        question.memory().peak() - PROGRAM - question.sizes.weights
-    };
+    let needed = memory(&start, &settings, &method).peak() - PROGRAM;
     assert_eq!(told(needed * 2).unwrap(), None);
     assert!(told(needed + needed / 20).unwrap().unwrap().contains("may not suffice"));
     let error = told(needed - 1).unwrap_err();
@@ -80,20 +89,37 @@ fn what_is_advised_fits_and_is_the_smallest() {
         "{error}"
     );
     let half = Training { batch_size: 4, gradient_accumulation_steps: 2, ..settings.clone() };
-    assert!(question(&config, &half, &method).check(Available { bytes: needed - 1, by: "the test" }).is_ok());
-    // With one row at a time 9.8 MB are needed, and 8.3 where layers are computed again.
-    let error = told(9_000_000).unwrap_err();
+    assert!(question(&start, &half, &method).check(Available { bytes: needed - 1, by: "the test" }).is_ok());
+    // With one row at a time 9.8 MB are needed beside the weights, and 8.3 where layers are computed again.
+    let weights = memory(&start, &settings, &method).weights;
+    let error = told(weights + 9_000_000).unwrap_err();
     assert!(error.contains("`gradient_checkpointing: true`, and `batch_size: 1`"), "{error}");
     assert!(told(1000).unwrap_err().contains("nothing but a smaller model"));
 }
 
 #[test]
 fn pairs_have_two_answers_and_copies_count() {
-    let (config, settings) = (config(), training());
-    let sft = question(&config, &settings, &Method::Sft(Sft::default())).memory();
-    let dpo = question(&config, &settings, &Method::Dpo(Dpo { sync_ref_model: true, ..Dpo::default() })).memory();
+    let (start, settings) = (outline(), training());
+    let sft = memory(&start, &settings, &Method::Sft(Sft::default()));
+    let dpo = memory(&start, &settings, &Method::Dpo(Dpo { sync_ref_model: true, ..Dpo::default() }));
     assert_eq!((dpo.activations, dpo.logits), (2 * sft.activations, 2 * sft.logits));
     assert_eq!(dpo.weights, 2 * sft.weights);
+}
+
+#[test]
+fn an_adapter_that_is_there_is_not_advised() {
+    let method = Method::Dpo(Dpo::default());
+    let adapter = Adapter { r: 3, target_modules: Some(Modules::Pattern("all-linear".into())), ..Adapter::default() };
+    let settings = Training { batch_size: 1, max_length: Some(64), gradient_checkpointing: true, ..training() };
+    let start = foretold(outline(), &Training { adapter: Some(adapter), ..settings.clone() });
+    assert!(memory(&start, &settings, &method).optimizer < memory(&outline(), &settings, &method).optimizer);
+    // As much as weights in 4 bits leave, and no more.
+    let held =
+        Quantization { code: Code::Nf4, double_quant: false, compute_dtype: Dtype::Float32, adapter_dtype: Dtype::Float32 };
+    let least = memory(&start, &Training { quantization: Some(held), ..settings.clone() }, &method).peak();
+    let available = Available { bytes: least - PROGRAM, by: "the test" };
+    let error = question(&start, &settings, &method).check(available).unwrap_err().to_string();
+    assert!(error.contains("what fits: `quantization: { type: nf4 }`"), "{error}");
 }
 
 #[test]

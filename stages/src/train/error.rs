@@ -1,0 +1,96 @@
+//! Why a training ended without a model.
+
+use super::memory::Memory;
+use super::prepared::PrepareError;
+use crate::models::{CheckpointError, DeviceError, InputError, Model};
+
+/// Says why a training ended without a model.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// A setting is out of its range.
+    #[error("`{name}` {reason}")]
+    Setting {
+        /// The setting.
+        name: &'static str,
+        /// What it must be.
+        reason: String,
+    },
+    /// Rows cannot be prepared.
+    #[error(transparent)]
+    Rows(#[from] PrepareError),
+    /// The model or its adapter cannot be opened.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The device cannot be taken.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// No row is left to train on.
+    #[error("no row is left to train on: of {given}, {dropped} have nothing to learn within `max_length`{}", .max_length.map_or_else(String::new, |most| format!(" {most}")))]
+    Nothing {
+        /// Rows given.
+        given: usize,
+        /// Rows left out.
+        dropped: usize,
+        /// Most tokens of a row.
+        max_length: Option<usize>,
+    },
+    /// A row has a token that the model does not have.
+    #[error("`{row}`: {source}")]
+    Token {
+        /// The ids of its examples.
+        row: String,
+        /// Which.
+        source: InputError,
+    },
+    /// Nothing stands before the answers of a pair, so that their first tokens are predicted by nothing.
+    #[error("`{row}`: the prompt has no tokens")]
+    Prompt {
+        /// The ids of its examples.
+        row: String,
+    },
+    /// The loss or the gradient became infinite or not a number.
+    #[error("step {step}: the {figure} is {value}; its rows were {}", listed(.rows))]
+    Diverged {
+        /// Number of the step, from 1.
+        step: usize,
+        /// What diverged: `loss` or `grad_norm`.
+        figure: &'static str,
+        /// Its value.
+        value: f64,
+        /// The ids of the step's examples.
+        rows: Vec<String>,
+        /// The model as it was before the step.
+        last: Box<Model>,
+    },
+    /// More memory is needed than there is.
+    #[error("the training needs {needed} MiB of memory, and {by} leaves {available}; {memory}; what fits: {change}")]
+    Memory {
+        /// The estimate.
+        memory: Memory,
+        /// What is needed beside what the program has already, in MiB.
+        needed: u64,
+        /// What is left, in MiB.
+        available: u64,
+        /// What leaves no more.
+        by: &'static str,
+        /// The smallest change that fits.
+        change: String,
+    },
+    /// What is needed to go on after a stop cannot be kept, or is damaged.
+    #[error("what the training needs to go on after a stop: {0}")]
+    Kept(String),
+    /// The observer stopped the training.
+    #[error("stopped at step {step}")]
+    Stopped {
+        /// Number of the step, from 1.
+        step: usize,
+    },
+}
+
+/// Lists ids for a message; of many the first ones.
+pub(super) fn listed(ids: &[String]) -> String {
+    const MOST: usize = 16;
+    let shown: Vec<_> = ids.iter().take(MOST).map(|id| format!("`{id}`")).collect();
+    let more = if ids.len() > MOST { format!(" and {} more", ids.len() - MOST) } else { String::new() };
+    shown.join(", ") + &more
+}
