@@ -138,8 +138,7 @@ impl Origin {
             .map_err(|error| mistake("chat_template", &error, "give a Jinja template as checkpoints have it"))?;
         let speaking = speaking(tokenizer, template);
         if speaking.chat_template().is_none() {
-            let error = "the base has no chat template, and its family has none that fits its vocabulary";
-            return Err(mistake("base", &error, "give one by `chat_template: FILE`"));
+            return Err(mistake("base", &NO_TEMPLATE, GIVE_TEMPLATE));
         }
         speaking
             .with_system(self.system)
@@ -155,12 +154,14 @@ impl Origin {
         });
         let speaking = speaking(tokenizer, template.transpose()?);
         if speaking.chat_template().is_none() {
-            return Err(StageError::failed("the base has no chat template, and its family has none that fits its vocabulary")
-                .help("give one by `chat_template: FILE`"));
+            return Err(StageError::failed(NO_TEMPLATE).help(GIVE_TEMPLATE));
         }
         speaking.with_system(self.system).map_err(StageError::failed)
     }
 }
+
+const NO_TEMPLATE: &str = "the base has no chat template, and its family has none that fits its vocabulary";
+const GIVE_TEMPLATE: &str = "give one by `chat_template: FILE`";
 
 /// Takes the chat template that the manifest gives, else the base's own, else its family's.
 fn speaking(tokenizer: Tokenizer, template: Option<ChatTemplate>) -> Tokenizer {
