@@ -245,6 +245,10 @@ pub(crate) fn train(
     if let Some(warning) = train::admit(&outline, settings, &rows).map_err(failed)? {
         ctx.warn(warning);
     }
+    let device = settings.training.device.settled().map_err(|error| failed(error.into()))?;
+    if device != DeviceName::Cpu {
+        ctx.say(format!("computed on `{device}`"));
+    }
     let models::Checkpoint { model, adapter, tokenizer } = weights.open(tokenizer, &settings.training)?;
     let mut report = Report {
         ctx: ctx.clone(),
@@ -270,10 +274,6 @@ pub(crate) fn train(
             return Err(failed(error).help(help));
         }
     };
-    let device = settings.training.device.settled().map_err(|error| failed(error.into()))?;
-    if device != DeviceName::Cpu {
-        ctx.say(format!("computed on `{device}`"));
-    }
     let Summary { dropped, cut, steps, best_metric, best_step, .. } = trained.summary;
     if let (Some(metric), Some(best)) = (best_metric, best_step) {
         let name = settings.training.metric_for_best_model.as_deref().unwrap_or("eval_loss");
