@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     calls,
     completion::{Completion, Reply, Request, Settings},
+    defaults::is_default,
     providers::{self, Source},
     rows::{Analysis, Question},
     rules, structured,
@@ -44,10 +45,6 @@ pub(crate) struct Params {
 
 fn by_rules() -> String {
     "rules".to_owned()
-}
-
-fn is_default(settings: &Settings) -> bool {
-    *settings == Settings::default()
 }
 
 ports! { pub struct Inputs { questions: Dataset<Question> } }

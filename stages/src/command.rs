@@ -6,7 +6,10 @@ use engine::{Anything, Context, ParamMistake, Port, Sections, StageError, Type, 
 use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer, Serialize,
-    de::{MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
+    de::{
+        MapAccess, SeqAccess, Visitor,
+        value::{MapAccessDeserializer, SeqAccessDeserializer},
+    },
 };
 
 use crate::rows;
@@ -60,12 +63,8 @@ impl<'de> Deserialize<'de> for Program {
                 Ok(Program::Shell(line.to_owned()))
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Program, A::Error> {
-                let mut list = Vec::new();
-                while let Some(item) = items.next_element()? {
-                    list.push(item);
-                }
-                Ok(Program::List(list))
+            fn visit_seq<A: SeqAccess<'de>>(self, arguments: A) -> Result<Program, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(arguments)).map(Program::List)
             }
         }
 

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    defaults::is_default,
     matrix,
     missing::Missing,
     rows::{Grade, Label, Split, Verdict},
@@ -32,10 +33,6 @@ pub(crate) struct Params {
     /// Verdicts of a person that stand above the judge's: CSV or JSON lines with `id`, `model` and `verdict`.
     #[serde(default, skip_serializing_if = "is_default")]
     overrides: Option<File>,
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 ports! { pub struct Inputs { verdicts: Dataset<Verdict> } }

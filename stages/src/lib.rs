@@ -29,6 +29,7 @@ mod calls;
 mod command;
 mod commands;
 mod completion;
+mod defaults;
 mod dpo;
 mod evaluate;
 mod here;

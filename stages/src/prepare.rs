@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use self::{balance::Balance, routes::Routes};
 use crate::{
     by_id::ById,
+    defaults::is_default,
     prompt::{self, Form},
     rows::{Analysis, DpoExample, Label, Message, Question, SftExample, Split},
     sections::{Policies, Policy},
@@ -77,10 +78,6 @@ enum OnLeak {
     Refuse,
     /// It says so, and goes on.
     Warn,
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 fn once() -> usize {

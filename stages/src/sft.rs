@@ -136,11 +136,8 @@ impl Origin {
         let template = template
             .transpose()
             .map_err(|error| mistake("chat_template", &error, "give a Jinja template as checkpoints have it"))?;
-        let speaking = speaking(tokenizer, template);
-        if speaking.chat_template().is_none() {
-            return Err(mistake("base", &NO_TEMPLATE, GIVE_TEMPLATE));
-        }
-        speaking
+        speaking(tokenizer, template)
+            .ok_or_else(|| mistake("base", &NO_TEMPLATE, GIVE_TEMPLATE))?
             .with_system(self.system)
             .map(Some)
             .map_err(|error| mistake("system", &error, "`system: auto` puts system messages at the head of the question"))
@@ -153,9 +150,7 @@ impl Origin {
             ChatTemplate::new(file.name(), text).map_err(StageError::failed)
         });
         let speaking = speaking(tokenizer, template.transpose()?);
-        if speaking.chat_template().is_none() {
-            return Err(StageError::failed(NO_TEMPLATE).help(GIVE_TEMPLATE));
-        }
+        let speaking = speaking.ok_or_else(|| StageError::failed(NO_TEMPLATE).help(GIVE_TEMPLATE))?;
         speaking.with_system(self.system).map_err(StageError::failed)
     }
 }
@@ -163,12 +158,13 @@ impl Origin {
 const NO_TEMPLATE: &str = "the base has no chat template, and its family has none that fits its vocabulary";
 const GIVE_TEMPLATE: &str = "give one by `chat_template: FILE`";
 
-/// Takes the chat template that the manifest gives, else the base's own, else its family's.
-fn speaking(tokenizer: Tokenizer, template: Option<ChatTemplate>) -> Tokenizer {
-    match template {
+/// Takes the chat template that the manifest gives, else the base's own, else its family's; nothing where there is none.
+fn speaking(tokenizer: Tokenizer, template: Option<ChatTemplate>) -> Option<Tokenizer> {
+    let tokenizer = match template {
         Some(template) => tokenizer.with_chat_template(template),
         None => tokenizer.with_family_template(),
-    }
+    };
+    if tokenizer.chat_template().is_some() { Some(tokenizer) } else { None }
 }
 
 ports! { pub struct Inputs { examples: Dataset<SftExample>, validation: Option<Dataset<SftExample>>, base: Option<Checkpoint> } }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     completion::Settings,
+    defaults::is_default,
     judges::{self, JudgeKind, llm},
     missing::MissingBy,
     providers::{self, Source},
@@ -81,10 +82,6 @@ fn is_one(votes: &u32) -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
 fn is_zero(number: &f64) -> bool {
     *number == 0.0
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 fn idk() -> Vec<String> {

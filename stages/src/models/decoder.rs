@@ -18,8 +18,12 @@ use super::outline::Held;
 use super::parameters::Parameters;
 use super::walk::Walk;
 use super::weight::{Weight, layer_of};
+use super::weights::WEIGHTS;
 use super::written::write_tensors;
 use super::{quantised, weights};
+
+/// The file of the configuration.
+pub(super) const CONFIG: &str = "config.json";
 
 /// A decoder with its weights.
 #[derive(Clone, Debug)]
@@ -68,7 +72,7 @@ impl Model {
     /// # Errors
     /// As [`Model::load`].
     pub fn load_held(folder: &Path, double_quant: Option<bool>) -> Result<Self, CheckpointError> {
-        let path = folder.join("config.json");
+        let path = folder.join(CONFIG);
         let content = |reason: String| CheckpointError::Content { path: path.clone(), reason };
         let text = std::fs::read(&path).map_err(|source| CheckpointError::File { path: path.clone(), source })?;
         let config: Map<String, Value> = serde_json::from_slice(&text).map_err(|error| content(error.to_string()))?;
@@ -120,9 +124,9 @@ impl Model {
                 }
             }
         }
-        super::write(&folder.join("config.json"), &super::json(&config))?;
+        super::write(&folder.join(CONFIG), &super::json(&config))?;
         let tensors = base.iter().flat_map(|(name, weight)| quantised::stored(name, weight));
-        write_tensors(&folder.join("model.safetensors"), tensors)
+        write_tensors(&folder.join(WEIGHTS), tensors)
     }
 
     /// Returns the configuration as the file has it.

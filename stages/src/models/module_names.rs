@@ -7,6 +7,8 @@ use std::fmt;
 
 use fancy_regex::Regex;
 use schemars::JsonSchema;
+use serde::de::SeqAccess;
+use serde::de::value::SeqAccessDeserializer;
 use serde::{Deserialize, Serialize};
 
 /// Names of modules, or one regular expression.
@@ -36,12 +38,8 @@ impl<'de> Deserialize<'de> for Modules {
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Modules, E> {
                 Ok(Modules::Pattern(text.to_owned()))
             }
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Modules, A::Error> {
-                let mut names = Vec::new();
-                while let Some(name) = list.next_element()? {
-                    names.push(name);
-                }
-                Ok(Modules::Names(names))
+            fn visit_seq<A: SeqAccess<'de>>(self, names: A) -> Result<Modules, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(names)).map(Modules::Names)
             }
         }
         deserializer.deserialize_any(Visitor)
@@ -60,12 +58,8 @@ impl<'de> Deserialize<'de> for Layers {
             fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Layers, E> {
                 Ok(Layers(vec![number as usize]))
             }
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Layers, A::Error> {
-                let mut numbers = Vec::new();
-                while let Some(number) = list.next_element()? {
-                    numbers.push(number);
-                }
-                Ok(Layers(numbers))
+            fn visit_seq<A: SeqAccess<'de>>(self, numbers: A) -> Result<Layers, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(numbers)).map(Layers)
             }
         }
         deserializer.deserialize_any(Visitor)

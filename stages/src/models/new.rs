@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::decoder::Model;
 use super::weight::{EMBEDDING, Weight, weight_of};
+use crate::defaults::is_default;
 use crate::random::Random;
 use crate::tokenizer::{Pieces, Tokenizer};
 
@@ -49,11 +50,6 @@ pub struct NewModel {
     pub max_position_embeddings: usize,
     /// Standard deviation of the first weights.
     pub initializer_range: f64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
-fn is_default(pieces: &Pieces) -> bool {
-    *pieces == Pieces::default()
 }
 
 impl Default for NewModel {

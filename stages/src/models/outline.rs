@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::adapter_config::AdapterConfig;
-use super::decoder::architecture;
+use super::decoder::{CONFIG, architecture};
 use super::error::CheckpointError;
 use super::frozen::Frozen;
 use super::new::NewModel;
 use super::nf4::Scales;
 use super::shapes::{adapter_shapes, config_of, shapes};
 use super::weight::{Weight, layer_of};
-use super::weights::Index;
+use super::weights::{INDEX, Index, WEIGHTS};
 use super::{adapter, quantised};
 
 /// The longest header that safetensors writes and reads.
@@ -212,10 +212,6 @@ impl Outline {
         Ok(architecture(&self.config)?.sizes().max_position_embeddings)
     }
 }
-
-const CONFIG: &str = "config.json";
-const WEIGHTS: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
 
 /// Reads the types of a safetensors file's tensors by their names, and nothing behind its header.
 fn header(mut file: impl Read) -> io::Result<BTreeMap<String, String>> {

@@ -24,7 +24,13 @@ pub(super) struct Tensors {
 /// Values that are read at a time.
 const CHUNK: usize = 1 << 18;
 
-/// `model.safetensors.index.json`.
+/// The file of all weights.
+pub(super) const WEIGHTS: &str = "model.safetensors";
+
+/// The file that says which of several has a weight.
+pub(super) const INDEX: &str = "model.safetensors.index.json";
+
+/// What stands in [`INDEX`].
 #[derive(Deserialize)]
 pub(super) struct Index {
     weight_map: BTreeMap<String, String>,
@@ -44,7 +50,7 @@ impl Index {
 impl Tensors {
     /// Opens a model's weights: `model.safetensors`, or the shards that `model.safetensors.index.json` names.
     pub(super) fn of_model(folder: &Path) -> Result<Self, CheckpointError> {
-        let (single, index) = (folder.join("model.safetensors"), folder.join("model.safetensors.index.json"));
+        let (single, index) = (folder.join(WEIGHTS), folder.join(INDEX));
         // As transformers does: a whole file before shards.
         if single.exists() || !index.exists() {
             return Self::open(&[single]);

@@ -17,6 +17,8 @@ const LOGITS: usize = 1 << 24;
 
 /// What the backward pass needs.
 pub(super) struct Parted {
+    /// Targets whose logits are made at a time.
+    size: usize,
     /// `[targets, hidden_size]`: derivatives of the log-probabilities by the activations where the head is not trained, else the activations.
     kept: Tensor<2>,
     trained: bool,
@@ -50,19 +52,16 @@ pub(super) fn forward(model: &Model, hidden: Tensor<2>, targets: &[Target], trai
 
 fn forward_by(size: usize, model: &Model, hidden: Tensor<2>, targets: &[Target], trained: bool) -> (Vec<Prediction>, Parted) {
     if trained {
-        return (predict_by(size, model, &hidden, targets), Parted { kept: hidden, trained });
+        return (predict_by(size, model, &hidden, targets), Parted { size, kept: hidden, trained });
     }
     let (mut all, mut derivatives) = (Vec::new(), Vec::new());
     for (hidden, targets) in parts(size, &hidden, targets) {
-        let leaf = hidden.autodiff().require_grad();
-        let logits = model.head(leaf.clone());
-        let mut shares = taken(logits.clone().inner());
-        all.extend(predictions::predict(&mut shares, targets));
         // Of the log-probabilities themselves, before any slope.
-        let mut gradients = descended(logits, shares, targets, &vec![1.0; targets.len()]).backward();
-        derivatives.push(leaf.grad_remove(&mut gradients).expect("logits hang on the activations"));
+        let Through { predictions, of_hidden, .. } = through(model, hidden, targets, &vec![1.0; targets.len()]);
+        all.extend(predictions);
+        derivatives.push(of_hidden);
     }
-    (all, Parted { kept: Tensor::cat(derivatives, 0), trained })
+    (all, Parted { size, kept: Tensor::cat(derivatives, 0), trained })
 }
 
 impl Parted {
@@ -75,34 +74,37 @@ impl Parted {
         slopes: &[f32],
         found: &mut Gradients,
     ) -> Tensor<2> {
-        self.backward_by(at_a_time(model.vocab_size(), targets.len()), model, names, targets, slopes, found)
-    }
-
-    fn backward_by(
-        self,
-        size: usize,
-        model: &Model,
-        names: &[String],
-        targets: &[Target],
-        slopes: &[f32],
-        found: &mut Gradients,
-    ) -> Tensor<2> {
         if !self.trained {
             let slopes = TensorData::new(slopes.to_vec(), [slopes.len(), 1]);
             return self.kept.clone() * Tensor::from_data(slopes, &self.kept.device());
         }
-        let mut of_hidden = Vec::new();
-        for ((hidden, targets), slopes) in parts(size, &self.kept, targets).zip(slopes.chunks(size)) {
-            let leaf = hidden.autodiff().require_grad();
-            let logits = model.head(leaf.clone());
-            let mut shares = taken(logits.clone().inner());
-            predictions::predict(&mut shares, targets);
-            let mut gradients = descended(logits, shares, targets, slopes).backward();
-            of_hidden.push(leaf.grad_remove(&mut gradients).expect("logits hang on the activations"));
-            found.add(model.parameters(), names, &mut gradients);
+        let mut derivatives = Vec::new();
+        for ((hidden, targets), slopes) in parts(self.size, &self.kept, targets).zip(slopes.chunks(self.size)) {
+            let Through { of_hidden, mut of_leaves, .. } = through(model, hidden, targets, slopes);
+            derivatives.push(of_hidden);
+            found.add(model.parameters(), names, &mut of_leaves);
         }
-        Tensor::cat(of_hidden, 0)
+        Tensor::cat(derivatives, 0)
     }
+}
+
+/// What the head gives for some targets, forward and backward.
+struct Through {
+    predictions: Vec<Prediction>,
+    /// `[targets, hidden_size]`: the gradient of the activations.
+    of_hidden: Tensor<2>,
+    /// The gradients of the model's leaves.
+    of_leaves: burn::tensor::Gradients,
+}
+
+fn through(model: &Model, hidden: Tensor<2>, targets: &[Target], slopes: &[f32]) -> Through {
+    let leaf = hidden.autodiff().require_grad();
+    let logits = model.head(leaf.clone());
+    let mut shares = taken(logits.clone().inner());
+    let predictions = predictions::predict(&mut shares, targets);
+    let mut of_leaves = descended(logits, shares, targets, slopes).backward();
+    let of_hidden = leaf.grad_remove(&mut of_leaves).expect("logits hang on the activations");
+    Through { predictions, of_hidden, of_leaves }
 }
 
 /// Cuts activations and their targets into parts of so many.
@@ -133,7 +135,7 @@ mod tests {
                 let mut found = Gradients::default();
                 let (predictions, parted) = forward_by(size, &tail, hidden.clone(), &batch.targets, trained);
                 let names = if trained { &names[..] } else { &[] };
-                let slope = parted.backward_by(size, &tail, names, &batch.targets, &slopes, &mut found);
+                let slope = parted.backward(&tail, names, &batch.targets, &slopes, &mut found);
                 let gradients = found.in_order(model.parameters(), names);
                 (predictions, [vec![Values::of(slope)], gradients].concat())
             };

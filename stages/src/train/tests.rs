@@ -192,6 +192,16 @@ fn trained(model: &Model, settings: &Settings, notes: &mut Notes) -> Result<Trai
     run(model.clone(), settings, &mut rows, None, notes)
 }
 
+/// Stops a training at a step, and goes on from what was kept; returns what came out, and the notes of both parts.
+fn gone_on(stop: usize, train: impl Fn(&mut Notes) -> Result<Trained, TrainError>) -> (Trained, [Notes; 2]) {
+    let kept = tempfile::tempdir().unwrap();
+    let folder = Some(kept.path().to_owned());
+    let mut first = Notes { stop: Some(stop), folder: folder.clone(), ..Notes::default() };
+    assert!(matches!(train(&mut first), Err(TrainError::Stopped { step }) if step == stop));
+    let mut rest = Notes { folder, kept: true, ..Notes::default() };
+    (train(&mut rest).unwrap(), [first, rest])
+}
+
 fn weights(model: &Model) -> Vec<(String, Vec<u32>)> {
     let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect();
     model.parameters().iter().map(|(name, weight)| (name.to_owned(), bits(weight.clone().into_values()))).collect()
@@ -216,12 +226,7 @@ fn a_stopped_training_goes_on_to_the_same_bytes() {
     for (model, settings) in cases {
         let mut whole = Notes::default();
         let expected = trained(&model, &settings, &mut whole).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let folder = Some(folder.path().to_owned());
-        let mut first = Notes { stop: Some(4), folder: folder.clone(), ..Notes::default() };
-        assert!(matches!(trained(&model, &settings, &mut first), Err(TrainError::Stopped { step: 4 })));
-        let mut rest = Notes { folder, kept: true, ..Notes::default() };
-        let found = trained(&model, &settings, &mut rest).unwrap();
+        let (found, [_, rest]) = gone_on(4, |notes| trained(&model, &settings, notes));
         // What was kept last is behind step 3: the stop came before the fourth was kept.
         assert_eq!(rest.losses, whole.losses[3..]);
         assert_eq!(weights(&found.model), weights(&expected.model));

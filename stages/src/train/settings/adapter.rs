@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::defaults::is_default;
 use crate::models::{Bias, InitLoraWeights, Layers, Modules};
 
 /// An adapter, under PEFT's names.
@@ -40,7 +41,7 @@ pub struct Adapter {
     /// The only layers that have an adapter.
     pub layers_to_transform: Option<Layers>,
     /// How the first factors are drawn: `true` as PEFT does it, `gaussian`, or `false` so that the start is not the base.
-    #[serde(skip_serializing_if = "is_usual")]
+    #[serde(skip_serializing_if = "is_default")]
     pub init_lora_weights: InitLoraWeights,
     /// Whether an adapter of an earlier training is trained on.
     pub trainable: bool,
@@ -66,12 +67,6 @@ impl Default for Adapter {
             trainable: true,
         }
     }
-}
-
-/// Keys were made before there was this setting, and leave it out where it is as it was then.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
-fn is_usual(init: &InitLoraWeights) -> bool {
-    *init == InitLoraWeights::Kaiming
 }
 
 /// How the base's weights are held.

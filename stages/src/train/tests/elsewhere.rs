@@ -90,13 +90,8 @@ fn a_training_takes_the_same_way_and_goes_on_where_it_was_stopped() {
             let mut here = Notes::default();
             let expected = trained(&model, &settings, &mut here).unwrap().model;
             settings.training.device = place.name;
-            let folder = tempfile::tempdir().unwrap();
-            let folder = Some(folder.path().to_owned());
-            let mut first = Notes { stop: Some(4), folder: folder.clone(), ..Notes::default() };
-            let stopped = place.there(|| trained(&model, &settings, &mut first));
-            assert!(matches!(stopped, Err(TrainError::Stopped { step: 4 })));
-            let mut rest = Notes { folder, kept: true, ..Notes::default() };
-            let found = place.there(|| trained(&model, &settings, &mut rest)).unwrap().model;
+            let (found, [first, rest]) = gone_on(4, |notes| place.there(|| trained(&model, &settings, notes)));
+            let found = found.model;
             let (losses, case) = ([&first.losses[..3], &rest.losses].concat(), format!("{}, {path}", place.name));
             assert_eq!(losses.len(), here.losses.len());
             for (found, expected) in losses.iter().zip(&here.losses) {

@@ -57,12 +57,7 @@ fn a_stopped_training_goes_on_with_its_best_weights_and_its_patience() {
         // Between the best evaluation and the end.
         let stop = expected.summary.best_step.unwrap() + 4;
         assert!(stop <= expected.summary.steps, "{:?}", expected.summary);
-        let folder = tempfile::tempdir().unwrap();
-        let folder = Some(folder.path().to_owned());
-        let mut first = Notes { stop: Some(stop), folder: folder.clone(), ..Notes::default() };
-        assert!(evaluated(&model, &settings, &mut first).is_err());
-        let mut rest = Notes { folder, kept: true, ..Notes::default() };
-        let found = evaluated(&model, &settings, &mut rest).unwrap();
+        let (found, [_, rest]) = gone_on(stop, |notes| evaluated(&model, &settings, notes));
         assert_eq!(rest.losses, whole.losses[stop - 1..]);
         assert_eq!(found.summary, expected.summary);
         assert_eq!(weights(&found.model), weights(&expected.model));
@@ -111,14 +106,9 @@ fn a_rate_that_waits_for_evaluations_falls_and_has_fallen_after_a_stop() {
     });
     let mut whole = Notes::default();
     let expected = evaluated(&model, &settings, &mut whole).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let folder = Some(folder.path().to_owned());
     // Behind the first fall.
     let stop = 60;
-    let mut first = Notes { stop: Some(stop), folder: folder.clone(), ..Notes::default() };
-    assert!(evaluated(&model, &settings, &mut first).is_err());
-    let mut rest = Notes { folder, kept: true, ..Notes::default() };
-    let found = evaluated(&model, &settings, &mut rest).unwrap();
+    let (found, [_, rest]) = gone_on(stop, |notes| evaluated(&model, &settings, notes));
     assert_eq!(rest.losses, whole.losses[stop - 1..]);
     assert_eq!(found.summary, expected.summary);
     // With a rate that never falls the losses are others.
