@@ -65,6 +65,8 @@ fn rows(count: usize, width: usize, vocabulary: u64) -> Rows {
 struct Clock {
     steps: usize,
     last: Instant,
+    /// Until the first step was done, kernels compiled.
+    first: f64,
     seconds: Vec<f64>,
     losses: Vec<f64>,
 }
@@ -72,6 +74,9 @@ struct Clock {
 impl Watch for Clock {
     fn step(&mut self, step: &Step) -> Result<(), Stop> {
         // The norm of the gradients has crossed to the processor by now, so that the device has done all of the step but the weights' change.
+        if step.step == 1 {
+            self.first = self.last.elapsed().as_secs_f64();
+        }
         if step.step > SKIPPED {
             self.seconds.push(self.last.elapsed().as_secs_f64());
         }
@@ -101,7 +106,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let vocabulary = config["vocab_size"].as_u64().ok_or("a vocabulary")?;
     // Codes are made on the processor, so that the device never holds more than them.
     let drawn_on = if mode == "qlora" { Device::flex() } else { device.clone() };
-    let mut model = Model::random(config, if half { DType::BF16 } else { DType::F32 }, &drawn_on)?;
+    let mut model = Model::random(config, half, &drawn_on)?;
     let count = model.num_parameters() as f64;
     if mode == "qlora" {
         model.quantise(true);
@@ -122,19 +127,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let mut rows = rows((SKIPPED + steps + 1) * batch_size, width, vocabulary);
     let settings = Settings { training, method: Method::Sft(Sft::default()) };
-    let mut clock = Clock { steps, last: Instant::now(), seconds: Vec::new(), losses: Vec::new() };
+    let mut clock = Clock { steps, last: Instant::now(), first: 0.0, seconds: Vec::new(), losses: Vec::new() };
     match train::run(model, &settings, &mut rows, None, &mut clock) {
         Ok(_) | Err(train::TrainError::Stopped { .. }) => {}
         Err(error) => return Err(error.into()),
     }
-    let Clock { mut seconds, losses, .. } = clock;
+    let Clock { mut seconds, losses, first, .. } = clock;
     seconds.sort_by(f64::total_cmp);
     let (median, tokens) = (seconds[seconds.len() / 2], (batch_size * width) as f64);
     println!(
         "{}",
         json!({
             "device": arguments[0], "mode": mode, "half": half, "rows": batch_size, "width": width, "parameters": count,
-            "seconds_per_step_median": median, "seconds_per_step_best": seconds[0],
+            "seconds_to_first_step": first, "seconds_per_step_median": median, "seconds_per_step_best": seconds[0],
             "tokens_per_second": (tokens / median).round(),
             "tflops": 4.0 * count * tokens / median / 1e12, "mfu": 4.0 * count * tokens / median / 1e12 / peak,
             "allocator_gib": held(&device), "losses": losses,

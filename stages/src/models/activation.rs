@@ -2,7 +2,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
 
-use burn::tensor::{Tensor, activation};
+use burn::tensor::{DType, Tensor, activation};
 use serde::Deserialize;
 
 use super::fused::{self, Gate};
@@ -66,7 +66,7 @@ impl Activation {
         }
     }
 
-    /// The same on a device whose memory is not reached; `half` says that both inputs came out of products of bfloat16.
+    /// The same on a device whose memory is not reached; `half` says that inputs and output are factors and products of bfloat16.
     pub(super) fn gate_elsewhere(self, half: bool, gate: Tensor<2>, value: Tensor<2>) -> Tensor<2> {
         let known = match self {
             Self::Silu => Some(Gate::Silu),
@@ -74,7 +74,7 @@ impl Activation {
             _ => None,
         };
         let gated = known.and_then(|known| fused::gated_elsewhere(known, half, gate.clone(), value.clone()));
-        gated.unwrap_or_else(|| self.apply(gate) * value)
+        gated.unwrap_or_else(|| self.apply(gate.cast(DType::F32)) * value.cast(DType::F32))
     }
 
     /// Applies the function to every element.

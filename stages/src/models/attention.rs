@@ -247,8 +247,8 @@ impl Attention {
         let groups = keys.dims()[2];
         let (keys, values) = pass.remember(layer, keys.swap_dims(1, 2), values.swap_dims(1, 2));
         if !is_processor(&pass.device) {
-            let half = pass.parameters.computes_in_half();
-            return pass.wanted(layer, fused::mix_elsewhere([queries, keys, values], mask, self.scale, self.softcap, half));
+            let factors = [queries, keys, values].map(|factor| pass.parameters.factor(factor));
+            return pass.wanted(layer, fused::mix_elsewhere(factors, mask, self.scale, self.softcap));
         }
         if self.softcap.is_none() && !pass.parameters.computes_in_half() {
             return pass.wanted(layer, fused::mix([queries, keys, values], mask, self.scale));

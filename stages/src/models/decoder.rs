@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use serde_json::{Map, Value};
 
 use super::architecture::{Architecture, Shapes};
@@ -272,6 +272,12 @@ impl Model {
     /// Applies the last norm and the head, place by place: `[places, hidden_size]` to logits, `[places, vocab_size]`.
     #[must_use]
     pub(crate) fn head(&self, hidden: Tensor<2>) -> Tensor<2> {
+        self.raw_head(hidden).cast(DType::F32)
+    }
+
+    /// The same in the numbers that its product gives, which may be bfloat16.
+    #[must_use]
+    pub(crate) fn raw_head(&self, hidden: Tensor<2>) -> Tensor<2> {
         self.architecture.logits(&self.parameters, hidden)
     }
 

@@ -111,7 +111,8 @@ impl Architecture for Gemma {
         let rotation = &shared.rotation.full;
         let layer = format!("model.layers.{index}");
         let normed = rms_norm(stream.clone(), parameters.vector(&format!("{layer}.input_layernorm.weight")) + 1.0, epsilon);
-        let project = |name: &str| parameters.linear(&format!("{layer}.self_attn.{name}"), normed.clone());
+        let normed = parameters.shared_factor(normed);
+        let project = |name: &str| parameters.raw_linear(&format!("{layer}.self_attn.{name}"), normed.clone());
         let queries = rotation.turn(pass.heads(project("q_proj"), self.heads.count));
         let keys = rotation.turn(pass.heads(project("k_proj"), self.heads.groups));
         let values = pass.heads(project("v_proj"), self.heads.groups);

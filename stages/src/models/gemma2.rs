@@ -1,7 +1,7 @@
 //! Gemma 2 (Gemma Team 2024): a Gemma with norms before and after each block, soft bounds on scores and logits, and a window in every other
 //! layer.
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 use serde::Deserialize;
 
 use super::activation::Activation;
@@ -133,8 +133,8 @@ impl Architecture for Gemma2 {
         let level = |input: Tensor<2>, name: &str| {
             rms_norm(input, parameters.vector(&format!("{layer}.{name}.weight")) + 1.0, config.rms_norm_eps)
         };
-        let normed = level(stream.clone(), "input_layernorm");
-        let project = |name: &str| parameters.linear(&format!("{layer}.self_attn.{name}"), normed.clone());
+        let normed = parameters.shared_factor(level(stream.clone(), "input_layernorm"));
+        let project = |name: &str| parameters.raw_linear(&format!("{layer}.self_attn.{name}"), normed.clone());
         let queries = rotation.turn(pass.heads(project("q_proj"), self.heads.count));
         let keys = rotation.turn(pass.heads(project("k_proj"), self.heads.groups));
         let values = pass.heads(project("v_proj"), self.heads.groups);
@@ -152,7 +152,7 @@ impl Architecture for Gemma2 {
         let normed = rms_norm(hidden, parameters.vector("model.norm.weight") + 1.0, self.config.rms_norm_eps);
         let logits = parameters.head(normed);
         match self.config.final_logit_softcapping {
-            Some(bound) => softly_bounded(logits, bound),
+            Some(bound) => softly_bounded(logits.cast(DType::F32), bound),
             None => logits,
         }
     }

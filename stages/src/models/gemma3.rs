@@ -1,7 +1,7 @@
 //! Gemma 3, text (Gemma Team 2025): a Gemma 2 with norms on queries and keys, without the scores' bound, with rotary positions of their own
 //! in layers that have a window.
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 use serde::Deserialize;
 
 use super::activation::Activation;
@@ -145,7 +145,7 @@ impl Architecture for Gemma3 {
         let level = |input: Tensor<2>, name: &str| {
             rms_norm(input, parameters.vector(&format!("{layer}.{name}.weight")) + 1.0, config.rms_norm_eps)
         };
-        let normed = level(stream.clone(), "input_layernorm");
+        let normed = parameters.shared_factor(level(stream.clone(), "input_layernorm"));
         let project = |name: &str| parameters.linear(&format!("{layer}.self_attn.{name}"), normed.clone());
         let level_heads = |heads: Tensor<4>, name: &str| {
             let weight = parameters.vector(&format!("{layer}.self_attn.{name}.weight")) + 1.0;
@@ -170,7 +170,7 @@ impl Architecture for Gemma3 {
         let normed = rms_norm(hidden, parameters.vector("model.norm.weight") + 1.0, self.config.rms_norm_eps);
         let logits = parameters.head(normed);
         match self.config.final_logit_softcapping {
-            Some(bound) => softly_bounded(logits, bound),
+            Some(bound) => softly_bounded(logits.cast(DType::F32), bound),
             None => logits,
         }
     }

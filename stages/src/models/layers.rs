@@ -6,7 +6,7 @@ use burn::tensor::{DType, Int, Tensor, TensorData};
 
 use super::activation::Activation;
 use super::device::is_processor;
-use super::fused::{FrozenMatrix, Matrix};
+use super::fused::{self, FrozenMatrix, Matrix};
 use super::lora::{self, EMBEDDING_A, EMBEDDING_B};
 use super::parameters::Parameters;
 use super::weight::{EMBEDDING, HEAD, Weight, weight_of};
@@ -33,6 +33,11 @@ impl Parameters {
         };
     }
 
+    /// Says whether what bfloat16 cannot hold is rounded away here.
+    pub(super) fn rounds(&self) -> bool {
+        self.products == Products::Rounded
+    }
+
     /// Says whether products are computed of bfloat16.
     pub(super) fn computes_in_half(&self) -> bool {
         self.products != Products::Full
@@ -44,6 +49,11 @@ impl Parameters {
             Products::Full | Products::Rounded => self.rounded(tensor.cast(DType::F32)),
             Products::Half => tensor.cast(DType::BF16),
         }
+    }
+
+    /// Makes a factor of several products ready once, where it is made ready by a pass over memory.
+    pub(super) fn shared_factor<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
+        if self.products == Products::Half { tensor.cast(DType::BF16) } else { tensor }
     }
 
     /// Takes what a product of such factors gave back to f32, in which everything else is computed.
@@ -62,8 +72,8 @@ impl Parameters {
 
     /// Applies a layer's gated feed-forward block, `[places, hidden]` both.
     pub(super) fn gated(&self, layer: &str, activation: Activation, input: Tensor<2>) -> Tensor<2> {
-        let gate = self.linear(&format!("{layer}.mlp.gate_proj"), input.clone());
-        let up = self.linear(&format!("{layer}.mlp.up_proj"), input);
+        let input = self.shared_factor(input);
+        let [gate, up] = ["gate_proj", "up_proj"].map(|name| self.raw_linear(&format!("{layer}.mlp.{name}"), input.clone()));
         self.linear(&format!("{layer}.mlp.down_proj"), self.gate(activation, gate, up))
     }
 
@@ -119,10 +129,16 @@ impl Parameters {
 
     /// Applies a linear layer: `[places, in]` to `[places, out]`, with its bias if it has one and with its adapter.
     pub(crate) fn linear(&self, module: &str, input: Tensor<2>) -> Tensor<2> {
+        self.raw_linear(module, input).cast(DType::F32)
+    }
+
+    /// The same in the numbers that its product gives, which may be bfloat16.
+    pub(crate) fn raw_linear(&self, module: &str, input: Tensor<2>) -> Tensor<2> {
         self.project(module, &weight_of(module), input)
     }
 
-    /// Applies the head, which is the embedding's matrix where there is no other: `[places, hidden]` to `[places, vocabulary]`.
+    /// Applies the head, which is the embedding's matrix where there is no other: `[places, hidden]` to `[places, vocabulary]`, in the numbers that
+    /// the product gives.
     pub(crate) fn head(&self, input: Tensor<2>) -> Tensor<2> {
         let own = weight_of(HEAD);
         let name = if self.get(&own).is_some() { own } else { weight_of(EMBEDDING) };
@@ -144,9 +160,10 @@ impl Parameters {
         let Some(lora) = self.lora().get(EMBEDDING) else { return found };
         let first = self.matrix(&format!("{EMBEDDING}{EMBEDDING_A}"));
         let second = self.matrix(&format!("{EMBEDDING}{EMBEDDING_B}"));
-        found + first.transpose().select(0, ids()).matmul(second.transpose()) * lora.scale
+        found + fused::linear(first.transpose().select(0, ids()), second) * lora.scale
     }
 
+    /// Applies a linear layer; where products are computed of bfloat16, what comes out can be so too.
     fn project(&self, module: &str, weight: &str, input: Tensor<2>) -> Tensor<2> {
         let weight = match self.held(weight) {
             Matrix::Dense(tensor) => Matrix::Dense(self.factor(tensor)),
@@ -156,7 +173,10 @@ impl Parameters {
         let bias = format!("{module}.bias");
         let bias = self.get(&bias).is_some().then(|| self.factor(self.vector(&bias)));
         match self.lora().get(module) {
-            None => self.product(lora::biased(weight.multiply(input), bias)),
+            None => {
+                let output = lora::biased(weight.multiply(input), bias);
+                if self.products == Products::Half { output } else { self.product(output) }
+            }
             Some(&lora) => lora::linear(self, module, &weight, bias, lora, input),
         }
     }

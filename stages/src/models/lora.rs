@@ -33,7 +33,7 @@ pub(super) fn linear(
 ) -> Tensor<2> {
     let first = parameters.factor(parameters.matrix(&format!("{module}{LORA_A}")));
     let second = parameters.factor(parameters.matrix(&format!("{module}{LORA_B}")));
-    if parameters.dropout().is_none() && !lora.magnitude && !parameters.computes_in_half() {
+    if parameters.dropout().is_none() && !lora.magnitude && !parameters.rounds() {
         return biased(weight.adapted(input, [first, second], lora.scale), bias);
     }
     let kept = parameters.dropout().map(|dropout| dropout.apply(module, input.clone()));
@@ -79,8 +79,9 @@ fn constant<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
 ///
 /// No gradient flows through it: `DoRA` takes the norms as constants.
 pub(crate) fn row_norms(weight: Tensor<2>, first: Tensor<2>, second: Tensor<2>, scale: f64) -> Tensor<1> {
-    let cross = weight.clone().matmul(first.clone().transpose()) * (2.0 * scale);
-    let own = second.clone().matmul(first.clone().matmul(first.transpose())) * (scale * scale);
+    let cross = fused::product(weight.clone(), first.clone(), [false, true]) * (2.0 * scale);
+    let lengths = fused::product(first.clone(), first, [false, true]);
+    let own = fused::product(second.clone(), lengths, [false, false]) * (scale * scale);
     let squares = weight.square().sum_dim(1) + (second * (cross + own)).sum_dim(1);
     squares.sqrt().squeeze_dim(1)
 }

@@ -80,7 +80,7 @@ pub use first_factors::InitLoraWeights;
 #[cfg(test)]
 pub(crate) use frozen::Half;
 pub use frozen::{Frozen, HalfWeight};
-pub(crate) use fused::block_of;
+pub(crate) use fused::{AdamWStep, FIGURES, adamw, aimed, block_of, clipping, prediction_figures, prediction_slopes};
 pub use generate::generate;
 pub use module_names::{Layers, Modules};
 pub use new::{NewArchitecture, NewModel};
@@ -89,8 +89,8 @@ pub use nf4_tensor::Nf4Tensor;
 pub(crate) use outline::{Held, Outline};
 pub use parameters::Parameters;
 pub(crate) use reader::Reader;
+pub(crate) use values::Squares;
 pub use values::Values;
-pub(crate) use values::global_norm;
 pub use weight::Weight;
 pub(crate) use weight::{EMBEDDING, layer_of, weight_of};
 pub(crate) use weights::{read_matrix, read_tensors};

@@ -3,6 +3,9 @@
 //! Blocks run through the flattened matrix and may straddle rows. Double quantisation stores the scales, less their mean, in 8 bits with a
 //! scale of their own for each 256.
 
+use std::num::NonZero;
+use std::thread;
+
 /// The 16 values of NF4, quantiles of the normal distribution scaled to [-1, 1] (`QLoRA`, appendix E).
 pub(crate) const VALUES: [f32; 16] = [
     -1.0,
@@ -25,6 +28,9 @@ pub(crate) const VALUES: [f32; 16] = [
 
 /// Values that share one scale where a model is quantised.
 const BLOCK: usize = 64;
+
+/// Values that a thread is worth.
+const PART: usize = 1 << 20;
 
 /// Scales that share one scale of their own.
 pub(crate) const NESTED_BLOCK: usize = 256;
@@ -91,7 +97,7 @@ impl Nf4Matrix {
     /// Quantises a weight with bitsandbytes' usual blocks, and with `double_quant` the blocks' scales too; `read` writes the values from an
     /// element on, so that no more than a few blocks are in memory.
     #[must_use]
-    pub(super) fn of_weight(shape: [usize; 2], double_quant: bool, read: impl Fn(usize, &mut [f32])) -> Self {
+    pub(super) fn of_weight(shape: [usize; 2], double_quant: bool, read: impl Fn(usize, &mut [f32]) + Sync) -> Self {
         let matrix = Self::quantise_parts(shape, BLOCK, read);
         match &matrix.scales {
             Scales::Plain(scales) if double_quant => {
@@ -102,33 +108,20 @@ impl Nf4Matrix {
         }
     }
 
-    fn quantise_parts(shape: [usize; 2], block_size: usize, read: impl Fn(usize, &mut [f32])) -> Self {
-        let middles: Vec<f32> = VALUES.windows(2).map(|pair| f32::midpoint(pair[0], pair[1])).collect();
-        let code = |scaled: f32| middles.partition_point(|middle| *middle < scaled) as u8;
+    /// Quantises parts of whole blocks on a thread each; every block is quantised by itself, so that their number changes nothing.
+    fn quantise_parts(shape: [usize; 2], block_size: usize, read: impl Fn(usize, &mut [f32]) + Sync) -> Self {
         let count = shape[0] * shape[1];
-        let mut absmax = Vec::with_capacity(count.div_ceil(block_size));
-        let mut packed = Vec::with_capacity(count.div_ceil(2));
+        let threads = thread::available_parallelism().map_or(1, NonZero::get).min(count / PART + 1);
         // Two blocks end at a whole byte.
-        let at_a_time = block_size.saturating_mul(2);
-        let mut values = vec![0.0; at_a_time.min(count)];
-        let mut codes = Vec::with_capacity(values.len() + 1);
-        for start in (0..count).step_by(at_a_time) {
-            let values = &mut values[..at_a_time.min(count - start)];
-            read(start, values);
-            codes.clear();
-            for block in values.chunks(block_size) {
-                let largest = block.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-                // A block of zeros has no scale; any will do.
-                let inverse = 1.0 / largest.max(1e-38);
-                codes.extend(block.iter().map(|value| code((value * inverse).clamp(-1.0, 1.0))));
-                absmax.push(largest);
-            }
-            if !codes.len().is_multiple_of(2) {
-                codes.push(code(0.0));
-            }
-            packed.extend(codes.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]));
-        }
-        Self { shape, packed, scales: Scales::Plain(absmax), block_size, table: VALUES }
+        let pairs = count.div_ceil(2 * block_size).div_ceil(threads).max(1);
+        let ends = (0..count).step_by(2 * block_size * pairs).map(|start| [start, (start + 2 * block_size * pairs).min(count)]);
+        let read = &read;
+        let parts = thread::scope(|scope| {
+            let threads: Vec<_> = ends.map(|ends| scope.spawn(move || quantise_part(ends, block_size, read))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("codes are found for any numbers")).collect::<Vec<_>>()
+        });
+        let (packed, absmax): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        Self { shape, packed: packed.concat(), scales: Scales::Plain(absmax.concat()), block_size, table: VALUES }
     }
 
     /// Returns the values that the codes stand for.
@@ -167,6 +160,35 @@ impl Nf4Matrix {
             at = until;
         }
     }
+}
+
+/// Returns the codes of the values from one element to before another, two in each byte, and the largest magnitude of each block.
+fn quantise_part([first, end]: [usize; 2], block_size: usize, read: impl Fn(usize, &mut [f32])) -> (Vec<u8>, Vec<f32>) {
+    let middles: [f32; 15] = std::array::from_fn(|index| f32::midpoint(VALUES[index], VALUES[index + 1]));
+    let code = |scaled: f32| middles.iter().map(|middle| u8::from(*middle < scaled)).sum::<u8>();
+    let count = end - first;
+    let mut absmax = Vec::with_capacity(count.div_ceil(block_size));
+    let mut packed = Vec::with_capacity(count.div_ceil(2));
+    let at_a_time = block_size.saturating_mul(2);
+    let mut values = vec![0.0; at_a_time.min(count)];
+    let mut codes = Vec::with_capacity(values.len() + 1);
+    for start in (first..end).step_by(at_a_time) {
+        let values = &mut values[..at_a_time.min(end - start)];
+        read(start, values);
+        codes.clear();
+        for block in values.chunks(block_size) {
+            let largest = block.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+            // A block of zeros has no scale; any will do.
+            let inverse = 1.0 / largest.max(1e-38);
+            codes.extend(block.iter().map(|value| code((value * inverse).clamp(-1.0, 1.0))));
+            absmax.push(largest);
+        }
+        if !codes.len().is_multiple_of(2) {
+            codes.push(code(0.0));
+        }
+        packed.extend(codes.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]));
+    }
+    (packed, absmax)
 }
 
 impl NestedScales {

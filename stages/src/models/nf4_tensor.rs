@@ -4,6 +4,7 @@
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
+use super::fused::nf4_values;
 use super::nf4::Nf4Matrix;
 
 /// Codes in one integer, and the bits of one.
@@ -64,6 +65,11 @@ impl Nf4Tensor {
 
     /// Returns the values that the codes stand for, `[out, in]`.
     pub(super) fn dense(&self, dtype: DType) -> Tensor<2> {
+        nf4_values(&self.codes, &self.absmax, &self.table, self.block_size, self.shape, dtype)
+            .unwrap_or_else(|| self.composed(dtype))
+    }
+
+    fn composed(&self, dtype: DType) -> Tensor<2> {
         let words = self.codes.dims()[0];
         let shifts: Vec<i32> = (0..CODES as i32).map(|index| index * BITS).collect();
         let shifts = Tensor::<2, Int>::from_data(TensorData::new(shifts, [1, CODES]), (&self.codes.device(), DType::I32));

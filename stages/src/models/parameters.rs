@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use burn::tensor::{DType, Device, Gradients};
+use burn::tensor::{DType, Device, Gradients, Tensor};
 
+use super::device::is_processor;
 use super::dropout::Dropout;
 use super::frozen::Frozen;
 use super::layers::Products;
@@ -187,6 +188,17 @@ impl Parameters {
     /// Returns the values of a weight that is not in 4 bits.
     pub(crate) fn values(&self, name: &str) -> Option<Values> {
         self.weights.get(name).cloned().map(Weight::into_numbers)
+    }
+
+    /// Returns the values of one weight, if they are on another device than the processor.
+    pub(crate) fn on_device(&self, name: &str) -> Option<Tensor<1>> {
+        if is_processor(&self.device) {
+            return None;
+        }
+        match self.values(name)? {
+            Values::Device(values) => Some(values),
+            Values::Host(_) => None,
+        }
     }
 
     /// Changes the values of one weight, which is in f32 from then on.

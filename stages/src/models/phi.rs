@@ -117,6 +117,7 @@ impl Architecture for Phi {
         let rotation = &shared.rotation.full;
         let layer = format!("model.layers.{index}");
         let normed = self.level(parameters, &format!("{layer}.input_layernorm"), stream.clone());
+        let normed = parameters.shared_factor(normed);
         let project = |name: &str| parameters.linear(&format!("{layer}.self_attn.{name}"), normed.clone());
         let mut queries = pass.heads(project("q_proj"), self.heads.count);
         let mut keys = pass.heads(project("k_proj"), self.heads.groups);

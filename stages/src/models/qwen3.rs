@@ -121,6 +121,7 @@ impl Architecture for Qwen3 {
         let rotation = &shared.rotation.full;
         let layer = format!("model.layers.{index}");
         let normed = rms_norm(stream.clone(), parameters.vector(&format!("{layer}.input_layernorm.weight")), epsilon);
+        let normed = parameters.shared_factor(normed);
         let project = |name: &str| parameters.linear(&format!("{layer}.self_attn.{name}"), normed.clone());
         let level = |heads: Tensor<4>, name: &str| {
             rms_norm_heads(heads, parameters.vector(&format!("{layer}.self_attn.{name}.weight")), epsilon)

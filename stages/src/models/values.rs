@@ -6,7 +6,7 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::device::is_processor;
-use super::frozen;
+use super::{frozen, fused};
 
 /// Numbers in f32, in the order of the weight's elements.
 #[derive(Clone, Debug)]
@@ -95,22 +95,50 @@ impl Values {
     }
 }
 
-/// Returns the Euclidean norm over all numbers of all weights together.
-pub(crate) fn global_norm(weights: &[Values]) -> f64 {
-    let mut sums = Vec::new();
-    let mut total = 0.0;
-    for values in weights {
-        match values {
-            Values::Host(values) => total += squares(values),
-            Values::Device(tensor) => sums.push(tensor.clone().square().sum()),
+/// The squares of all numbers of all weights, summed where the numbers are.
+#[expect(clippy::large_enum_variant, reason = "a step has one")]
+pub(crate) enum Squares {
+    /// Their sum.
+    Host(f64),
+    /// Sums of parts, `[parts]`.
+    Device(Tensor<1>),
+}
+
+impl Squares {
+    /// Sums them.
+    pub(crate) fn of(weights: &[Values]) -> Self {
+        let tensors: Vec<&Tensor<1>> = weights
+            .iter()
+            .filter_map(|values| match values {
+                Values::Device(tensor) => Some(tensor),
+                Values::Host(_) => None,
+            })
+            .collect();
+        if tensors.is_empty() {
+            let sum = |values: &Values| match values {
+                Values::Host(values) => squares(values),
+                Values::Device(_) => 0.0,
+            };
+            return Self::Host(weights.iter().map(sum).sum());
         }
+        let sums = fused::squares(&tensors);
+        Self::Device(sums.unwrap_or_else(|| {
+            let sum = |tensor: &&Tensor<1>| (**tensor).clone().square().sum();
+            Tensor::cat(tensors.iter().map(sum).collect(), 0)
+        }))
     }
-    if !sums.is_empty() {
-        // One crossing to the processor, whatever the number of weights.
-        let sums: Vec<f32> = Tensor::cat(sums, 0).into_data().try_into_vec().expect("they are f32");
-        total += sums.into_iter().map(f64::from).sum::<f64>();
+
+    /// Returns the Euclidean norm over all numbers; one crossing to the processor, whatever the number of weights.
+    pub(crate) fn norm(&self) -> f64 {
+        let sum = match self {
+            Self::Host(sum) => *sum,
+            Self::Device(sums) => {
+                let sums: Vec<f32> = sums.to_data().try_into_vec().expect("they are f32");
+                sums.into_iter().map(f64::from).sum()
+            }
+        };
+        sum.sqrt()
     }
-    total.sqrt()
 }
 
 fn squares(values: &[f32]) -> f64 {
@@ -132,7 +160,7 @@ mod tests {
     #[test]
     fn the_norm_is_taken_over_all_weights() {
         let gradients = [Values::Host(vec![1.0_f32; 18]), Values::Host(vec![-3.0, 3.0])];
-        assert!((global_norm(&gradients) - 6.0).abs() < 1e-6);
+        assert!((Squares::of(&gradients).norm() - 6.0).abs() < 1e-6);
     }
 
     /// Tensors of the processor stand for those of another device: what is done to them is the same.
@@ -145,7 +173,7 @@ mod tests {
             let [mut values, others] = numbers.map(place);
             values.add(&others);
             let blended = values.clone().blended(others, 0.75, 0.3);
-            let norm = global_norm(&[values.clone(), blended.clone()]);
+            let norm = Squares::of(&[values.clone(), blended.clone()]).norm();
             let found = [values.zeros_like(), values, blended.clone(), blended.rounded()].map(|values| values.to_vec());
             (found, norm)
         };

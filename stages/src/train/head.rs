@@ -5,14 +5,15 @@
 //! derivative by them can be made in the first pass, before the slope is known that it is multiplied by; where the head is trained
 //! too, its logits are made a second time.
 
-use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData, activation};
+use burn::tensor::{DType, IndexingUpdateOp, Int, Tensor, TensorData, activation};
 
 use super::gradients::Gradients;
 use super::predictions::Prediction;
-use crate::models::{Model, Target};
+use crate::models::{FIGURES, Model, Target, aimed, prediction_figures, prediction_slopes};
 
-/// Logits that are made at a time; each is in several tensors of f32 until the next ones are made. In tests a few targets have so many.
-const LOGITS: usize = if cfg!(test) { 700 } else { 1 << 26 };
+/// Logits that are made at a time: half a GiB of them in bfloat16, and as much of their gradient; without kernels of our own each is in several
+/// tensors of f32 until the next ones are made. In tests a few targets have so many.
+const LOGITS: usize = if cfg!(test) { 700 } else { 1 << 28 };
 
 /// What the backward pass of a head needs.
 pub(super) struct Head {
@@ -26,8 +27,8 @@ pub(super) struct Head {
 pub(super) fn predict(model: &Model, hidden: &Tensor<2>, targets: &[Target]) -> Vec<Prediction> {
     let tokens = tokens_of(hidden, targets);
     let figures = parts(model, targets.len()).into_iter().map(|[from, count]| {
-        let logits = model.head(hidden.clone().narrow(0, from, count)).inner();
-        figures(logits, tokens.clone().narrow(0, from, count))
+        let logits = model.raw_head(hidden.clone().narrow(0, from, count)).inner();
+        figures(&logits, &tokens.clone().narrow(0, from, count))
     });
     read(figures.collect())
 }
@@ -40,11 +41,12 @@ pub(super) fn forward(model: &Model, hidden: Tensor<2>, targets: &[Target], trai
         for [from, count] in parts(model, targets.len()) {
             let tokens = tokens.clone().narrow(0, from, count);
             let leaf = hidden.clone().narrow(0, from, count).autodiff().require_grad();
-            let logits = model.head(leaf.clone());
-            all.push(figures(logits.clone().inner(), tokens.clone()));
+            let logits = model.raw_head(leaf.clone());
+            let known = figures(&logits.clone().inner(), &tokens);
             // Of the log-probabilities themselves, before any slope.
             let ones = Tensor::ones([count, 1], &hidden.device());
-            let mut gradients = descend(logits, tokens, ones).backward();
+            let mut gradients = descend(logits, &tokens, &known, &ones).backward();
+            all.push(known);
             derivatives.push(leaf.grad_remove(&mut gradients).expect("logits hang on the activations"));
         }
         return (read(all), Head { kept: Tensor::cat(derivatives, 0), trained: false, tokens });
@@ -64,8 +66,9 @@ impl Head {
         for [from, count] in parts(model, count) {
             let leaf = self.kept.clone().narrow(0, from, count).autodiff().require_grad();
             let tokens = self.tokens.clone().narrow(0, from, count);
-            let logits = model.head(leaf.clone());
-            let mut gradients = descend(logits, tokens, slopes.clone().narrow(0, from, count)).backward();
+            let logits = model.raw_head(leaf.clone());
+            let known = figures(&logits.clone().inner(), &tokens);
+            let mut gradients = descend(logits, &tokens, &known, &slopes.clone().narrow(0, from, count)).backward();
             of_hidden.push(leaf.grad_remove(&mut gradients).expect("logits hang on the activations"));
             found.add(model.parameters(), names, &mut gradients);
         }
@@ -84,15 +87,23 @@ fn tokens_of(hidden: &Tensor<2>, targets: &[Target]) -> Tensor<2, Int> {
     Tensor::from_data(TensorData::new(tokens, [targets.len(), 1]), &hidden.device())
 }
 
-/// Returns a function of logits whose derivative by them is that of the log-probabilities, times a slope each.
-fn descend(logits: Tensor<2>, tokens: Tensor<2, Int>, slopes: Tensor<2>) -> Tensor<1> {
-    let shares = activation::softmax(logits.clone().inner(), 1);
-    let slope = (shares * slopes.clone().neg()).scatter(1, tokens, slopes, IndexingUpdateOp::Add);
-    (logits * slope).sum()
+/// Returns a number whose backward pass gives logits the gradient of the log-probabilities, times a slope each.
+fn descend(logits: Tensor<2>, tokens: &Tensor<2, Int>, known: &Tensor<2>, slopes: &Tensor<2>) -> Tensor<2> {
+    let inner = logits.clone().inner();
+    let slope = prediction_slopes(&inner, tokens, known, slopes).unwrap_or_else(|| {
+        let dtype = inner.dtype();
+        let shares = activation::softmax(inner.cast(DType::F32), 1);
+        (shares * slopes.clone().neg()).scatter(1, tokens.clone(), slopes.clone(), IndexingUpdateOp::Add).cast(dtype)
+    });
+    aimed(logits, slope)
 }
 
 /// Computes what [`Prediction`] is made of, `[targets, FIGURES]`.
-fn figures(logits: Tensor<2>, tokens: Tensor<2, Int>) -> Tensor<2> {
+fn figures(logits: &Tensor<2>, tokens: &Tensor<2, Int>) -> Tensor<2> {
+    prediction_figures(logits, tokens).unwrap_or_else(|| composed(logits.clone().cast(DType::F32), tokens.clone()))
+}
+
+fn composed(logits: Tensor<2>, tokens: Tensor<2, Int>) -> Tensor<2> {
     let largest = logits.clone().max_dim(1);
     let correct = logits.clone().argmax(1).equal(tokens.clone()).float();
     let below = logits - largest.clone();
@@ -104,8 +115,6 @@ fn figures(logits: Tensor<2>, tokens: Tensor<2, Int>) -> Tensor<2> {
     let mean = below.mean_dim(1);
     Tensor::cat(vec![largest, correct, logit, total, squares, weighted, mean], 1)
 }
-
-const FIGURES: usize = 7;
 
 /// Brings figures of all targets to the processor at once.
 fn read(figures: Vec<Tensor<2>>) -> Vec<Prediction> {

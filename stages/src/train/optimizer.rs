@@ -6,7 +6,7 @@ use half::bf16;
 
 use super::decay::decays;
 use super::settings::Optimizer;
-use crate::models::{Parameters, Values};
+use crate::models::{AdamWStep, Parameters, Squares, Values, adamw, clipping};
 
 /// `PyTorch`'s `AdamW`; norms and biases do not decay.
 pub(super) struct AdamW {
@@ -27,8 +27,6 @@ pub(super) struct Moments {
 
 /// What one step does to one weight, in the numbers that it is computed in.
 struct Change {
-    /// Factor of the gradient.
-    scale: f32,
     /// Factor of the weight, which decays.
     keep: f32,
     betas: [f32; 2],
@@ -63,31 +61,72 @@ impl AdamW {
         }
     }
 
-    /// Moves the named weights by one step against their gradients, which are multiplied by `scale` first.
+    /// Moves the named weights by one step against their gradients, which are brought to a norm of at most `max_grad_norm` first (0: any), as `PyTorch`'s
+    /// `clip_grad_norm_` does. Returns the norm that they had; where that is no number, nothing is changed.
     pub(super) fn step(
         &mut self,
         parameters: &mut Parameters,
         names: &[String],
         gradients: &[Values],
-        scale: f32,
+        max_grad_norm: f64,
         learning_rate: f64,
-    ) {
+    ) -> f64 {
         if self.moments.is_empty() {
             let zeros = |gradient: &Values| Moments { first: gradient.zeros_like(), second: gradient.zeros_like() };
             self.moments = gradients.iter().map(zeros).collect();
         }
         self.time += 1;
-        for (index, (name, gradient)) in names.iter().zip(gradients).enumerate() {
-            let rate = if decays(name) { self.settings.weight_decay } else { 0.0 };
-            let change = self.change(scale, learning_rate, rate);
-            parameters.change(name, |weights| change.apply(weights, gradient, &mut self.moments[index]));
+        let change = |name: &String| self.change(learning_rate, if decays(name) { self.settings.weight_decay } else { 0.0 });
+        let changes: Vec<Change> = names.iter().map(change).collect();
+        let squares = Squares::of(gradients);
+        if let Squares::Device(sums) = &squares
+            && clipping(sums, max_grad_norm)
+                .and_then(|factor| self.at_once(parameters, names, gradients, &changes, &factor))
+                .is_some()
+        {
+            // Read when all is given to the device, so that it has no pause.
+            return squares.norm();
         }
+        let norm = squares.norm();
+        if !norm.is_finite() {
+            return norm;
+        }
+        let scale = if max_grad_norm > 0.0 { (max_grad_norm / (norm + 1e-6)).min(1.0) as f32 } else { 1.0 };
+        for (index, ((name, gradient), change)) in names.iter().zip(gradients).zip(changes).enumerate() {
+            parameters.change(name, |weights| change.apply(weights, gradient, scale, &mut self.moments[index]));
+        }
+        norm
     }
 
-    fn change(&self, scale: f32, learning_rate: f64, weight_decay: f64) -> Change {
+    /// Changes all weights by one kernel each, where there is such, with a factor that is on the device too; nothing where there is none.
+    fn at_once(
+        &mut self,
+        parameters: &mut Parameters,
+        names: &[String],
+        gradients: &[Values],
+        changes: &[Change],
+        factor: &Tensor<1>,
+    ) -> Option<()> {
+        let weights = names.iter().map(|name| parameters.on_device(name)).collect::<Option<Vec<_>>>()?;
+        let of_weight = |index: usize| match (&gradients[index], &self.moments[index]) {
+            (Values::Device(gradient), Moments { first: Values::Device(first), second: Values::Device(second) }) => {
+                Some(AdamWStep { values: [&weights[index], gradient, first, second], numbers: changes[index].numbers() })
+            }
+            _ => None,
+        };
+        let steps = (0..names.len()).map(of_weight).collect::<Option<Vec<_>>>()?;
+        let found = adamw(&steps, factor)?;
+        let rounded = |tensor| if self.half { Values::Device(tensor).rounded() } else { Values::Device(tensor) };
+        for ((name, [weights, first, second]), moments) in names.iter().zip(found).zip(&mut self.moments) {
+            parameters.change(name, |_| rounded(weights));
+            *moments = Moments { first: rounded(first), second: rounded(second) };
+        }
+        Some(())
+    }
+
+    fn change(&self, learning_rate: f64, weight_decay: f64) -> Change {
         let Self { settings: Optimizer { betas, eps, .. }, time, half, .. } = *self;
         Change {
-            scale,
             keep: (1.0 - learning_rate * weight_decay) as f32,
             betas: betas.map(|beta| beta as f32),
             epsilon: eps as f32,
@@ -99,14 +138,21 @@ impl AdamW {
 }
 
 impl Change {
-    fn apply(&self, weights: Values, gradient: &Values, Moments { first, second }: &mut Moments) -> Values {
+    /// The numbers in the order of the device's kernel.
+    fn numbers(&self) -> [f32; 6] {
+        let Self { keep, betas: [beta1, beta2], epsilon, step, root, .. } = *self;
+        [keep, beta1, beta2, epsilon, step, root]
+    }
+
+    /// Changes weights and averages; gradients count `scale` times.
+    fn apply(&self, weights: Values, gradient: &Values, scale: f32, Moments { first, second }: &mut Moments) -> Values {
         match (weights, gradient, &mut *first, &mut *second) {
             (Values::Host(mut weights), Values::Host(gradient), Values::Host(first), Values::Host(second)) => {
-                self.on_host(&mut weights, gradient, first, second);
+                self.on_host(&mut weights, gradient, scale, [first, second]);
                 Values::Host(weights)
             }
             (Values::Device(weights), Values::Device(gradient), Values::Device(old), Values::Device(older)) => {
-                let (weights, [mean, square]) = self.on_device(weights, gradient.clone(), [old.clone(), older.clone()]);
+                let (weights, [mean, square]) = self.on_device(weights, gradient.clone() * scale, [old.clone(), older.clone()]);
                 (*first, *second) = (Values::Device(mean), Values::Device(square));
                 let weights = Values::Device(weights);
                 if !self.half {
@@ -119,8 +165,8 @@ impl Change {
         }
     }
 
-    fn on_host(&self, weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32]) {
-        let Self { scale, keep, betas: [beta1, beta2], epsilon, step, root, half } = *self;
+    fn on_host(&self, weights: &mut [f32], gradient: &[f32], scale: f32, [first, second]: [&mut [f32]; 2]) {
+        let Self { keep, betas: [beta1, beta2], epsilon, step, root, half } = *self;
         let averages = first.iter_mut().zip(second);
         for ((weight, gradient), (first, second)) in weights.iter_mut().zip(gradient).zip(averages) {
             let gradient = gradient * scale;
@@ -134,8 +180,7 @@ impl Change {
     }
 
     fn on_device(&self, weights: Tensor<1>, gradient: Tensor<1>, [first, second]: [Tensor<1>; 2]) -> (Tensor<1>, [Tensor<1>; 2]) {
-        let Self { scale, keep, betas: [beta1, beta2], epsilon, step, root, .. } = *self;
-        let gradient = gradient * scale;
+        let Self { keep, betas: [beta1, beta2], epsilon, step, root, .. } = *self;
         let first = first * beta1 + gradient.clone() * (1.0 - beta1);
         let second = second * beta2 + gradient.clone() * gradient * (1.0 - beta2);
         let weights = weights * keep - first.clone() * step / (second.clone().sqrt() * root + epsilon);
@@ -178,8 +223,8 @@ mod tests {
         if optimizer.moments.is_empty() {
             optimizer.moments.push(Moments { first: place(0.0), second: place(0.0) });
         }
-        let change = optimizer.change(1.0, 0.1, 0.5);
-        change.apply(place(weight), &place(gradient), &mut optimizer.moments[0]).to_vec()[0]
+        let change = optimizer.change(0.1, 0.5);
+        change.apply(place(weight), &place(gradient), 1.0, &mut optimizer.moments[0]).to_vec()[0]
     }
 
     #[test]
@@ -221,7 +266,7 @@ mod tests {
         let left = names.pop().unwrap();
         let ones: Vec<Values> =
             before.iter().filter(|(name, _)| *name != left).map(|(_, values)| Values::Host(vec![1.0; values.len()])).collect();
-        adamw(0.0).step(model.parameters_mut(), &names, &ones, 1.0, 0.1);
+        adamw(0.0).step(model.parameters_mut(), &names, &ones, 0.0, 0.1);
         for ((name, before), (_, after)) in before.iter().zip(values(&model)) {
             let moved = if *name == left { 0.0 } else { 0.1 };
             assert!(before.iter().zip(after).all(|(before, after)| (before - after - moved).abs() < 1e-5), "{name}");

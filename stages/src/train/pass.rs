@@ -29,7 +29,7 @@ enum Graph {
 
 enum Layers {
     /// One graph over all.
-    Whole { leaves: Parameters, hidden: Tensor<2> },
+    Whole { leaves: Parameters, hidden: Box<Tensor<2>> },
     /// Their inputs, from which their graphs are made again.
     Kept(Kept),
 }
@@ -67,7 +67,7 @@ impl Pass {
         } else {
             let leaves = leaves(&model);
             let hidden = model.with_parameters(leaves.clone()).hidden(batch);
-            (Layers::Whole { leaves, hidden: hidden.clone() }, hidden.inner())
+            (Layers::Whole { leaves, hidden: Box::new(hidden.clone()) }, hidden.inner())
         };
         let own = of_layer(names, None);
         let ends = model.parameters().of_layer(None).with_leaves(&own);
@@ -111,7 +111,7 @@ impl Pass {
                 };
                 match (layers, slope) {
                     (Layers::Whole { leaves, hidden }, Some(slope)) => {
-                        found.add(&leaves, names, &mut (hidden * slope).sum().backward());
+                        found.add(&leaves, names, &mut (*hidden * slope).sum().backward());
                     }
                     (Layers::Kept(kept), Some(slope)) => kept.backward(names, batch, slope, &mut found),
                     (_, None) => {}

@@ -11,7 +11,7 @@ use super::settings::{Dtype, Training};
 use super::shards::{self, Shard};
 use super::state::{Changing, Position};
 use super::{Step, TrainError, Watch, best, evaluation, listed};
-use crate::models::{Dropout, Model, Values, global_norm};
+use crate::models::{Dropout, Model, Values};
 
 /// A training as its settings lay it out.
 pub(super) struct Trainer<'a> {
@@ -100,21 +100,20 @@ impl<'a> Trainer<'a> {
             if step == 1 {
                 watch.first_gradients(&names, &gradients);
             }
-            let grad_norm = global_norm(&gradients);
+            let diverged = |figure, value: f64, last: Model| {
+                Err(TrainError::Diverged { step, figure, value, rows: self.named(rows_of_step()), last: Box::new(last) })
+            };
+            let loss = figures.get("loss").copied().unwrap_or_default();
+            if !loss.is_finite() {
+                return diverged("loss", loss, model);
+            }
+            let grad_norm = adamw.step(model.parameters_mut(), &names, &gradients, settings.max_grad_norm, learning_rate);
+            if !grad_norm.is_finite() {
+                return diverged("grad_norm", grad_norm, model);
+            }
             figures.insert("grad_norm".into(), grad_norm);
             figures.insert("learning_rate".into(), learning_rate);
             figures.insert("num_tokens".into(), position.num_tokens as f64);
-            for figure in ["loss", "grad_norm"] {
-                let value = figures.get(figure).copied().unwrap_or_default();
-                if !value.is_finite() {
-                    let last = Box::new(model);
-                    return Err(TrainError::Diverged { step, figure, value, rows: self.named(rows_of_step()), last });
-                }
-            }
-            // PyTorch's `clip_grad_norm_`, its 1e-6 included.
-            let clipped = |most: f64| (most / (grad_norm + 1e-6)).min(1.0) as f32;
-            let scale = if settings.max_grad_norm > 0.0 { clipped(settings.max_grad_norm) } else { 1.0 };
-            adamw.step(model.parameters_mut(), &names, &gradients, scale, learning_rate);
             objective.follow(step, &model);
             let of = |metrics| Step { step, steps: self.steps.len(), epoch: rows.epoch, metrics };
             watch.step(&of(figures)).map_err(|_| TrainError::Stopped { step })?;

@@ -3,6 +3,12 @@
 use burn::tensor::Device;
 
 use super::{DeviceError, DeviceName};
+#[cfg(feature = "cuda")]
+use crate::models::fused;
+
+/// The first driver that orders a stream by a whole context, as CUDA counts its versions: 12.5.
+#[cfg(feature = "cuda")]
+const DRIVER: i32 = 12050;
 
 /// Looks whether the driver, the device and what its kernels are compiled with are there.
 #[cfg(not(feature = "cuda"))]
@@ -36,16 +42,24 @@ pub(super) fn look(name: DeviceName, number: usize) -> Result<(), DeviceError> {
             _ => format!("NVIDIA's driver finds {count} devices, `cuda:0` to `cuda:{}`", count - 1),
         });
     }
-    // SAFETY: as above, of NVIDIA's compiler of kernels.
+    let unusable = |reason, mend| Err(DeviceError::Unusable { name, reason, mend });
+    let mut version = 0;
+    // SAFETY: a number is written where it is told to be.
+    if unsafe { cudarc::driver::sys::cuDriverGetVersion(&raw mut version) }.result().is_err() || version < DRIVER {
+        return unusable("its driver is older than CUDA 12.5", "update the driver");
+    }
+    // SAFETY: as above, of NVIDIA's compiler of kernels and of its products of matrices.
     if !unsafe { cudarc::nvrtc::sys::is_culib_present() } {
-        let (reason, mend) = ("NVIDIA's compiler of kernels is not", "install `libnvrtc` of the CUDA toolkit");
-        return Err(DeviceError::Unusable { name, reason, mend });
+        return unusable("NVIDIA's compiler of kernels is not", "install `libnvrtc` of the CUDA toolkit");
+    }
+    // SAFETY: likewise.
+    if !unsafe { cudarc::cublaslt::sys::is_culib_present() } {
+        return unusable("NVIDIA's products of matrices are not", "install `libcublasLt` of the CUDA toolkit");
     }
     let headers = cubecl_cuda::install::cuda_path().map(|path| path.join("include").join("cuda_fp16.h"));
     if !headers.is_some_and(|path| path.exists()) {
-        let reason = "the headers that its kernels need (`cuda_fp16.h`) are not";
         let mend = "install those of the CUDA toolkit, and name its folder by `CUDA_PATH` if it is none of the usual ones";
-        return Err(DeviceError::Unusable { name, reason, mend });
+        return unusable("the headers that its kernels need (`cuda_fp16.h`) are not", mend);
     }
     Ok(())
 }
@@ -55,5 +69,11 @@ pub(super) fn look(name: DeviceName, number: usize) -> Result<(), DeviceError> {
 pub(super) fn open(name: DeviceName, number: usize) -> Result<Device, DeviceError> {
     look(name, number)?;
     let (reason, mend) = ("it does not compute", "mend what its driver says above");
-    super::answers(Device::cuda(number)).ok_or(DeviceError::Unusable { name, reason, mend })
+    let device = super::answers(Device::cuda(number)).ok_or(DeviceError::Unusable { name, reason, mend })?;
+    if fused::works(&device) {
+        return Ok(device);
+    }
+    let (reason, mend) =
+        ("the kernels that were compiled for it do not run", "install the CUDA toolkit that belongs to its driver");
+    Err(DeviceError::Unusable { name, reason, mend })
 }

@@ -8,10 +8,12 @@ use burn::backend::ops::FloatTensorOps as _;
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
+use super::formula::{self, Formula};
 use super::lanes::vectorised;
 use super::linear::linear;
 use super::operation::{Input, Operation, apply, elements};
 use super::product::product;
+use super::products::{self, sum_of_products};
 
 #[derive(Clone, Debug)]
 struct Adapted {
@@ -96,11 +98,38 @@ impl Operation<4> for Adapted {
 /// Multiplies by `weight + scale * second * first` without making it.
 pub(in crate::models) fn adapted(input: Tensor<2>, weight: Tensor<2>, factors: [Tensor<2>; 2], scale: f64) -> Tensor<2> {
     let [first, second] = factors;
-    match (Input::of(&input), Input::of(&weight), Input::of(&first), Input::of(&second)) {
-        (Some(input), Some(weight), Some(first), Some(second)) => {
-            apply(Adapted { branch: Branch { scale: scale as f32 } }, [input, weight, first, second])
-        }
-        _ => composed(input, weight, [first, second], scale),
+    let memory = (Input::of(&input), Input::of(&weight), Input::of(&first), Input::of(&second));
+    if let (Some(input), Some(weight), Some(first), Some(second)) = memory {
+        return apply(Adapted { branch: Branch { scale: scale as f32 } }, [input, weight, first, second]);
+    }
+    let inputs = [input.clone(), weight.clone(), first.clone(), second.clone()];
+    formula::apply(Elsewhere { scale: scale as f32 }, inputs).unwrap_or_else(|| composed(input, weight, [first, second], scale))
+}
+
+/// The same on devices whose memory is not reached.
+#[derive(Clone, Debug)]
+struct Elsewhere {
+    scale: f32,
+}
+
+impl Formula<4, 2> for Elsewhere {
+    fn forward(&self, [input, weight, first, second]: [Tensor<2>; 4]) -> (Tensor<2>, Vec<Tensor<2>>) {
+        let inner = products::product(input.clone(), first.clone(), [false, true]);
+        let terms = [[input.clone(), weight.clone()], [inner.clone(), second.clone()]];
+        (sum_of_products(terms, self.scale, [false, true]), vec![input, weight, first, second, inner])
+    }
+
+    fn backward(&self, saved: Vec<Tensor<2>>, gradient: Tensor<2>, wanted: [bool; 4]) -> [Option<Tensor<2>>; 4] {
+        let [input, weight, first, second, inner] = saved.try_into().expect("what the forward pass saved");
+        let of_inner = products::product(gradient.clone(), second, [false, false]);
+        let of_input = wanted[0].then(|| {
+            let terms = [[gradient.clone(), weight], [of_inner.clone(), first]];
+            sum_of_products(terms, self.scale, [false, false])
+        });
+        let of_weight = wanted[1].then(|| products::product(gradient.clone(), input.clone(), [true, false]));
+        let of_first = wanted[2].then(|| products::product(of_inner, input, [true, false]) * self.scale);
+        let of_second = wanted[3].then(|| products::product(gradient, inner, [true, false]) * self.scale);
+        [of_input, of_weight, of_first, of_second]
     }
 }
 

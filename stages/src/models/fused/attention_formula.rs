@@ -5,32 +5,18 @@
 
 use burn::tensor::{DType, Tensor, activation};
 
+use super::device::{self, Scoring};
 use super::formula::{self, Formula};
+use super::products::product;
 
 #[derive(Clone, Debug)]
-struct Mix {
-    scale: f64,
-    /// Bound of the scores, kept softly by `tanh`.
-    softcap: Option<f64>,
-    /// Whether products are computed of bfloat16.
-    half: bool,
-    heads: usize,
-}
+struct Mix(Scoring);
 
 impl Mix {
-    /// Multiplies, and returns f32.
-    fn product(&self, left: Tensor<4>, right: Tensor<4>) -> Tensor<4> {
-        self.factor(left).matmul(self.factor(right)).cast(DType::F32)
-    }
-
-    fn factor(&self, tensor: Tensor<4>) -> Tensor<4> {
-        if self.half { tensor.cast(DType::BF16) } else { tensor }
-    }
-
     /// Returns scores before the mask, less the bound's part: `tanh` of them over the bound, where there is one.
-    fn scores(&self, queries: Tensor<4>, keys: Tensor<4>) -> Tensor<4> {
-        let scores = self.product(queries, keys.swap_dims(2, 3)) * self.scale;
-        match self.softcap {
+    fn scores(&self, likeness: Tensor<4>) -> Tensor<4> {
+        let scores = likeness.cast(DType::F32) * self.0.scale;
+        match self.0.softcap {
             Some(bound) => (scores / bound).tanh(),
             None => scores,
         }
@@ -39,55 +25,67 @@ impl Mix {
     /// Turns what [`Mix::scores`] gave into shares, in its shape.
     fn shares(&self, scores: Tensor<4>, mask: Tensor<4>) -> Tensor<4> {
         let [rows, groups, lines, total] = scores.dims();
-        let width = mask.dims()[2];
-        debug_assert_eq!(groups * lines, self.heads * width);
-        let scores = match self.softcap {
+        let (heads, width) = (self.0.heads, mask.dims()[2]);
+        debug_assert_eq!(groups * lines, heads * width);
+        let scores = match self.0.softcap {
             Some(bound) => scores * bound,
             None => scores,
         };
-        let scores = scores.reshape([rows, self.heads, width, total]) + mask;
+        let scores = scores.reshape([rows, heads, width, total]) + mask;
         activation::softmax(scores, 3).reshape([rows, groups, lines, total])
+    }
+
+    /// Returns the shares again, and the gradient of the products of queries and keys from that of the shares.
+    fn slopes(&self, likeness: Tensor<4>, mask: Tensor<4>, of_shares: Tensor<4>) -> [Tensor<4>; 2] {
+        let dtype = likeness.dtype();
+        let scores = self.scores(likeness);
+        let shares = self.shares(scores.clone(), mask);
+        let of_shares = of_shares.cast(DType::F32);
+        let along = (of_shares.clone() * shares.clone()).sum_dim(3);
+        let mut of_scores = shares.clone() * (of_shares - along) * self.0.scale;
+        if self.0.softcap.is_some() {
+            of_scores = of_scores * (scores.square().neg() + 1.0);
+        }
+        [shares, of_scores].map(|tensor| tensor.cast(dtype))
     }
 }
 
 /// The query heads that share a key head are folded into its rows, `[rows, groups, heads / groups * width, size]`.
 impl Formula<4, 4> for Mix {
     fn forward(&self, [queries, keys, values, mask]: [Tensor<4>; 4]) -> (Tensor<4>, Vec<Tensor<4>>) {
-        let [queries, keys, values] = [queries, keys, values].map(|factor| self.factor(factor));
-        let shares = self.shares(self.scores(queries.clone(), keys.clone()), mask.clone());
-        (self.product(shares, values.clone()), vec![queries, keys, values, mask])
+        let likeness = product(queries.clone(), keys.clone(), [false, true]);
+        let shares = device::attention_shares(&likeness, &mask, self.0).unwrap_or_else(|| {
+            let dtype = likeness.dtype();
+            self.shares(self.scores(likeness), mask.clone()).cast(dtype)
+        });
+        (product(shares, values.clone(), [false, false]), vec![queries, keys, values, mask])
     }
 
     fn backward(&self, saved: Vec<Tensor<4>>, gradient: Tensor<4>, wanted: [bool; 4]) -> [Option<Tensor<4>>; 4] {
         let [queries, keys, values, mask] = saved.try_into().expect("what the forward pass saved");
-        let scores = self.scores(queries.clone(), keys.clone());
-        let shares = self.shares(scores.clone(), mask);
-        let of_values = wanted[2].then(|| self.product(shares.clone().swap_dims(2, 3), gradient.clone()));
-        let of_shares = self.product(gradient, values.swap_dims(2, 3));
-        let along = (of_shares.clone() * shares.clone()).sum_dim(3);
-        let mut of_scores = shares * (of_shares - along) * self.scale;
-        if self.softcap.is_some() {
-            of_scores = of_scores * (scores.square().neg() + 1.0);
-        }
-        let of_queries = wanted[0].then(|| self.product(of_scores.clone(), keys));
-        let of_keys = wanted[1].then(|| self.product(of_scores.swap_dims(2, 3), queries));
+        let likeness = product(queries.clone(), keys.clone(), [false, true]);
+        let of_shares = product(gradient.clone(), values, [false, true]);
+        let [shares, of_scores] = device::attention_slopes(&likeness, &mask, &of_shares, self.0)
+            .unwrap_or_else(|| self.slopes(likeness, mask, of_shares));
+        let of_values = wanted[2].then(|| product(shares, gradient, [true, false]));
+        let of_queries = wanted[0].then(|| product(of_scores.clone(), keys, [false, false]));
+        let of_keys = wanted[1].then(|| product(of_scores, queries, [true, false]));
         // The mask is a constant.
         [of_queries, of_keys, of_values, None]
     }
 }
 
-/// Mixes values by the likeness of queries and keys; `half` says whether products are computed of bfloat16.
+/// Mixes values by the likeness of queries and keys, all of one type, which products are computed in and the result has.
 pub(in crate::models) fn mix_elsewhere(
     [queries, keys, values]: [Tensor<4>; 3],
     mask: &Tensor<4>,
     scale: f64,
     softcap: Option<f64>,
-    half: bool,
 ) -> Tensor<2> {
     let [rows, width, heads, size] = queries.dims();
     let groups = keys.dims()[1];
     let queries = queries.swap_dims(1, 2).reshape([rows, groups, heads / groups * width, size]);
-    let mix = Mix { scale, softcap, half, heads };
+    let mix = Mix(Scoring { heads, scale, softcap });
     let inputs = [queries, keys, values, mask.clone()];
     let mixed = formula::apply(mix.clone(), inputs.clone()).unwrap_or_else(|| mix.forward(inputs).0);
     mixed.reshape([rows, heads, width, size]).swap_dims(1, 2).reshape([rows * width, heads * size])
@@ -112,7 +110,7 @@ mod tests {
             };
             agree(
                 inputs,
-                |inputs| mix_elsewhere(shaped(inputs), &mask, 0.6, softcap, false),
+                |inputs| mix_elsewhere(shaped(inputs), &mask, 0.6, softcap),
                 |inputs| {
                     let [queries, keys, values] = shaped(inputs);
                     let repeated = |tensor: Tensor<4>| {

@@ -1,10 +1,11 @@
 //! The gate of a feed-forward block on devices whose memory this program does not reach: gate and value `[places, size]` each in, the function of
-//! the gate times the value out. Both are held for the backward pass, in bfloat16 where they came out of products of it.
+//! the gate times the value out. Both are held for the backward pass, and all are bfloat16 where they come out of products of it and go into one.
 
 use std::f64::consts::PI;
 
 use burn::tensor::{DType, Tensor, activation};
 
+use super::device;
 use super::formula::{self, Formula};
 
 /// The functions whose derivative is known here.
@@ -40,28 +41,36 @@ impl Gate {
 #[derive(Clone, Debug)]
 struct Gated {
     gate: Gate,
+    /// In which numbers gate, value and output are; between them it is f32.
     held: DType,
 }
 
 impl Formula<2, 2> for Gated {
     fn forward(&self, [gate, value]: [Tensor<2>; 2]) -> (Tensor<2>, Vec<Tensor<2>>) {
-        let saved = vec![gate.clone().cast(self.held), value.clone().cast(self.held)];
-        let [opened, _] = self.gate.at(gate);
-        (opened * value, saved)
+        let output = device::gate_forward(&gate, &value, self.gate).unwrap_or_else(|| {
+            let [opened, _] = self.gate.at(gate.clone().cast(DType::F32));
+            (opened * value.clone().cast(DType::F32)).cast(self.held)
+        });
+        (output, vec![gate, value])
     }
 
     fn backward(&self, saved: Vec<Tensor<2>>, gradient: Tensor<2>, wanted: [bool; 2]) -> [Option<Tensor<2>>; 2] {
         let [gate, value]: [Tensor<2>; 2] = saved.try_into().expect("what the forward pass saved");
+        if let Some(found) = device::gate_backward(&gate, &value, &gradient, self.gate) {
+            return found.map(Some);
+        }
         let [opened, slope] = self.gate.at(gate.cast(DType::F32));
-        let of_gate = wanted[0].then(|| gradient.clone() * value.cast(DType::F32) * slope);
-        let of_value = wanted[1].then(|| gradient * opened);
+        let gradient = gradient.cast(DType::F32);
+        let of_gate = wanted[0].then(|| (gradient.clone() * value.cast(DType::F32) * slope).cast(self.held));
+        let of_value = wanted[1].then(|| (gradient * opened).cast(self.held));
         [of_gate, of_value]
     }
 }
 
 /// Multiplies values by a function of the gate; none with checkpoints in the graph. `half` says that both came out of products of bfloat16.
 pub(in crate::models) fn gated_elsewhere(gate: Gate, half: bool, input: Tensor<2>, value: Tensor<2>) -> Option<Tensor<2>> {
-    formula::apply(Gated { gate, held: if half { DType::BF16 } else { DType::F32 } }, [input, value])
+    let held = if half { DType::BF16 } else { DType::F32 };
+    formula::apply(Gated { gate, held }, [input, value].map(|tensor| tensor.cast(held)))
 }
 
 #[cfg(test)]

@@ -7,8 +7,10 @@ use burn::backend::ops::FloatTensorOps as _;
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
+use super::formula::{self, Formula};
 use super::operation::{Input, Operation, apply};
 use super::product::product;
+use super::products;
 
 #[derive(Clone, Debug)]
 struct Linear;
@@ -28,11 +30,29 @@ impl Operation<2> for Linear {
     }
 }
 
+/// The same on devices whose memory is not reached.
+#[derive(Clone, Debug)]
+struct Elsewhere;
+
+impl Formula<2, 2> for Elsewhere {
+    fn forward(&self, [input, weight]: [Tensor<2>; 2]) -> (Tensor<2>, Vec<Tensor<2>>) {
+        let output = products::product(input.clone(), weight.clone(), [false, true]);
+        (output, vec![input, weight])
+    }
+
+    fn backward(&self, saved: Vec<Tensor<2>>, gradient: Tensor<2>, wanted: [bool; 2]) -> [Option<Tensor<2>>; 2] {
+        let [input, weight] = saved.try_into().expect("what the forward pass saved");
+        let of_input = wanted[0].then(|| products::product(gradient.clone(), weight, [false, false]));
+        let of_weight = wanted[1].then(|| products::product(gradient, input, [true, false]));
+        [of_input, of_weight]
+    }
+}
+
 /// Multiplies by a matrix as Hugging Face stores it: `input * weightᵀ`.
 pub(in crate::models) fn linear(input: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
     match (Input::of(&input), Input::of(&weight)) {
         (Some(input), Some(weight)) => apply(Linear, [input, weight]),
-        _ => input.matmul(weight.transpose()),
+        _ => formula::apply(Elsewhere, [input.clone(), weight.clone()]).unwrap_or_else(|| input.matmul(weight.transpose())),
     }
 }
 

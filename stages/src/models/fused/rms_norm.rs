@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
+use super::device;
 use super::formula::{self, Formula};
 use super::lanes::{sum, vectorised};
 use super::operation::{Input, Operation, apply, contiguous, elements, elements_mut, tensor};
@@ -83,16 +84,21 @@ struct Elsewhere {
 
 impl Formula<2, 2> for Elsewhere {
     fn forward(&self, [input, weight]: [Tensor<2>; 2]) -> (Tensor<2>, Vec<Tensor<2>>) {
-        let inverse = (input.clone().square().mean_dim(1) + self.epsilon).sqrt().recip();
-        (input.clone() * inverse.clone() * weight.clone(), vec![input, weight, inverse])
+        let [output, inverse] = device::norm_forward(&input, &weight, self.epsilon).unwrap_or_else(|| {
+            let inverse = (input.clone().square().mean_dim(1) + self.epsilon).sqrt().recip();
+            [input.clone() * inverse.clone() * weight.clone(), inverse]
+        });
+        (output, vec![input, weight, inverse])
     }
 
     fn backward(&self, saved: Vec<Tensor<2>>, gradient: Tensor<2>, wanted: [bool; 2]) -> [Option<Tensor<2>>; 2] {
         let [input, weight, inverse] = saved.try_into().expect("what the forward pass saved");
-        let level = input * inverse.clone();
-        let of_weight = wanted[1].then(|| (gradient.clone() * level.clone()).sum_dim(0));
+        let of_weight = wanted[1].then(|| (gradient.clone() * input.clone() * inverse.clone()).sum_dim(0));
         let of_input = wanted[0].then(|| {
-            let slope = gradient * weight;
+            if let Some(found) = device::norm_backward(&input, &weight, &inverse, &gradient) {
+                return found;
+            }
+            let (level, slope) = (input * inverse.clone(), gradient * weight);
             let along = (slope.clone() * level.clone()).mean_dim(1);
             (slope - level * along) * inverse
         });

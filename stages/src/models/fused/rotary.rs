@@ -1,8 +1,10 @@
 //! Rotary positions in one pass: heads `[rows, width, heads, size]` and angles in, the same heads turned out.
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 use burn_flex::FlexTensor;
 
+use super::device;
+use super::formula::{self, Formula};
 use super::lanes::vectorised;
 use super::operation::{Input, Operation, apply, contiguous, elements, elements_mut};
 
@@ -54,12 +56,33 @@ pub(in crate::models) fn rotate(heads: Tensor<4>, cosine: &Tensor<4>, sine: &Ten
             drop(heads);
             apply(Rotate, [input, cosine, sine])
         }
-        _ => composed(heads, cosine, sine),
+        _ => formula::apply(Elsewhere, [heads.clone(), cosine.clone(), sine.clone()])
+            .unwrap_or_else(|| composed(heads, cosine, sine)),
+    }
+}
+
+/// The same on devices whose memory is not reached.
+#[derive(Clone, Debug)]
+struct Elsewhere;
+
+impl Formula<3, 4> for Elsewhere {
+    fn forward(&self, [heads, cosine, sine]: [Tensor<4>; 3]) -> (Tensor<4>, Vec<Tensor<4>>) {
+        let turned = device::rotate(&heads, [&cosine, &sine], false).unwrap_or_else(|| composed(heads, &cosine, &sine));
+        (turned, vec![cosine, sine])
+    }
+
+    fn backward(&self, saved: Vec<Tensor<4>>, gradient: Tensor<4>, _: [bool; 3]) -> [Option<Tensor<4>>; 3] {
+        let [cosine, sine] = saved.try_into().expect("what the forward pass saved");
+        let turned =
+            device::rotate(&gradient, [&cosine, &sine], true).unwrap_or_else(|| composed(gradient, &cosine, &sine.neg()));
+        // Angles are constants.
+        [Some(turned), None, None]
     }
 }
 
 fn composed(heads: Tensor<4>, cosine: &Tensor<4>, sine: &Tensor<4>) -> Tensor<4> {
-    let (size, half) = (heads.dims()[3], cosine.dims()[3]);
+    let (size, half, dtype) = (heads.dims()[3], cosine.dims()[3], heads.dtype());
+    let heads = heads.cast(DType::F32);
     let first = heads.clone().narrow(3, 0, half);
     let second = heads.clone().narrow(3, half, half);
     let mut turned =
@@ -67,7 +90,7 @@ fn composed(heads: Tensor<4>, cosine: &Tensor<4>, sine: &Tensor<4>) -> Tensor<4>
     if size > 2 * half {
         turned.push(heads.narrow(3, 2 * half, size - 2 * half));
     }
-    Tensor::cat(turned, 3)
+    Tensor::cat(turned, 3).cast(dtype)
 }
 
 #[cfg(test)]

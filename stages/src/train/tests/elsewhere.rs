@@ -1,5 +1,5 @@
 //! The same models on the processor and on another device: what they say, learn, score and write. The processor itself stands in for such a
-//! device, and one that Vulkan offers is taken besides where it is built in.
+//! device, and those of CUDA and Vulkan are taken besides where they are built in.
 
 use burn::tensor::{DType, Device};
 
@@ -27,11 +27,13 @@ impl Place {
 fn places() -> Vec<Place> {
     let mut names = vec![
         DeviceName::Cpu,
+        #[cfg(feature = "cuda")]
+        DeviceName::Cuda(0),
         #[cfg(feature = "vulkan")]
         DeviceName::Vulkan,
     ];
-    #[cfg(not(feature = "vulkan"))]
-    println!("skipped: no other device than the processor is built in (`--features vulkan`)");
+    #[cfg(not(any(feature = "cuda", feature = "vulkan")))]
+    println!("skipped: no other device than the processor is built in (`--features cuda` or `vulkan`)");
     names.retain(|name| name.open().inspect_err(|error| println!("skipped: {error}")).is_ok());
     names.into_iter().map(|name| Place { name, device: name.open().unwrap() }).collect()
 }

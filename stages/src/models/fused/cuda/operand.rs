@@ -1,0 +1,33 @@
+//! Tensors as what they are on a CUDA device.
+
+use burn::backend::Cube;
+use burn::tensor::kind::Basic;
+use burn::tensor::{BackendPrimitive, Tensor};
+use burn_cubecl::kernel::into_contiguous;
+use burn_cubecl::tensor::CubeTensor;
+
+use super::side;
+
+/// A tensor of a CUDA device, outside any graph.
+pub(in super::super) struct Operand(pub(super) CubeTensor);
+
+impl Operand {
+    /// Takes a tensor, if it is one of a device that is computed on here.
+    pub(in super::super) fn of<const D: usize, K>(tensor: &Tensor<D, K>) -> Option<Self>
+    where
+        K: Basic + BackendPrimitive<Cube, Primitive = CubeTensor>,
+    {
+        let tensor = tensor.clone().try_into_primitive::<Cube>().ok()?;
+        side::takes(&tensor).then_some(Self(tensor))
+    }
+
+    /// Gives it back as a tensor.
+    pub(in super::super) fn into_tensor<const D: usize>(self) -> Tensor<D> {
+        Tensor::from_primitive::<Cube>(self.0)
+    }
+
+    /// Lets its elements lie one after another.
+    pub(super) fn dense(self) -> CubeTensor {
+        into_contiguous(self.0)
+    }
+}
