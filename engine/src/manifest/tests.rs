@@ -197,6 +197,7 @@ fn typed_errors_point_at_their_field() {
         "missing-field @ deep: the field `rate` is missing in `stages.s.with.deep` | add `rate: …` to `stages.s.with.deep`",
     );
     check_fields("{ models: [a, [b]] }", &[], "wrong-type @ [b]: item 1 must be text, not a list | -");
+    check_fields("{ models: [], judge: true }", &[], "wrong-type @ true: `judge` must be one of its words, not `true` | -");
     check_fields(
         "{ models: [], limit: many }",
         &[],
