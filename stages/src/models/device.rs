@@ -100,6 +100,17 @@ impl DeviceName {
         }
     }
 
+    /// Says whether the device is another than the processor, without opening it.
+    pub(crate) fn is_elsewhere(self) -> bool {
+        match self {
+            Self::Auto => cuda::look(self, 0).is_ok(),
+            Self::Cpu => false,
+            Self::Cuda(_) => true,
+            #[cfg(feature = "vulkan")]
+            Self::Vulkan => true,
+        }
+    }
+
     /// Returns the name of the device that is opened: `auto` is one or another.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use crate::models::{FIGURES, Model, Target, aimed, prediction_figures, predictio
 
 /// Logits that are made at a time: half a GiB of them in bfloat16, and as much of their gradient; without kernels of our own each is in several
 /// tensors of f32 until the next ones are made. In tests a few targets have so many.
-const LOGITS: usize = if cfg!(test) { 700 } else { 1 << 28 };
+pub(super) const LOGITS: usize = if cfg!(test) { 700 } else { 1 << 28 };
 
 /// What the backward pass of a head needs.
 pub(super) struct Head {

@@ -16,6 +16,7 @@
 
 mod available;
 mod change;
+mod elsewhere;
 mod sizes;
 
 use std::fmt;
@@ -54,6 +55,8 @@ pub struct Memory {
     pub activations: u64,
     /// Logits and what is made of them.
     pub logits: u64,
+    /// What a device's allocator holds and does not fill.
+    pub pages: u64,
 }
 
 impl Memory {
@@ -61,7 +64,9 @@ impl Memory {
     #[must_use]
     pub fn peak(&self) -> u64 {
         let passing = (self.activations.saturating_add(self.logits)).max(self.gradients);
-        [PROGRAM, self.weights, self.optimizer, self.waiting].iter().fold(passing, |sum, part| sum.saturating_add(*part))
+        [PROGRAM, self.weights, self.optimizer, self.waiting, self.pages]
+            .iter()
+            .fold(passing, |sum, part| sum.saturating_add(*part))
     }
 }
 
@@ -140,6 +145,16 @@ pub(crate) fn estimate(sizes: &Sizes, settings: &Training, method: &Method, load
     let follows = matches!(method, Method::Dpo(dpo) if dpo.sync_ref_model);
     let copies = u64::from(follows) + u64::from(settings.load_best_model_at_end);
     let rounded = settings.precision == Precision::Bf16;
+    let memory = Memory {
+        weights: sizes.weights + copies * trained,
+        optimizer: 2 * trained,
+        waiting: if settings.gradient_accumulation_steps > 1 { trained } else { 0 },
+        gradients: shards * trained,
+        ..Memory::default()
+    };
+    if settings.device.is_elsewhere() {
+        return elsewhere::passing(memory, sizes, settings, [tokens, targets]);
+    }
     let (mut kept, mut copies_of_dense) = (sizes.kept, 0);
     if rounded {
         (kept, copies_of_dense) = (kept.saturating_add(sizes.kept_rounded), sizes.dense);
@@ -153,12 +168,10 @@ pub(crate) fn estimate(sizes: &Sizes, settings: &Training, method: &Method, load
         copies_of_dense += sizes.dense_head;
     }
     Memory {
-        weights: sizes.weights + copies * trained + shards * sizes.block * F32,
-        optimizer: 2 * trained,
-        waiting: if settings.gradient_accumulation_steps > 1 { trained } else { 0 },
-        gradients: shards * trained,
+        weights: memory.weights + shards * sizes.block * F32,
         activations: tokens.saturating_mul(kept).saturating_add(shards * copies_of_dense).saturating_mul(F32),
         logits: at_once.saturating_mul(LOGIT_TABLES * sizes.vocabulary * F32),
+        ..memory
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::models::tests::tiny;
-use crate::models::{Modules, NewModel};
+use crate::models::{DeviceName, Modules, NewModel};
 use crate::train::settings::{Adapter, Code, Dpo, Dtype, Quantization, Sft};
 use crate::train::start;
 
@@ -46,6 +46,24 @@ fn parts_are_those_of_the_shapes() {
     assert_eq!(memory.activations, 4 * 8 * 256 * 3 * kept);
     assert_eq!(memory.logits, 4 * 8 * 256 * 5 * 1000);
     assert_eq!(memory.peak(), PROGRAM + 12 * numbers + memory.activations + memory.logits);
+}
+
+#[test]
+fn another_device_keeps_less_of_a_token() {
+    let method = Method::Sft(Sft::default());
+    let there = |settings: Training| memory(&outline(), &Training { device: DeviceName::Cuda(0), ..settings }, &method);
+    let full = there(training());
+    // Norms keep their inputs in f32; queries, keys and values, attention's output, gate, value and product are kept once, and so are two inputs.
+    let (level, between) = (2 * 64, 2 * 64 + (64 + 32 + 32) + 64 + 3 * 128);
+    assert_eq!(full.activations, 8 * 256 * 3 * 4 * (level + between));
+    // Of so small a vocabulary all logits of a test's part: itself and its gradient.
+    assert_eq!(full.logits, 700 * 2 * 4);
+    let half = there(Training { precision: Precision::Bf16, ..training() });
+    let matrices = 3 * (64 * 64 * 2 + 32 * 64 * 2 + 3 * 64 * 128);
+    assert_eq!(half.activations, 8 * 256 * 3 * (4 * level + 2 * between) + 2 * matrices);
+    let again = there(Training { gradient_checkpointing: true, ..training() });
+    assert_eq!(again.activations, 8 * 256 * 4 * (3 * 64 + level + between));
+    assert_eq!((full.weights, full.optimizer), (memory(&outline(), &training(), &method).weights, half.optimizer));
 }
 
 #[test]
