@@ -111,6 +111,20 @@ impl DeviceName {
         }
     }
 
+    /// Returns the bytes that the opened device has for more tensors: what is free, and what its allocator holds already; none where it is the processor
+    /// or does not say.
+    pub(crate) fn room(self, opened: &Device) -> Option<u64> {
+        let free = match self {
+            Self::Auto => cuda::free(0),
+            Self::Cuda(number) => cuda::free(number),
+            Self::Cpu => None,
+            #[cfg(feature = "vulkan")]
+            Self::Vulkan => None,
+        };
+        let usage = opened.memory_pool_usage();
+        Some(free? + usage.map_or(0, |usage| usage.bytes_reserved.saturating_sub(usage.bytes_in_use)))
+    }
+
     /// Returns the name of the device that is opened: `auto` is one or another.
     ///
     /// # Errors

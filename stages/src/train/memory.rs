@@ -175,17 +175,20 @@ pub(crate) fn estimate(sizes: &Sizes, settings: &Training, method: &Method, load
     }
 }
 
-/// Sees before anything is loaded that there is memory for a training on the processor. Returns a warning where it is close.
+/// Sees before anything is loaded that there is memory for a training where it is computed. Returns a warning where it is close.
 ///
 /// # Errors
 /// As [`Question::check`]; a device that is not there.
 pub(crate) fn admit(start: &Outline, settings: &Settings, rows: &Rows) -> Result<Option<String>, TrainError> {
     let Settings { training, method } = settings;
-    if !is_processor(&training.device.open()?) {
-        return Ok(None);
-    }
+    let device = training.device.open()?;
+    let available = if is_processor(&device) {
+        Available::now()
+    } else {
+        training.device.room(&device).map(|bytes| Available { bytes, by: "the device" })
+    };
     let question = Question { start, settings: training, method, load: Load::of(rows, training.max_length) };
-    match Available::now() {
+    match available {
         Some(available) => question.check(available),
         None => Ok(None),
     }

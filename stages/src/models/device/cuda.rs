@@ -16,6 +16,19 @@ pub(super) fn look(name: DeviceName, _number: usize) -> Result<(), DeviceError> 
     Err(DeviceError::NotBuilt(name))
 }
 
+/// Returns the bytes that a device has left.
+#[cfg(not(feature = "cuda"))]
+pub(super) fn free(_number: usize) -> Option<u64> {
+    None
+}
+
+/// Returns the bytes that a device has left.
+#[cfg(feature = "cuda")]
+pub(super) fn free(number: usize) -> Option<u64> {
+    let (free, _) = cudarc::driver::CudaContext::new(number).ok()?.mem_get_info().ok()?;
+    Some(free as u64)
+}
+
 /// Opens a device.
 #[cfg(not(feature = "cuda"))]
 pub(super) fn open(name: DeviceName, _number: usize) -> Result<Device, DeviceError> {
