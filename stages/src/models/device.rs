@@ -6,6 +6,7 @@ mod cuda;
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use burn::tensor::Device;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -102,8 +103,10 @@ impl DeviceName {
 
     /// Says whether the device is another than the processor, without opening it.
     pub(crate) fn is_elsewhere(self) -> bool {
+        // Looking loads libraries of hundreds of megabytes, and estimates ask often.
+        static FOUND: OnceLock<bool> = OnceLock::new();
         match self {
-            Self::Auto => cuda::look(self, 0).is_ok(),
+            Self::Auto => *FOUND.get_or_init(|| cuda::look(self, 0).is_ok()),
             Self::Cpu => false,
             Self::Cuda(_) => true,
             #[cfg(feature = "vulkan")]
