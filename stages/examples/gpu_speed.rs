@@ -20,7 +20,7 @@ use fingerpost::train::settings::{Method, Precision, Settings, Sft, Training};
 use fingerpost::train::{self, Step, Stop, Watch};
 use serde_json::{Map, Value, json};
 
-/// Steps before the clock counts: kernels are compiled and chosen in them.
+/// Steps before the clock counts: kernels are compiled in them.
 const SKIPPED: usize = 3;
 
 /// Documents of a row.

@@ -21,16 +21,22 @@ pub(super) struct Head {
     kept: Tensor<2>,
     trained: bool,
     tokens: Tensor<2, Int>,
+    /// `[targets, FIGURES]`.
+    known: Tensor<2>,
 }
 
 /// Says what the model predicts of each target, from `[targets, hidden_size]` without gradients; `model` may have leaves.
 pub(super) fn predict(model: &Model, hidden: &Tensor<2>, targets: &[Target]) -> Vec<Prediction> {
-    let tokens = tokens_of(hidden, targets);
-    let figures = parts(model, targets.len()).into_iter().map(|[from, count]| {
+    read(known(model, hidden, &tokens_of(hidden, targets)))
+}
+
+/// Computes what predictions are made of, `[targets, FIGURES]`.
+fn known(model: &Model, hidden: &Tensor<2>, tokens: &Tensor<2, Int>) -> Tensor<2> {
+    let of_part = |[from, count]: [usize; 2]| {
         let logits = model.raw_head(hidden.clone().narrow(0, from, count)).inner();
         figures(&logits, &tokens.clone().narrow(0, from, count))
-    });
-    read(figures.collect())
+    };
+    Tensor::cat(parts(model, tokens.dims()[0]).into_iter().map(of_part).collect(), 0)
 }
 
 /// The same, with what the backward pass needs; `trained` says whether the model has leaves.
@@ -49,9 +55,11 @@ pub(super) fn forward(model: &Model, hidden: Tensor<2>, targets: &[Target], trai
             all.push(known);
             derivatives.push(leaf.grad_remove(&mut gradients).expect("logits hang on the activations"));
         }
-        return (read(all), Head { kept: Tensor::cat(derivatives, 0), trained: false, tokens });
+        let known = Tensor::cat(all, 0);
+        return (read(known.clone()), Head { kept: Tensor::cat(derivatives, 0), trained, tokens, known });
     }
-    (predict(model, &hidden, targets), Head { kept: hidden, trained: true, tokens })
+    let known = known(model, &hidden, &tokens);
+    (read(known.clone()), Head { kept: hidden, trained, tokens, known })
 }
 
 impl Head {
@@ -67,8 +75,8 @@ impl Head {
             let leaf = self.kept.clone().narrow(0, from, count).autodiff().require_grad();
             let tokens = self.tokens.clone().narrow(0, from, count);
             let logits = model.raw_head(leaf.clone());
-            let known = figures(&logits.clone().inner(), &tokens);
-            let mut gradients = descend(logits, &tokens, &known, &slopes.clone().narrow(0, from, count)).backward();
+            let [known, slopes] = [&self.known, &slopes].map(|all| all.clone().narrow(0, from, count));
+            let mut gradients = descend(logits, &tokens, &known, &slopes).backward();
             of_hidden.push(leaf.grad_remove(&mut gradients).expect("logits hang on the activations"));
             found.add(model.parameters(), names, &mut gradients);
         }
@@ -117,8 +125,8 @@ fn composed(logits: Tensor<2>, tokens: Tensor<2, Int>) -> Tensor<2> {
 }
 
 /// Brings figures of all targets to the processor at once.
-fn read(figures: Vec<Tensor<2>>) -> Vec<Prediction> {
-    let figures = Tensor::cat(figures, 0).into_data().try_into_vec::<f32>().expect("logits are f32");
+fn read(figures: Tensor<2>) -> Vec<Prediction> {
+    let figures = figures.into_data().try_into_vec::<f32>().expect("logits are f32");
     let figures = figures.as_chunks::<FIGURES>().0.iter().map(|figures| figures.map(f64::from));
     let prediction = |[largest, correct, logit, total, squares, weighted, mean]: [f64; FIGURES]| Prediction {
         log_probability: logit - total.ln(),

@@ -10,7 +10,7 @@ use super::head::{self, Head};
 use super::parted::{self, Parted};
 use super::predictions::{self, Prediction};
 use super::recompute::Kept;
-use crate::models::{Batch, Model, Parameters, Target, Values, is_processor};
+use crate::models::{Batch, Model, Parameters, Target, Values, aimed, is_processor};
 
 /// A batch after its forward pass.
 pub(super) struct Pass {
@@ -34,6 +34,7 @@ enum Layers {
     Kept(Kept),
 }
 
+#[expect(clippy::large_enum_variant, reason = "a shard has one")]
 enum End {
     /// On the processor: the leaf that is what the layers give, and the logits with their shares.
     Memory { hidden: Tensor<2>, logits: Tensor<2>, shares: Vec<f32> },
@@ -111,7 +112,7 @@ impl Pass {
                 };
                 match (layers, slope) {
                     (Layers::Whole { leaves, hidden }, Some(slope)) => {
-                        found.add(&leaves, names, &mut (*hidden * slope).sum().backward());
+                        found.add(&leaves, names, &mut aimed(*hidden, slope).backward());
                     }
                     (Layers::Kept(kept), Some(slope)) => kept.backward(names, batch, slope, &mut found),
                     (_, None) => {}
@@ -136,11 +137,11 @@ pub(super) fn predict(model: &Model, batch: &Batch) -> Vec<Prediction> {
     head::predict(model, &model.hidden(batch).inner(), &batch.targets)
 }
 
-/// Returns a function of logits in memory whose derivative by them is that of the loss.
-pub(super) fn descended(logits: Tensor<2>, mut shares: Vec<f32>, targets: &[Target], slopes: &[f32]) -> Tensor<1> {
+/// Returns a number whose backward pass gives logits in memory the gradient of the loss.
+pub(super) fn descended(logits: Tensor<2>, mut shares: Vec<f32>, targets: &[Target], slopes: &[f32]) -> Tensor<2> {
     predictions::descend(&mut shares, targets, slopes);
-    let slope = Tensor::<2>::from_data(TensorData::new(shares, logits.dims()), &logits.device().without_autodiff());
-    (logits * slope).sum()
+    let slope = Tensor::from_data(TensorData::new(shares, logits.dims()), &logits.device().without_autodiff());
+    aimed(logits, slope)
 }
 
 /// Takes logits out of a tensor of the processor.

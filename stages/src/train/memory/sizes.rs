@@ -87,9 +87,9 @@ impl Sizes {
                 sizes.kept = sizes.kept.saturating_add(kept(name, shape, gelu));
                 sizes.kept_rounded = sizes.kept_rounded.saturating_add(kept_rounded(name, shape, gelu));
                 sizes.dense = sizes.dense.saturating_add(if in_product { count } else { 0 });
-                let [level, between] = kept_elsewhere(name, shape);
-                sizes.level = sizes.level.saturating_add(level);
-                sizes.between = sizes.between.saturating_add(between);
+                // There the gate has a kernel of its own, whatever its function; of vectors norms alone keep anything.
+                let elsewhere = if shape.len() == 1 { &mut sizes.level } else { &mut sizes.between };
+                *elsewhere = elsewhere.saturating_add(kept(name, shape, false));
                 let in_codes = matches!(held, Held::Nf4 | Held::Nf4Nested);
                 sizes.coded = sizes.coded.saturating_add(if in_codes { count } else { 0 });
             } else if in_product {
@@ -115,21 +115,6 @@ fn kept(name: &str, shape: &[usize], gelu: bool) -> u64 {
         ("fc1", 2) => 2 * size(0),
         ("o_proj" | "dense" | "down_proj" | "fc2", 2) => size(1),
         _ => 0,
-    }
-}
-
-/// Counts the numbers that a token leaves on another device than the processor: at norms in f32, elsewhere in the numbers of products. There an
-/// activation is kept once for all that read it, and the gate by its inputs alone.
-fn kept_elsewhere(name: &str, shape: &[usize]) -> [u64; 2] {
-    let size = |axis: usize| shape.get(axis).copied().unwrap_or(0) as u64;
-    let mut segments = name.rsplit('.').skip(1);
-    match (segments.next().unwrap_or_default(), shape.len()) {
-        (norm, 1) if norm.contains("norm") && name.ends_with(".weight") => [size(0), 0],
-        ("q_proj" | "gate_proj", 2) => [0, size(0) + size(1)],
-        ("k_proj" | "v_proj" | "up_proj", 2) => [0, size(0)],
-        ("fc1", 2) => [0, 2 * size(0)],
-        ("o_proj" | "dense" | "down_proj" | "fc2", 2) => [0, size(1)],
-        _ => [0, 0],
     }
 }
 

@@ -83,15 +83,21 @@ template <int STEP> __device__ void look(Scores<STEP>& seen, const VALUE* from, 
   }
 }
 
-template <int STEP> __device__ void shares_of(const VALUE* from, const float* hidden, VALUE* to, int total, float scale, float cap) {
-  struct alignas(STEP * sizeof(VALUE)) Raw { VALUE values[STEP]; };
+// The largest score of a line, for each of its threads.
+template <int STEP> __device__ float largest(const VALUE* from, const float* hidden, int total, float scale, float cap) {
   Scores<STEP> seen;
-  float most = LOWEST, sum = 0.0f;
+  float most = LOWEST;
   for (int place = threadIdx.x * STEP; place < total; place += 32 * STEP) {
     look<STEP>(seen, from, hidden, place, scale, cap);
     for (int index = 0; index < STEP; index++) most = fmaxf(most, seen.value[index]);
   }
-  most = warp_max(most);
+  return warp_max(most);
+}
+
+template <int STEP> __device__ void shares_of(const VALUE* from, const float* hidden, VALUE* to, int total, float scale, float cap) {
+  struct alignas(STEP * sizeof(VALUE)) Raw { VALUE values[STEP]; };
+  Scores<STEP> seen;
+  float most = largest<STEP>(from, hidden, total, scale, cap), sum = 0.0f;
   for (int place = threadIdx.x * STEP; place < total; place += 32 * STEP) {
     look<STEP>(seen, from, hidden, place, scale, cap);
     for (int index = 0; index < STEP; index++) sum += __expf(seen.value[index] - most);
@@ -124,12 +130,7 @@ __device__ void slopes_of(
     const VALUE* from, const float* hidden, const VALUE* slopes, VALUE* to, VALUE* back, int total, float scale, float cap) {
   struct alignas(STEP * sizeof(VALUE)) Raw { VALUE values[STEP]; };
   Scores<STEP> seen;
-  float most = LOWEST, sum = 0.0f, along = 0.0f;
-  for (int place = threadIdx.x * STEP; place < total; place += 32 * STEP) {
-    look<STEP>(seen, from, hidden, place, scale, cap);
-    for (int index = 0; index < STEP; index++) most = fmaxf(most, seen.value[index]);
-  }
-  most = warp_max(most);
+  float most = largest<STEP>(from, hidden, total, scale, cap), sum = 0.0f, along = 0.0f;
   for (int place = threadIdx.x * STEP; place < total; place += 32 * STEP) {
     look<STEP>(seen, from, hidden, place, scale, cap);
     Raw above = *(const Raw*)(slopes + place);
