@@ -107,18 +107,16 @@ impl engine::Stage for Stage {
         ctx.check()?;
 
         let (shown, policies, places) = if params.routes.is_empty() {
-            (trained_on, params.policies.clone(), (0..params.policies.0.len()).collect())
+            (trained_on.clone(), params.policies.clone(), (0..params.policies.0.len()).collect())
         } else {
             routes::shown(&params.routes, &params.policies)
         };
         let prompts: Vec<_> = cases.test.iter().map(|case| prompt::prompt(&shown, &case.text, Form::Direct)).collect();
-        let candidates: Vec<_> = shown.0.iter().map(|policy| prompt::completion(None, &policy.name)).collect();
+        let keywords = trained_on.keywords();
+        let said = |name: &str| keywords.iter().map(|keyword| prompt::completion(None, *keyword, name)).collect::<Vec<_>>();
+        let candidates: Vec<_> = shown.0.iter().flat_map(|route| said(&route.name)).collect();
         let scores = score::score(&checkpoint, &prompts, &candidates).map_err(StageError::failed)?;
-        let decision = |scores: &Vec<f64>| {
-            let scores: Vec<_> = places.iter().map(|&place| scores[place]).collect();
-            Decision { probabilities: softmax(&scores) }
-        };
-        let decisions: Vec<_> = scores.iter().map(decision).collect();
+        let decisions: Vec<_> = scores.iter().map(|scores| decision(scores, keywords.len(), &places)).collect();
         let usages = usages(&checkpoint, &prompts, &candidates)?;
         let own_cost = params.prices.0.get(OWN).map(|price| usages.iter().map(|usage| price.cost(usage)).sum());
         ctx.check()?;
@@ -224,6 +222,14 @@ impl Cases {
     }
 }
 
+/// Takes the scores of a prompt's candidates, of which each route has so many in a row, and the routes' places in the order of the choices. A
+/// route is as probable as its name after any of the key words.
+fn decision(scores: &[f64], of_a_route: usize, places: &[usize]) -> Decision {
+    let of_route = |place: &usize| &scores[place * of_a_route..][..of_a_route];
+    let scores: Vec<_> = places.iter().flat_map(of_route).copied().collect();
+    Decision { probabilities: softmax(&scores).chunks(of_a_route).map(|of_route| of_route.iter().sum()).collect() }
+}
+
 fn softmax(scores: &[f64]) -> Vec<f64> {
     let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<_> = scores.iter().map(|score| (score - highest).exp()).collect();
@@ -266,4 +272,20 @@ fn headline(metrics: &measures::Metrics, roles: &[String]) -> String {
         100.0 * metrics.accuracy,
         metrics.rows
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_is_as_probable_as_its_name_after_any_key_word() {
+        let scores: Vec<f64> = [0.1, 0.05, 0.05, 0.3, 0.2, 0.2].map(f64::ln).into();
+        let probabilities = decision(&scores, 2, &[2, 0, 1]).probabilities;
+        for (found, expected) in probabilities.iter().zip([0.4 / 0.9, 0.15 / 0.9, 0.35 / 0.9]) {
+            assert!((found - expected).abs() < 1e-12, "{probabilities:?}");
+        }
+        let unsure = decision(&[-1000.0, -1001.0], 1, &[0, 1]).probabilities;
+        assert!((unsure[0] - 1.0 / (1.0 + (-1.0_f64).exp())).abs() < 1e-12, "{unsure:?}");
+    }
 }

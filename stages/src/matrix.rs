@@ -95,6 +95,7 @@ mod tests {
             name: (*name).to_owned(),
             model: (*model).to_owned(),
             description: String::new(),
+            keyword: None,
         };
         Policies(written.iter().map(policy).collect())
     }

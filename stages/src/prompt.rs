@@ -24,12 +24,11 @@ pub(crate) fn prompt(policies: &Policies, question: &str, form: Form) -> Vec<Mes
     vec![Message::new("system", format!("{}\n{ask}", routes(policies))), Message::new("user", question)]
 }
 
-/// The router's turn.
-pub(crate) fn completion(reasoning: Option<&str>, policy: &str) -> String {
-    match reasoning {
-        Some(reasoning) => format!("{reasoning}\nPolicy: {policy}"),
-        None => format!("Policy: {policy}"),
-    }
+/// The router's turn; where policies have key words, that of the policy that is meant stands before the route's name.
+pub(crate) fn completion(reasoning: Option<&str>, keyword: Option<&str>, name: &str) -> String {
+    let reasoning = reasoning.map_or_else(String::new, |reasoning| format!("{reasoning}\n"));
+    let keyword = keyword.map_or_else(String::new, |keyword| format!("{keyword} "));
+    format!("{reasoning}Policy: {keyword}{name}")
 }
 
 fn routes(policies: &Policies) -> String {
@@ -56,6 +55,7 @@ mod tests {
             name: "Standard_Query".to_owned(),
             model: "medium".to_owned(),
             description: "sums < 8 digits & no brackets".to_owned(),
+            keyword: None,
         }]);
         let messages = prompt(&policies, "What is 1 + 1?", Form::Direct);
         assert_eq!(
@@ -63,6 +63,7 @@ mod tests {
             "<routes><route name=\"Standard_Query\">sums &lt; 8 digits &amp; no brackets</route></routes>\nAnswer with the policy only.",
             "a released prompt is never edited: add `router@2`"
         );
-        assert_eq!(completion(Some("two numbers"), "X"), "two numbers\nPolicy: X");
+        assert_eq!(completion(Some("two numbers"), None, "X"), "two numbers\nPolicy: X");
+        assert_eq!(completion(None, Some("sums"), "X"), "Policy: sums X");
     }
 }

@@ -46,6 +46,9 @@ pub(crate) struct PolicyEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     model: Option<String>,
     description: String,
+    /// The word that the router says before a route's name where it means this policy; routes with other names are found by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keyword: Option<String>,
 }
 
 /// A model, and who serves it.
@@ -80,8 +83,12 @@ pub(crate) enum Rule {
 impl Router {
     /// Describes a router that was trained for these policies.
     pub(crate) fn new(policies: &Policies) -> Self {
-        let entry =
-            |policy: &Policy| PolicyEntry { name: policy.name.clone(), model: None, description: policy.description.clone() };
+        let entry = |policy: &Policy| PolicyEntry {
+            name: policy.name.clone(),
+            model: None,
+            description: policy.description.clone(),
+            keyword: policy.keyword.clone(),
+        };
         Self {
             version: 2,
             prompt: prompt::VERSION.to_owned(),
@@ -106,6 +113,7 @@ impl Router {
             name: entry.name.clone(),
             model: entry.model.clone().unwrap_or_default(),
             description: entry.description.clone(),
+            keyword: entry.keyword.clone(),
         };
         Policies(self.policies.iter().map(policy).collect())
     }

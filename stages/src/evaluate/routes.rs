@@ -71,6 +71,7 @@ pub(super) fn shown(routes: &[Route], policies: &Policies) -> (Policies, Policie
         name: route.name.clone(),
         model: route.model.clone().unwrap_or_default(),
         description: route.description.clone(),
+        keyword: None,
     };
     let mut choices = policies.clone();
     choices.0.extend(routes.iter().filter(|route| route.policy.is_none()).map(read));

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::decoder::Model;
+use super::reading;
+use super::shapes::config_of;
 use super::weight::{EMBEDDING, Weight, weight_of};
 use crate::defaults::is_default;
 use crate::random::Random;
@@ -19,6 +21,17 @@ use crate::tokenizer::{Pieces, Tokenizer};
 pub enum NewArchitecture {
     /// `RMSNorm`, rotary positions, grouped queries, `SwiGLU`.
     Llama,
+}
+
+/// What the first weights of attention do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FirstAttention {
+    /// Nothing: they are drawn around 0.
+    #[default]
+    Random,
+    /// They look for earlier places of the token at hand, and copy what stands there.
+    Reading,
 }
 
 /// Sizes of a decoder that is made from scratch.
@@ -44,6 +57,10 @@ pub struct NewModel {
     /// `words`, which new routes are made of too.
     #[serde(skip_serializing_if = "is_default")]
     pub pieces: Pieces,
+    /// What the first weights of attention do: `random`, nothing; `reading`, look for earlier places of the token at hand and copy what
+    /// stands there, so that a decoder learns to follow routes that it has never seen.
+    #[serde(skip_serializing_if = "is_default")]
+    pub attention: FirstAttention,
     /// Base of the rotary embedding's wavelengths.
     pub rope_theta: f64,
     /// Most tokens of a row.
@@ -63,6 +80,7 @@ impl Default for NewModel {
             num_key_value_heads: 2,
             vocab_size: 1024,
             pieces: Pieces::Elements,
+            attention: FirstAttention::Random,
             rope_theta: 10_000.0,
             max_position_embeddings: 256,
             initializer_range: 0.02,
@@ -88,7 +106,11 @@ impl NewModel {
             let values = (0..out * into).map(|_| (random.normal() * deviation) as f32).collect();
             weights.insert(weight_of(module), Weight::dense(&[out, into], values, &Device::flex()));
         };
-        matrix(EMBEDDING, tokenizer.size(), hidden, deviation);
+        let embedding = match self.attention {
+            FirstAttention::Random => deviation,
+            FirstAttention::Reading => reading::EMBEDDING_SCALE * deviation,
+        };
+        matrix(EMBEDDING, tokenizer.size(), hidden, embedding);
         for index in 0..self.num_hidden_layers {
             let mut part =
                 |name: &str, out, into, deviation| matrix(&format!("model.layers.{index}.{name}"), out, into, deviation);
@@ -106,38 +128,30 @@ impl NewModel {
             ones(format!("model.layers.{index}.post_attention_layernorm.weight"));
         }
         ones("model.norm.weight".into());
+        if self.attention == FirstAttention::Reading {
+            weights.extend(reading::weights(self, &mut random));
+        }
         Model::new(self.config(tokenizer), weights, Device::flex())
     }
 
     /// Writes `config.json` in the spelling that all versions of transformers read.
     fn config(&self, tokenizer: &Tokenizer) -> Map<String, Value> {
-        let config = json!({
+        let mut config = config_of(&Self { vocab_size: tokenizer.size(), ..self.clone() });
+        let more = json!({
             "architectures": ["LlamaForCausalLM"],
-            "attention_bias": false,
             "bos_token_id": null,
             "eos_token_id": tokenizer.end(),
             "head_dim": self.hidden_size / self.num_attention_heads,
             "hidden_act": "silu",
-            "hidden_size": self.hidden_size,
             "initializer_range": self.initializer_range,
-            "intermediate_size": self.intermediate_size,
-            "max_position_embeddings": self.max_position_embeddings,
             "mlp_bias": false,
-            "model_type": "llama",
-            "num_attention_heads": self.num_attention_heads,
-            "num_hidden_layers": self.num_hidden_layers,
-            "num_key_value_heads": self.num_key_value_heads,
             "pad_token_id": tokenizer.padding(),
             "rms_norm_eps": 1e-5,
             "rope_theta": self.rope_theta,
-            "tie_word_embeddings": true,
             "torch_dtype": "float32",
-            "vocab_size": tokenizer.size(),
         });
-        match config {
-            Value::Object(config) => config,
-            _ => unreachable!("it was written as an object"),
-        }
+        config.extend(more.as_object().cloned().unwrap_or_default());
+        config
     }
 
     fn check(&self) -> Result<(), String> {
@@ -165,6 +179,7 @@ impl NewModel {
         let above = [("rope_theta", self.rope_theta), ("initializer_range", self.initializer_range)];
         match above.iter().find(|(_, value)| !(value.is_finite() && *value > 0.0)) {
             Some((name, _)) => Err(format!("`{name}` must be above 0")),
+            None if self.attention == FirstAttention::Reading => reading::check(self),
             None => Ok(()),
         }
     }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::adapter_config::AdapterConfig;
 use super::architecture::Shapes;
 use super::decoder::architecture;
-use super::new::NewModel;
+use super::new::{FirstAttention, NewModel};
 use super::weight::{EMBEDDING, HEAD, weight_of};
 
 /// More layers are taken for a mistake: a name each would be made of them.
@@ -17,6 +17,7 @@ const MOST_LAYERS: usize = 10_000;
 pub(crate) fn config_of(new: &NewModel) -> Map<String, Value> {
     let config = json!({
         "model_type": "llama",
+        "attention_bias": new.attention == FirstAttention::Reading,
         "hidden_size": new.hidden_size,
         "intermediate_size": new.intermediate_size,
         "max_position_embeddings": new.max_position_embeddings,

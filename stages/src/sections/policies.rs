@@ -18,6 +18,21 @@ pub(crate) struct Policy {
     pub model: String,
     /// What the router reads about it.
     pub description: String,
+    /// The word of the description that the router says before the name: it finds the route by it, whatever the name is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keyword: Option<String>,
+}
+
+impl Policy {
+    fn wrong_name(&self) -> Option<ParamMistake> {
+        // The router's answer ends with the name, and the routes stand in XML.
+        let fits = self.name.chars().all(|character| character.is_alphanumeric() || "_-".contains(character));
+        (!fits).then(|| ParamMistake {
+            field: vec![self.name.clone()],
+            message: format!("`{}` cannot be a policy's name", self.name),
+            help: "use letters, digits, `_` and `-`".to_owned(),
+        })
+    }
 }
 
 /// The policies in order of cost.
@@ -30,6 +45,7 @@ pub(crate) struct Policies(pub Vec<Policy>);
 struct Written {
     model: String,
     description: String,
+    keyword: Option<String>,
 }
 
 impl Policies {
@@ -50,8 +66,20 @@ impl Policies {
         struct Words<'a> {
             name: &'a str,
             description: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            keyword: Option<&'a str>,
         }
-        serializer.collect_seq(self.0.iter().map(|policy| Words { name: &policy.name, description: &policy.description }))
+        serializer.collect_seq(self.0.iter().map(|policy| Words {
+            name: &policy.name,
+            description: &policy.description,
+            keyword: policy.keyword.as_deref(),
+        }))
+    }
+
+    /// Lists the words that the router says before a route's name, or none of them where policies have none.
+    pub(crate) fn keywords(&self) -> Vec<Option<&str>> {
+        let keywords: Vec<_> = self.0.iter().filter_map(|policy| policy.keyword.as_deref()).map(Some).collect();
+        if keywords.is_empty() { vec![None] } else { keywords }
     }
 
     /// Lists the names for a message.
@@ -66,8 +94,14 @@ impl Policies {
 
     /// Takes the manifest's policies where a stage has none of its own.
     ///
-    /// Errors: there are none at all.
+    /// Errors: there are none at all; those of the stage are not what policies can be.
     pub(crate) fn or_section(self, sections: &engine::Sections) -> Result<Self, Vec<ParamMistake>> {
+        let in_stage =
+            |mistake: ParamMistake| ParamMistake { field: [vec![Self::NAME.to_owned()], mistake.field].concat(), ..mistake };
+        let mistakes: Vec<_> = self.mistakes().into_iter().map(in_stage).collect();
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
         let policies = if self.0.is_empty() { (*sections.get::<Self>()).clone() } else { self };
         if policies.0.is_empty() {
             return Err(vec![ParamMistake {
@@ -94,7 +128,8 @@ impl<'de> Deserialize<'de> for Policies {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Policies, A::Error> {
                 let mut policies = Vec::new();
                 while let Some((name, written)) = map.next_entry::<String, Written>()? {
-                    policies.push(Policy { name, model: written.model, description: written.description });
+                    let Written { model, description, keyword } = written;
+                    policies.push(Policy { name, model, description, keyword });
                 }
                 Ok(Policies(policies))
             }
@@ -118,6 +153,10 @@ impl JsonSchema for Policies {
                 "properties": {
                     "model": { "type": "string", "description": "The role that answers: a key of `models`." },
                     "description": { "type": "string", "description": "What the router reads about the route." },
+                    "keyword": {
+                        "type": "string",
+                        "description": "The word of the description that the router says before the name, to find the route by it; all policies have one or none.",
+                    },
                 },
                 "required": ["model", "description"],
                 "additionalProperties": false,
@@ -130,16 +169,43 @@ impl Section for Policies {
     const NAME: &'static str = "policies";
 
     fn mistakes(&self) -> Vec<ParamMistake> {
-        // The router's answer ends with the name, and the routes stand in XML.
-        let odd = |name: &str| !name.chars().all(|character| character.is_alphanumeric() || "_-".contains(character));
-        self.0
-            .iter()
-            .filter(|policy| odd(&policy.name))
-            .map(|policy| ParamMistake {
-                field: vec![policy.name.clone()],
-                message: format!("`{}` cannot be a policy's name", policy.name),
-                help: "use letters, digits, `_` and `-`".to_owned(),
-            })
-            .collect()
+        self.0.iter().flat_map(|policy| policy.wrong_name().into_iter().chain(self.wrong_keyword(policy))).collect()
+    }
+}
+
+/// Splits a description into what may be a key word.
+pub(crate) fn words(description: &str) -> impl Iterator<Item = &str> {
+    description.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty())
+}
+
+/// Says whether a route of this description is found by a word.
+pub(crate) fn has_word(description: &str, word: &str) -> bool {
+    words(description).any(|of_description| of_description == word)
+}
+
+impl Policies {
+    fn wrong_keyword(&self, policy: &Policy) -> Option<ParamMistake> {
+        let mistake = |message: String, help: String| {
+            let field = vec![policy.name.clone(), "keyword".to_owned()];
+            Some(ParamMistake { field, message, help })
+        };
+        let Some(keyword) = &policy.keyword else {
+            let other = self.0.iter().find(|other| other.keyword.is_some())?;
+            return mistake(
+                format!("`{}` has no key word, and `{}` has one", policy.name, other.name),
+                "give all of them `keyword: WORD`, or none".to_owned(),
+            );
+        };
+        if !has_word(&policy.description, keyword) {
+            return mistake(
+                format!("the description of `{}` does not have the word `{keyword}`", policy.name),
+                "the router finds a route by the key word in its description".to_owned(),
+            );
+        }
+        let other = self.0.iter().find(|other| other.name != policy.name && has_word(&other.description, keyword))?;
+        mistake(
+            format!("the description of `{}` has the key word of `{}`, `{keyword}`, too", other.name, policy.name),
+            "the router tells routes apart by their key words".to_owned(),
+        )
     }
 }

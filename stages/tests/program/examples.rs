@@ -1,10 +1,6 @@
 //! Verdicts → labels → examples, with what a person can change on the way.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    process::Command,
-};
+use std::{collections::BTreeMap, fs, process::Command};
 
 use serde_json::{Value, json};
 
@@ -13,20 +9,20 @@ use crate::{
     server::{Answer, Server},
 };
 
-const POLICIES: [&str; 3] = ["Standard_Query", "Complex_Query", "Ambiguous_Query"];
+pub(super) const POLICIES: [&str; 3] = ["Standard_Query", "Complex_Query", "Ambiguous_Query"];
 
 fn lines(rows: impl IntoIterator<Item = Value>) -> String {
     rows.into_iter().flat_map(|row| [row.to_string(), "\n".to_owned()]).collect()
 }
 
 /// A place with a manifest of one stage, `made`, behind three policies.
-fn place(stage: &Value) -> Place {
+pub(super) fn place(stage: &Value) -> Place {
     let place = Place::new();
     write_stage(&place, stage);
     place
 }
 
-fn write_stage(place: &Place, stage: &Value) {
+pub(super) fn write_stage(place: &Place, stage: &Value) {
     let policy = |name: &str| {
         (
             name.to_owned(),
@@ -41,7 +37,7 @@ fn write_stage(place: &Place, stage: &Value) {
     fs::write(place.path("m.yaml"), manifest).unwrap();
 }
 
-fn run(place: &Place, code: i32) -> String {
+pub(super) fn run(place: &Place, code: i32) -> String {
     let output = place.call(&["run", "m.yaml"]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(code), "{said}");
@@ -137,7 +133,7 @@ fn an_answer_that_is_none_counts_as_the_manifest_says() {
 }
 
 /// Questions, labels and analyses for `prepare`: as many of each policy as `counts` says.
-fn prepared(place: &Place, counts: [usize; 3], reasoning: &str) {
+pub(super) fn prepared(place: &Place, counts: [usize; 3], reasoning: &str) {
     let (mut questions, mut labels, mut analyses) = (Vec::new(), Vec::new(), Vec::new());
     for (policy, count) in POLICIES.iter().zip(counts) {
         for number in 0..count {
@@ -152,7 +148,7 @@ fn prepared(place: &Place, counts: [usize; 3], reasoning: &str) {
     }
 }
 
-fn prepare(with: &Value) -> Value {
+pub(super) fn prepare(with: &Value) -> Value {
     json!({
         "uses": "prepare", "with": with,
         "in": { "questions": "./questions.jsonl", "labels": "./labels.jsonl", "analyses": "./analyses.jsonl" },
@@ -197,64 +193,6 @@ fn rejected_policies_come_as_often_as_their_weights_say() {
     let hard = count(json!({ "Standard_Query": { "Complex_Query": 3 } }));
     assert!((130..170).contains(&hard) && hard > harder, "{hard}");
     assert_eq!(count(json!({ "Standard_Query": { "Ambiguous_Query": 0 } })), 200);
-}
-
-#[test]
-fn routes_are_shuffled_and_said_in_other_words_row_by_row() {
-    let with = json!({ "shuffle_routes": true, "paraphrases": { "Complex_Query": ["in other words", "in yet others"] } });
-    let place = place(&prepare(&with));
-    prepared(&place, [20, 20, 20], "some steps");
-    run(&place, 0);
-    let rows = place.rows(&["m.yaml", "made.sft"]);
-    let systems: Vec<_> = rows.iter().map(|row| row["prompt"][0]["content"].as_str().unwrap()).collect();
-    for words in ["about Complex_Query", "in other words", "in yet others"] {
-        let said = systems.iter().filter(|system| system.contains(words)).count();
-        assert!(said > systems.len() / 6, "{words}: {said} of {}", systems.len());
-    }
-    for name in POLICIES {
-        let first = systems.iter().filter(|system| system.starts_with(&format!("<routes><route name=\"{name}\""))).count();
-        assert!(first > systems.len() / 6, "{name}: {first} of {}", systems.len());
-    }
-}
-
-#[test]
-fn routes_have_names_of_their_own_and_others_beside_them() {
-    let with = json!({ "rename_routes": 0.5, "dpo": 1.0, "other_routes": { "Weather_Query": "about the weather" } });
-    let place = place(&prepare(&with));
-    prepared(&place, [20, 20, 20], "some steps");
-    run(&place, 0);
-    let (mut renamed, mut beside, mut names) = (0, 0, BTreeSet::new());
-    for row in [place.rows(&["m.yaml", "made.sft"]), place.rows(&["m.yaml", "made.dpo"])].concat() {
-        let system = row["prompt"][0]["content"].as_str().unwrap();
-        let policy = row["id"].as_str().unwrap().rsplit_once('-').unwrap().0;
-        let (before, _) = system.split_once(&format!("\">about {policy}<")).unwrap();
-        let name = before.rsplit_once('"').unwrap().1;
-        let answer = if row["completion"].is_null() { &row["chosen"] } else { &row["completion"] };
-        let said = answer[0]["content"].as_str().unwrap();
-        assert!(said.ends_with(&format!("Policy: {name}")), "{said} of {system}");
-        let rejected = row["rejected"][0]["content"].as_str().map(|said| said.rsplit_once(' ').unwrap().1.to_owned());
-        assert!(rejected.is_none_or(|rejected| rejected != name && system.contains(&format!("\"{rejected}\""))), "{row}");
-        let routes: BTreeSet<_> = system.split("<route name=\"").skip(1).map(|route| route.split_once('"').unwrap().0).collect();
-        let shown = system.matches("<route ").count();
-        assert_eq!(routes.len(), shown, "{system}");
-        assert_eq!(shown, if system.contains("about the weather") { 4 } else { 3 });
-        renamed += usize::from(!POLICIES.contains(&name));
-        beside += shown - 3;
-        names.insert(name.to_owned());
-    }
-    // 60 questions, each with two examples of SFT and one of DPO under the same routes.
-    assert!((45..135).contains(&renamed) && (45..135).contains(&beside), "{renamed} {beside}");
-    assert!(names.len() > 20, "{names:?}");
-    write_stage(&place, &prepare(&json!({ "rename_routes": 1.0, "variations": 3 })));
-    run(&place, 0);
-    let rows = place.rows(&["m.yaml", "made.sft"]);
-    let prompts: BTreeSet<_> = rows.iter().map(|row| row["prompt"][0]["content"].as_str().unwrap()).collect();
-    assert!(rows.len() == 360 && prompts.len() > 350, "{} of {}: each example has routes of its own", prompts.len(), rows.len());
-    write_stage(&place, &prepare(&json!({ "variations": 0 })));
-    assert!(run(&place, 2).contains("an example is there at least once"));
-    write_stage(&place, &prepare(&json!({ "other_routes": { "Complex_Query": "x" } })));
-    let said = run(&place, 2);
-    assert!(said.contains("`Complex_Query` is a policy, and other routes are never right"), "{said}");
 }
 
 #[test]

@@ -15,5 +15,6 @@ mod parity_training;
 mod pipeline;
 mod place;
 mod providers;
+mod routes;
 mod server;
 mod training;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
+use crate::random::Random;
 use crate::tokenizer::Pieces;
 
 /// Makes a small untrained checkpoint for tests.
@@ -134,6 +135,35 @@ fn sizes_that_do_not_fit_are_refused_by_name() {
     assert!(refused(NewModel { num_attention_heads: 3, ..NewModel::default() }).contains("num_attention_heads"));
     assert!(refused(NewModel { num_key_value_heads: 3, ..NewModel::default() }).contains("num_key_value_heads"));
     assert!(refused(NewModel { rope_theta: 0.0, ..NewModel::default() }).contains("rope_theta"));
+    let reading = || NewModel { attention: FirstAttention::Reading, num_key_value_heads: 4, ..NewModel::default() };
+    assert!(refused(NewModel { num_hidden_layers: 1, ..reading() }).contains("num_hidden_layers"));
+    assert!(refused(NewModel { num_key_value_heads: 2, ..reading() }).contains("num_key_value_heads"));
+    assert!(refused(NewModel { hidden_size: 16, ..reading() }).contains("wide heads"));
+    assert!(reading().draw(&tokenizer, 0).is_ok());
+}
+
+#[test]
+fn attention_that_reads_goes_on_as_it_went_before_without_training() {
+    let tokenizer = tiny(1).tokenizer;
+    let continued = |attention| {
+        let model = NewModel { attention, num_key_value_heads: 4, ..NewModel::default() }.draw(&tokenizer, 3).unwrap();
+        let mut tokens: Vec<u32> = (0..tokenizer.size() as u32).collect();
+        Random::new(3, "tokens").shuffle(&mut tokens);
+        let once = 40;
+        let twice = [&tokens[..once], &tokens[..once]].concat();
+        let places: Vec<usize> = (once..2 * once - 1).collect();
+        let logits = model
+            .logits_at(&Batch::plain(std::slice::from_ref(&twice)).unwrap(), &places)
+            .into_data()
+            .try_to_vec::<f32>()
+            .unwrap();
+        let likeliest = logits
+            .chunks(tokenizer.size())
+            .map(|logits| (0..logits.len()).max_by(|left, right| logits[*left].total_cmp(&logits[*right])).unwrap());
+        places.iter().zip(likeliest).filter(|(place, token)| twice[*place + 1] as usize == *token).count()
+    };
+    let (reading, random) = (continued(FirstAttention::Reading), continued(FirstAttention::Random));
+    assert!(reading >= 10 && random <= 2, "{reading} and {random} of 39");
 }
 
 #[test]
