@@ -102,6 +102,9 @@ impl engine::Stage for Stage {
             ))
             .help("train it on these labels"));
         }
+        for warning in routes::without_keyword(&params.routes, &trained_on) {
+            ctx.warn(warning);
+        }
         let device = params.device.open()?;
         let checkpoint = models::Checkpoint::load(folder).map_err(StageError::failed)?.on(&device);
         ctx.check()?;

@@ -5,7 +5,7 @@ use engine::ParamMistake;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::sections::{Policies, Policy};
+use crate::sections::{Policies, Policy, policies::has_word};
 
 /// A route that the router may never have seen.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -62,6 +62,16 @@ pub(super) fn mistakes(routes: &[Route], policies: &Policies) -> Vec<ParamMistak
         wrong(Vec::new(), message, &format!("add `{{ name: …, policy: {}, description: … }}`", policy.name));
     }
     found
+}
+
+/// Finds routes that a router which goes by key words is not led to, in a sentence each.
+pub(super) fn without_keyword<'a>(routes: &'a [Route], policies: &'a Policies) -> impl Iterator<Item = String> + 'a {
+    routes.iter().filter_map(|route| {
+        let keyword = policies.get(route.policy.as_ref()?)?.keyword.as_ref()?;
+        (!has_word(&route.description, keyword)).then(|| {
+            format!("the description of `{}` does not have the word `{keyword}`, by which the router finds the route", route.name)
+        })
+    })
 }
 
 /// Returns the routes as the prompt has them, the policies with what else can be chosen behind them, and the place of each of these among

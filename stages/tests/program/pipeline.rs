@@ -126,6 +126,10 @@ fn a_router_is_shown_routes_that_it_has_never_seen() {
         { name: Ambiguous_Query, policy: Ambiguous_Query, description: neither gets it right }]";
     place.good(&[call(&["run", "plain-unseen"]).as_slice(), &["--set", same]].concat());
     assert_eq!(rows("plain-unseen.predictions", &["--set", same]), known);
+    let other = same.replace("neither gets it right", "nobody gets it right");
+    let output = place.call(&[call(&["run", "plain-unseen"]).as_slice(), &["--set", &other]].concat());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("the description of `Ambiguous_Query` does not have the word `neither`"), "{said}");
 
     for (routes, said) in [
         ("[{ name: A, policy: Standard, description: x }]", "there is no policy `Standard`"),
