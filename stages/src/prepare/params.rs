@@ -10,7 +10,10 @@ use super::balance::Balance;
 use crate::{
     defaults::is_default,
     rows::Split,
-    sections::{Policies, Policy, policies::has_word},
+    sections::{
+        Policies, Policy,
+        policies::{FOUND_BY_KEYWORD, TOLD_APART, has_word},
+    },
 };
 
 /// What stands under `with:`.
@@ -210,8 +213,6 @@ fn names(params: &Params) -> Vec<ParamMistake> {
 
 /// Finds descriptions by which a policy is not found, or another one is.
 fn keywords(params: &Params) -> Vec<ParamMistake> {
-    const FOUND: &str = "the router finds a route by the key word in its description";
-    const APART: &str = "the router tells routes apart by their key words";
     let mut mistakes = Vec::new();
     let paraphrases = || params.paraphrases.iter().flat_map(|(of, all)| all.iter().map(move |description| (of, description)));
     for Policy { name, keyword, .. } in &params.policies.0 {
@@ -221,18 +222,18 @@ fn keywords(params: &Params) -> Vec<ParamMistake> {
             match (of == name, has_word(description, keyword)) {
                 (true, false) => {
                     let message = format!("\"{description}\" does not have the key word `{keyword}`");
-                    mistakes.push(mistake(&field, message, FOUND));
+                    mistakes.push(mistake(&field, message, FOUND_BY_KEYWORD));
                 }
                 (false, true) => {
                     let message = format!("\"{description}\" has the key word of `{name}`, `{keyword}`");
-                    mistakes.push(mistake(&field, message, APART));
+                    mistakes.push(mistake(&field, message, TOLD_APART));
                 }
                 _ => {}
             }
         }
         for (other, _) in params.other_routes.iter().filter(|(_, description)| has_word(description, keyword)) {
             let message = format!("its description has the key word of `{name}`, `{keyword}`");
-            mistakes.push(mistake(&["other_routes", other], message, APART));
+            mistakes.push(mistake(&["other_routes", other], message, TOLD_APART));
         }
     }
     for (field, used) in [("lookups", params.lookups > 0.0), ("reword_routes", params.reword_routes > 0.0)] {

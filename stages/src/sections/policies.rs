@@ -35,6 +35,12 @@ impl Policy {
     }
 }
 
+/// Why a description has to have its key word.
+pub(crate) const FOUND_BY_KEYWORD: &str = "the router finds a route by the key word in its description";
+
+/// Why it must not have another policy's.
+pub(crate) const TOLD_APART: &str = "the router tells routes apart by their key words";
+
 /// The policies in order of cost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
@@ -112,6 +118,31 @@ impl Policies {
         }
         Ok(policies)
     }
+
+    fn wrong_keyword(&self, policy: &Policy) -> Option<ParamMistake> {
+        let mistake = |message: String, help: String| {
+            let field = vec![policy.name.clone(), "keyword".to_owned()];
+            Some(ParamMistake { field, message, help })
+        };
+        let Some(keyword) = &policy.keyword else {
+            let other = self.0.iter().find(|other| other.keyword.is_some())?;
+            return mistake(
+                format!("`{}` has no key word, and `{}` has one", policy.name, other.name),
+                "give all of them `keyword: WORD`, or none".to_owned(),
+            );
+        };
+        if !has_word(&policy.description, keyword) {
+            return mistake(
+                format!("the description of `{}` does not have the word `{keyword}`", policy.name),
+                FOUND_BY_KEYWORD.to_owned(),
+            );
+        }
+        let other = self.0.iter().find(|other| other.name != policy.name && has_word(&other.description, keyword))?;
+        mistake(
+            format!("the description of `{}` has the key word of `{}`, `{keyword}`, too", other.name, policy.name),
+            TOLD_APART.to_owned(),
+        )
+    }
 }
 
 impl<'de> Deserialize<'de> for Policies {
@@ -181,31 +212,4 @@ pub(crate) fn words(description: &str) -> impl Iterator<Item = &str> {
 /// Says whether a route of this description is found by a word.
 pub(crate) fn has_word(description: &str, word: &str) -> bool {
     words(description).any(|of_description| of_description == word)
-}
-
-impl Policies {
-    fn wrong_keyword(&self, policy: &Policy) -> Option<ParamMistake> {
-        let mistake = |message: String, help: String| {
-            let field = vec![policy.name.clone(), "keyword".to_owned()];
-            Some(ParamMistake { field, message, help })
-        };
-        let Some(keyword) = &policy.keyword else {
-            let other = self.0.iter().find(|other| other.keyword.is_some())?;
-            return mistake(
-                format!("`{}` has no key word, and `{}` has one", policy.name, other.name),
-                "give all of them `keyword: WORD`, or none".to_owned(),
-            );
-        };
-        if !has_word(&policy.description, keyword) {
-            return mistake(
-                format!("the description of `{}` does not have the word `{keyword}`", policy.name),
-                "the router finds a route by the key word in its description".to_owned(),
-            );
-        }
-        let other = self.0.iter().find(|other| other.name != policy.name && has_word(&other.description, keyword))?;
-        mistake(
-            format!("the description of `{}` has the key word of `{}`, `{keyword}`, too", other.name, policy.name),
-            "the router tells routes apart by their key words".to_owned(),
-        )
-    }
 }
