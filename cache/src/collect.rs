@@ -1,19 +1,23 @@
 //! A time limit in, out go results that were not used since, and blobs that nothing needs.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    time::{Duration, SystemTime},
+};
 
 use serde::Serialize;
 
-use crate::digest::Digest;
-use crate::error::CacheError;
-use crate::folder::now;
-use crate::lock;
-use crate::memo::{Table, value};
-use crate::output::{Output, Partial, StageResult};
-use crate::store::Store;
+use crate::{
+    digest::Digest,
+    error::CacheError,
+    folder::now,
+    history::last_key,
+    lock,
+    memo::{Table, value},
+    output::{Output, Partial, StageResult},
+    store::Store,
+};
 
 /// Blobs younger than this stay: a running stage may have made them and not have recorded its result yet.
 const YOUNG: Duration = Duration::from_hours(1);
@@ -76,7 +80,7 @@ pub(crate) fn collect(store: &Store, what: Collect) -> Result<Collected, CacheEr
     }
     // The last key of a stage says what changed since, with its preimage, though its result is gone.
     for (name, entry) in store.memo.all(Table::History, |name, entry| Some((name, entry.to_vec())))? {
-        kept.extend(crate::cache::last_key(store, &name, &entry)?.map(|key| *key.digest()));
+        kept.extend(last_key(store, &name, &entry)?.map(|key| *key.digest()));
     }
     for (key, entry) in store.memo.all(Table::Preimages, |key, entry| Some((key, entry.to_vec())))? {
         if kept.contains(&key) {

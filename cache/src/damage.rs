@@ -1,8 +1,10 @@
 //! What was found damaged, kept until somebody asks.
 
-use std::fmt;
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
 
 use crate::digest::Digest;
 

@@ -1,8 +1,10 @@
 //! What can go wrong in the cache, and who is to blame for it.
 
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::digest::Digest;
 
@@ -96,17 +98,11 @@ pub enum CacheError {
         /// What failed.
         reason: String,
     },
-    /// A value has no digest.
-    #[error("a value has no digest: {reason}")]
+    /// A value cannot be stored.
+    #[error("a value cannot be stored: {reason}")]
     Value {
-        /// What in it cannot be digested.
+        /// What in it has no form in JSON.
         reason: String,
-    },
-    /// A text is not a digest.
-    #[error("`{text}` is not a digest; it has 64 lower-case hexadecimal digits")]
-    NotADigest {
-        /// The text.
-        text: String,
     },
     /// The thread that commits replies is gone.
     #[error("the cache was closed while a reply waited to be stored; run again")]
@@ -120,7 +116,7 @@ pub enum Blame {
     Environment,
     /// The cache's content: something is gone or damaged, and running again makes it anew.
     Content,
-    /// The caller, with a value that cannot be stored or a text that is no digest.
+    /// The caller, with a value that cannot be stored.
     Caller,
 }
 
@@ -130,7 +126,7 @@ impl CacheError {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Missing { .. } | Self::Damaged { .. } | Self::NotATree { .. } => Blame::Content,
-            Self::Value { .. } | Self::NotADigest { .. } => Blame::Caller,
+            Self::Value { .. } => Blame::Caller,
             Self::Io { .. }
             | Self::Memo { .. }
             | Self::NotACache { .. }

@@ -1,13 +1,13 @@
 //! A path in, the cache's folder out: made, or found to be one that this version reads.
 
-use std::fs::{self, DirBuilder};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    fs::{self, DirBuilder},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use crate::digest::Digest;
-use crate::error::CacheError;
-use crate::mount;
+use crate::{digest::Digest, error::CacheError, mount};
 
 /// Version of the layout and of everything in it. Raising it makes older caches refuse to open.
 pub(crate) const FORMAT: &str = "1";

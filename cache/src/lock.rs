@@ -1,14 +1,18 @@
 //! A path in, a lock out that the kernel frees when its process ends, however it ends.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
-use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::CacheError;
-use crate::folder::{self, Folder};
+use crate::{
+    error::CacheError,
+    folder::{self, Folder},
+};
 
 /// The right to run one stage; other processes and threads wait. Freed when dropped.
 #[derive(Debug)]

@@ -1,7 +1,6 @@
 //! What a run may take from the memo and leave in it: `off | read | write | read-write`.
 
-use std::fmt;
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 /// Says whether known results and replies are taken, and new ones kept. Blobs flow in every mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

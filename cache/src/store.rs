@@ -1,16 +1,19 @@
 //! A folder in, everything that works on it out; once per folder and process.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
 
-use crate::blobs::Blobs;
-use crate::damage::DamageList;
-use crate::error::CacheError;
-use crate::folder::Folder;
-use crate::lock::{self, Presence};
-use crate::memo::Memo;
-use crate::memo::writer::Writer;
+use crate::{
+    blobs::Blobs,
+    damage::DamageList,
+    error::CacheError,
+    folder::Folder,
+    lock::{self, Presence},
+    memo::{Memo, writer::Writer},
+};
 
 /// The parts of an open cache. The order is that of closing: the writer writes what is queued while the rest is there.
 pub(crate) struct Store {

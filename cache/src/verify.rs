@@ -2,11 +2,13 @@
 
 use serde::Serialize;
 
-use crate::damage::Damage;
-use crate::digest::Digest;
-use crate::error::CacheError;
-use crate::memo::{Table, value};
-use crate::store::Store;
+use crate::{
+    damage::Damage,
+    digest::Digest,
+    error::CacheError,
+    memo::{Table, value},
+    store::Store,
+};
 
 /// What is in a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]

@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test says what it measured, and fails by panicking")]
 #![cfg(target_os = "linux")]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use cache::{Blame, Cache, CacheError, Digest, Mode};
 

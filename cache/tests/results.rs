@@ -1,11 +1,13 @@
 //! Results of stages: what is remembered, what is not, and what goes when garbage is collected.
 #![expect(clippy::unwrap_used, reason = "a test says what it measured, and fails by panicking")]
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use cache::{
     Cache, CacheError, Collect, Collected, Damage, Digest, Mode, Output, Partial, Preimage, StageResult, Tree, TreeEntry,

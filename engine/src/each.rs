@@ -158,7 +158,7 @@ pub trait EachRow: Sized + Send + Sync + 'static {
 
 /// The digest of a unit: the name of its reply.
 pub fn unit_digest<E: Effect>(unit: &E::Unit) -> Result<Digest, StageError> {
-    Ok(Digest::of_value(&(E::NAME, E::VERSION, unit))?)
+    Digest::of_value(&(E::NAME, E::VERSION, unit)).map_err(StageError::failed)
 }
 
 /// What the effect of `S` replies.

@@ -3,18 +3,22 @@
 mod reader;
 mod writer;
 
-use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::{
+    fs::{self, File},
+    io::{self, Read as _, Seek as _, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
 
-use crate::damage::{Damage, DamageList};
-use crate::digest::{Digest, Hasher};
-use crate::error::CacheError;
-use crate::folder::Folder;
-use crate::lock::Presence;
-use crate::output::{Output, Tree};
+use crate::{
+    damage::{Damage, DamageList},
+    digest::{Digest, Hasher},
+    error::CacheError,
+    folder::Folder,
+    lock::Presence,
+    output::{Output, Tree},
+};
 
 pub use reader::BlobReader;
 pub use writer::BlobWriter;

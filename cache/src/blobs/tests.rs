@@ -1,8 +1,10 @@
 //! Blobs: what goes in comes out, or nothing does.
 
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
-use std::sync::Arc;
+use std::{
+    fs::{self, OpenOptions},
+    io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _},
+    sync::Arc,
+};
 
 use super::*;
 

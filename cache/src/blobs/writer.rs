@@ -1,15 +1,19 @@
 //! A stream of bytes in, a blob out: a temporary file, synced and then renamed, packed where that helps.
 
-use std::io::{self, BufWriter, Write};
-use std::sync::Arc;
+use std::{
+    io::{self, BufWriter, Write},
+    sync::Arc,
+};
 
 use tempfile::NamedTempFile;
 use zstd::stream::write::Encoder;
 
 use super::Blobs;
-use crate::digest::{Digest, Hasher};
-use crate::error::CacheError;
-use crate::folder;
+use crate::{
+    digest::{Digest, Hasher},
+    error::CacheError,
+    folder,
+};
 
 /// How much is looked at before it is decided whether packing helps, in bytes.
 const HEAD: usize = 128 * 1024;

@@ -4,23 +4,23 @@ mod pins;
 mod replies;
 mod results;
 
-use std::path::Path;
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
-use crate::blobs::{BlobReader, BlobWriter};
-use crate::collect::{self, Collect, Collected};
-use crate::damage::Damage;
-use crate::digest::Digest;
-use crate::error::CacheError;
-use crate::lock::StageLock;
-use crate::mode::Mode;
-use crate::output::{Output, Tree};
-use crate::preimage::Key;
-use crate::store::Store;
-use crate::verify::{self, Stats};
+use crate::{
+    blobs::{BlobReader, BlobWriter},
+    collect::{self, Collect, Collected},
+    damage::Damage,
+    digest::Digest,
+    error::CacheError,
+    lock::StageLock,
+    mode::Mode,
+    output::{Output, Tree},
+    preimage::Key,
+    store::Store,
+    verify::{self, Stats},
+};
 
 pub use pins::Kept;
-pub(crate) use results::last_key;
 
 /// An open cache. All callers of a process that open one folder share what lies below; each has its own mode.
 pub struct Cache {

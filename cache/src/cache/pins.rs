@@ -4,10 +4,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::Cache;
-use crate::digest::Digest;
-use crate::error::CacheError;
-use crate::folder::now;
-use crate::memo::{Table, value};
+use crate::{
+    digest::Digest,
+    error::CacheError,
+    folder::now,
+    memo::{Table, value},
+};
 
 /// A receipt as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,15 +1,19 @@
 //! Units in, their replies out: known, claimed, waited for, kept; as far as the mode lets it.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::Cache;
-use crate::digest::Digest;
-use crate::error::CacheError;
-use crate::folder::now;
-use crate::memo::claims::{self, Claim};
-use crate::memo::{Table, value};
-use crate::mode::Mode;
+use crate::{
+    digest::Digest,
+    error::CacheError,
+    folder::now,
+    memo::{
+        Table,
+        claims::{self, Claim},
+        value,
+    },
+    mode::Mode,
+};
 
 /// How long a waiter sleeps before it looks again, at first and at most.
 const SHORT_SLEEP: Duration = Duration::from_millis(5);

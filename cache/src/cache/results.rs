@@ -1,29 +1,21 @@
 //! A stage's preimage and result in, the result out by its key: as far as the mode lets it.
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::Cache;
-use crate::blobs::Blobs;
-use crate::damage::Damage;
-use crate::digest::Digest;
-use crate::error::CacheError;
-use crate::folder::now;
-use crate::memo::{Table, value};
-use crate::output::{Output, Partial, StageResult};
-use crate::preimage::{Key, Preimage};
-use crate::store::Store;
+use crate::{
+    blobs::Blobs,
+    digest::Digest,
+    error::CacheError,
+    folder::now,
+    history::{Last, history_name, last_key, parse},
+    memo::{Table, value},
+    output::{Output, Partial, StageResult},
+    preimage::{Key, Preimage},
+};
 
 /// Uses are noted no oftener than this, in seconds, so that a run of hits writes nothing.
 const USE_STEP: u64 = 60 * 60;
-
-/// What history keeps of a stage: names in full, so that it can be listed.
-#[derive(Serialize, Deserialize)]
-struct Last {
-    manifest: String,
-    stage: String,
-    key: Key,
-}
 
 /// Results of stages: taken and kept as the mode says.
 impl Cache {
@@ -159,24 +151,4 @@ impl Cache {
         let (_, name, entry) = self.entry(Table::History, history_name(manifest, stage), &last)?;
         Ok((name, entry))
     }
-}
-
-fn history_name(manifest: &str, stage: &str) -> Digest {
-    Digest::of_value(&(manifest, stage)).expect("texts have a digest")
-}
-
-pub(crate) fn last_key(store: &Store, name: &Digest, entry: &[u8]) -> Result<Option<Key>, CacheError> {
-    Ok(parse::<Last>(store, Table::History, name, entry)?.map(|last| last.key))
-}
-
-/// Reads an entry's JSON; one that this version cannot read is damaged, and computed again.
-fn parse<T: DeserializeOwned>(store: &Store, table: Table, key: &Digest, entry: &[u8]) -> Result<Option<T>, CacheError> {
-    let Some(json) = value::decode(table, key, entry, &store.blobs)? else {
-        return Ok(None);
-    };
-    let value = serde_json::from_slice(&json).ok();
-    if value.is_none() {
-        store.blobs.damage.add(Damage::Entry { table: table.name(), key: *key });
-    }
-    Ok(value)
 }

@@ -1,15 +1,16 @@
 //! Units in, out who gets their replies: it is known, it is ours to get, or another process is getting it.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use heed::RwTxn;
 
-use crate::blobs::Blobs;
-use crate::digest::Digest;
-use crate::folder::now;
-use crate::lock::Owner;
-use crate::memo::{Fault, Opened, Table, value};
+use crate::{
+    blobs::Blobs,
+    digest::Digest,
+    folder::now,
+    lock::Owner,
+    memo::{Fault, Opened, Table, value},
+};
 
 /// The answer to asking for a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]

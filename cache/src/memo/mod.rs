@@ -6,15 +6,15 @@ mod table;
 pub(crate) mod value;
 pub(crate) mod writer;
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+};
 
 use heed::MdbError;
 
-use crate::digest::Digest;
-use crate::error::CacheError;
-use crate::mount;
+use crate::{digest::Digest, error::CacheError, mount};
 pub(crate) use environment::Opened;
 use environment::{default_map_size, open, probe};
 pub(crate) use table::Table;

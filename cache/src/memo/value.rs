@@ -8,11 +8,13 @@
 
 use std::sync::Arc;
 
-use crate::blobs::{Blobs, found};
-use crate::damage::Damage;
-use crate::digest::Digest;
-use crate::error::CacheError;
-use crate::memo::Table;
+use crate::{
+    blobs::{Blobs, found},
+    damage::Damage,
+    digest::Digest,
+    error::CacheError,
+    memo::Table,
+};
 
 /// Larger values go to blobs, in bytes: LMDB keeps a value of several pages in pages that lie side by side.
 const LARGEST: usize = 16 * 1024;
