@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::digest::Digest;
+use crate::{digest::Digest, output::TreeError};
 
 /// An error of the cache; cloneable, because one failed commit answers many waiting callers.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -33,7 +33,15 @@ pub enum CacheError {
         /// Digest of the blob.
         digest: Digest,
         /// What is wrong with it.
-        reason: String,
+        reason: TreeError,
+    },
+    /// A tree lists a file that would be written outside its folder. Nothing in this crate stores such a tree.
+    #[error("tree `{}` is refused: {reason}; make it again with `--force STAGE`", digest.short())]
+    UnsafeTree {
+        /// Digest of the tree.
+        digest: Digest,
+        /// Which name is refused.
+        reason: TreeError,
     },
     /// The operating system refused something.
     #[error("cannot {action} `{path}`: {source}{}", hint(.source))]
@@ -125,7 +133,7 @@ impl CacheError {
     #[must_use]
     pub fn blame(&self) -> Blame {
         match self {
-            Self::Missing { .. } | Self::Damaged { .. } | Self::NotATree { .. } => Blame::Content,
+            Self::Missing { .. } | Self::Damaged { .. } | Self::NotATree { .. } | Self::UnsafeTree { .. } => Blame::Content,
             Self::Value { .. } => Blame::Caller,
             Self::Io { .. }
             | Self::Memo { .. }

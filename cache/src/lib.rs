@@ -14,7 +14,8 @@
 //! │   ├── replies             digest of a unit → the reply to it
 //! │   ├── claims              digest of a unit → the process that is getting its reply
 //! │   ├── receipts            digest of a receipt → the receipt: what was paid, for which unit
-//! │   └── pins                digest of a name → what was first written under it
+//! │   ├── pins                digest of a name → what was first written under it
+//! │   └── submitted           digest of a unit → the batch job that it was submitted in last
 //! ├── locks/KEY               locked while the stage of that key runs                            lock
 //! ├── owners/HOST-PID-START   locked while that process has the cache open
 //! ├── tmp/HOST-PID-START/     its files that are not whole yet
@@ -60,6 +61,6 @@ pub use error::{Blame, CacheError};
 pub use lock::{Owner, StageLock};
 pub use memo::claims::Claim;
 pub use mode::{Mode, UnknownMode};
-pub use output::{Output, Partial, StageResult, Tree, TreeEntry};
+pub use output::{Output, Partial, StageResult, Tree, TreeEntry, TreeError};
 pub use preimage::{Key, Preimage};
 pub use verify::Stats;

@@ -17,7 +17,7 @@ use crate::{
     error::CacheError,
     folder::Folder,
     lock::Presence,
-    output::{Output, Tree},
+    output::{Output, Tree, TreeError},
 };
 
 pub use reader::BlobReader;
@@ -66,7 +66,10 @@ impl Blobs {
 
     pub(crate) fn tree(self: &Arc<Self>, digest: &Digest) -> Result<Tree, CacheError> {
         let json = self.read(digest)?;
-        Tree::from_json(&json).map_err(|reason| CacheError::NotATree { digest: *digest, reason })
+        Tree::decode(&json).map_err(|reason| match reason {
+            TreeError::Form(_) => CacheError::NotATree { digest: *digest, reason },
+            TreeError::Name(_) => CacheError::UnsafeTree { digest: *digest, reason },
+        })
     }
 
     /// Finds the blob's file; `None` where there is none.

@@ -60,8 +60,13 @@ impl Cache {
     }
 
     /// Stores a tree, whose files are stored already.
+    ///
+    /// # Errors
+    ///
+    /// [`CacheError::Value`] where a name leads out of the tree's folder; otherwise as [`Cache::put`].
     pub fn put_tree(&self, tree: &Tree) -> Result<Digest, CacheError> {
-        self.put(&tree.to_json())
+        let bytes = tree.encode().map_err(|error| CacheError::Value { reason: format!("a tree: {error}") })?;
+        self.put(&bytes)
     }
 
     /// Starts a blob that is written piece by piece.
@@ -80,6 +85,11 @@ impl Cache {
     }
 
     /// Reads a tree. Every name in it stays inside the folder that it is written to.
+    ///
+    /// # Errors
+    ///
+    /// [`CacheError::NotATree`] where the blob is not a tree, [`CacheError::UnsafeTree`] where a name leads out of its folder;
+    /// otherwise as [`Cache::read`].
     pub fn tree(&self, digest: &Digest) -> Result<Tree, CacheError> {
         self.store.blobs.tree(digest)
     }
