@@ -11,6 +11,9 @@ use crate::{
     store::Store,
 };
 
+/// Uses are written down no oftener than this, in seconds, so that a run of hits writes nothing.
+pub(crate) const USE_STEP: u64 = 60 * 60;
+
 /// What history keeps of a stage: names in full, so that it can be listed.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Last {

@@ -1,4 +1,4 @@
-//! What a stage leaves behind: its result, its outputs, and trees of files among them.
+//! What a stage makes: its result, its outputs, and trees of files among them.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +11,9 @@ use crate::digest::Digest;
 pub struct Output {
     /// Digest of the blob; of the [`Tree`]'s JSON where `tree` is true.
     pub digest: Digest,
-    /// Type of what is in it, as `dataset<label>` or `checkpoint`.
+    /// Type of its content, such as `dataset<label>` or `checkpoint`.
     pub artifact: String,
-    /// Number of rows, where it has rows.
+    /// Number of rows; `None` where the content has no rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
     /// Size in bytes, uncompressed; of all files together for a tree.
@@ -23,14 +23,14 @@ pub struct Output {
     pub tree: bool,
 }
 
-/// What is remembered under a stage's key.
+/// The result of a stage, as it is stored under the stage's key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageResult {
     /// Outputs by port.
     pub outputs: BTreeMap<String, Output>,
-    /// How long the stage took, in seconds.
+    /// Time that the stage took, in seconds.
     pub seconds: f64,
-    /// How many calls it made.
+    /// Calls made.
     pub calls: u64,
     /// Name of the run that made it.
     pub run: String,
@@ -39,9 +39,9 @@ pub struct StageResult {
 /// How far a stage got before it ended: a checkpoint in the middle of training.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Partial {
-    /// Number of steps done.
+    /// Steps done.
     pub step: u64,
-    /// What can be gone on with.
+    /// The checkpoint to continue from.
     pub output: Output,
 }
 

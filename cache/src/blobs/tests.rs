@@ -13,7 +13,7 @@ pub(crate) fn blobs() -> (tempfile::TempDir, Arc<Blobs>) {
     let scratch = tempfile::tempdir().unwrap();
     let folder = Folder::open(scratch.path()).unwrap();
     let presence = Presence::announce(&folder).unwrap();
-    (scratch, Arc::new(Blobs { folder, presence, damage: DamageList::default() }))
+    (scratch, Arc::new(Blobs { folder, base: None, presence, damage: DamageList::default() }))
 }
 
 /// Bytes that do not pack.

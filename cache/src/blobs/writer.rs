@@ -46,12 +46,16 @@ impl BlobWriter {
     }
 
     /// Stores what was written, durably, and returns its digest and its size in bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`CacheError::Io`]: the blob cannot be written, or an earlier write to it failed.
     pub fn finish(self) -> Result<(Digest, u64), CacheError> {
         let digest = self.hasher.finish();
         if let Some(stored) = self.blobs.find(&digest)
             && (stored.packed || stored.bytes == self.bytes)
+            && Blobs::touch(&stored)
         {
-            Blobs::touch(&stored);
             return Ok((digest, self.bytes));
         }
         let bytes = self.bytes;

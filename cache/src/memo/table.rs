@@ -1,7 +1,7 @@
-//! The names of what the memo holds.
+//! The tables of the database, each with its name.
 
-/// What the memo holds, one LMDB database each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A table of the database: one of LMDB's named databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Table {
     /// Key of a stage → its result.
     Results,
@@ -15,7 +15,7 @@ pub(crate) enum Table {
     Partials,
     /// Unit → reply.
     Replies,
-    /// Unit → the process that is getting its reply.
+    /// Unit → the process that is calling for its reply.
     Claims,
     /// Digest of a receipt → the receipt: what was paid, to whom, when.
     Receipts,

@@ -1,4 +1,4 @@
-//! A value in, an entry of the memo out, and back: with a time, a checksum, and packed where that helps.
+//! A value in, an entry of the database out, and back: with a time, a checksum, and packed where that helps.
 //!
 //! ```text
 //! form: 1 byte │ time: 8 bytes, seconds since 1970 │ check: 8 bytes │ plain: the value
