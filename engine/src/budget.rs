@@ -9,7 +9,7 @@ use std::{
 use serde::Serialize;
 use tokio::sync::Notify;
 
-use crate::error::StageError;
+use crate::contract::error::StageError;
 
 /// Nano-dollars in a dollar.
 const NANO: f64 = 1e9;

@@ -26,53 +26,39 @@
 //! - No manifest mistake hides another one; nothing runs before all are gone.
 //! - Nothing outside `cli` prints.
 
-mod adopt;
-mod ahead;
-mod artifact;
-mod attempt;
 mod budget;
 mod canonical;
 pub mod cli;
-mod command;
-mod context;
+mod contract;
 mod diagnostic;
-mod each;
 mod environment;
-mod error;
 mod event;
 mod execute;
-mod file;
-mod folder;
-mod forecast;
 mod manifest;
 mod plan;
 mod record;
-mod registry;
-mod replies;
 mod resolve;
-mod resume;
+mod rows;
 mod schema;
-mod section;
 mod source;
-mod stage;
 mod typed;
 
-pub use adopt::Answers;
-pub use ahead::Ahead;
-pub use artifact::{Anything, Artifact, Checkpoint, Dataset, DatasetWriter, Metrics, Row, Store, Type};
-pub use attempt::Attempt;
-pub use budget::Price;
+pub use crate::budget::Price;
+pub use crate::contract::ahead::Ahead;
+pub use crate::contract::artifact::{Anything, Artifact, Checkpoint, Dataset, DatasetWriter, Metrics, Row, Store, Type};
+pub use crate::contract::attempt::Attempt;
+pub use crate::contract::command::{Command, CommandError};
+pub use crate::contract::context::{Context, Services};
+pub use crate::contract::each::{Ask, Bought, Each, EachRow, Effect, ROWS_IN_FLIGHT, Receipt, Reply, unit_digest};
+pub use crate::contract::error::{StageError, without_place};
+pub use crate::contract::file::File;
+pub use crate::contract::folder::Folder;
+pub use crate::contract::forecast::Forecast;
+pub use crate::contract::import::Answers;
+pub use crate::contract::registry::{Registry, Template};
+pub use crate::contract::section::{Section, Sections};
+pub use crate::contract::stage::{ParamMistake, Port, PortField, Ports, Stage};
 pub use cache::Output;
-pub use command::{Command, CommandError};
-pub use context::{Context, Services};
-pub use each::{Ask, Bought, Each, EachRow, Effect, ROWS_IN_FLIGHT, Receipt, Reply, unit_digest};
-pub use error::{StageError, without_place};
-pub use file::File;
-pub use folder::Folder;
-pub use forecast::Forecast;
-pub use registry::{Registry, Template};
-pub use section::{Section, Sections};
-pub use stage::{ParamMistake, Port, PortField, Ports, Stage};
 
 /// The digest of a text as lower-case hex: for splits and samples that must not hang on order.
 pub fn fingerprint(text: &str) -> String {

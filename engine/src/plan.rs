@@ -10,11 +10,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    ahead,
-    context::{Context, Shared},
+    contract::{
+        ahead,
+        context::{Context, Shared},
+        error::StageError,
+        forecast::Forecast,
+    },
     diagnostic::Mistake,
-    error::StageError,
-    forecast::Forecast,
     resolve::{Pipeline, ResolvedStage, Wire},
 };
 

@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use crate::registry::Registry;
+use crate::contract::registry::Registry;
 
 /// The schema of one type, with its definitions inlined.
 pub(crate) fn of<T: JsonSchema>() -> Value {

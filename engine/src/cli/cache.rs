@@ -20,7 +20,10 @@ use super::{
     named::only_manifest,
 };
 
-use crate::{adopt::Answers, budget::Limit, context::Context, registry::Registry};
+use crate::{
+    budget::Limit,
+    contract::{context::Context, import::Answers, registry::Registry},
+};
 
 /// Look at the cache, check it, or free space
 #[derive(Args)]

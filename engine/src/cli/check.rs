@@ -6,7 +6,7 @@ use super::{
     Common, Format, ManifestArguments, data,
     exit::{Exit, Failure},
 };
-use crate::registry::Registry;
+use crate::contract::registry::Registry;
 
 /// Look for mistakes in a manifest
 #[derive(Args)]

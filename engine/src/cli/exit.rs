@@ -2,7 +2,10 @@
 
 use std::{fmt::Display, process::ExitCode};
 
-use crate::{command::CommandError, diagnostic::Mistake, error::StageError};
+use crate::{
+    contract::{command::CommandError, error::StageError},
+    diagnostic::Mistake,
+};
 
 /// The exit codes, each with its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

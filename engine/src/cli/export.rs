@@ -11,7 +11,7 @@ use super::{
     show::{named, outputs, split},
     talk,
 };
-use crate::{
+use crate::contract::{
     artifact::{Store, copy_tree},
     registry::Registry,
 };

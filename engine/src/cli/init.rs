@@ -8,7 +8,7 @@ use super::{
     data,
     exit::{Exit, Failure},
 };
-use crate::{registry::Registry, schema};
+use crate::{contract::registry::Registry, schema};
 
 /// Write a manifest that runs into a folder
 #[derive(Args)]

@@ -7,7 +7,7 @@ use super::{
     Common, Format, data,
     exit::{Exit, Failure},
 };
-use crate::{
+use crate::contract::{
     registry::{Kind, Registry},
     stage::Port,
 };

@@ -1,6 +1,5 @@
 //! Command line → exit code. One file a command; nothing outside this folder prints.
 
-mod attempt;
 mod cache;
 mod check;
 mod exit;
@@ -17,6 +16,7 @@ mod show;
 mod spent;
 mod style;
 mod terminal;
+mod try_row;
 mod why;
 
 use std::{
@@ -30,21 +30,19 @@ use ::cache::{Cache, Mode};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
-use self::exit::{Exit, Failure};
 use crate::{
-    artifact::Store,
     budget::{Budget, Limit},
-    context::Shared,
+    contract::{artifact::Store, context::Shared, registry::Registry},
     diagnostic::{self, Mistake},
     environment::Environment,
     event::{Events, Subscriber},
     manifest::{self, Set},
     record::Record,
-    registry::Registry,
-    replies::Replies,
     resolve::{Pipeline, resolve},
+    rows::reply::Replies,
     source::Source,
 };
+use exit::{Exit, Failure};
 
 /// Workflows from YAML manifests, with everything known already left out.
 #[derive(Parser)]
@@ -105,7 +103,7 @@ enum Command {
     Schema(schema::Schema),
     Cache(cache::CacheCommand),
     Spent(spent::SpentCommand),
-    Try(attempt::Attempt),
+    Try(try_row::Attempt),
 }
 
 /// A manifest and what is changed in it for once.

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     budget::{Limit, dollars},
+    contract::registry::Registry,
     plan::{self, Decision, Reason},
-    registry::Registry,
     resolve::Pipeline,
 };
 

@@ -15,11 +15,10 @@ use super::{
 };
 use crate::{
     budget::Limit,
-    context::Shared,
+    contract::{context::Shared, registry::Registry},
     event::{Event, Subscriber},
     execute::{self, Outcome, execute},
     record::{JsonLines, Record},
-    registry::Registry,
     resolve::Pipeline,
 };
 

@@ -6,7 +6,7 @@ use super::{
     data,
     exit::{Exit, Failure},
 };
-use crate::{diagnostic::did_you_mean, registry::Registry, schema};
+use crate::{contract::registry::Registry, diagnostic::did_you_mean, schema};
 
 /// Print the JSON Schema of manifests, or of one type of rows
 #[derive(Args)]

@@ -12,9 +12,11 @@ use super::{
     select::position,
 };
 use crate::{
-    artifact::{self, Store},
+    contract::{
+        artifact::{self, Store},
+        registry::Registry,
+    },
     plan::{self, Decision, Request},
-    registry::Registry,
     resolve::Pipeline,
 };
 

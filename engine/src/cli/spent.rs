@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     budget::{Spent, dollars},
-    context::KeptReceipt,
+    contract::context::KeptReceipt,
 };
 
 /// Print what was paid, by provider and model

@@ -10,8 +10,8 @@ use super::{
     select::position,
 };
 use crate::{
+    contract::registry::Registry,
     plan::{self, Decision, Request},
-    registry::Registry,
     resolve::{Pipeline, Wire},
 };
 

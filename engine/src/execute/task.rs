@@ -9,7 +9,11 @@ use std::{
 
 use cache::{Key, Output, Preimage, StageLock, StageResult};
 
-use crate::{budget::Spent, context::Context, error::StageError, resolve::Pipeline, resume::Resume};
+use crate::{
+    budget::Spent,
+    contract::{checkpoints::Resume, context::Context, error::StageError},
+    resolve::Pipeline,
+};
 
 /// A stage on its way.
 pub(super) struct Task {

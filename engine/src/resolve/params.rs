@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use super::{Checker, Found};
 use crate::{
+    contract::{
+        file::Folders,
+        registry::{Registry, SettleError},
+        section::{ReadSection, Sections},
+        stage::ParamMistake,
+    },
     diagnostic::{Mistake, did_you_mean},
-    file::Folders,
     manifest::{Declaration, Manifest, field_mistake},
-    registry::{Registry, SettleError},
-    section::{ReadSection, Sections},
     source::{Path, Source},
-    stage::ParamMistake,
 };
 
 impl Checker<'_> {
@@ -32,7 +34,7 @@ impl Checker<'_> {
                 self.section_file(kind.read, written, &at, &mut sections);
                 continue;
             }
-            let read = crate::file::reading(&self.folders(&at, value), || (kind.read)(value.clone(), &mut sections));
+            let read = crate::contract::file::reading(&self.folders(&at, value), || (kind.read)(value.clone(), &mut sections));
             match read {
                 Ok(mistakes) => self.param_mistakes(&at, mistakes),
                 Err(errors) => self.mistakes.extend(errors.iter().map(|error| self.manifest.field_mistake(&at, error))),
@@ -60,7 +62,7 @@ impl Checker<'_> {
             Err(mistakes) => return self.mistakes.extend(mistakes),
         };
         let beside = Folders { manifest: path.parent().map(std::path::Path::to_owned).unwrap_or_default(), ..Folders::default() };
-        match crate::file::reading(&beside, || read(source.data().clone(), sections)) {
+        match crate::contract::file::reading(&beside, || read(source.data().clone(), sections)) {
             Ok(mistakes) => self.mistakes.extend(mistakes.into_iter().map(|mistake| {
                 Mistake::at_value(&source, &field_path(&Path::root(), &mistake.field), "wrong-value", mistake.message)
                     .help(mistake.help)

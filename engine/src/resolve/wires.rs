@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, io::BufRead as _};
 
 use super::{Checker, Found, Wire, quoted};
 use crate::{
-    artifact::Type, diagnostic::did_you_mean, error::without_place, file::File, manifest::Declaration, source::Path, stage::Port,
+    contract::{artifact::Type, error::without_place, file::File, stage::Port},
+    diagnostic::did_you_mean,
+    manifest::Declaration,
+    source::Path,
 };
 
 impl Checker<'_> {

@@ -10,7 +10,10 @@ use super::{
     named::NamedStage,
     select::position,
 };
-use crate::{attempt::Attempt as Tried, budget::Limit, context::Context, registry::Registry};
+use crate::{
+    budget::Limit,
+    contract::{attempt::Attempt as Tried, context::Context, registry::Registry},
+};
 
 /// Print what would be asked for one row, secrets masked, and send it with `--send`
 #[derive(Args)]

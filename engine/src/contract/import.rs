@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cache::Digest;
 use serde_json::Value;
 
-use crate::{
+use super::{
     context::Context,
     each::{Ask, EachRow, Effect as _, unit_digest},
     error::StageError,

@@ -3,12 +3,12 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{
+use super::{
     context::Context,
     each::{Ask, EachRow, Effect as _},
     error::StageError,
-    replies,
 };
+use crate::rows::reply;
 
 /// One thing asked for a row.
 #[derive(Debug, Serialize)]
@@ -44,7 +44,7 @@ pub(crate) async fn each<S: EachRow>(
                 Ask::Known(reply) => (Value::Null, Some(reply), "stage"),
                 Ask::Call(unit) => {
                     let request = S::Effect::describe(ctx, &unit)?;
-                    match replies::known::<S::Effect>(ctx, &unit)?.1 {
+                    match reply::known::<S::Effect>(ctx, &unit)?.1 {
                         Some(reply) => (request, Some(reply), "memo"),
                         None if send => (request, Some(S::Effect::call(ctx, &unit).await?.reply), "call"),
                         None => (request, None, "none"),
@@ -60,7 +60,7 @@ pub(crate) async fn each<S: EachRow>(
     }
 }
 
-fn find<S: EachRow>(driving: &crate::artifact::Dataset<S::In>, id: &str) -> Result<S::In, StageError> {
+fn find<S: EachRow>(driving: &crate::contract::artifact::Dataset<S::In>, id: &str) -> Result<S::In, StageError> {
     for row in driving.rows()? {
         let row = row?;
         let value = serde_json::to_value(&row).map_err(StageError::failed)?;

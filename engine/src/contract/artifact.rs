@@ -13,11 +13,11 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{
-    canonical,
+use super::{
     context::Context,
     error::{StageError, without_place},
 };
+use crate::canonical;
 
 /// The content behind the artifacts. Stages hold artifacts and never this.
 #[derive(Clone)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use cache::{Key, Partial};
 
-use crate::{
+use super::{
     artifact::{Artifact as _, Checkpoint, copy_tree},
     context::Context,
     error::StageError,

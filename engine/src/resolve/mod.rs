@@ -10,15 +10,17 @@ use std::{
 };
 
 use crate::{
-    artifact::Type,
     budget::Limit,
+    contract::{
+        artifact::Type,
+        file::{File, Folders},
+        registry::{Kind, Registry, Settled},
+        section::Sections,
+        stage::Port,
+    },
     diagnostic::Mistake,
-    file::{File, Folders},
     manifest::Manifest,
-    registry::{Kind, Registry, Settled},
-    section::Sections,
     source::Path,
-    stage::Port,
 };
 
 /// The stages of a manifest, ready to be planned.

@@ -15,7 +15,7 @@ use cache::Digest;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use crate::{artifact::Store, context::Context, error::StageError};
+use super::{artifact::Store, context::Context, error::StageError};
 
 /// A file that a manifest names. In a key it counts by its content alone.
 #[derive(Clone, Debug, PartialEq, Eq)]

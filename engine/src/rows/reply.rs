@@ -10,9 +10,11 @@ use tokio::sync::OnceCell;
 
 use crate::{
     budget::{Hold, Price},
-    context::Context,
-    each::{Bought, Effect, unit_digest},
-    error::StageError,
+    contract::{
+        context::Context,
+        each::{Bought, Effect, unit_digest},
+        error::StageError,
+    },
 };
 
 type Flight = Arc<OnceCell<Arc<[u8]>>>;

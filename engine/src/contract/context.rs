@@ -16,16 +16,18 @@ use cache::Digest;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
+use super::{
     artifact::Store,
-    budget::{Budget, Limit, Spent},
+    checkpoints::Resume,
     each::Receipt,
-    environment::Environment,
     error::StageError,
-    event::{Event, Events},
-    replies::Replies,
-    resume::Resume,
     section::{Section, Sections},
+};
+use crate::{
+    budget::{Budget, Limit, Spent},
+    environment::Environment,
+    event::{Event, Events},
+    rows::reply::Replies,
 };
 
 /// Handles that change no result (a pool of connections, a device), by type.

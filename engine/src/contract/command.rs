@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use clap::{ArgMatches, Args};
 
-use crate::error::StageError;
+use super::error::StageError;
 
 /// A command beside those of the engine: its arguments by `clap`'s derive, its name, and what it does.
 ///

@@ -5,8 +5,7 @@ use std::{any::Any, collections::BTreeMap, marker::PhantomData, pin::Pin, sync::
 use cache::Output;
 use serde_json::Value;
 
-use crate::{
-    adopt::{Adopted, Answers},
+use super::{
     ahead::Ahead,
     artifact::Row,
     attempt::Attempt,
@@ -15,9 +14,12 @@ use crate::{
     error::StageError,
     file::{self, Folders},
     forecast::Forecast,
-    schema,
+    import::{Adopted, Answers},
     section::{Section, SectionKind, Sections},
     stage::{ParamMistake, Port, Ports as _, Stage},
+};
+use crate::{
+    schema,
     typed::{FieldError, typed},
 };
 

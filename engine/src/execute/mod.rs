@@ -10,16 +10,18 @@ use std::{
 use cache::{Key, Output, Preimage, StageResult};
 use tokio::task::JoinSet;
 
-pub(crate) use self::task::Failure;
-use self::task::{End, Task};
 use crate::{
     budget::Spent,
-    context::{Context, Shared},
-    error::StageError,
+    contract::{
+        context::{Context, Shared},
+        error::StageError,
+    },
     event::Event,
     plan::{self, Decision, Reason, Request},
     resolve::{Pipeline, Wire},
 };
+pub(crate) use task::Failure;
+use task::{End, Task};
 
 /// How a run ended.
 pub(crate) struct Outcome {

@@ -7,14 +7,14 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{
-    adopt::Answers,
+use super::{
     ahead::Ahead,
     artifact::{Anything, Artifact, Store, Type},
     attempt::Attempt,
     context::Context,
     error::StageError,
     forecast::Forecast,
+    import::Answers,
     section::Sections,
 };
 

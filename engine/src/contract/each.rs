@@ -10,18 +10,17 @@ use futures_util::{StreamExt as _, future::join_all, stream::FuturesOrdered};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{
-    adopt::{self, Adopted, Answers},
+use super::{
     artifact::{Dataset, DatasetWriter, Row},
     attempt::{self, Attempt},
-    budget::Price,
     context::Context,
     error::StageError,
     forecast::{self, Forecast},
-    replies,
+    import::{self, Adopted, Answers},
     section::Sections,
     stage::{ParamMistake, Ports, Stage},
 };
+use crate::{budget::Price, rows::reply};
 
 /// Something done for a unit whose result is kept: a call to a model.
 pub trait Effect: Send + Sync + 'static {
@@ -201,7 +200,7 @@ impl<S: EachRow> Stage for Each<S> {
     }
 
     fn adopt(ctx: &Context, params: &S::Params, inputs: S::Inputs, answers: &Answers) -> Result<Adopted, StageError> {
-        adopt::each::<S>(ctx, params, inputs, answers)
+        import::each::<S>(ctx, params, inputs, answers)
     }
 
     async fn attempt(
@@ -318,7 +317,7 @@ fn known<S: EachRow>(ctx: &Context, stage: &S, row: S::In) -> Result<Far<S>, Sta
                 Ask::Known(reply) => Some(reply),
                 Ask::Call(unit) => {
                     reused += 1;
-                    replies::known::<S::Effect>(ctx, &unit)?.1
+                    reply::known::<S::Effect>(ctx, &unit)?.1
                 }
             };
             match reply {
@@ -348,6 +347,6 @@ async fn one<S: EachRow>(ctx: &Context, stage: &S, row: S::In, mut known: Vec<Re
 async fn answer<E: Effect>(ctx: &Context, ask: Ask<E>) -> Result<E::Reply, StageError> {
     match ask {
         Ask::Known(reply) => Ok(reply),
-        Ask::Call(unit) => replies::reply::<E>(ctx, &unit).await,
+        Ask::Call(unit) => reply::reply::<E>(ctx, &unit).await,
     }
 }

@@ -5,10 +5,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use cache::Output;
 use serde_json::Value;
 
-use crate::{
+use super::{
     artifact::Artifact,
     context::{Context, Shared},
     error::StageError,
+};
+use crate::{
     plan::{self, Decision, Plan},
     resolve::{Pipeline, Wire},
 };

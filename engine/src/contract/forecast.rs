@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::{
-    budget::{Price, dollars},
+use super::{
     context::Context,
     each::{Ask, EachRow, Effect as _},
     error::StageError,
-    replies,
+};
+use crate::{
+    budget::{Price, dollars},
+    rows::reply,
 };
 
 /// What a stage would buy.
@@ -73,7 +75,7 @@ pub(crate) fn each<S: EachRow>(ctx: &Context, params: &S::Params, inputs: S::Inp
             for ask in asked {
                 match ask {
                     Ask::Known(reply) => replies.push(reply),
-                    Ask::Call(unit) => match replies::known::<S::Effect>(ctx, &unit)? {
+                    Ask::Call(unit) => match reply::known::<S::Effect>(ctx, &unit)? {
                         (_, Some(reply)) => {
                             forecast.known += 1;
                             replies.push(reply);
