@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use fingerpost::models::Checkpoint;
 use fingerpost::rows::Message;
-use fingerpost::score::Scorer;
+use fingerpost::router::score::Scorer;
 use serde::Deserialize;
 
 #[derive(Deserialize)]

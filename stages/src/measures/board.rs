@@ -31,7 +31,7 @@ impl<'a> Board<'a> {
             return Err(EvaluationError::NoRoles);
         }
         let is_reserved = |role: &&String| {
-            let cheap = crate::baselines::ALL.iter().map(|(name, _)| *name);
+            let cheap = crate::measures::baselines::ALL.iter().map(|(name, _)| *name);
             RESERVED.into_iter().chain(cheap).any(|name| name == role.as_str())
         };
         if let Some(role) = roles.iter().find(is_reserved) {

@@ -1,5 +1,6 @@
 //! Policies, labelled questions with every model's outcome, and a router's decisions come in; the whole evaluation goes out.
 
+use super::baselines;
 use super::board::{Board, mean, places_of_policies};
 use super::classification::{self, ClassMeasures};
 use super::curve::{self, Curve};
@@ -8,7 +9,6 @@ use super::resampling::{self, McNemar};
 use super::routed::Routed;
 use super::yardsticks::{self, Baseline};
 use super::{calibration, hull, notes};
-use crate::baselines;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

@@ -7,20 +7,19 @@ use std::sync::Arc;
 use burn::tensor::{DType, Device, Tensor};
 use serde_json::{Map, Value};
 
-use super::architecture::{Architecture, Shapes};
-use super::attention::{Cache, Pass};
+use super::architectures::{Architecture, Shapes, architecture};
 use super::batch::Batch;
-use super::config::Keys;
+use super::config::outline::Held;
 use super::error::{CheckpointError, InputError};
-use super::frozen::Frozen;
-use super::nf4::{Nf4Matrix, Scales};
-use super::outline::Held;
-use super::parameters::Parameters;
-use super::walk::Walk;
-use super::weight::{Weight, layer_of};
-use super::weights::WEIGHTS;
-use super::written::write_tensors;
-use super::{quantised, weights};
+use super::layer_by_layer::Walk;
+use super::layers::attention::{Cache, Pass};
+use super::weights::frozen::Frozen;
+use super::weights::nf4::{Nf4Matrix, Scales};
+use super::weights::parameters::Parameters;
+use super::weights::safetensors_in::WEIGHTS;
+use super::weights::safetensors_out::write_tensors;
+use super::weights::weight::{Weight, layer_of};
+use super::weights::{quantised, safetensors_in};
 
 /// The file of the configuration.
 pub(super) const CONFIG: &str = "config.json";
@@ -31,16 +30,6 @@ pub struct Model {
     config: Arc<Map<String, Value>>,
     architecture: Arc<dyn Architecture>,
     parameters: Parameters,
-}
-
-/// Reads the architecture that a configuration names.
-pub(super) fn architecture(config: &Map<String, Value>) -> Result<Box<dyn Architecture>, String> {
-    let Some(Value::String(name)) = config.get("model_type") else { return Err("`model_type` is missing".into()) };
-    let known = super::ARCHITECTURES.map(|(name, _)| name);
-    let Some((_, open)) = super::ARCHITECTURES.iter().find(|(known, _)| known == name) else {
-        return Err(format!("`model_type` `{name}` is none of {}", known.join(", ")));
-    };
-    open(Keys::new(config)?)
 }
 
 impl Model {
@@ -78,7 +67,7 @@ impl Model {
         let config: Map<String, Value> = serde_json::from_slice(&text).map_err(|error| content(error.to_string()))?;
         let architecture = architecture(&config).map_err(content)?;
         let quantised = quantised::check(&config).map_err(content)?;
-        let tensors = weights::Tensors::of_model(folder)?;
+        let tensors = safetensors_in::Tensors::of_model(folder)?;
         let sizes = architecture.sizes();
         if sizes.num_hidden_layers > tensors.len() {
             let (layers, tensors) = (sizes.num_hidden_layers, tensors.len());

@@ -8,10 +8,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
-use super::best::Best;
+use super::evaluation::best::Best;
 use super::objective::Objective;
-use super::optimizer::{AdamW, Moments};
-use super::plateau::Plateau;
+use super::optimizer::adamw::{AdamW, Moments};
+use super::schedule::plateau::Plateau;
 use crate::models::{Model, Values, read_tensors, tensors_to_bytes};
 
 const POSITION: &str = "training.json";

@@ -13,13 +13,13 @@ use serde_json::{Map, Value};
 
 use crate::{
     commands::files::{write, write_json},
+    kinds::training,
     models::{Batch, Outline, Values, tensors_to_bytes},
     train::{
         self, Step, Stop, TrainError, Watch,
         prepared::{self, Rows},
         settings::Settings,
     },
-    training,
 };
 
 /// Train as a `stage.json` says

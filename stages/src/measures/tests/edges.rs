@@ -1,9 +1,9 @@
 //! Unknown prices, missing gaps, other numbers of models, and input that does not fit.
 
-use super::super::EvaluationError;
-use super::super::board::Board;
-use super::super::routed::Routed;
 use super::*;
+use crate::measures::EvaluationError;
+use crate::measures::board::Board;
+use crate::measures::routed::Routed;
 use std::collections::BTreeMap;
 
 #[test]

@@ -96,7 +96,7 @@ impl Operation<4> for Adapted {
 }
 
 /// Multiplies by `weight + scale * second * first` without making it.
-pub(in crate::models) fn adapted(input: Tensor<2>, weight: Tensor<2>, factors: [Tensor<2>; 2], scale: f64) -> Tensor<2> {
+pub(crate) fn adapted(input: Tensor<2>, weight: Tensor<2>, factors: [Tensor<2>; 2], scale: f64) -> Tensor<2> {
     let [first, second] = factors;
     let memory = (Input::of(&input), Input::of(&weight), Input::of(&first), Input::of(&second));
     if let (Some(input), Some(weight), Some(first), Some(second)) = memory {

@@ -223,7 +223,7 @@ impl Operation<4> for Mix {
 }
 
 /// Mixes values by the likeness of queries and keys, scores scaled and `mask` added; shapes as this module says.
-pub(in crate::models) fn mix([queries, keys, values]: [Tensor<4>; 3], mask: &Tensor<4>, scale: f64) -> Tensor<2> {
+pub(crate) fn mix([queries, keys, values]: [Tensor<4>; 3], mask: &Tensor<4>, scale: f64) -> Tensor<2> {
     match (Input::of(&queries), Input::of(&keys), Input::of(&values), Input::of(mask)) {
         (Some(queries), Some(keys), Some(values), Some(mask @ Input::Constant(_))) => {
             apply(Mix { scale: scale as f32 }, [queries, keys, values, mask])

@@ -39,7 +39,7 @@ impl Operation<2> for Gated {
 }
 
 /// Multiplies values by `silu(gate)`.
-pub(in crate::models) fn gated(gate: Tensor<2>, value: Tensor<2>) -> Tensor<2> {
+pub(crate) fn gated(gate: Tensor<2>, value: Tensor<2>) -> Tensor<2> {
     match (Input::of(&gate), Input::of(&value)) {
         (Some(gate_input), Some(value_input)) => {
             drop((gate, value));

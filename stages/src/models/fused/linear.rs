@@ -49,7 +49,7 @@ impl Formula<2, 2> for Elsewhere {
 }
 
 /// Multiplies by a matrix as Hugging Face stores it: `input * weightᵀ`.
-pub(in crate::models) fn linear(input: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+pub(crate) fn linear(input: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
     match (Input::of(&input), Input::of(&weight)) {
         (Some(input), Some(weight)) => apply(Linear, [input, weight]),
         _ => formula::apply(Elsewhere, [input.clone(), weight.clone()]).unwrap_or_else(|| input.matmul(weight.transpose())),

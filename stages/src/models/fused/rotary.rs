@@ -50,7 +50,7 @@ impl Operation<3> for Rotate {
 }
 
 /// Turns the pairs (i, i + turned / 2) of each head by the angles of its place, `[rows, width, 1, turned / 2]`; what is beyond passes.
-pub(in crate::models) fn rotate(heads: Tensor<4>, cosine: &Tensor<4>, sine: &Tensor<4>) -> Tensor<4> {
+pub(crate) fn rotate(heads: Tensor<4>, cosine: &Tensor<4>, sine: &Tensor<4>) -> Tensor<4> {
     match (Input::of(&heads), Input::of(cosine), Input::of(sine)) {
         (Some(input), Some(cosine @ Input::Constant(_)), Some(sine)) => {
             drop(heads);

@@ -6,7 +6,7 @@
 
 use super::sizes::F32;
 use super::{Memory, Sizes};
-use crate::train::head;
+use crate::train::head::on_device;
 use crate::train::settings::{Precision, Training};
 
 /// The most that is counted for pages that are not full; a third of all else, where that is less.
@@ -25,7 +25,7 @@ pub(super) fn passing(rest: Memory, sizes: &Sizes, settings: &Training, [tokens,
         let layers = sizes.layers.max(1);
         (kept, copies) = (sizes.layers * sizes.hidden * F32 + kept / layers, copies / layers);
     }
-    let logits = targets.saturating_mul(sizes.vocabulary).min(head::LOGITS as u64);
+    let logits = targets.saturating_mul(sizes.vocabulary).min(on_device::LOGITS as u64);
     let memory = Memory {
         activations: tokens.saturating_mul(kept).saturating_add(copies.saturating_mul(number)),
         logits: logits * LOGIT_TABLES * number,

@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 pub use sft::{Packing, Sft, SftLoss};
 pub use training::{Precision, Training};
 
-use self::part::Part;
+use part::Part;
 
 /// Says why settings could not be read.
 #[derive(Debug, thiserror::Error)]

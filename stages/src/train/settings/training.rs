@@ -8,7 +8,7 @@ use super::part::settings;
 use super::{Adapter, Optimizer, Quantization, Warmup};
 use crate::models::DeviceName;
 use crate::train::schedule::Scheduler;
-use crate::train::scheduler_arguments::SchedulerArguments;
+use crate::train::schedule::arguments::SchedulerArguments;
 
 settings! {
     /// Settings that every training has. TRL's spelling of a name stands behind it; a key has the names that were first.

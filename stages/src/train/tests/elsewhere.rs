@@ -6,8 +6,8 @@ use burn::tensor::{DType, Device};
 use super::*;
 use crate::models::tests::{fixtures, tiny};
 use crate::models::{Batch, Model, elsewhere, generate};
+use crate::router::score::score;
 use crate::rows::Message;
-use crate::score::score;
 
 /// A device, and a way to compute on it.
 struct Place {

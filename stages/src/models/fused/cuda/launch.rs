@@ -11,9 +11,9 @@ use burn_cubecl::tensor::CubeTensor;
 use cudarc::driver::sys;
 use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 
-use super::super::device::Launch;
 use super::operand::Operand;
 use super::side::{Side, memory, run};
+use crate::models::fused::device::Launch;
 
 /// What a thread reads at once, which addresses have to be multiples of.
 const ALIGNMENT: u64 = 16;
