@@ -1,8 +1,9 @@
 //! Policies, roles and labelled questions come in; checked arrays over the test rows go out.
 
+use std::collections::BTreeMap;
+
 use super::input::{Case, EvaluationError, Policy};
 use crate::rows::Grade;
-use std::collections::BTreeMap;
 
 /// The names that the table needs for lines of its own.
 pub(super) const RESERVED: [&str; 3] = ["random_mix", "oracle", "duplicates"];

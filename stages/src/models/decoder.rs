@@ -1,25 +1,27 @@
 //! A decoder: its `config.json`, its weights and the architecture that both belong to; tokens in, logits out.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use burn::tensor::{DType, Device, Tensor};
 use serde_json::{Map, Value};
 
-use super::architectures::{Architecture, Shapes, architecture};
-use super::batch::Batch;
-use super::config::outline::Held;
-use super::error::{CheckpointError, InputError};
-use super::layer_by_layer::Walk;
-use super::layers::attention::{Cache, Pass};
-use super::weights::frozen::Frozen;
-use super::weights::nf4::{Nf4Matrix, Scales};
-use super::weights::parameters::Parameters;
-use super::weights::safetensors_in::WEIGHTS;
-use super::weights::safetensors_out::write_tensors;
-use super::weights::weight::{Weight, layer_of};
-use super::weights::{quantised, safetensors_in};
+use super::{
+    architectures::{Architecture, Shapes, architecture},
+    batch::Batch,
+    config::outline::Held,
+    error::{CheckpointError, InputError},
+    layer_by_layer::Walk,
+    layers::attention::{Cache, Pass},
+    weights::{
+        frozen::Frozen,
+        nf4::{Nf4Matrix, Scales},
+        parameters::Parameters,
+        quantised,
+        safetensors_in::{self, WEIGHTS},
+        safetensors_out::write_tensors,
+        weight::{Weight, layer_of},
+    },
+};
 
 /// The file of the configuration.
 pub(super) const CONFIG: &str = "config.json";

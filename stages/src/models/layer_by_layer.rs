@@ -4,9 +4,11 @@
 
 use burn::tensor::Tensor;
 
-use super::architectures::Architecture;
-use super::layers::attention::{Pass, Shared};
-use super::weights::parameters::Parameters;
+use super::{
+    architectures::Architecture,
+    layers::attention::{Pass, Shared},
+    weights::parameters::Parameters,
+};
 
 /// A batch on its way; what all layers share is made once.
 pub(crate) struct Walk<'a> {

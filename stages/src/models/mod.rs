@@ -26,15 +26,18 @@ mod layers;
 mod new;
 mod weights;
 
-use std::fs;
-use std::path::Path;
+use std::{fs, path::Path};
 
-pub use adapters::config::{AdapterConfig, Bias};
-pub use adapters::first_factors::InitLoraWeights;
-pub use adapters::module_names::{Layers, Modules};
+use burn::tensor::Device;
+
+use crate::tokenizer::Tokenizer;
+pub use adapters::{
+    config::{AdapterConfig, Bias},
+    first_factors::InitLoraWeights,
+    module_names::{Layers, Modules},
+};
 pub(crate) use batch::shared_beginning;
 pub use batch::{Batch, LayoutError, Row, Target};
-use burn::tensor::Device;
 pub(crate) use config::outline::{Held, Outline};
 pub use decoder::Model;
 pub(crate) use device::is_processor;
@@ -44,24 +47,24 @@ pub use device::{DeviceError, DeviceName};
 pub use error::{CheckpointError, InputError};
 pub(crate) use fused::{AdamWStep, FIGURES, adamw, aimed, block_of, clipping, prediction_figures, prediction_slopes};
 pub use generate::generate;
-pub(crate) use layers::attention::Cache;
-pub(crate) use layers::dropout::Dropout;
-pub(crate) use layers::dynamic_rope::Reader;
+pub(crate) use layers::{attention::Cache, dropout::Dropout, dynamic_rope::Reader};
 pub use new::{FirstAttention, NewArchitecture, NewModel};
 #[cfg(test)]
 pub(crate) use weights::frozen::Half;
-pub use weights::frozen::{Frozen, HalfWeight};
-pub use weights::nf4::{NestedScales, Nf4Matrix, Scales};
-pub use weights::nf4_tensor::Nf4Tensor;
-pub use weights::parameters::Parameters;
-pub(crate) use weights::safetensors_in::{read_matrix, read_tensors};
-pub(crate) use weights::safetensors_out::{tensors_of_bytes_and_values, tensors_to_bytes};
-pub(crate) use weights::values::Squares;
-pub use weights::values::Values;
-pub use weights::weight::Weight;
-pub(crate) use weights::weight::{EMBEDDING, layer_of, weight_of};
-
-use crate::tokenizer::Tokenizer;
+pub use weights::{
+    frozen::{Frozen, HalfWeight},
+    nf4::{NestedScales, Nf4Matrix, Scales},
+    nf4_tensor::Nf4Tensor,
+    parameters::Parameters,
+    values::Values,
+    weight::Weight,
+};
+pub(crate) use weights::{
+    safetensors_in::{read_matrix, read_tensors},
+    safetensors_out::{tensors_of_bytes_and_values, tensors_to_bytes},
+    values::Squares,
+    weight::{EMBEDDING, layer_of, weight_of},
+};
 
 /// Weights and the tokenizer they were trained with.
 #[derive(Clone, Debug)]

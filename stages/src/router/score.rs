@@ -4,9 +4,11 @@ use std::thread;
 
 use burn::tensor::Tensor;
 
-use crate::models::{Batch, Cache, Checkpoint, Model, Row, fused, is_processor, shared_beginning};
-use crate::rows::Message;
-use crate::tokenizer::TokenizerError;
+use crate::{
+    models::{Batch, Cache, Checkpoint, Model, Row, fused, is_processor, shared_beginning},
+    rows::Message,
+    tokenizer::TokenizerError,
+};
 
 /// How rows are read; on one device the result does not depend on it beyond rounding.
 #[derive(Clone, Copy)]

@@ -1,7 +1,6 @@
 //! Why a training ended without a model.
 
-use super::memory::Memory;
-use super::prepared::PrepareError;
+use super::{memory::Memory, prepared::PrepareError};
 use crate::models::{CheckpointError, DeviceError, InputError, Model};
 
 /// Says why a training ended without a model.

@@ -32,23 +32,25 @@ mod trainer;
 mod watch;
 
 use burn::tensor::DType;
+
+use crate::models::{Model, is_processor};
 pub use error::TrainError;
 use error::listed;
 pub use memory::Memory;
 pub(crate) use memory::{Load, Sizes, admit, estimate, used};
-pub use schedule::arguments::{Curve, Mode, SchedulerArguments, ThresholdMode};
-pub use schedule::{Schedule, Scheduler};
-pub use start::open;
-pub(crate) use start::{foretold, prepare};
-pub use watch::{Step, Stop, Summary, Trained, Watch, Write};
-
-use crate::models::{Model, is_processor};
 use objective::Objective;
 use prepared::{Prepared, Rows};
+pub use schedule::{
+    Schedule, Scheduler,
+    arguments::{Curve, Mode, SchedulerArguments, ThresholdMode},
+};
 use settings::{Method, Precision, Settings, Training};
 use sft::Labelled;
+pub use start::open;
+pub(crate) use start::{foretold, prepare};
 use state::Position;
 use trainer::Trainer;
+pub use watch::{Step, Stop, Summary, Trained, Watch, Write};
 
 /// Trains a model on prepared rows on the device of the settings, and notes in the rows what was asked of the reference beforehand. The trained
 /// model is where the given one is.

@@ -5,11 +5,15 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::gradients::{Gradients, of_layer};
-use super::head::in_parts::{self, Parted};
-use super::head::on_device::{self, Head};
-use super::head::{self, Prediction};
-use super::recompute::Kept;
+use super::{
+    gradients::{Gradients, of_layer},
+    head::{
+        self, Prediction,
+        in_parts::{self, Parted},
+        on_device::{self, Head},
+    },
+    recompute::Kept,
+};
 use crate::models::{Batch, Model, Parameters, Target, Values, aimed, is_processor};
 
 /// A batch after its forward pass.

@@ -5,9 +5,11 @@
 
 use std::thread;
 
-use super::head::Prediction;
-use super::optimizer::adamw;
-use super::pass::{self, Pass};
+use super::{
+    head::Prediction,
+    optimizer::adamw,
+    pass::{self, Pass},
+};
 use crate::models::{Batch, Dropout, Model, Values, is_processor};
 
 /// One thread's part of a micro-batch.

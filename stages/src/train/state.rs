@@ -2,16 +2,17 @@
 //!
 //! The order of rows, dropout and the schedule follow from the settings, so there is no random state to keep.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::TrainError;
-use super::evaluation::best::Best;
-use super::objective::Objective;
-use super::optimizer::adamw::{AdamW, Moments};
-use super::schedule::plateau::Plateau;
+use super::{
+    TrainError,
+    evaluation::best::Best,
+    objective::Objective,
+    optimizer::adamw::{AdamW, Moments},
+    schedule::plateau::Plateau,
+};
 use crate::models::{Model, Values, read_tensors, tensors_to_bytes};
 
 const POSITION: &str = "training.json";

@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use super::evaluation::best::Verdict;
-use super::objective::{Objective, Scored, Share, Weighed};
-use super::optimizer::adamw::{self, AdamW};
-use super::order::{self, StepRows};
-use super::schedule::{Schedule, Scheduler};
-use super::settings::{Dtype, Training};
-use super::shards::{self, Shard};
-use super::state::{Changing, Position};
 use super::{
     Step, TrainError, Watch,
-    evaluation::{self, best},
+    evaluation::{
+        self,
+        best::{self, Verdict},
+    },
     listed,
+    objective::{Objective, Scored, Share, Weighed},
+    optimizer::adamw::{self, AdamW},
+    order::{self, StepRows},
+    schedule::{Schedule, Scheduler},
+    settings::{Dtype, Training},
+    shards::{self, Shard},
+    state::{Changing, Position},
 };
 use crate::models::{Dropout, Model, Values};
 

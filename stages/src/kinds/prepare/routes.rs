@@ -5,10 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use engine::fingerprint;
 
-use super::params::Params;
-use super::words::{self, Names};
-use crate::random::Random;
-use crate::sections::{Policies, Policy, policies};
+use super::{
+    params::Params,
+    words::{self, Names},
+};
+use crate::{
+    random::Random,
+    sections::{Policies, Policy, policies},
+};
 
 /// Names that are drawn for a route before they get numbers, until one is no other's.
 const ATTEMPTS: usize = 100;

@@ -1,7 +1,9 @@
 //! Texts and policies come in; a vote of the nearest training texts by TF-IDF cosine goes out.
 
-use super::Router;
-use super::terms::{Weights, shares, word_terms};
+use super::{
+    Router,
+    terms::{Weights, shares, word_terms},
+};
 
 /// The most neighbours that vote.
 const NEIGHBOURS: usize = 50;

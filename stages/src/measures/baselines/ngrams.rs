@@ -1,8 +1,10 @@
 //! Texts and policies come in; a logistic regression on TF-IDF weighted words, word pairs and character runs goes out.
 
-use super::Router;
-use super::logistic::Logistic;
-use super::terms::{Row, Weights, character_terms, word_terms};
+use super::{
+    Router,
+    logistic::Logistic,
+    terms::{Row, Weights, character_terms, word_terms},
+};
 
 /// Terms of fewer texts are left out: they cannot generalise, and they are most of the columns.
 const LEAST: u32 = 2;

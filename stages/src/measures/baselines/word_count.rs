@@ -1,8 +1,10 @@
 //! Texts and policies come in; a logistic regression on the number of words alone goes out.
 
-use super::Router;
-use super::logistic::Logistic;
-use super::terms::{Row, words};
+use super::{
+    Router,
+    logistic::Logistic,
+    terms::{Row, words},
+};
 
 struct WordCount {
     /// The mean and the spread of the training texts' logarithmic lengths.

@@ -1,10 +1,9 @@
 //! Unknown prices, missing gaps, other numbers of models, and input that does not fit.
 
-use super::*;
-use crate::measures::EvaluationError;
-use crate::measures::board::Board;
-use crate::measures::routed::Routed;
 use std::collections::BTreeMap;
+
+use super::*;
+use crate::measures::{EvaluationError, board::Board, routed::Routed};
 
 #[test]
 fn unknown_prices_are_null_and_so_is_what_rests_on_them() {

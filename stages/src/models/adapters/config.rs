@@ -6,8 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::first_factors::InitLoraWeights;
-use super::module_names::{Layers, Modules, by_pattern, check_patterns};
+use super::{
+    first_factors::InitLoraWeights,
+    module_names::{Layers, Modules, by_pattern, check_patterns},
+};
 use crate::models::config::known_keys::is_off;
 
 /// Keys that change nothing in a trained adapter: bookkeeping, and settings of its first weights or of other machines.

@@ -2,8 +2,10 @@
 
 use burn::tensor::{DType, Tensor};
 
-use crate::models::fused::{self, Matrix};
-use crate::models::weights::parameters::Parameters;
+use crate::models::{
+    fused::{self, Matrix},
+    weights::parameters::Parameters,
+};
 
 /// Names of an adapter's factors, after the module's.
 pub(crate) const LORA_A: &str = ".lora_A.weight";

@@ -6,19 +6,26 @@ pub(crate) mod lora;
 pub(crate) mod module_names;
 mod places;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use burn::tensor::Tensor;
 use serde_json::Value;
 
-use super::decoder::Model;
-use super::error::CheckpointError;
-use super::weights::parameters::Parameters;
-use super::weights::safetensors_in::Tensors;
-use super::weights::safetensors_out::tensors_to_bytes;
-use super::weights::weight::{Dense, EMBEDDING, HEAD, Weight, weight_of};
-use super::{json, read, write};
+use super::{
+    decoder::Model,
+    error::CheckpointError,
+    json, read,
+    weights::{
+        parameters::Parameters,
+        safetensors_in::Tensors,
+        safetensors_out::tensors_to_bytes,
+        weight::{Dense, EMBEDDING, HEAD, Weight, weight_of},
+    },
+    write,
+};
 use crate::random::Random;
 use config::AdapterConfig;
 use first_factors::InitLoraWeights;

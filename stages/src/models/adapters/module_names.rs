@@ -2,14 +2,14 @@
 //!
 //! Patterns are Python's, as PEFT takes them, with looks ahead and behind.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use fancy_regex::Regex;
 use schemars::JsonSchema;
-use serde::de::SeqAccess;
-use serde::de::value::SeqAccessDeserializer;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Serialize,
+    de::{SeqAccess, value::SeqAccessDeserializer},
+};
 
 /// Names of modules, or one regular expression.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]

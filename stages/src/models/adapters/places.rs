@@ -2,10 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::config::{AdapterConfig, Bias};
-use super::lora::{EMBEDDING_A, EMBEDDING_B, FACTORS, LORA_A, LORA_B, MAGNITUDE};
-use crate::models::weights::parameters::Parameters;
-use crate::models::weights::weight::{EMBEDDING, HEAD, Weight, weight_of};
+use super::{
+    config::{AdapterConfig, Bias},
+    lora::{EMBEDDING_A, EMBEDDING_B, FACTORS, LORA_A, LORA_B, MAGNITUDE},
+};
+use crate::models::weights::{
+    parameters::Parameters,
+    weight::{EMBEDDING, HEAD, Weight, weight_of},
+};
 
 /// What PEFT writes before each name.
 pub(crate) const PREFIX: &str = "base_model.model.";

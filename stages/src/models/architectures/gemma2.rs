@@ -5,12 +5,16 @@ use burn::tensor::{DType, Tensor};
 use serde::Deserialize;
 
 use super::{Architecture, Heads, LayerType, Shapes, Sizes, Windows, above_zero, positive, window};
-use crate::models::config::Keys;
-use crate::models::layers::activation::Activation;
-use crate::models::layers::attention::{Attention, ByKind, Pass, Shared, softly_bounded};
-use crate::models::layers::norm::rms_norm;
-use crate::models::layers::rotary::Rope;
-use crate::models::weights::parameters::Parameters;
+use crate::models::{
+    config::Keys,
+    layers::{
+        activation::Activation,
+        attention::{Attention, ByKind, Pass, Shared, softly_bounded},
+        norm::rms_norm,
+        rotary::Rope,
+    },
+    weights::parameters::Parameters,
+};
 
 /// `config.json`; what is missing is as in transformers' `Gemma2Config`.
 #[derive(Debug, Deserialize)]

@@ -4,12 +4,16 @@ use burn::tensor::Tensor;
 use serde::Deserialize;
 
 use super::{Architecture, Heads, Shapes, Sizes, positive};
-use crate::models::config::Keys;
-use crate::models::layers::activation::Activation;
-use crate::models::layers::attention::{Attention, ByKind, Pass, Shared};
-use crate::models::layers::norm::rms_norm;
-use crate::models::layers::rotary::Rope;
-use crate::models::weights::parameters::Parameters;
+use crate::models::{
+    config::Keys,
+    layers::{
+        activation::Activation,
+        attention::{Attention, ByKind, Pass, Shared},
+        norm::rms_norm,
+        rotary::Rope,
+    },
+    weights::parameters::Parameters,
+};
 
 /// `config.json`; what is missing is as in transformers' `MistralConfig`.
 #[derive(Debug, Deserialize)]

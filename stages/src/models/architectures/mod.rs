@@ -9,17 +9,20 @@ mod phi;
 mod qwen2;
 mod qwen3;
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use burn::tensor::Tensor;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::config::Keys;
-use super::layers::attention::{Pass, Shared};
-use super::weights::parameters::Parameters;
-use super::weights::weight::{EMBEDDING, HEAD};
+use super::{
+    config::Keys,
+    layers::attention::{Pass, Shared},
+    weights::{
+        parameters::Parameters,
+        weight::{EMBEDDING, HEAD},
+    },
+};
 
 type Open = fn(Keys) -> Result<Box<dyn Architecture>, String>;
 

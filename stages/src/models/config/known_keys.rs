@@ -3,9 +3,10 @@
 //! Published files have keys of other architectures that are off (`"use_mrope": false`, `"mlp_bias": false`); these say nothing, and can
 //! be told from those that are read only by their names.
 
-use serde::de::value::Error;
-use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
-use serde::forward_to_deserialize_any;
+use serde::{
+    de::{DeserializeOwned, Deserializer, Error as _, Visitor, value::Error},
+    forward_to_deserialize_any,
+};
 use serde_json::Value;
 
 /// Names the fields that a struct is read from.

@@ -11,9 +11,11 @@ pub(crate) mod shapes;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::layers::activation::Activation;
-use super::layers::rope_parameters::{Beside, RopeParameters};
-use super::layers::rotary::Rope;
+use super::layers::{
+    activation::Activation,
+    rope_parameters::{Beside, RopeParameters},
+    rotary::Rope,
+};
 use known_keys::{is_off, known_keys};
 
 /// Keys that change no logit: bookkeeping, token ids, dropouts (which are off outside training), first weights, generation.

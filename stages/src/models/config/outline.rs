@@ -1,24 +1,30 @@
 //! A checkpoint as its `config.json` and the headers of its files tell it: names, shapes, and in how many bits each weight is held. No weight
 //! is read, and nothing is allocated by a size that a file claims.
 
-use std::collections::BTreeMap;
-use std::io::{self, Read};
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    io::{self, Read},
+    path::Path,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::shapes::{adapter_shapes, config_of, shapes};
-use crate::models::adapters::config::AdapterConfig;
-use crate::models::architectures::architecture;
-use crate::models::decoder::CONFIG;
-use crate::models::error::CheckpointError;
-use crate::models::new::NewModel;
-use crate::models::weights::frozen::Frozen;
-use crate::models::weights::nf4::Scales;
-use crate::models::weights::safetensors_in::{INDEX, Index, WEIGHTS};
-use crate::models::weights::weight::{Weight, layer_of};
-use crate::models::{adapters, weights::quantised};
+use crate::models::{
+    adapters::{self, config::AdapterConfig},
+    architectures::architecture,
+    decoder::CONFIG,
+    error::CheckpointError,
+    new::NewModel,
+    weights::{
+        frozen::Frozen,
+        nf4::Scales,
+        quantised,
+        safetensors_in::{INDEX, Index, WEIGHTS},
+        weight::{Weight, layer_of},
+    },
+};
 
 /// The longest header that safetensors writes and reads.
 const LONGEST_HEADER: u64 = 100_000_000;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::models::adapters::config::AdapterConfig;
-use crate::models::architectures::Shapes;
-use crate::models::architectures::architecture;
-use crate::models::new::{FirstAttention, NewModel};
-use crate::models::weights::weight::{EMBEDDING, HEAD, weight_of};
+use crate::models::{
+    adapters::config::AdapterConfig,
+    architectures::{Shapes, architecture},
+    new::{FirstAttention, NewModel},
+    weights::weight::{EMBEDDING, HEAD, weight_of},
+};
 
 /// More layers are taken for a mistake: a name each would be made of them.
 const MOST_LAYERS: usize = 10_000;

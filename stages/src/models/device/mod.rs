@@ -4,9 +4,7 @@
 
 mod cuda;
 
-use std::fmt;
-use std::str::FromStr;
-use std::sync::OnceLock;
+use std::{fmt, str::FromStr, sync::OnceLock};
 
 use burn::tensor::Device;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};

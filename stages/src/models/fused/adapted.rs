@@ -3,17 +3,20 @@
 //!
 //! Sums are added where they lie, and the dense matrix gets a gradient only where it is trained itself.
 
-use burn::backend::Flex;
-use burn::backend::ops::FloatTensorOps as _;
-use burn::tensor::Tensor;
+use burn::{
+    backend::{Flex, ops::FloatTensorOps as _},
+    tensor::Tensor,
+};
 use burn_flex::FlexTensor;
 
-use super::formula::{self, Formula};
-use super::lanes::vectorised;
-use super::linear::linear;
-use super::operation::{Input, Operation, apply, elements};
-use super::product::product;
-use super::products::{self, sum_of_products};
+use super::{
+    formula::{self, Formula},
+    lanes::vectorised,
+    linear::linear,
+    operation::{Input, Operation, apply, elements},
+    product::product,
+    products::{self, sum_of_products},
+};
 
 #[derive(Clone, Debug)]
 struct Adapted {

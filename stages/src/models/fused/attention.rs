@@ -4,13 +4,16 @@
 //! is added to the scores in; `[rows * width, heads * size]` out. The backward pass computes each block's shares again from the
 //! logarithms of their sums, as Dao et al. 2022 do.
 
-use burn::backend::Flex;
-use burn::backend::ops::FloatTensorOps as _;
-use burn::tensor::{DType, Shape, Tensor, activation};
+use burn::{
+    backend::{Flex, ops::FloatTensorOps as _},
+    tensor::{DType, Shape, Tensor, activation},
+};
 use burn_flex::{FlexTensor, Layout};
 
-use super::lanes::{exp, largest, sum, vectorised};
-use super::operation::{Input, Operation, apply, contiguous, elements, tensor};
+use super::{
+    lanes::{exp, largest, sum, vectorised},
+    operation::{Input, Operation, apply, contiguous, elements, tensor},
+};
 
 /// Queries of one block.
 const BLOCK: usize = 64;

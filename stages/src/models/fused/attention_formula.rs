@@ -5,9 +5,11 @@
 
 use burn::tensor::{DType, Tensor, activation};
 
-use super::device::{self, Scoring};
-use super::formula::{self, Formula};
-use super::products::product;
+use super::{
+    device::{self, Scoring},
+    formula::{self, Formula},
+    products::product,
+};
 
 #[derive(Clone, Debug)]
 struct Mix(Scoring);

@@ -4,15 +4,18 @@
 //! holds no values of it. Blocks are whole rows on the way forward and whole columns on the way back, so that each element of
 //! a product is summed in one piece, to the same bits as by the whole matrix.
 
-use burn::backend::Flex;
-use burn::backend::ops::FloatTensorOps as _;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::{
+    backend::{Flex, ops::FloatTensorOps as _},
+    tensor::{Device, Tensor, TensorData},
+};
 use burn_flex::FlexTensor;
 
-use super::adapted::{Branch, adapted};
-use super::linear::linear;
-use super::operation::{Input, Operation, apply, contiguous, elements, tensor};
-use super::product::product;
+use super::{
+    adapted::{Branch, adapted},
+    linear::linear,
+    operation::{Input, Operation, apply, contiguous, elements, tensor},
+    product::product,
+};
 use crate::models::weights::frozen::{Frozen, round};
 
 /// Values that are made f32 at a time (4 MiB), where blocks do not get too narrow.

@@ -3,8 +3,10 @@
 use burn::tensor::{Tensor, activation};
 use burn_flex::FlexTensor;
 
-use super::lanes::{sigmoid, vectorised};
-use super::operation::{Input, Operation, apply, contiguous, elements, elements_mut, tensor};
+use super::{
+    lanes::{sigmoid, vectorised},
+    operation::{Input, Operation, apply, contiguous, elements, elements_mut, tensor},
+};
 
 #[derive(Clone, Debug)]
 struct Gated;

@@ -5,8 +5,10 @@ use std::f64::consts::PI;
 
 use burn::tensor::{DType, Tensor, activation};
 
-use super::device;
-use super::formula::{self, Formula};
+use super::{
+    device,
+    formula::{self, Formula},
+};
 
 /// The functions whose derivative is known here.
 #[derive(Clone, Copy, Debug)]

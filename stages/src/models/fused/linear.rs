@@ -2,15 +2,18 @@
 //!
 //! burn's own product gives the gradient of the transposed matrix, which then has to be copied back into place.
 
-use burn::backend::Flex;
-use burn::backend::ops::FloatTensorOps as _;
-use burn::tensor::Tensor;
+use burn::{
+    backend::{Flex, ops::FloatTensorOps as _},
+    tensor::Tensor,
+};
 use burn_flex::FlexTensor;
 
-use super::formula::{self, Formula};
-use super::operation::{Input, Operation, apply};
-use super::product::product;
-use super::products;
+use super::{
+    formula::{self, Formula},
+    operation::{Input, Operation, apply},
+    product::product,
+    products,
+};
 
 #[derive(Clone, Debug)]
 struct Linear;

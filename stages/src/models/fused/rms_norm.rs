@@ -3,10 +3,12 @@
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
-use super::device;
-use super::formula::{self, Formula};
-use super::lanes::{sum, vectorised};
-use super::operation::{Input, Operation, apply, contiguous, elements, elements_mut, tensor};
+use super::{
+    device,
+    formula::{self, Formula},
+    lanes::{sum, vectorised},
+    operation::{Input, Operation, apply, contiguous, elements, elements_mut, tensor},
+};
 
 #[derive(Clone, Debug)]
 struct RmsNorm {

@@ -3,10 +3,12 @@
 use burn::tensor::{DType, Tensor};
 use burn_flex::FlexTensor;
 
-use super::device;
-use super::formula::{self, Formula};
-use super::lanes::vectorised;
-use super::operation::{Input, Operation, apply, contiguous, elements, elements_mut};
+use super::{
+    device,
+    formula::{self, Formula},
+    lanes::vectorised,
+    operation::{Input, Operation, apply, contiguous, elements, elements_mut},
+};
 
 /// Turns pairs by an angle; the derivative turns back.
 #[derive(Clone, Debug)]

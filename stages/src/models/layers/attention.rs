@@ -3,10 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 
 use super::rotary::{Rope, Rotation};
-use crate::models::batch::Batch;
-use crate::models::device::is_processor;
-use crate::models::fused;
-use crate::models::weights::parameters::Parameters;
+use crate::models::{batch::Batch, device::is_processor, fused, weights::parameters::Parameters};
 
 /// Keys and values of what a model has read, layer by layer, so that the next pass reads only what is new.
 #[derive(Clone, Debug, Default)]

@@ -2,8 +2,7 @@
 
 use burn::tensor::{Device, Int, IntDType, Tensor, TensorData};
 
-use crate::models::device::is_processor;
-use crate::random::Random;
+use crate::{models::device::is_processor, random::Random};
 
 /// What is left out, drawn anew for each pass by its seed.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -3,9 +3,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::models::batch::Batch;
-use crate::models::decoder::Model;
-use crate::models::error::InputError;
+use crate::models::{batch::Batch, decoder::Model, error::InputError};
 
 /// A model, and the length that its angles are made for.
 pub(crate) struct Reader<'a> {

@@ -12,11 +12,15 @@ pub(crate) mod rotary;
 
 use burn::tensor::{DType, Int, Tensor, TensorData};
 
-use super::adapters::lora::{self, EMBEDDING_A, EMBEDDING_B};
-use super::device::is_processor;
-use super::fused::{self, FrozenMatrix, Matrix};
-use super::weights::parameters::Parameters;
-use super::weights::weight::{EMBEDDING, HEAD, Weight, weight_of};
+use super::{
+    adapters::lora::{self, EMBEDDING_A, EMBEDDING_B},
+    device::is_processor,
+    fused::{self, FrozenMatrix, Matrix},
+    weights::{
+        parameters::Parameters,
+        weight::{EMBEDDING, HEAD, Weight, weight_of},
+    },
+};
 use activation::Activation;
 
 /// In which numbers products are computed.

@@ -6,8 +6,7 @@ use std::collections::BTreeSet;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::models::device::is_processor;
-use crate::models::fused;
+use crate::models::{device::is_processor, fused};
 
 /// How far positions turn a head, as `rope_parameters` says it.
 #[derive(Clone, Debug, PartialEq)]

@@ -13,14 +13,15 @@
 //! Rotation takes part by frequency: places near by are told apart by fast pairs, and what is far is found by slow ones, which distance
 //! hardly turns. Layers between begin as others do.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use burn::tensor::Device;
 
 use super::NewModel;
-use crate::models::weights::weight::{Weight, weight_of};
-use crate::random::Random;
+use crate::{
+    models::weights::weight::{Weight, weight_of},
+    random::Random,
+};
 
 /// Standard deviation of embeddings, in the place of `initializer_range`'s, as its multiple: what attention writes is as large.
 pub(crate) const EMBEDDING_SCALE: f64 = 4.0;

@@ -10,12 +10,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::config::shapes::config_of;
-use super::decoder::Model;
-use super::weights::weight::{EMBEDDING, Weight, weight_of};
-use crate::defaults::is_default;
-use crate::random::Random;
-use crate::tokenizer::{Pieces, Tokenizer};
+use super::{
+    config::shapes::config_of,
+    decoder::Model,
+    weights::weight::{EMBEDDING, Weight, weight_of},
+};
+use crate::{
+    defaults::is_default,
+    random::Random,
+    tokenizer::{Pieces, Tokenizer},
+};
 
 /// What a decoder is built like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -6,10 +6,11 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use half::bf16;
 use serde_json::{Map, Value};
 
-use crate::models::architectures::Shapes;
-use crate::models::architectures::architecture;
-use crate::models::decoder::Model;
-use crate::models::weights::weight::Weight;
+use crate::models::{
+    architectures::{Shapes, architecture},
+    decoder::Model,
+    weights::weight::Weight,
+};
 
 /// Numbers that are drawn; weights take them in turn, since billions of draws would take minutes.
 const DRAWN: usize = 1 << 20;

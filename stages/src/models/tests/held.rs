@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::models::weights::frozen::Half;
-use crate::models::weights::frozen::tests::half_of;
-use crate::models::weights::safetensors_in::Tensors;
-use crate::models::weights::safetensors_out::write_tensors;
+use crate::models::weights::{
+    frozen::{Half, tests::half_of},
+    safetensors_in::Tensors,
+    safetensors_out::write_tensors,
+};
 
 /// Returns a model with its weights in 16 bits, and one with the same values in f32.
 pub(crate) fn in_16_bits_and_32(model: &Model, kind: Half) -> [Model; 2] {

@@ -1,12 +1,9 @@
 //! Checkpoints as a whole; what one file does is tested in that file.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use super::*;
-use crate::random::Random;
-use crate::tokenizer::Pieces;
+use crate::{random::Random, tokenizer::Pieces};
 
 /// Makes a small untrained checkpoint for tests.
 pub(crate) fn tiny(seed: u64) -> Checkpoint {

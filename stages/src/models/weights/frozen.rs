@@ -7,8 +7,7 @@ use std::sync::Arc;
 use burn::tensor::{DType, Device, TensorData};
 use half::{bf16, f16};
 
-use super::mapped::Mapped;
-use super::nf4::Nf4Matrix;
+use super::{mapped::Mapped, nf4::Nf4Matrix};
 
 /// A weight that stays as it is.
 #[derive(Clone, Debug)]

@@ -1,7 +1,6 @@
 //! Parts of files in memory without a copy: the kernel reads a page when it is looked at, and may let it go again.
 
-use std::fs::File;
-use std::io;
+use std::{fs::File, io};
 
 use memmap2::{Mmap, MmapOptions};
 

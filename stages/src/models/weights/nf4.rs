@@ -3,8 +3,7 @@
 //! Blocks run through the flattened matrix and may straddle rows. Double quantisation stores the scales, less their mean, in 8 bits with a
 //! scale of their own for each 256.
 
-use std::num::NonZero;
-use std::thread;
+use std::{num::NonZero, thread};
 
 /// The 16 values of NF4, quantiles of the normal distribution scaled to [-1, 1] (`QLoRA`, appendix E).
 pub(crate) const VALUES: [f32; 16] = [

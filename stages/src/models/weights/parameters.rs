@@ -2,19 +2,21 @@
 //!
 //! A weight's name in the file, in the gradients and in the forward pass (`layers`) is one and the same.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use burn::tensor::{DType, Device, Gradients, Tensor};
 
-use super::frozen::Frozen;
-use super::nf4::Nf4Matrix;
-use super::values::Values;
-use super::weight::{EMBEDDING, HEAD, Weight, layer_of, weight_of};
-use crate::models::adapters::lora::{FACTORS, Lora};
-use crate::models::device::is_processor;
-use crate::models::layers::Products;
-use crate::models::layers::dropout::Dropout;
+use super::{
+    frozen::Frozen,
+    nf4::Nf4Matrix,
+    values::Values,
+    weight::{EMBEDDING, HEAD, Weight, layer_of, weight_of},
+};
+use crate::models::{
+    adapters::lora::{FACTORS, Lora},
+    device::is_processor,
+    layers::{Products, dropout::Dropout},
+};
 
 /// Weights by name, and the modules that an adapter changes.
 #[derive(Clone, Debug)]

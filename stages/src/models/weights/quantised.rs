@@ -1,20 +1,20 @@
 //! Weights as files have them, dense or in bitsandbytes' NF4: tensors of a file in, weights of the shape that an architecture asks for out;
 //! and weights in, tensors of a file out.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use burn::tensor::Device;
 use safetensors::Dtype;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::frozen::{Frozen, Half};
-use super::nf4::{NestedScales, Nf4Matrix, Scales};
-use super::safetensors_in::Tensors;
-use super::safetensors_out::Stored;
-use super::weight::{EMBEDDING, HEAD, Weight, weight_of};
+use super::{
+    frozen::{Frozen, Half},
+    nf4::{NestedScales, Nf4Matrix, Scales},
+    safetensors_in::Tensors,
+    safetensors_out::Stored,
+    weight::{EMBEDDING, HEAD, Weight, weight_of},
+};
 use crate::models::error::CheckpointError;
 
 /// What bitsandbytes keeps beside a weight's codes, after the weight's name.

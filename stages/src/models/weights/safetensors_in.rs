@@ -1,17 +1,20 @@
 //! safetensors files in, tensors out: those of 16 bits a value in the memory of the file, the others copied once.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io::{Read as _, Seek as _, SeekFrom},
+    path::{Path, PathBuf},
+};
 
-use safetensors::tensor::TensorInfo;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::{Dtype, SafeTensors, tensor::TensorInfo};
 use serde::Deserialize;
 
-use super::frozen::{Half, HalfWeight};
-use super::mapped::Mapped;
-use super::weight::Dense;
+use super::{
+    frozen::{Half, HalfWeight},
+    mapped::Mapped,
+    weight::Dense,
+};
 use crate::models::error::CheckpointError;
 
 /// Tensors of one or several files, by name; what is read is read once, and nothing stays in memory but what is returned.

@@ -1,11 +1,15 @@
 //! Tensors in, safetensors out: the same bytes for the same tensors, in the order that the format asks for.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
 
-use safetensors::tensor::{TensorView, View};
-use safetensors::{Dtype, SafeTensorError};
+use safetensors::{
+    Dtype, SafeTensorError,
+    tensor::{TensorView, View},
+};
 
 use super::weight::{Dense, Weight};
 use crate::models::error::CheckpointError;

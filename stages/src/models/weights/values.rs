@@ -6,8 +6,7 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::frozen;
-use crate::models::device::is_processor;
-use crate::models::fused;
+use crate::models::{device::is_processor, fused};
 
 /// Numbers in f32, in the order of the weight's elements.
 #[derive(Clone, Debug)]

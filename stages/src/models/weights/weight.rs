@@ -2,10 +2,7 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
-use super::frozen::Frozen;
-use super::nf4::Nf4Matrix;
-use super::nf4_tensor::Nf4Tensor;
-use super::values::Values;
+use super::{frozen::Frozen, nf4::Nf4Matrix, nf4_tensor::Nf4Tensor, values::Values};
 use crate::models::device::is_processor;
 
 /// Name of the module that turns tokens into the first activations.

@@ -4,17 +4,16 @@
 //! `tojson` that escapes nothing for HTML, the methods of Python's strings and dictionaries, and `{% generation %}` blocks around what the
 //! assistant says. `strftime_now` is there only where a clock is given: what a model learns must not hang on the day it was trained.
 
-use std::error::Error as _;
-use std::ops::Range;
-use std::sync::{Arc, LazyLock};
+use std::{
+    error::Error as _,
+    ops::Range,
+    sync::{Arc, LazyLock},
+};
 
-use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Value;
-use minijinja::{AutoEscape, Environment, Error, ErrorKind};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, syntax::SyntaxConfig, value::Value};
 use regex::Regex;
 
-use super::message::normalised;
-use super::python;
+use super::{message::normalised, python};
 
 /// Around what a `{% generation %}` block wrote; removed from the output.
 pub(super) const GENERATION: [char; 2] = ['\u{F0002}', '\u{F0003}'];

@@ -4,10 +4,12 @@
 //! `add_eos_token` are not read where it is there. `tokenizer_config.json` names special tokens and may hold the chat template; `special_tokens_map.json` and `generation_config.json` fill in what it leaves out. The model's
 //! `config.json` tells whose tokenizer it is, where transformers has a class for it.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
 
 use serde_json::{Map, Value};
 use tokenizers::AddedToken;

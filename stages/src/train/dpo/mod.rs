@@ -3,12 +3,14 @@
 mod losses;
 pub(crate) mod reference;
 
-use super::head::Prediction;
-use super::objective::{Objective, Scored, Share, Weighed};
-use super::prepared::DpoRow;
-use super::settings::{Dpo, DpoLoss};
-use super::shards;
-use super::trainer::deal;
+use super::{
+    head::Prediction,
+    objective::{Objective, Scored, Share, Weighed},
+    prepared::DpoRow,
+    settings::{Dpo, DpoLoss},
+    shards,
+    trainer::deal,
+};
 use crate::models::{Batch, Model, Row};
 use losses::{Answer, Loss, Pair};
 

@@ -1,11 +1,14 @@
 //! Pairs and settings of preferences → pairs with their reference, ready to train on; or what in them contradicts itself.
 
 use super::Pairs;
-use crate::models::Model;
-use crate::train::TrainError;
-use crate::train::known;
-use crate::train::prepared::{DpoRow, Prepared};
-use crate::train::settings::{Dpo, DpoLoss, Reference, Training};
+use crate::{
+    models::Model,
+    train::{
+        TrainError, known,
+        prepared::{DpoRow, Prepared},
+        settings::{Dpo, DpoLoss, Reference, Training},
+    },
+};
 
 /// Lays pairs out with their reference, which is asked about those of these micro-batches.
 pub(crate) fn pairs<'a, 'b>(

@@ -7,9 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::train::TrainError;
-use crate::train::schedule::Scheduler;
-use crate::train::settings::Training;
+use crate::train::{TrainError, schedule::Scheduler, settings::Training};
 
 /// The figure that says which model is best, where none is named.
 const BY_DEFAULT: &str = "eval_loss";

@@ -4,10 +4,12 @@ pub(crate) mod best;
 
 use std::collections::BTreeMap;
 
-use super::objective::{Objective, Scored, Share};
-use super::settings::Training;
-use super::shards;
-use super::trainer::deal;
+use super::{
+    objective::{Objective, Scored, Share},
+    settings::Training,
+    shards,
+    trainer::deal,
+};
 use crate::models::Model;
 
 /// Evaluates a model on rows in their order; as in TRL the loss is a mean over rows, and every other figure one over batches.

@@ -8,9 +8,13 @@
 use burn::tensor::{Tensor, TensorData};
 
 use super::Prediction;
-use crate::models::{Model, Target};
-use crate::train::gradients::Gradients;
-use crate::train::pass::{descended, taken};
+use crate::{
+    models::{Model, Target},
+    train::{
+        gradients::Gradients,
+        pass::{descended, taken},
+    },
+};
 
 /// Logits that are made at a time (64 MiB); fewer are held as a whole, which is faster.
 const LOGITS: usize = 1 << 24;

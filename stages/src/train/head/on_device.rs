@@ -8,8 +8,10 @@
 use burn::tensor::{DType, IndexingUpdateOp, Int, Tensor, TensorData, activation};
 
 use super::Prediction;
-use crate::models::{FIGURES, Model, Target, aimed, prediction_figures, prediction_slopes};
-use crate::train::gradients::Gradients;
+use crate::{
+    models::{FIGURES, Model, Target, aimed, prediction_figures, prediction_slopes},
+    train::gradients::Gradients,
+};
 
 /// Logits that are made at a time: half a GiB of them in bfloat16, and as much of their gradient; without kernels of our own each is in several
 /// tensors of f32 until the next ones are made. In tests a few targets have so many.

@@ -4,10 +4,11 @@
 //! of 1,024 tokens 26,042 (estimated 24,673 and 1,536 for pages that are not full); on 4 bits with gradient checkpointing, a row of 512, 4,012
 //! (estimated 3,079 and 1,026).
 
-use super::sizes::F32;
-use super::{Memory, Sizes};
-use crate::train::head::on_device;
-use crate::train::settings::{Precision, Training};
+use super::{Memory, Sizes, sizes::F32};
+use crate::train::{
+    head::on_device,
+    settings::{Precision, Training},
+};
 
 /// The most that is counted for pages that are not full; a third of all else, where that is less.
 const PAGES: u64 = 1536 << 20;

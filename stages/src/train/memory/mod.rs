@@ -21,16 +21,17 @@ mod sizes;
 
 use std::fmt;
 
+use super::{
+    TrainError,
+    head::in_parts,
+    prepared::{DpoRow, IGNORED, Rows, SftRow},
+    settings::{Method, Precision, Settings, Training},
+    start::foretold,
+};
+use crate::models::{Outline, is_processor};
 pub(crate) use available::{Available, used};
 use sizes::F32;
 pub(crate) use sizes::Sizes;
-
-use super::TrainError;
-use super::head::in_parts;
-use super::prepared::{DpoRow, IGNORED, Rows, SftRow};
-use super::settings::{Method, Precision, Settings, Training};
-use super::start::foretold;
-use crate::models::{Outline, is_processor};
 
 const MIB: u64 = 1 << 20;
 

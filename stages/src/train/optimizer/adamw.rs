@@ -5,8 +5,10 @@ use burn::tensor::Tensor;
 use half::bf16;
 
 use super::decay::decays;
-use crate::models::{AdamWStep, Parameters, Squares, Values, adamw, clipping};
-use crate::train::settings::Optimizer;
+use crate::{
+    models::{AdamWStep, Parameters, Squares, Values, adamw, clipping},
+    train::settings::Optimizer,
+};
 
 /// `PyTorch`'s `AdamW`; norms and biases do not decay.
 pub(crate) struct AdamW {

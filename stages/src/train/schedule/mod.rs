@@ -8,8 +8,7 @@ use std::f64::consts::PI;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::TrainError;
-use super::settings::Warmup;
+use super::{TrainError, settings::Warmup};
 use arguments::{Curve, SchedulerArguments};
 
 /// How the rate goes after the warm-up, under transformers' names.

@@ -5,14 +5,20 @@ mod evaluations;
 
 use std::path::PathBuf;
 
-use super::objective::{Scored, Share};
-use super::prepared::{DpoRow, IGNORED, SftRow};
-use super::settings::{Dpo, DpoLoss, Reference, Sft};
-use super::trainer::deal;
-use super::*;
-use crate::models::tests::{tiny, tiny_with_biases};
-use crate::models::{AdapterConfig, Bias, DeviceName, Modules, Values};
-use crate::random::Random;
+use super::{
+    objective::{Scored, Share},
+    prepared::{DpoRow, IGNORED, SftRow},
+    settings::{Dpo, DpoLoss, Reference, Sft},
+    trainer::deal,
+    *,
+};
+use crate::{
+    models::{
+        AdapterConfig, Bias, DeviceName, Modules, Values,
+        tests::{tiny, tiny_with_biases},
+    },
+    random::Random,
+};
 
 fn row(ids: &[u32], prompt: usize) -> SftRow {
     let labels = ids.iter().enumerate().map(|(place, &id)| if place < prompt { IGNORED } else { i64::from(id) });

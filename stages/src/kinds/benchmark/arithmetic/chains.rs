@@ -1,13 +1,15 @@
 //! Questions whose answer hangs on the order of their words: sums, mixed precedence, decimals, percentages, parts, problems.
 
+use Operator::{Minus, Over, Plus, Times};
 use bigdecimal::BigDecimal;
 use rand_chacha::ChaCha8Rng;
 
-use super::Draft;
-use super::draw::{below, between, pick, search, shuffle, until, whole};
-use super::expression::{Chain, Operator, needs_precedence, says};
-use super::phrases::{Style, ask, goods, person};
-use Operator::{Minus, Over, Plus, Times};
+use super::{
+    Draft,
+    draw::{below, between, pick, search, shuffle, until, whole},
+    expression::{Chain, Operator, needs_precedence, says},
+    phrases::{Style, ask, goods, person},
+};
 
 /// What a pocket calculator shows at most: the numbers of these questions stay within it on every way of computing.
 const POCKET: i64 = 8;

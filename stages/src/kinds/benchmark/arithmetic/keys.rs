@@ -1,14 +1,16 @@
 //! Questions that hang on what a calculator knows and on how much it holds: powers, roots, long numbers, units, dates.
 
+use Operator::{Minus, Plus, Times};
 use bigdecimal::BigDecimal;
 use jiff::civil::{Date, date};
 use rand_chacha::ChaCha8Rng;
 
-use super::Draft;
-use super::draw::{below, between, pick, until, whole};
-use super::expression::{Chain, Operator, nearest, says};
-use super::phrases::{Style, ask};
-use Operator::{Minus, Plus, Times};
+use super::{
+    Draft,
+    draw::{below, between, pick, until, whole},
+    expression::{Chain, Operator, nearest, says},
+    phrases::{Style, ask},
+};
 
 /// The first whole number that 64-bit floating point may miss is one more than this.
 const FLOAT_LIMIT: u64 = 1 << 53;

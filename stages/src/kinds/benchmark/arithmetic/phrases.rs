@@ -3,8 +3,10 @@
 use bigdecimal::BigDecimal;
 use rand_chacha::ChaCha8Rng;
 
-use super::draw::{below, pick};
-use super::expression::{Chain, Operator};
+use super::{
+    draw::{below, pick},
+    expression::{Chain, Operator},
+};
 
 /// How operators and numbers are written in one question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

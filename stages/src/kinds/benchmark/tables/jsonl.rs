@@ -6,8 +6,10 @@ use super::{
     columns,
     table::{self, Place, Row, Rows},
 };
-use crate::kinds::benchmark::loader::{Benchmark, Draft, Reads, Settings};
-use crate::llm::recording::{lines, malformed};
+use crate::{
+    kinds::benchmark::loader::{Benchmark, Draft, Reads, Settings},
+    llm::recording::{lines, malformed},
+};
 
 pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "jsonl", version: 1, reads: Reads::File, load };
 

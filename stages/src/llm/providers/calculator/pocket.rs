@@ -2,8 +2,7 @@
 
 use bigdecimal::{BigDecimal, RoundingMode, Zero as _};
 
-use super::Refusal;
-use super::language::Token;
+use super::{Refusal, language::Token};
 
 const DIGITS: i64 = 8;
 

@@ -2,8 +2,7 @@
 
 use bigdecimal::BigDecimal;
 
-use super::Refusal;
-use super::language::Token;
+use super::{Refusal, language::Token};
 
 /// What it can convert: a unit, what it measures, and how many of the smallest unit of that measure it holds.
 const UNITS: &[(&str, &str, f64)] = &[

@@ -1,7 +1,6 @@
 //! The losses that are a mean over pairs, one after another; `sft` among them is none, for it is a mean over tokens.
 
-use super::divergence::score;
-use super::{Pair, log_sigmoid, sigmoid};
+use super::{Pair, divergence::score, log_sigmoid, sigmoid};
 use crate::train::settings::{Dpo, DpoLoss};
 
 /// A pair's loss, and its derivatives by the log-probabilities of the chosen and of the rejected answer.
