@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::contract::error::StageError;
@@ -201,6 +201,19 @@ pub(crate) fn dollars(nano: u64) -> String {
     let text = format!("${amount:.places$}");
     let shortest = "$0.00".len();
     text[..shortest].to_owned() + text[shortest..].trim_end_matches('0')
+}
+
+/// What was paid for a reply.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Who was paid, as the manifest names it.
+    pub payee: String,
+    /// Nano-dollars; null where nobody knows.
+    pub cost: Option<u64>,
+    /// How long the call took, in seconds.
+    pub seconds: f64,
+    /// Whatever else is worth keeping: tokens, the provider's own name for the call.
+    pub details: serde_json::Value,
 }
 
 #[cfg(test)]

@@ -11,9 +11,9 @@ use super::{
     show::{named, outputs, split},
     talk,
 };
-use crate::contract::{
-    artifact::{Store, copy_tree},
-    registry::Registry,
+use crate::{
+    contract::{artifact::copy_tree, registry::Registry},
+    store::Store,
 };
 
 /// Write what a stage gave to a file or folder

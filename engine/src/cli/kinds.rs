@@ -8,8 +8,8 @@ use super::{
     exit::{Exit, Failure},
 };
 use crate::contract::{
+    ports::Port,
     registry::{Kind, Registry},
-    stage::Port,
 };
 
 /// List the kinds of stage, their ports and their params

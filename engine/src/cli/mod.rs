@@ -32,15 +32,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     budget::{Budget, Limit},
-    contract::{artifact::Store, context::Shared, registry::Registry},
+    contract::{context::Shared, registry::Registry},
     diagnostic::{self, Mistake},
     environment::Environment,
     event::{Events, Subscriber},
+    flights::Flights,
     manifest::{self, Set},
     record::Record,
     resolve::{Pipeline, resolve},
-    rows::reply::Replies,
     source::Source,
+    store::Store,
 };
 use exit::{Exit, Failure};
 
@@ -250,7 +251,7 @@ fn shared(
         store: Store::new(cache),
         events: Events::new(subscribers),
         services: registry.shared_services(),
-        replies: Replies::default(),
+        flights: Flights::default(),
         budget: Budget::new(limit),
         cancellation: CancellationToken::new(),
         sections: pipeline.sections.clone(),

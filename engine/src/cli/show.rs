@@ -12,12 +12,10 @@ use super::{
     select::position,
 };
 use crate::{
-    contract::{
-        artifact::{self, Store},
-        registry::Registry,
-    },
+    contract::{artifact, registry::Registry},
     plan::{self, Decision, Request},
     resolve::Pipeline,
+    store::Store,
 };
 
 /// Print what a stage gave

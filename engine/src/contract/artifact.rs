@@ -5,10 +5,9 @@ use std::{
     io::{BufRead as _, BufReader, Read, Write as _},
     marker::PhantomData,
     path::Path,
-    sync::Arc,
 };
 
-use cache::{Cache, Digest, Output, Tree, TreeEntry};
+use cache::{Digest, Output, Tree, TreeEntry};
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -17,29 +16,7 @@ use super::{
     context::Context,
     error::{StageError, without_place},
 };
-use crate::canonical;
-
-/// The content behind the artifacts. Stages hold artifacts and never this.
-#[derive(Clone)]
-pub struct Store(Arc<Cache>);
-
-impl Store {
-    pub(crate) fn new(cache: Arc<Cache>) -> Self {
-        Self(cache)
-    }
-
-    pub(crate) fn cache(&self) -> &Arc<Cache> {
-        &self.0
-    }
-
-    pub(crate) fn buffered(&self, digest: &Digest) -> Result<BufReader<cache::BlobReader>, StageError> {
-        Ok(BufReader::with_capacity(1 << 16, self.0.reader(digest)?))
-    }
-
-    pub(crate) fn put_file(&self, path: &Path) -> Result<(Digest, u64), StageError> {
-        Ok(self.0.put_file(path)?)
-    }
-}
+use crate::{canonical, store::Store};
 
 /// Something that a port can carry.
 pub trait Artifact: Sized + Send + Sync + 'static {
@@ -150,7 +127,7 @@ pub struct DatasetWriter<T> {
 impl<T: Row> DatasetWriter<T> {
     /// Starts an empty dataset.
     pub fn new(ctx: &Context) -> Result<Self, StageError> {
-        Ok(Self { store: ctx.store().clone(), blob: ctx.store().0.writer()?, rows: 0, row: PhantomData })
+        Ok(Self { store: ctx.store().clone(), blob: ctx.store().cache().writer()?, rows: 0, row: PhantomData })
     }
 
     /// Adds a row.
@@ -192,7 +169,7 @@ impl Checkpoint {
     /// Returns the same files with one more, or with another in the place of the one of that name.
     pub fn with_file(&self, name: &str, content: &[u8]) -> Result<Self, StageError> {
         let mut tree = tree(&self.store, &self.output.digest)?;
-        let digest = self.store.0.put(content)?;
+        let digest = self.store.cache().put(content)?;
         tree.files.insert(name.to_owned(), TreeEntry { digest, bytes: content.len() as u64 });
         Self::seal_tree(self.store.clone(), &tree)
     }
@@ -200,7 +177,7 @@ impl Checkpoint {
     fn seal_tree(store: Store, tree: &Tree) -> Result<Self, StageError> {
         let text = canonical::text(tree).map_err(StageError::failed)?;
         let output = Output {
-            digest: store.0.put(&text)?,
+            digest: store.cache().put(&text)?,
             artifact: "checkpoint".to_owned(),
             rows: None,
             bytes: tree.files.values().map(|entry| entry.bytes).sum(),
@@ -222,13 +199,13 @@ impl Checkpoint {
 }
 
 pub(crate) fn tree(store: &Store, digest: &Digest) -> Result<Tree, StageError> {
-    serde_json::from_slice(&store.0.read(digest)?)
+    serde_json::from_slice(&store.cache().read(digest)?)
         .map_err(|error| StageError::failed(format!("a folder's listing is damaged: {error}")))
 }
 
 pub(crate) fn copy_tree(store: &Store, digest: &Digest, folder: &Path) -> Result<(), StageError> {
     for (name, entry) in tree(store, digest)?.files {
-        store.0.copy_to(&entry.digest, &folder.join(name))?;
+        store.cache().copy_to(&entry.digest, &folder.join(name))?;
     }
     Ok(())
 }
@@ -258,7 +235,7 @@ impl Metrics {
     pub fn write(ctx: &Context, value: &impl Serialize) -> Result<Self, StageError> {
         let text = canonical::text(value).map_err(StageError::failed)?;
         let output = Output {
-            digest: ctx.store().0.put(&text)?,
+            digest: ctx.store().cache().put(&text)?,
             artifact: "metrics".to_owned(),
             rows: None,
             bytes: text.len() as u64,
@@ -269,7 +246,7 @@ impl Metrics {
 
     /// Reads the object.
     pub fn read(&self) -> Result<Value, StageError> {
-        serde_json::from_slice(&self.store.0.read(&self.output.digest)?).map_err(StageError::failed)
+        serde_json::from_slice(&self.store.cache().read(&self.output.digest)?).map_err(StageError::failed)
     }
 }
 
@@ -304,7 +281,7 @@ impl Anything {
     /// Takes a file of rows, each checked and written in canonical form; the error names line and column.
     pub fn keep_rows(ctx: &Context, path: &Path, kind: &Type) -> Result<Self, StageError> {
         let check = kind.row.ok_or_else(|| StageError::failed(format!("`{}` has no rows", kind.name)))?;
-        let mut blob = ctx.store().0.writer()?;
+        let mut blob = ctx.store().cache().writer()?;
         let mut rows = 0;
         for (index, line) in BufReader::new(std::fs::File::open(path)?).lines().enumerate() {
             let line = line?;
@@ -333,7 +310,7 @@ impl Anything {
             std::fs::create_dir_all(path)?;
             copy_tree(&self.store, &self.output.digest, path)
         } else {
-            Ok(self.store.0.copy_to(&self.output.digest, path)?)
+            Ok(self.store.cache().copy_to(&self.output.digest, path)?)
         }
     }
 

@@ -1,14 +1,7 @@
-//! One row of a stage → what would be asked for it and, where that is wanted, what comes back. The memo is read and never written.
+//! One thing that was asked for a row, and what came back.
 
 use serde::Serialize;
-use serde_json::{Value, json};
-
-use super::{
-    context::Context,
-    each::{Ask, EachRow, Effect as _},
-    error::StageError,
-};
-use crate::rows::reply;
+use serde_json::Value;
 
 /// One thing asked for a row.
 #[derive(Debug, Serialize)]
@@ -19,54 +12,4 @@ pub struct Attempt {
     pub reply: Value,
     /// Where the reply is from: `stage`, `memo`, `call`, or `none`.
     pub from: &'static str,
-}
-
-/// Asks for the row with this id, round by round, until a reply is missing that is not to be sent for.
-pub(crate) async fn each<S: EachRow>(
-    ctx: &Context,
-    params: &S::Params,
-    inputs: S::Inputs,
-    id: &str,
-    send: bool,
-) -> Result<Vec<Attempt>, StageError> {
-    let (stage, driving) = S::open(ctx, params, inputs)?;
-    let row = find::<S>(&driving, id)?;
-    let (mut attempts, mut known) = (Vec::new(), Vec::new());
-    loop {
-        let asked = stage.units(&row, &known)?;
-        if asked.is_empty() {
-            return Ok(attempts);
-        }
-        let before = known.len();
-        let count = asked.len();
-        for ask in asked {
-            let (request, reply, from) = match ask {
-                Ask::Known(reply) => (Value::Null, Some(reply), "stage"),
-                Ask::Call(unit) => {
-                    let request = S::Effect::describe(ctx, &unit)?;
-                    match reply::known::<S::Effect>(ctx, &unit)?.1 {
-                        Some(reply) => (request, Some(reply), "memo"),
-                        None if send => (request, Some(S::Effect::call(ctx, &unit).await?.reply), "call"),
-                        None => (request, None, "none"),
-                    }
-                }
-            };
-            attempts.push(Attempt { request, reply: json!(reply), from });
-            known.extend(reply);
-        }
-        if known.len() < before + count {
-            return Ok(attempts);
-        }
-    }
-}
-
-fn find<S: EachRow>(driving: &crate::contract::artifact::Dataset<S::In>, id: &str) -> Result<S::In, StageError> {
-    for row in driving.rows()? {
-        let row = row?;
-        let value = serde_json::to_value(&row).map_err(StageError::failed)?;
-        if value.get("id").and_then(Value::as_str) == Some(id) {
-            return Ok(row);
-        }
-    }
-    Err(StageError::failed(format!("there is no row with the id `{id}`")).help("`fingerpost show MANIFEST STAGE` lists the rows"))
 }

@@ -2,21 +2,13 @@
 
 use std::path::Path;
 
-use cache::{Key, Partial};
+use cache::Partial;
 
 use super::{
     artifact::{Artifact as _, Checkpoint, copy_tree},
-    context::Context,
+    context::{Context, Resume},
     error::StageError,
 };
-
-/// Where a running stage's checkpoints belong.
-#[derive(Clone, Copy)]
-pub(crate) struct Resume {
-    pub(crate) key: Key,
-    /// The stage is to run anew: what an earlier run left does not count.
-    pub(crate) anew: bool,
-}
 
 impl Context {
     /// Keeps the files of a folder as what the stage has after `step`; they stand in for what it kept before.

@@ -12,22 +12,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cache::Digest;
+use cache::{Digest, Key};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    artifact::Store,
-    checkpoints::Resume,
-    each::Receipt,
     error::StageError,
     section::{Section, Sections},
 };
 use crate::{
-    budget::{Budget, Limit, Spent},
+    budget::{Budget, Limit, Receipt, Spent},
     environment::Environment,
     event::{Event, Events},
-    rows::reply::Replies,
+    flights::Flights,
+    store::Store,
 };
 
 /// Handles that change no result (a pool of connections, a device), by type.
@@ -48,7 +46,7 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) events: Events,
     pub(crate) services: Services,
-    pub(crate) replies: Replies,
+    pub(crate) flights: Flights,
     pub(crate) budget: Budget,
     pub(crate) cancellation: CancellationToken,
     /// The manifest's blocks beside the stages.
@@ -59,6 +57,14 @@ pub(crate) struct Shared {
     pub(crate) run: String,
     /// The folder of its record; none where nothing runs.
     pub(crate) record: Option<PathBuf>,
+}
+
+/// Where a running stage's checkpoints belong.
+#[derive(Clone, Copy)]
+pub(crate) struct Resume {
+    pub(crate) key: Key,
+    /// The stage is to run anew: what an earlier run left does not count.
+    pub(crate) anew: bool,
 }
 
 /// A receipt with what it is for, as the memo keeps it.

@@ -15,7 +15,8 @@ use cache::Digest;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::{artifact::Store, context::Context, error::StageError};
+use super::{context::Context, error::StageError};
+use crate::store::Store;
 
 /// A file that a manifest names. In a key it counts by its content alone.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,18 +1,8 @@
-//! A stage that is to run, with its inputs known → what it would buy, without buying it.
-
-use std::collections::BTreeSet;
+//! What a stage would buy.
 
 use serde::Serialize;
 
-use super::{
-    context::Context,
-    each::{Ask, EachRow, Effect as _},
-    error::StageError,
-};
-use crate::{
-    budget::{Price, dollars},
-    rows::reply,
-};
+use crate::budget::{Price, dollars};
 
 /// What a stage would buy.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -31,7 +21,7 @@ pub struct Forecast {
 }
 
 impl Forecast {
-    fn add(&mut self, price: Price) {
+    pub(crate) fn add(&mut self, price: Price) {
         self.calls += 1;
         match price {
             Price::Free => {}
@@ -56,43 +46,4 @@ impl std::fmt::Display for Forecast {
         }
         Ok(())
     }
-}
-
-/// Goes through the rows as a run would, and stops each where a reply is missing.
-pub(crate) fn each<S: EachRow>(ctx: &Context, params: &S::Params, inputs: S::Inputs) -> Result<Forecast, StageError> {
-    let (stage, driving) = S::open(ctx, params, inputs)?;
-    let mut forecast = Forecast { notes: stage.notes()?, ..Forecast::default() };
-    let mut counted = BTreeSet::new();
-    for row in driving.rows()? {
-        let row = row?;
-        let mut replies = Vec::new();
-        'rounds: loop {
-            let asked = stage.units(&row, &replies)?;
-            if asked.is_empty() {
-                break;
-            }
-            let mut whole = true;
-            for ask in asked {
-                match ask {
-                    Ask::Known(reply) => replies.push(reply),
-                    Ask::Call(unit) => match reply::known::<S::Effect>(ctx, &unit)? {
-                        (_, Some(reply)) => {
-                            forecast.known += 1;
-                            replies.push(reply);
-                        }
-                        (digest, None) => {
-                            if counted.insert(digest) {
-                                forecast.add(S::Effect::price(ctx, &unit));
-                            }
-                            whole = false;
-                        }
-                    },
-                }
-            }
-            if !whole {
-                break 'rounds;
-            }
-        }
-    }
-    Ok(forecast)
 }

@@ -15,8 +15,10 @@ use super::{
     file::{self, Folders},
     forecast::Forecast,
     import::{Adopted, Answers},
+    mistake::ParamMistake,
+    ports::{Port, Ports as _},
     section::{Section, SectionKind, Sections},
-    stage::{ParamMistake, Port, Ports as _, Stage},
+    stage::Stage,
 };
 use crate::{
     schema,

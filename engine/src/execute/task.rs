@@ -11,7 +11,10 @@ use cache::{Key, Output, Preimage, StageLock, StageResult};
 
 use crate::{
     budget::Spent,
-    contract::{checkpoints::Resume, context::Context, error::StageError},
+    contract::{
+        context::{Context, Resume},
+        error::StageError,
+    },
     resolve::Pipeline,
 };
 

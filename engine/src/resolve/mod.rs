@@ -14,9 +14,9 @@ use crate::{
     contract::{
         artifact::Type,
         file::{File, Folders},
+        ports::Port,
         registry::{Kind, Registry, Settled},
         section::Sections,
-        stage::Port,
     },
     diagnostic::Mistake,
     manifest::Manifest,

@@ -6,9 +6,9 @@ use super::{Checker, Found};
 use crate::{
     contract::{
         file::Folders,
+        mistake::ParamMistake,
         registry::{Registry, SettleError},
         section::{ReadSection, Sections},
-        stage::ParamMistake,
     },
     diagnostic::{Mistake, did_you_mean},
     manifest::{Declaration, Manifest, field_mistake},

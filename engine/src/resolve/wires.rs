@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, io::BufRead as _};
 
 use super::{Checker, Found, Wire, quoted};
 use crate::{
-    contract::{artifact::Type, error::without_place, file::File, stage::Port},
+    contract::{artifact::Type, error::without_place, file::File, ports::Port},
     diagnostic::did_you_mean,
     manifest::Declaration,
     source::Path,

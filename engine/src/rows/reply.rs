@@ -1,38 +1,17 @@
 //! A unit → its reply: from the memo, from whoever is calling for it right now, or by one call that is durable before it counts.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use cache::{Claim, Digest};
-use tokio::sync::OnceCell;
 
 use crate::{
     budget::{Hold, Price},
     contract::{
         context::Context,
-        each::{Bought, Effect, unit_digest},
+        effect::{Bought, Effect, unit_digest},
         error::StageError,
     },
 };
-
-type Flight = Arc<OnceCell<Arc<[u8]>>>;
-
-/// The calls that are under way in this process.
-#[derive(Default)]
-pub(crate) struct Replies(Mutex<HashMap<Digest, Flight>>);
-
-impl Replies {
-    fn flight(&self, unit: Digest) -> Flight {
-        let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(flights.entry(unit).or_default())
-    }
-
-    fn land(&self, unit: &Digest) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(unit);
-    }
-}
 
 /// The digest of a unit, and the reply to it that is kept.
 pub(crate) fn known<E: Effect>(ctx: &Context, unit: &E::Unit) -> Result<(Digest, Option<E::Reply>), StageError> {
@@ -47,7 +26,7 @@ pub(crate) fn known<E: Effect>(ctx: &Context, unit: &E::Unit) -> Result<(Digest,
 /// Returns the reply to `unit`; equal units are called once, in this process and beside others.
 pub(crate) async fn reply<E: Effect>(ctx: &Context, unit: &E::Unit) -> Result<E::Reply, StageError> {
     let digest = unit_digest::<E>(unit)?;
-    let replies = &ctx.shared().replies;
+    let replies = &ctx.shared().flights;
     let flight = replies.flight(digest);
     let mut called = false;
     let bytes = flight.get_or_try_init(|| fetch::<E>(ctx, unit, digest, &mut called)).await?;

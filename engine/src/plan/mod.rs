@@ -1,5 +1,7 @@
 //! Pipeline → plan: per stage a hit, a run with its reasons, or a decision that waits for what is above.
 
+mod notes;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -11,7 +13,6 @@ use serde_json::Value;
 
 use crate::{
     contract::{
-        ahead,
         context::{Context, Shared},
         error::StageError,
         forecast::Forecast,
@@ -114,7 +115,7 @@ pub(crate) fn plan(pipeline: &Pipeline, cache: &Cache, request: &Request) -> Res
 
 /// Says of every stage that is to run what it would buy, as far as its inputs are known, and what else a person should read before.
 pub(crate) fn forecast(plan: &mut Plan, pipeline: &Pipeline, shared: &Arc<Shared>, request: &Request) -> Result<(), StageError> {
-    let mut notes = ahead::notes(plan, pipeline, shared)?;
+    let mut notes = notes::notes(plan, pipeline, shared)?;
     let forecasts = plan.stages.iter().map(|planned| forecast_one(plan, planned, pipeline, shared, request));
     let forecasts: Vec<_> = forecasts.collect::<Result<_, _>>()?;
     for (planned, forecast) in plan.stages.iter_mut().zip(forecasts) {
