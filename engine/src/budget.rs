@@ -106,12 +106,12 @@ impl Budget {
         let cost = match (price, self.limit) {
             (Price::Free, _) => return Ok(Fit::Fits(0)),
             (_, Limit::Unset) if !covered => {
-                return Err(StageError::OverBudget(
+                return Err(StageError::over_budget(
                     "the run would pay for calls and has no budget: give `--budget USD`, or `--budget none`".to_owned(),
                 ));
             }
             (Price::Unknown, Limit::AtMost(_)) => {
-                return Err(StageError::OverBudget(
+                return Err(StageError::over_budget(
                     "the price of a call is unknown, so no budget can hold it: add the model to `prices:`, or give `--budget none`".to_owned(),
                 ));
             }
@@ -130,7 +130,7 @@ impl Budget {
         if purse.held > 0 && purse.spent.saturating_add(cost) <= limit {
             return Ok(Fit::Later);
         }
-        Err(StageError::OverBudget(format!(
+        Err(StageError::over_budget(format!(
             "the next call may cost {} and {} of {} are spent; what was bought is kept",
             dollars(cost),
             dollars(purse.spent),

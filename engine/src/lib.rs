@@ -53,7 +53,7 @@ pub use crate::contract::command::{Command, CommandError};
 pub use crate::contract::context::{Context, Services};
 pub use crate::contract::each::{Each, EachRow, ROWS_IN_FLIGHT, Reply};
 pub use crate::contract::effect::{Ask, Bought, Effect, unit_digest};
-pub use crate::contract::error::{StageError, without_place};
+pub use crate::contract::error::{Blame, StageError, without_place};
 pub use crate::contract::file::File;
 pub use crate::contract::folder::Folder;
 pub use crate::contract::forecast::Forecast;

@@ -3,7 +3,10 @@
 use std::{fmt::Display, process::ExitCode};
 
 use crate::{
-    contract::{command::CommandError, error::StageError},
+    contract::{
+        command::CommandError,
+        error::{Blame, StageError},
+    },
     diagnostic::Mistake,
 };
 
@@ -72,11 +75,7 @@ impl Failure {
 
 impl From<StageError> for Failure {
     fn from(error: StageError) -> Self {
-        let failure = Self::new(Exit::of(&error), &error);
-        match error {
-            StageError::Failed { help: Some(help), .. } => failure.help(help),
-            _ => failure,
-        }
+        Self::Other { exit: Exit::of(&error), message: error.message, help: error.help }
     }
 }
 
@@ -98,11 +97,11 @@ impl From<::cache::CacheError> for Failure {
 impl Exit {
     /// The code that says who is to blame for `error`.
     pub(super) fn of(error: &StageError) -> Self {
-        match error {
-            StageError::Failed { .. } => Self::StageFailed,
-            StageError::Environment(_) | StageError::Transient(_) => Self::Environment,
-            StageError::OverBudget(_) => Self::OverBudget,
-            StageError::Cancelled => Self::Interrupted,
+        match error.blame {
+            Blame::Input => Self::StageFailed,
+            Blame::Environment | Blame::Transient => Self::Environment,
+            Blame::Budget => Self::OverBudget,
+            Blame::Cancelled => Self::Interrupted,
         }
     }
 }

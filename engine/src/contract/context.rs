@@ -206,7 +206,7 @@ impl Context {
 
     /// Returns `Err(Cancelled)` once the run is to stop; to be called at safe points.
     pub fn check(&self) -> Result<(), StageError> {
-        if self.0.shared.cancellation.is_cancelled() { Err(StageError::Cancelled) } else { Ok(()) }
+        if self.0.shared.cancellation.is_cancelled() { Err(StageError::cancelled()) } else { Ok(()) }
     }
 
     /// The token that tells of the run's end.

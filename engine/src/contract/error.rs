@@ -2,55 +2,78 @@
 
 use std::fmt::Display;
 
-/// Why a stage did not give its outputs.
-#[derive(Debug, thiserror::Error)]
-pub enum StageError {
-    /// Something handed to the stage is wrong: a malformed row, a missing id, a program that failed.
-    #[error("{message}")]
-    Failed {
-        /// What is wrong and where.
-        message: String,
-        /// What to do about it.
-        help: Option<String>,
-    },
-    /// The machine or the network is to blame: a full disk, a folder that cannot be written.
-    #[error("{0}")]
-    Environment(String),
-    /// The run may not pay for the next call.
-    #[error("{0}")]
-    OverBudget(String),
-    /// A signal or another stage's failure ended the stage.
-    #[error("cancelled")]
+/// Who is to blame for a failure; exit codes follow from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// What was given to the stage: a malformed row, a missing id, a program that failed.
+    Input,
+    /// The machine or the network: a full disk, a folder that cannot be written, a missing key.
+    Environment,
+    /// The budget: the run may not pay for the next call.
+    Budget,
+    /// The call, in a way that says nothing about its unit; it is never stored.
+    Transient,
+    /// Nobody: a signal or the failure of another stage ended the stage.
     Cancelled,
-    /// The call failed in a way that says nothing about its unit; it is never stored.
-    #[error("{0}")]
-    Transient(String),
+}
+
+/// Why a stage did not give its outputs.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct StageError {
+    /// Who is to blame.
+    pub blame: Blame,
+    /// What is wrong and where.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
 }
 
 impl StageError {
-    /// Returns a failure of what was handed in.
-    pub fn failed(message: impl Display) -> Self {
-        Self::Failed { message: message.to_string(), help: None }
+    /// Returns an error with this blame and message, and no help.
+    pub fn new(blame: Blame, message: impl Display) -> Self {
+        Self { blame, message: message.to_string(), help: None }
     }
 
-    /// Says where it happened.
+    /// Returns a failure of what was given to the stage.
+    pub fn failed(message: impl Display) -> Self {
+        Self::new(Blame::Input, message)
+    }
+
+    /// Returns a failure of the machine or the network.
+    pub fn environment(message: impl Display) -> Self {
+        Self::new(Blame::Environment, message)
+    }
+
+    /// Returns a refusal by the budget.
+    pub fn over_budget(message: impl Display) -> Self {
+        Self::new(Blame::Budget, message)
+    }
+
+    /// Returns a failure of a call that says nothing about its unit.
+    pub fn transient(message: impl Display) -> Self {
+        Self::new(Blame::Transient, message)
+    }
+
+    /// Returns the end of a stage that a signal or the failure of another stage stopped.
+    pub fn cancelled() -> Self {
+        Self::new(Blame::Cancelled, "cancelled")
+    }
+
+    /// Puts the place where it happened in front of the message. A refusal by the budget and a cancellation have no place.
     pub(crate) fn at(self, place: &str) -> Self {
-        let placed = |message: String| format!("{place}: {message}");
-        match self {
-            Self::Failed { message, help } => Self::Failed { message: placed(message), help },
-            Self::Environment(message) => Self::Environment(placed(message)),
-            Self::Transient(message) => Self::Transient(placed(message)),
-            other => other,
+        match self.blame {
+            Blame::Budget | Blame::Cancelled => self,
+            Blame::Input | Blame::Environment | Blame::Transient => {
+                Self { message: format!("{place}: {}", self.message), ..self }
+            }
         }
     }
 
     /// Adds what to do about the failure.
     #[must_use]
     pub fn help(self, text: impl Into<String>) -> Self {
-        match self {
-            Self::Failed { message, .. } => Self::Failed { message, help: Some(text.into()) },
-            other => other,
-        }
+        Self { help: Some(text.into()), ..self }
     }
 }
 
@@ -62,12 +85,18 @@ pub fn without_place(error: &serde_json::Error) -> String {
 
 impl From<cache::CacheError> for StageError {
     fn from(error: cache::CacheError) -> Self {
-        Self::Environment(error.to_string())
+        match error.blame() {
+            cache::Blame::Environment | cache::Blame::Content => Self::environment(error),
+            cache::Blame::Caller => Self::failed(error),
+        }
     }
 }
 
 impl From<std::io::Error> for StageError {
     fn from(error: std::io::Error) -> Self {
-        Self::Environment(error.to_string())
+        match cache::CacheError::inside(&error) {
+            Some(error) => error.clone().into(),
+            None => Self::environment(error),
+        }
     }
 }

@@ -130,7 +130,7 @@ impl Scheduler<'_> {
             Decision::Later { .. } => Ok(false),
             _ if self.shared.cancellation.is_cancelled() => {
                 self.states[stage] = State::Failed;
-                self.outcome.failures.push((self.name(stage), Failure::Stage(StageError::Cancelled)));
+                self.outcome.failures.push((self.name(stage), Failure::Stage(StageError::cancelled())));
                 Ok(true)
             }
             decision => {
@@ -243,7 +243,7 @@ impl Scheduler<'_> {
             }
             Err(failure) => {
                 let help = match &failure {
-                    Failure::Stage(StageError::Failed { help, .. }) => help.clone(),
+                    Failure::Stage(error) => error.help.clone(),
                     _ => None,
                 };
                 self.shared.events.send(&Event::StageFailed { stage: name.clone(), kind, message: failure.to_string(), help });

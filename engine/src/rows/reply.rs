@@ -71,7 +71,7 @@ async fn fetch<E: Effect>(ctx: &Context, unit: &E::Unit, digest: Digest, called:
 async fn theirs(ctx: &Context, digest: Digest) -> Result<Option<Claim>, StageError> {
     tokio::select! {
         claim = ctx.store().cache().wait(digest) => Ok(Some(claim?)),
-        () = ctx.cancellation().cancelled() => Err(StageError::Cancelled),
+        () = ctx.cancellation().cancelled() => Err(StageError::cancelled()),
     }
 }
 
@@ -80,7 +80,7 @@ async fn bought<E: Effect>(ctx: &Context, unit: &E::Unit, digest: Digest) -> Res
     let price = E::price(ctx, unit);
     let (run, stage) = tokio::select! {
         holds = hold(ctx, price) => holds?,
-        () = ctx.cancellation().cancelled() => return Err(StageError::Cancelled),
+        () = ctx.cancellation().cancelled() => return Err(StageError::cancelled()),
     };
     let Bought { reply, receipt, place } = E::call(ctx, unit).await?;
     let cost = receipt.as_ref().and_then(|receipt| receipt.cost);

@@ -20,6 +20,6 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Comm
 
 /// Writes a file.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
-    let unwritten = |error| StageError::Environment(format!("`{}` cannot be written: {error}", path.display()));
+    let unwritten = |error| StageError::environment(format!("`{}` cannot be written: {error}", path.display()));
     Ok(fs::write(path, bytes).map_err(unwritten)?)
 }

@@ -53,7 +53,7 @@ impl engine::Command for TensorBoard {
     fn run(&self) -> Result<String, CommandError> {
         let record = self.run.join("events.jsonl");
         let unread = |error| CommandError::usage(format!("`{}` cannot be read: {error}", record.display()));
-        let unwritten = |error| StageError::Environment(format!("`{}` cannot be written: {error}", self.out.display()));
+        let unwritten = |error| StageError::environment(format!("`{}` cannot be written: {error}", self.out.display()));
         if fs::read_dir(&self.out).is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(CommandError::usage(format!("`{}` is not empty", self.out.display())));
         }

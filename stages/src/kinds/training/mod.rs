@@ -195,7 +195,7 @@ pub(crate) fn told(start: Option<Outline>, training: &Training) -> Result<BTreeM
 /// Says for the engine why a training ended.
 pub(crate) fn failed(error: TrainError) -> StageError {
     match error {
-        TrainError::Stopped { .. } => StageError::Cancelled,
+        TrainError::Stopped { .. } => StageError::cancelled(),
         TrainError::Device(error) => error.into(),
         other => StageError::failed(other),
     }

@@ -124,9 +124,9 @@ impl Account {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         let mut add = |header: &str, variable: &str, form: &dyn Fn(&str) -> String| {
-            let missing = || StageError::Environment(format!("provider `{name}` needs the environment variable `{variable}`"));
+            let missing = || StageError::environment(format!("provider `{name}` needs the environment variable `{variable}`"));
             let value = ctx.variable(variable).filter(|value| !value.is_empty()).ok_or_else(missing)?;
-            let unfit = |what: &str| StageError::Environment(format!("provider `{name}`: {what} cannot stand in a header"));
+            let unfit = |what: &str| StageError::environment(format!("provider `{name}`: {what} cannot stand in a header"));
             let key: HeaderName = header.parse().map_err(|_| unfit(&format!("`{header}`")))?;
             let mut text = HeaderValue::from_str(&form(value.trim())).map_err(|_| unfit(&format!("what `{variable}` holds")))?;
             text.set_sensitive(true);
@@ -146,7 +146,7 @@ impl Account {
             name: name.to_owned(),
             protocol,
             client: client(headers, setting.timeout.map_or(TIMEOUT, Duration::from_secs_f64), concurrency)
-                .map_err(|error| StageError::Environment(format!("provider `{name}` cannot be reached: {error}")))?,
+                .map_err(|error| StageError::environment(format!("provider `{name}` cannot be reached: {error}")))?,
             secrets,
             pace: Pace::new(&Limits {
                 concurrency,
@@ -173,7 +173,7 @@ impl Account {
     /// Refuses where calls are known to be in vain.
     pub(crate) fn circuit(&self) -> Result<(), StageError> {
         match &self.state().broken {
-            Some(message) => Err(StageError::Environment(message.clone())),
+            Some(message) => Err(StageError::environment(message)),
             None => Ok(()),
         }
     }

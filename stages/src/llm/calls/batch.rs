@@ -61,8 +61,8 @@ pub(crate) async fn call(ctx: &Context, account: &Arc<Account>, request: &Reques
     let name = engine::unit_digest::<Completion>(request)?.to_string();
     wait_for_job(ctx, account, Waiting { name, request: request.clone(), reply, jobs: 0 });
     tokio::select! {
-        got = replied => got.unwrap_or(Err(StageError::Cancelled)),
-        () = ctx.cancellation().cancelled() => Err(StageError::Cancelled),
+        got = replied => got.unwrap_or(Err(StageError::cancelled())),
+        () = ctx.cancellation().cancelled() => Err(StageError::cancelled()),
     }
 }
 
@@ -95,7 +95,7 @@ async fn collect(ctx: Context, account: Arc<Account>) {
     let names: Vec<_> = waiting.iter().map(|waiting| waiting.name.clone()).collect();
     let jobs = match ctx.submitted(&names) {
         Ok(jobs) => jobs,
-        Err(error) => return fail(waiting, &|| StageError::failed(error.to_string())),
+        Err(error) => return fail(waiting, &error),
     };
     let mut submitted: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
     let mut new: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
@@ -115,15 +115,15 @@ async fn collect(ctx: Context, account: Arc<Account>) {
             Ok(()) => {
                 tokio::spawn(see_through(ctx.clone(), Arc::clone(&account), job, waiting, false));
             }
-            Err(error) => fail(waiting, &|| StageError::Environment(error.to_string())),
+            Err(error) => fail(waiting, &error),
         }
     }
 }
 
-fn fail(waiting: Vec<Waiting>, error: &dyn Fn() -> StageError) {
+fn fail(waiting: Vec<Waiting>, error: &StageError) {
     for waiting in waiting {
         // Nobody waits any more where the run was stopped.
-        let _unheard = waiting.reply.send(Err(error()));
+        let _unheard = waiting.reply.send(Err(error.clone()));
     }
 }
 
@@ -172,13 +172,11 @@ async fn see_through(ctx: Context, account: Arc<Account>, job: String, waiting: 
                 if waiting.jobs < JOBS {
                     wait_for_job(&ctx, &account, waiting);
                 } else {
-                    fail(vec![waiting], &|| StageError::Transient(format!("{}: no job brought an answer", desk.place())));
+                    fail(vec![waiting], &StageError::transient(format!("{}: no job brought an answer", desk.place())));
                 }
             }
         }
-        Err(StageError::Cancelled) => fail(left, &|| StageError::Cancelled),
-        Err(StageError::Transient(message)) => fail(left, &|| StageError::Transient(message.clone())),
-        Err(error) => fail(left, &|| StageError::Environment(error.to_string())),
+        Err(error) => fail(left, &error),
     }
 }
 
@@ -286,7 +284,7 @@ impl Desk<'_> {
 
     fn name(&self, answer: &Value) -> Result<String, StageError> {
         let name = answer.get(self.account.protocol.batches.name).and_then(Value::as_str);
-        let nameless = || StageError::Environment(format!("{} took a job and gave it no name", self.place()));
+        let nameless = || StageError::environment(format!("{} took a job and gave it no name", self.place()));
         name.map(str::to_owned).ok_or_else(nameless)
     }
 
@@ -315,7 +313,7 @@ impl Desk<'_> {
                 JobState::Ended { files, results } => return Ok(Some((files, results))),
                 JobState::Failed(said) => {
                     let message = self.account.masked(&said);
-                    return Err(StageError::Environment(format!("{}: the job `{name}` failed: {message}", self.place())));
+                    return Err(StageError::environment(format!("{}: the job `{name}` failed: {message}", self.place())));
                 }
                 JobState::Running => {}
             }
@@ -363,7 +361,7 @@ impl Desk<'_> {
         };
         *tries += 1;
         if *tries >= TRIES {
-            return Err(StageError::Transient(format!("{message}; tried {tries} times")));
+            return Err(StageError::transient(format!("{message}; tried {tries} times")));
         }
         Ok(after.unwrap_or_default() + jitter(*tries))
     }
@@ -371,7 +369,7 @@ impl Desk<'_> {
     async fn sleep(&self, time: Duration) -> Result<(), StageError> {
         tokio::select! {
             () = tokio::time::sleep(time) => Ok(()),
-            () = self.ctx.cancellation().cancelled() => Err(StageError::Cancelled),
+            () = self.ctx.cancellation().cancelled() => Err(StageError::cancelled()),
         }
     }
 }

@@ -24,7 +24,7 @@ const LARGEST: u64 = 4 << 30;
 /// Errors: the network or the server fails, what comes is too large, or the run is to end.
 pub(crate) async fn download(ctx: &Context, address: &str, path: &Path) -> Result<(), StageError> {
     let failed = |reason: String| {
-        StageError::Environment(format!(
+        StageError::environment(format!(
             "{address} cannot be downloaded: {reason}; download it elsewhere, and name the file by `path:` in place of `fetch:`"
         ))
     };
@@ -51,6 +51,6 @@ pub(crate) async fn download(ctx: &Context, address: &str, path: &Path) -> Resul
 async fn stoppable<T>(ctx: &Context, future: impl Future<Output = T>) -> Result<T, StageError> {
     tokio::select! {
         done = future => Ok(done),
-        () = ctx.cancellation().cancelled() => Err(StageError::Cancelled),
+        () = ctx.cancellation().cancelled() => Err(StageError::cancelled()),
     }
 }

@@ -94,7 +94,7 @@ pub(crate) async fn call(ctx: &Context, request: &Request) -> Result<Bought<Repl
     }
     let place = tokio::select! {
         place = account.place() => place,
-        () = ctx.cancellation().cancelled() => return Err(StageError::Cancelled),
+        () = ctx.cancellation().cancelled() => return Err(StageError::cancelled()),
     };
     let tokens = estimated_tokens(&request.prompt) + u64::from(request.settings.max_output_tokens.unwrap_or(0)) / 4;
     let mut tries = 0;
@@ -103,7 +103,7 @@ pub(crate) async fn call(ctx: &Context, request: &Request) -> Result<Bought<Repl
         account.circuit()?;
         let permit = tokio::select! {
             permit = account.pace.permit(tokens) => permit,
-            () = ctx.cancellation().cancelled() => return Err(StageError::Cancelled),
+            () = ctx.cancellation().cancelled() => return Err(StageError::cancelled()),
         };
         account.circuit()?;
         let started = Instant::now();
@@ -119,7 +119,7 @@ pub(crate) async fn call(ctx: &Context, request: &Request) -> Result<Bought<Repl
                 permit.refused(after);
                 let since = *refused_since.get_or_insert_with(Instant::now);
                 if since.elapsed() > PATIENCE && account.since_success().is_none_or(|ago| ago > PATIENCE) {
-                    return Err(StageError::Environment(format!(
+                    return Err(StageError::environment(format!(
                         "{message}; no call got through for {} minutes",
                         PATIENCE.as_secs() / 60
                     )));
@@ -135,7 +135,7 @@ pub(crate) async fn call(ctx: &Context, request: &Request) -> Result<Bought<Repl
                     Why::Nonsense | Why::Unreached => FEW_TRIES,
                 };
                 if tries >= most {
-                    return Err(StageError::Transient(format!("{message}; tried {tries} times")));
+                    return Err(StageError::transient(format!("{message}; tried {tries} times")));
                 }
                 after.unwrap_or_default() + jitter(tries)
             }
@@ -146,7 +146,7 @@ pub(crate) async fn call(ctx: &Context, request: &Request) -> Result<Bought<Repl
         };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = ctx.cancellation().cancelled() => return Err(StageError::Cancelled),
+            () = ctx.cancellation().cancelled() => return Err(StageError::cancelled()),
         }
     }
 }
@@ -173,6 +173,6 @@ impl Account {
     /// Counts a failure that asking again would not mend, and after several equal ones lets nobody ask any more.
     fn failed(&self, code: &str, message: String) -> StageError {
         self.trip(code, &message);
-        StageError::Environment(message)
+        StageError::environment(message)
     }
 }

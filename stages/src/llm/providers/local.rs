@@ -78,7 +78,7 @@ pub(crate) async fn call(ctx: &Context, request: &Request) -> Result<Bought<Repl
     let checkpoints = ctx.service::<Checkpoints>().ok_or_else(|| StageError::failed("this program opens no checkpoints"))?;
     let _turn = tokio::select! {
         turn = checkpoints.turns.acquire() => turn.map_err(StageError::failed)?,
-        () = ctx.cancellation().cancelled() => return Err(StageError::Cancelled),
+        () = ctx.cancellation().cancelled() => return Err(StageError::cancelled()),
     };
     let checkpoint = checkpoints.of(ctx, &request.account)?;
     let request = request.clone();

@@ -271,7 +271,7 @@ pub(crate) fn ready<'a>(
         let Some((provider, source)) = split(asked).and_then(|(provider, _)| sources.get_key_value(provider)) else { continue };
         let missing = missing_variables(ctx, provider, source.kind());
         if !missing.is_empty() {
-            return Err(StageError::Environment(format!(
+            return Err(StageError::environment(format!(
                 "provider `{provider}` needs the environment variable `{}`, which is not set; put it into the environment, or into a \
                  file `.env` beside the manifest",
                 missing.join("`, `")
