@@ -90,6 +90,11 @@ impl Mistake {
         self
     }
 
+    /// Whether both are at the same place of the same file.
+    pub(crate) fn is_at(&self, other: &Self) -> bool {
+        self.place().is_some() && self.place() == other.place() && self.file() == other.file()
+    }
+
     fn place(&self) -> Option<Span> {
         self.labels.iter().find(|label| label.primary).or(self.labels.first()).map(|label| label.span)
     }

@@ -33,19 +33,21 @@ pub(crate) struct Manifest {
     /// Every other key at the top, such as `providers` or `prices`.
     pub sections: BTreeMap<String, Value>,
     pub warnings: Vec<Mistake>,
+    /// What is wrong with the shape of the file; what it leaves open is `None` in the stages.
+    pub mistakes: Vec<Mistake>,
     places: Places,
 }
 
-/// One stage as declared.
+/// One stage as declared. A field is `None` where a mistake was found that leaves it open.
 #[derive(Debug, Clone)]
 pub(crate) struct Declaration {
     pub name: String,
     /// The kind.
-    pub uses: String,
+    pub uses: Option<String>,
     /// Input port to what is to flow in: a stage, `stage.port` or a file.
-    pub inputs: BTreeMap<String, String>,
+    pub inputs: Option<BTreeMap<String, String>>,
     /// A mapping, empty where `with:` is left out.
-    pub with: Value,
+    pub with: Option<Value>,
     /// What its calls may cost.
     pub budget: Limit,
 }
@@ -72,7 +74,10 @@ impl Declaration {
     }
 }
 
-/// Reads a manifest. Every mistake of its shape is reported in one go; only an unknown version hides the others.
+/// Reads a manifest. Mistakes of its shape come with the manifest, so that the rest of it can be checked too.
+///
+/// # Errors
+/// The file is not a mapping, or has an unknown version: nothing else in it can be judged.
 pub(crate) fn parse(source: Arc<Source>, folder: impl Into<PathBuf>, sets: &[Set]) -> Result<Manifest, Vec<Mistake>> {
     let mut data = source.data().clone();
     let mut places = Places::new(source.clone());
@@ -89,11 +94,10 @@ pub(crate) fn parse(source: Arc<Source>, folder: impl Into<PathBuf>, sets: &[Set
     let name = shape::name(&data, &places, &mut mistakes);
     let stages = stages::read(&data, &places, &mut mistakes);
     let sections = shape::sections(&data);
-    if !mistakes.is_empty() {
-        return Err(mistakes);
-    }
+    // A param that seems unused may be the one that is misspelt elsewhere.
+    let warnings = if mistakes.is_empty() { warnings } else { Vec::new() };
     let folder = folder.into();
-    Ok(Manifest { source, name, folder, stages, sections, warnings, places })
+    Ok(Manifest { source, name, folder, stages, sections, warnings, mistakes, places })
 }
 
 /// Turns the error of reading a whole file of its own into a type, such as a price list, into a mistake at the field.

@@ -20,12 +20,17 @@ stages:
 
 fn read(text: &str, sets: &[&str]) -> Result<Manifest, Vec<Mistake>> {
     let sets: Vec<Set> = sets.iter().map(|set| set.parse().expect("a set")).collect();
-    parse(Source::parse("x/recorded.yaml", text)?, "x", &sets)
+    let manifest = parse(Source::parse("x/recorded.yaml", text)?, "x", &sets)?;
+    if manifest.mistakes.is_empty() { Ok(manifest) } else { Err(manifest.mistakes) }
 }
 
 #[track_caller]
 fn manifest(text: &str, sets: &[&str]) -> Manifest {
     read(text, sets).unwrap_or_else(|mistakes| panic!("{}", rendered(&mistakes)))
+}
+
+fn with(manifest: &Manifest, stage: usize) -> &serde_yaml::Value {
+    manifest.stages[stage].with.as_ref().expect("a mapping")
 }
 
 fn rendered(mistakes: &[Mistake]) -> String {
@@ -54,11 +59,11 @@ fn params_keep_their_type_and_the_name_is_the_stem() {
     assert_eq!(manifest.name, "recorded");
     let names: Vec<&str> = manifest.stages.iter().map(|stage| stage.name.as_str()).collect();
     assert_eq!(names, ["questions", "answers"]);
-    assert_eq!(manifest.stages[0].with["limit"], serde_yaml::Value::from(10));
-    assert_eq!(manifest.stages[0].inputs["raw"], "data/answers.jsonl");
+    assert_eq!(with(&manifest, 0)["limit"], serde_yaml::Value::from(10));
+    assert_eq!(manifest.stages[0].inputs.as_ref().unwrap()["raw"], "data/answers.jsonl");
     assert_eq!(manifest.sections["providers"]["replay"]["file"], serde_yaml::Value::from("data/answers.jsonl"));
     assert_eq!(manifest.sections.len(), 1);
-    assert!(manifest.stages[1].with.is_mapping() && manifest.warnings.is_empty());
+    assert!(with(&manifest, 1).is_mapping() && manifest.warnings.is_empty());
 }
 
 #[test]
@@ -70,12 +75,12 @@ fn set_values_are_typed() {
         "stages.questions.with.limit=3",
     ];
     let manifest = manifest(RECORDED, &sets);
-    assert_eq!(manifest.stages[1].with["models"]["large"], serde_yaml::Value::from("c/d"));
-    assert_eq!(manifest.stages[0].with["limit"], serde_yaml::Value::from(3));
+    assert_eq!(with(&manifest, 1)["models"]["large"], serde_yaml::Value::from("c/d"));
+    assert_eq!(with(&manifest, 0)["limit"], serde_yaml::Value::from(3));
     let set = |path: &Path, value: &serde_yaml::Value| manifest.set_texts(path, value).into_iter().collect::<Vec<_>>();
     assert_eq!(set(&Path::of(&["providers"]), &manifest.sections["providers"]), ["here.jsonl"]);
-    assert_eq!(set(&manifest.stages[1].with_path(), &manifest.stages[1].with), ["a/b", "c/d"]);
-    assert_eq!(set(&manifest.stages[0].with_path(), &manifest.stages[0].with), [""; 0]);
+    assert_eq!(set(&manifest.stages[1].with_path(), with(&manifest, 1)), ["a/b", "c/d"]);
+    assert_eq!(set(&manifest.stages[0].with_path(), with(&manifest, 0)), [""; 0]);
     // `--set` came first, so no param stands here any more.
     check(
         &manifest.warnings,
@@ -169,7 +174,7 @@ fn check_fields(with: &str, sets: &[&str], expect: &str) {
     );
     let manifest = manifest(&text, sets);
     let stage = &manifest.stages[0];
-    let error = serde_path_to_error::deserialize::<_, Params>(stage.with.clone()).expect_err("a mistake");
+    let error = serde_path_to_error::deserialize::<_, Params>(stage.with.clone().unwrap()).expect_err("a mistake");
     check(&[manifest.field_mistake(&stage.with_path(), &error)], &[expect]);
 }
 

@@ -107,6 +107,9 @@ impl Pipeline {
 }
 
 /// Checks a manifest against the registry.
+///
+/// # Errors
+/// All mistakes: those of the manifest's shape, of names and params, of wires, and circles.
 pub(crate) fn resolve(manifest: Manifest, registry: &Registry) -> Result<Pipeline, Vec<Mistake>> {
     let manifest = Arc::new(manifest);
     let mut checker = Checker { manifest: &manifest, mistakes: Vec::new() };
@@ -115,8 +118,11 @@ pub(crate) fn resolve(manifest: Manifest, registry: &Registry) -> Result<Pipelin
     let wires: Vec<_> =
         manifest.stages.iter().zip(&settled).map(|(stage, found)| checker.wires(stage, found.as_ref(), &settled)).collect();
     let order = checker.order(&wires);
-    if !checker.mistakes.is_empty() {
-        return Err(checker.mistakes);
+    let mut mistakes = manifest.mistakes.clone();
+    // What is wrong in its shape is wrong as a name or a value too; one mistake a place is enough.
+    mistakes.extend(checker.mistakes.into_iter().filter(|mistake| !manifest.mistakes.iter().any(|known| known.is_at(mistake))));
+    if !mistakes.is_empty() {
+        return Err(mistakes);
     }
     let stages = manifest
         .stages

@@ -72,18 +72,22 @@ impl Checker<'_> {
     }
 
     pub(super) fn settle(&mut self, stage: &Declaration, registry: &Registry, sections: &Sections) -> Option<Found> {
-        let Some(kind) = registry.find(&stage.uses) else {
-            let help = did_you_mean(&stage.uses, registry.kinds().map(|kind| kind.name()))
+        let uses = stage.uses.as_ref()?;
+        let Some(kind) = registry.find(uses) else {
+            let help = did_you_mean(uses, registry.kinds().map(|kind| kind.name()))
                 .unwrap_or_else(|| "`fingerpost kinds` lists the kinds".to_owned());
             self.mistakes.push(
                 self.manifest
-                    .mistake_at_value(&stage.uses_path(), "unknown-kind", format!("there is no kind `{}`", stage.uses))
+                    .mistake_at_value(&stage.uses_path(), "unknown-kind", format!("there is no kind `{uses}`"))
                     .help(help),
             );
             return None;
         };
-        let wired: Vec<_> = stage.inputs.keys().cloned().collect();
-        let settled = match kind.settle(stage.with.clone(), &self.folders(&stage.with_path(), &stage.with), sections, &wired) {
+        let (Some(with), Some(inputs)) = (&stage.with, &stage.inputs) else {
+            return Some(Found { kind: Arc::clone(kind), settled: None });
+        };
+        let wired: Vec<_> = inputs.keys().cloned().collect();
+        let settled = match kind.settle(with.clone(), &self.folders(&stage.with_path(), with), sections, &wired) {
             Ok(settled) => Some(settled),
             Err(SettleError::Fields(errors)) => {
                 let at = stage.with_path();
