@@ -16,5 +16,6 @@ mod pipeline;
 mod place;
 mod providers;
 mod routes;
+mod schema;
 mod server;
 mod training;
