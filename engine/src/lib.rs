@@ -43,6 +43,7 @@ mod rows;
 mod schema;
 mod source;
 mod store;
+mod text;
 mod typed;
 
 pub use crate::budget::{Price, Receipt};

@@ -24,7 +24,9 @@ impl Check {
                 data(&format!("{}\n", serde_json::json!({ "version": 1, "mistakes": [], "stages": pipeline.stages.len() })))?;
             }
             Format::Text if common.quiet => {}
-            Format::Text => data(&format!("`{}` is right: {} stages\n", pipeline.manifest.source.name, pipeline.stages.len()))?,
+            Format::Text => {
+                data(&format!("`{}` is right: {} stages\n", pipeline.manifest.source.file.name, pipeline.stages.len()))?
+            }
         }
         Ok(Exit::Done)
     }

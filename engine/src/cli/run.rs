@@ -57,7 +57,7 @@ impl Run {
         let sets: Vec<_> = self.manifest.sets.iter().map(ToString::to_string).collect();
         let unwritten =
             |error| Failure::new(Exit::Environment, format!("`{}` cannot be written: {error}", common.runs.display()));
-        let record = Record::start(&common.runs, &pipeline.manifest.source.text, &document, &sets).map_err(unwritten)?;
+        let record = Record::start(&common.runs, &pipeline.manifest.source.file.text, &document, &sets).map_err(unwritten)?;
         let mut subscribers: Vec<Box<dyn Subscriber>> = vec![Box::new(record.subscriber().map_err(unwritten)?)];
         match common.format {
             Format::Json => subscribers.push(Box::new(JsonLines::new(std::io::stdout(), false))),

@@ -43,7 +43,7 @@ fn positions(pipeline: &Pipeline, names: &[String]) -> Result<BTreeSet<usize>, F
 pub(super) fn position(pipeline: &Pipeline, name: &str) -> Result<usize, Failure> {
     pipeline.position(name).ok_or_else(|| {
         let names = || pipeline.stages.iter().map(|stage| stage.name.as_str());
-        Failure::new(Exit::Usage, format!("there is no stage `{name}` in `{}`", pipeline.manifest.source.name)).help(
+        Failure::new(Exit::Usage, format!("there is no stage `{name}` in `{}`", pipeline.manifest.source.file.name)).help(
             did_you_mean(name, names()).unwrap_or_else(|| format!("its stages are {}", names().collect::<Vec<_>>().join(", "))),
         )
     })

@@ -6,7 +6,7 @@ mod text;
 
 use std::sync::Arc;
 
-use crate::source::{Path, Source, Span};
+use crate::text::{Span, Text};
 
 /// How much a mistake weighs: an error stops, a warning is only said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +28,7 @@ pub(crate) struct Label {
 /// Something wrong in a file: what, where, and what to do.
 #[derive(Debug, Clone)]
 pub(crate) struct Mistake {
-    pub source: Option<Arc<Source>>,
+    pub source: Option<Arc<Text>>,
     /// A word to look up, such as `unknown-stage`.
     pub code: &'static str,
     pub severity: Severity,
@@ -44,14 +44,9 @@ impl Mistake {
     }
 
     /// Names a mistake at a range of bytes.
-    pub(crate) fn at(source: &Arc<Source>, span: Span, code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn at(source: &Arc<Text>, span: Span, code: &'static str, message: impl Into<String>) -> Self {
         let labels = vec![Label { span, text: String::new(), primary: true }];
         Self { source: Some(source.clone()), labels, ..Self::new(code, message) }
-    }
-
-    /// Names a mistake at the value of a path, or at the nearest place above it.
-    pub(crate) fn at_value(source: &Arc<Source>, path: &Path, code: &'static str, message: impl Into<String>) -> Self {
-        Self { source: Some(source.clone()), labels: value_labels(source, path), ..Self::new(code, message) }
     }
 
     /// Sets what is said at the place to mend.
@@ -102,34 +97,6 @@ impl Mistake {
     fn file(&self) -> Option<&str> {
         self.source.as_ref().map(|source| source.name.as_str())
     }
-}
-
-/// Labels the value of a path where it is written and, through an alias, where it is used.
-pub(crate) fn value_labels(source: &Source, path: &Path) -> Vec<Label> {
-    let Some(place) = source.value(path) else {
-        return vec![key_label(source, path)];
-    };
-    let text = &source.text[place.written.start..place.written.end];
-    // A block of several lines is named by its key: brackets around half a file help nobody.
-    if text.is_empty() || (text.contains('\n') && source.key(path).is_some()) {
-        return vec![key_label(source, path)];
-    }
-    let end = place.written.start + text.lines().next().unwrap_or_default().trim_end().len();
-    let written = Span { start: place.written.start, end };
-    let used = place.used.map(|span| Label { span, text: "used here".to_owned(), primary: false });
-    [Label { span: written, text: String::new(), primary: true }].into_iter().chain(used).collect()
-}
-
-/// Labels the key of a path, or the nearest place above it.
-pub(crate) fn key_label(source: &Source, path: &Path) -> Label {
-    let up = std::iter::successors(Some(path.clone()), Path::parent);
-    let span = up.into_iter().find_map(|path| source.key(&path).or_else(|| first_line(source, source.value(&path)?.written)));
-    Label { span: span.unwrap_or_default(), text: String::new(), primary: true }
-}
-
-fn first_line(source: &Source, span: Span) -> Option<Span> {
-    let line = source.text[span.start..span.end].lines().next()?.trim_end();
-    (!line.is_empty()).then_some(Span { start: span.start, end: span.start + line.len() })
 }
 
 /// How a report is written.

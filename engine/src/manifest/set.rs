@@ -123,5 +123,5 @@ fn refused(set: &Set, path: &Path, refusal: &Refusal, places: &Places) -> Mistak
 
 fn unplaced(set: &Set, places: &Places, message: &str) -> Mistake {
     let mistake = Mistake::new("unknown-path", format!("`--set {set}`: {message}"));
-    Mistake { source: Some(places.source().clone()), ..mistake }
+    Mistake { source: Some(places.source().file.clone()), ..mistake }
 }

@@ -41,7 +41,7 @@ pub(super) fn name(data: &Value, places: &Places, mistakes: &mut Vec<Mistake>) -
     let path = Path::of(&["name"]);
     match data.get("name") {
         None | Some(Value::Null) => {
-            let stem = std::path::Path::new(&places.source().name).file_stem();
+            let stem = std::path::Path::new(&places.source().file.name).file_stem();
             stem.map_or_else(|| "manifest".to_owned(), |stem| stem.to_string_lossy().into_owned())
         }
         Some(Value::String(name)) => {

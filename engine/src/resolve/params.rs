@@ -12,7 +12,7 @@ use crate::{
     },
     diagnostic::{Mistake, did_you_mean},
     manifest::{Declaration, Manifest, field_mistake},
-    source::{Path, Source},
+    source::{Path, Source, mistake_at_value},
 };
 
 impl Checker<'_> {
@@ -64,7 +64,7 @@ impl Checker<'_> {
         let beside = Folders { manifest: path.parent().map(std::path::Path::to_owned).unwrap_or_default(), ..Folders::default() };
         match crate::contract::file::reading(&beside, || read(source.data().clone(), sections)) {
             Ok(mistakes) => self.mistakes.extend(mistakes.into_iter().map(|mistake| {
-                Mistake::at_value(&source, &field_path(&Path::root(), &mistake.field), "wrong-value", mistake.message)
+                mistake_at_value(&source, &field_path(&Path::root(), &mistake.field), "wrong-value", mistake.message)
                     .help(mistake.help)
             })),
             Err(errors) => self.mistakes.extend(errors.iter().map(|error| field_mistake(&source, error))),

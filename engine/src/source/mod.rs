@@ -4,6 +4,7 @@
 //! silence (duplicate keys, tags, keys that are no text) is refused here, all of it in one go.
 
 mod frames;
+mod labels;
 mod path;
 mod spans;
 mod syntax;
@@ -13,20 +14,17 @@ use std::sync::Arc;
 
 use serde_yaml::{Mapping, Value};
 
-use crate::diagnostic::Mistake;
+use crate::{
+    diagnostic::Mistake,
+    text::{Position, Span, Text, position},
+};
 use tree::Tree;
 
+pub(crate) use labels::{key_label, mistake_at_value, value_labels};
 pub(crate) use path::{Path, Segment};
 
 /// The largest file that is read, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;
-
-/// A range of bytes in a text, always on character boundaries.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Span {
-    pub start: usize,
-    pub end: usize,
-}
 
 /// Where a value stands: where it is written and, through an alias or a merge, where it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,20 +34,11 @@ pub(crate) struct Place {
     pub used: Option<Span>,
 }
 
-/// A line and a column, both from 1, the column in characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Position {
-    pub line: usize,
-    pub column: usize,
-}
-
 /// A text with its name, its data, and a place for every path of the data.
 #[derive(Debug)]
 pub(crate) struct Source {
-    /// The name as shown to people.
-    pub name: String,
-    /// The text without a byte order mark.
-    pub text: Arc<str>,
+    /// The file's name and text.
+    pub file: Arc<Text>,
     data: Value,
     tree: Tree,
 }
@@ -59,7 +48,7 @@ impl Source {
     pub(crate) fn read(path: &std::path::Path) -> Result<Arc<Self>, Vec<Mistake>> {
         let name = path.display().to_string();
         let refuse = |code, message: String, help: &str| {
-            let empty = Self::plain(&name, "");
+            let empty = Text::new(&name, "");
             vec![Mistake { source: Some(empty), ..Mistake::new(code, message).help(help) }]
         };
         if path.is_dir() {
@@ -89,7 +78,7 @@ impl Source {
     /// Reads YAML from a text. Every mistake of the text is reported, each with its place.
     pub(crate) fn parse(name: &str, text: &str) -> Result<Arc<Self>, Vec<Mistake>> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let plain = Self::plain(name, text);
+        let plain = Text::new(name, text);
         if text.len() > MAX_BYTES {
             let message = format!("`{name}` has {} bytes, more than the {MAX_BYTES} that are read", text.len());
             return Err(vec![Mistake { source: Some(plain), ..Mistake::new("too-large", message) }]);
@@ -113,12 +102,7 @@ impl Source {
             return Err(mistakes);
         }
         let data = serde_yaml::from_str::<Value>(text).map_err(|error| vec![refused(&plain, &error)])?;
-        Ok(Arc::new(Self { name: name.to_owned(), text: plain.text.clone(), data: merged(data), tree }))
-    }
-
-    /// Wraps any text, without reading it, so that a mistake can show a place in it.
-    pub(crate) fn plain(name: &str, text: &str) -> Arc<Self> {
-        Arc::new(Self { name: name.to_owned(), text: text.into(), data: Value::Null, tree: Tree::default() })
+        Ok(Arc::new(Self { file: plain, data: merged(data), tree }))
     }
 
     /// Returns the data, merges applied.
@@ -135,28 +119,17 @@ impl Source {
     pub(crate) fn value(&self, path: &Path) -> Option<Place> {
         self.tree.value(path)
     }
-
-    /// Converts an offset in bytes to a line and a column.
-    pub(crate) fn position(&self, offset: usize) -> Position {
-        position(&self.text, offset)
-    }
-}
-
-fn position(text: &str, offset: usize) -> Position {
-    let before = &text[..text.floor_char_boundary(offset)];
-    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    Position { line: before.matches('\n').count() + 1, column: before[start..].chars().count() + 1 }
 }
 
 /// A file that is no text is never shown: its bytes could drive the terminal.
 fn binary(name: &str, before: &str, what: &str) -> Mistake {
     let Position { line, column } = position(before, before.len());
     let message = format!("`{name}` is not a text file: line {line}, column {column} has {what}");
-    Mistake { source: Some(Source::plain(name, "")), ..Mistake::new("binary", message) }.help("save the file as UTF-8 text")
+    Mistake { source: Some(Text::new(name, "")), ..Mistake::new("binary", message) }.help("save the file as UTF-8 text")
 }
 
 /// What only the data parser refuses: rare forms that are valid YAML all the same.
-fn refused(source: &Arc<Source>, error: &serde_yaml::Error) -> Mistake {
+fn refused(source: &Arc<Text>, error: &serde_yaml::Error) -> Mistake {
     let offset = error.location().map_or(0, |location| {
         let line = source.text.split_inclusive('\n').take(location.line().saturating_sub(1)).map(str::len).sum::<usize>();
         let rest = source.text.get(line..).unwrap_or_default();

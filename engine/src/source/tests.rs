@@ -2,9 +2,12 @@
 
 use serde_yaml::Value;
 
-use super::{Path, Source, Span};
+use super::{Path, Source};
 use crate::diagnostic::{Format, Mistake, render};
-use crate::manifest::{self, Set};
+use crate::{
+    manifest::{self, Set},
+    text::Span,
+};
 
 const SAMPLES: [&str; 5] = [
     "version: 1\nname: quickstart\nstages:\n  questions: { uses: benchmark, with: { name: arithmetic, count: 3000, seed: 7 } }\n  \
@@ -33,7 +36,7 @@ fn walk(value: &Value, path: &Path, visit: &mut impl FnMut(&Path, &Value)) {
 }
 
 fn slice(source: &Source, span: Span) -> &str {
-    source.text.get(span.start..span.end).expect("a span lies on character boundaries")
+    source.file.text.get(span.start..span.end).expect("a span lies on character boundaries")
 }
 
 #[test]
