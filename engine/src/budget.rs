@@ -57,13 +57,13 @@ impl FromStr for Limit {
 
 /// A ceiling, what is spent, and what calls under way may cost at worst.
 pub(crate) struct Budget {
-    limit: Limit,
     purse: Mutex<Purse>,
     changed: Notify,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Purse {
+    limit: Limit,
     spent: u64,
     held: u64,
 }
@@ -75,12 +75,23 @@ enum Fit {
 
 impl Budget {
     pub(crate) fn new(limit: Limit) -> Self {
-        Self { limit, purse: Mutex::default(), changed: Notify::new() }
+        Self { purse: Mutex::new(Purse { limit, spent: 0, held: 0 }), changed: Notify::new() }
     }
 
     /// Whether it has a ceiling.
     pub(crate) fn is_limited(&self) -> bool {
-        matches!(self.limit, Limit::AtMost(_))
+        matches!(self.purse().limit, Limit::AtMost(_))
+    }
+
+    /// Whether nothing was said of it.
+    pub(crate) fn is_unset(&self) -> bool {
+        self.purse().limit == Limit::Unset
+    }
+
+    /// Sets the ceiling that was asked for on the way.
+    pub(crate) fn set(&self, limit: Limit) {
+        self.purse().limit = limit;
+        self.changed.notify_waiters();
     }
 
     /// Nano-dollars that were paid.
@@ -103,7 +114,8 @@ impl Budget {
     }
 
     fn fit(&self, price: Price, covered: bool) -> Result<Fit, StageError> {
-        let cost = match (price, self.limit) {
+        let mut purse = self.purse();
+        let cost = match (price, purse.limit) {
             (Price::Free, _) => return Ok(Fit::Fits(0)),
             (_, Limit::Unset) if !covered => {
                 return Err(StageError::over_budget(
@@ -118,8 +130,7 @@ impl Budget {
             (Price::Unknown, Limit::Unlimited | Limit::Unset) => 0,
             (Price::AtMost(cost), _) => cost,
         };
-        let mut purse = self.purse();
-        let Limit::AtMost(limit) = self.limit else {
+        let Limit::AtMost(limit) = purse.limit else {
             purse.held += cost;
             return Ok(Fit::Fits(cost));
         };

@@ -45,6 +45,7 @@ mod source;
 mod store;
 mod text;
 mod typed;
+mod visible;
 
 pub use crate::budget::{Price, Receipt};
 pub use crate::contract::ahead::Ahead;

@@ -140,7 +140,7 @@ impl CacheCommand {
                 document["version"] = json!(1);
                 data(&format!("{document:#}\n"))?;
             }
-            Format::Text => data(&text)?,
+            Format::Text | Format::Github => data(&text)?,
         }
         Ok(exit)
     }
@@ -190,7 +190,7 @@ fn adopt(
     let manifest = &arguments.manifest;
     let pipeline = common.pipeline(arguments, registry)?;
     let answers = Answers { payee: payee.to_owned(), by_name: answers(path)? };
-    let shared = super::shared(registry, &pipeline, Arc::clone(cache), Vec::new(), Limit::Unlimited, None)?;
+    let shared = super::shared(registry, &pipeline, Arc::clone(cache), Vec::new(), Limit::Unlimited, None, None)?;
     let (mut replies, mut unknown) = (Vec::new(), None);
     for (position, stage) in pipeline.stages.iter().enumerate() {
         let inputs = match inputs::known(&pipeline, cache, position, manifest) {

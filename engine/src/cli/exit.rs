@@ -32,8 +32,15 @@ pub(super) enum Exit {
     Interrupted = 130,
 }
 
-/// The table at the end of `--help`.
-pub(super) const TABLE: &str = "\
+/// The end of `--help`: where to begin, and the exit codes.
+pub(super) const END: &str = "\
+Examples:
+  fingerpost init example                      write a manifest that runs
+  fingerpost plan example/quickstart.yaml      show what would run, and why
+  fingerpost run example/quickstart.yaml       run it
+
+`fingerpost kinds` lists the kinds of stage, `fingerpost COMMAND --help` explains a command.
+
 Exit codes:
     0  done; `plan --exit-code`: nothing would run
     1  a stage failed
@@ -42,7 +49,7 @@ Exit codes:
     4  the environment: disk, network, a missing key
     5  over the budget
    70  a bug in fingerpost
-  130  stopped by Ctrl-C";
+  130  stopped by Ctrl-C, SIGTERM or SIGHUP";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {

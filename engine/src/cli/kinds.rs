@@ -44,7 +44,7 @@ impl Kinds {
                     .collect();
                 data(&format!("{:#}\n", json!({ "version": 1, "kinds": kinds })))?;
             }
-            Format::Text => {
+            Format::Text | Format::Github => {
                 let text: Vec<_> = kinds.iter().map(|kind| text(kind.as_ref(), self.kind.is_some())).collect();
                 data(&text.concat())?;
             }

@@ -1,12 +1,15 @@
 //! Command line → exit code. One file a command; nothing outside this folder prints.
 
+mod budget;
 mod cache;
 mod check;
 mod exit;
 mod export;
+mod github;
 mod init;
 mod inputs;
 mod kinds;
+mod live;
 mod named;
 mod plan;
 mod run;
@@ -32,7 +35,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     budget::{Budget, Limit},
-    contract::{context::Shared, registry::Registry},
+    contract::{
+        context::{AskBudget, Shared},
+        registry::Registry,
+    },
     diagnostic::{self, Mistake},
     environment::Environment,
     event::{Events, Subscriber},
@@ -42,12 +48,13 @@ use crate::{
     resolve::{Pipeline, resolve},
     source::Source,
     store::Store,
+    visible::visible,
 };
 use exit::{Exit, Failure};
 
-/// Workflows from YAML manifests, with everything known already left out.
+/// Run workflows from YAML manifests that skip every step whose result is already cached.
 #[derive(Parser)]
-#[command(name = "fingerpost", version, after_help = exit::TABLE)]
+#[command(name = "fingerpost", version, after_help = exit::END)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -58,30 +65,34 @@ struct Arguments {
 /// What every command takes.
 #[derive(Args)]
 struct Common {
-    /// Where results and replies are kept [default: the nearest `.fingerpost/cache` upward, else here]
+    /// Folder of cached results and replies [default: the nearest `.fingerpost/cache` upward, else here]
     #[arg(long, global = true, value_name = "DIR")]
     cache: Option<PathBuf>,
-    /// Where runs are recorded
+    /// Folder that records runs
     #[arg(long, global = true, value_name = "DIR", default_value = "runs")]
     runs: PathBuf,
-    /// Whether known results are used and new ones kept: off, read, write, read-write
+    /// Whether cached results are used and new ones are kept: off, read, write, read-write
     #[arg(long, global = true, value_name = "MODE", default_value = "read-write")]
     cache_mode: Mode,
-    /// What comes out
+    /// Output format
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     format: Format,
-    /// When to colour
+    /// When to use colour
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: When,
-    /// Only failures
+    /// Report failures only
     #[arg(long, short, global = true)]
     quiet: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
+    /// For people.
     Text,
+    /// For programs: one document, or a line for each event of a run.
     Json,
+    /// Text, with mistakes as annotations of a GitHub workflow.
+    Github,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -107,13 +118,13 @@ enum Command {
     Try(try_row::Attempt),
 }
 
-/// A manifest and what is changed in it for once.
+/// A manifest, with values that this call overrides.
 #[derive(Args)]
 struct ManifestArguments {
-    /// The manifest
+    /// Manifest file
     #[arg(value_name = "MANIFEST")]
     manifest: PathBuf,
-    /// Takes another value for once: `params.answers=PATH`, `stages.dpo.with.beta=0.2`
+    /// Override one value for this run: `params.answers=PATH`, `stages.dpo.with.beta=0.2`
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<Set>,
 }
@@ -208,9 +219,9 @@ impl Common {
                 Exit::Usage
             }
             Failure::Other { exit, message, help } => {
-                let mut text = format!("{} {message}\n", style::error("error:", self.color()));
+                let mut text = format!("{} {}\n", style::error("error:", self.color()), visible(message));
                 if let Some(help) = help {
-                    text += &format!(" {} {help}\n", style::hint("help:", self.color()));
+                    text += &format!(" {} {}\n", style::hint("help:", self.color()), visible(help));
                 }
                 talk(&text);
                 *exit
@@ -220,10 +231,11 @@ impl Common {
     }
 
     fn mistakes(&self, mistakes: &[Mistake]) {
-        if std::env::var_os("GITHUB_ACTIONS").is_some() {
+        if github::is_here() && self.format != Format::Github {
             talk(&diagnostic::render(mistakes, diagnostic::Format::Github));
         }
         match self.format {
+            Format::Github => talk(&diagnostic::render(mistakes, diagnostic::Format::Github)),
             Format::Json => {
                 // A reader that went away does not change what is wrong.
                 let _closed = data(&diagnostic::render(mistakes, diagnostic::Format::Json));
@@ -243,6 +255,7 @@ fn shared(
     cache: Arc<Cache>,
     subscribers: Vec<Box<dyn Subscriber>>,
     limit: Limit,
+    ask: Option<AskBudget>,
     record: Option<&Record>,
 ) -> Result<Arc<Shared>, Failure> {
     let environment = Environment::beside(&pipeline.manifest.folder)
@@ -256,6 +269,7 @@ fn shared(
         cancellation: CancellationToken::new(),
         sections: pipeline.sections.clone(),
         environment,
+        ask,
         run: record.map(|record| record.name.clone()).unwrap_or_default(),
         record: record.map(|record| record.folder.clone()),
     }))
@@ -272,9 +286,10 @@ fn nearest_cache() -> Result<PathBuf, Failure> {
     Ok(found.unwrap_or_else(|| here.join(".fingerpost")).join("cache"))
 }
 
-/// Writes data to standard output. A reader that has seen enough is no failure.
+/// Writes data to standard output, visibly where that is a terminal. A reader that has seen enough is no failure.
 fn data(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
+    let text = if out.is_terminal() { visible(text) } else { text.into() };
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Failure::Silent(Exit::Done)),
         Err(error) => Err(Failure::new(Exit::Environment, format!("standard output cannot be written: {error}"))),

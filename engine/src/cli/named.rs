@@ -10,7 +10,7 @@ use super::{
 };
 use crate::manifest::Set;
 
-/// A stage of a manifest, which may stay unnamed where there is just one in the current folder.
+/// A stage of a manifest. The manifest may be left out if the current folder has only one.
 #[derive(Args)]
 #[command(allow_missing_positional = true)]
 pub(super) struct NamedStage {
@@ -20,7 +20,7 @@ pub(super) struct NamedStage {
     /// The stage
     #[arg(value_name = "STAGE", required = true)]
     pub(super) stage: String,
-    /// Takes another value for once: `params.answers=PATH`, `stages.dpo.with.beta=0.2`
+    /// Override one value for this run: `params.answers=PATH`, `stages.dpo.with.beta=0.2`
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<Set>,
 }

@@ -126,7 +126,9 @@ fn with_params(mut schema: Value) -> Value {
             ("properties", Value::Object(properties)) => properties.values_mut().for_each(or_param),
             ("additionalProperties" | "items", value @ Value::Object(_)) => or_param(value),
             ("anyOf" | "oneOf" | "allOf" | "items", Value::Array(choices)) => {
-                choices.iter_mut().for_each(|choice| *choice = with_params(choice.take()));
+                for choice in choices {
+                    *choice = with_params(choice.take());
+                }
             }
             _ => {}
         }

@@ -55,7 +55,7 @@ impl SpentCommand {
         }
         match common.format {
             Format::Json => data(&format!("{:#}\n", json!({ "version": 1, "payees": lines, "total": total })))?,
-            Format::Text => data(&text(&lines, &total))?,
+            Format::Text | Format::Github => data(&text(&lines, &total))?,
         }
         Ok(Exit::Done)
     }

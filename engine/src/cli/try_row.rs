@@ -36,7 +36,7 @@ impl Attempt {
         let position = position(&pipeline, &self.named.stage)?;
         let stage = &pipeline.stages[position];
         let inputs = inputs::known(&pipeline, &cache, position, &manifest.manifest)?;
-        let shared = super::shared(registry, &pipeline, cache, Vec::new(), Limit::Unlimited, None)?;
+        let shared = super::shared(registry, &pipeline, cache, Vec::new(), Limit::Unlimited, None, None)?;
         for file in stage.files() {
             file.keep(&shared.store)?;
         }
@@ -48,7 +48,7 @@ impl Attempt {
         let tried = runtime.block_on(stage.kind.attempt(&context, &stage.settled, inputs, &self.row, self.send))?;
         match common.format {
             Format::Json => data(&format!("{:#}\n", json!({ "version": 1, "asked": tried })))?,
-            Format::Text => data(&text(&tried))?,
+            Format::Text | Format::Github => data(&text(&tried))?,
         }
         Ok(Exit::Done)
     }

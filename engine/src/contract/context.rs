@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     error::StageError,
+    forecast::Forecast,
     section::{Section, Sections},
 };
 use crate::{
@@ -41,6 +42,9 @@ impl Services {
     }
 }
 
+/// Asks what a run may spend before a stage pays: the stage's name and what it would buy → the budget, or `None` for nothing.
+pub(crate) type AskBudget = Arc<dyn Fn(&str, &Forecast) -> Option<Limit> + Send + Sync>;
+
 /// What all stages of a run share.
 pub(crate) struct Shared {
     pub(crate) store: Store,
@@ -53,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) sections: Sections,
     /// Variables that hold keys.
     pub(crate) environment: Environment,
+    /// Asks a person for a budget, where one watches.
+    pub(crate) ask: Option<AskBudget>,
     /// The run's name.
     pub(crate) run: String,
     /// The folder of its record; none where nothing runs.

@@ -3,7 +3,8 @@
 mod task;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    num::NonZeroUsize,
     sync::Arc,
 };
 
@@ -11,10 +12,10 @@ use cache::{Key, Output, Preimage, StageResult};
 use tokio::task::JoinSet;
 
 use crate::{
-    budget::Spent,
+    budget::{Limit, Spent},
     contract::{
         context::{Context, Shared},
-        error::StageError,
+        error::{Blame, StageError},
     },
     event::Event,
     plan::{self, Decision, Reason, Request},
@@ -32,27 +33,50 @@ pub(crate) struct Outcome {
     pub(crate) saved_seconds: f64,
     /// The stages that failed, by name, in the order in which they did.
     pub(crate) failures: Vec<(String, Failure)>,
+    /// Stages that a signal stopped on their way.
+    pub(crate) stopped: usize,
+    /// Whether a signal kept a stage from its end or from its start.
+    pub(crate) interrupted: bool,
 }
 
 enum State {
     Waiting,
+    /// It runs when a place is free.
+    Ready,
     Running,
     Done(StageResult),
     Failed,
+    /// It, or a stage above it, was stopped by a signal.
+    Stopped,
+}
+
+/// A stage that waits for a free place.
+struct Ready {
+    stage: usize,
+    key: Key,
+    preimage: Preimage,
+    inputs: BTreeMap<String, Output>,
+    why: Vec<Reason>,
 }
 
 struct Finished {
     stage: usize,
     key: Key,
     end: Result<End, Failure>,
+    calls: u64,
+    spent: Spent,
 }
 
-/// Runs what has to be run. Errors: the cache cannot be read or written.
+/// Runs what has to be run, at most `jobs` stages at once.
+///
+/// # Errors
+/// The cache cannot be read or written.
 pub(crate) async fn execute(
     pipeline: &Arc<Pipeline>,
     request: &Request,
     shared: &Arc<Shared>,
     run: &str,
+    jobs: NonZeroUsize,
 ) -> Result<Outcome, StageError> {
     let mut scheduler = Scheduler {
         pipeline,
@@ -61,19 +85,36 @@ pub(crate) async fn execute(
         run,
         states: pipeline.stages.iter().map(|_| State::Waiting).collect(),
         hits: Vec::new(),
+        noted: 0,
         again: BTreeSet::new(),
+        ready: VecDeque::new(),
+        jobs: jobs.get(),
+        asked: false,
         tasks: JoinSet::new(),
-        outcome: Outcome { ran: 0, cached: 0, calls: 0, spent: Spent::default(), saved_seconds: 0.0, failures: Vec::new() },
+        outcome: Outcome {
+            ran: 0,
+            cached: 0,
+            calls: 0,
+            spent: Spent::default(),
+            saved_seconds: 0.0,
+            failures: Vec::new(),
+            stopped: 0,
+            interrupted: false,
+        },
     };
     loop {
         scheduler.start()?;
+        scheduler.note_uses()?;
+        scheduler.launch().await?;
         let Some(finished) = scheduler.tasks.join_next().await else { break };
         let finished = finished.map_err(|error| StageError::failed(format!("a stage's task was lost: {error}")))?;
         scheduler.end(finished);
     }
-    let hits: Vec<_> =
-        scheduler.hits.iter().map(|(key, stage)| (*key, pipeline.manifest.name.as_str(), stage.as_str())).collect();
-    shared.store.cache().used(&hits)?;
+    if scheduler.outcome.ran > 0 {
+        // A long run used its hits to its end.
+        scheduler.noted = 0;
+        scheduler.note_uses()?;
+    }
     Ok(scheduler.outcome)
 }
 
@@ -84,8 +125,14 @@ struct Scheduler<'a> {
     run: &'a str,
     states: Vec<State>,
     hits: Vec<(Key, String)>,
+    /// How many of the hits are written down as used.
+    noted: usize,
     /// Hits that turned out to be damaged, to be run again.
     again: BTreeSet<usize>,
+    ready: VecDeque<Ready>,
+    jobs: usize,
+    /// Whether a person was asked for a budget.
+    asked: bool,
     tasks: JoinSet<Finished>,
     outcome: Outcome,
 }
@@ -104,6 +151,9 @@ impl Scheduler<'_> {
                     self.states[stage] = State::Failed;
                     self.shared.events.send(&Event::StageSkipped { stage: self.name(stage), after: self.name(failed) });
                     changed = true;
+                } else if producers.iter().any(|producer| matches!(self.states[*producer], State::Stopped)) {
+                    self.states[stage] = State::Stopped;
+                    changed = true;
                 } else if producers.iter().all(|producer| matches!(self.states[*producer], State::Done(_))) {
                     changed |= self.decide(stage)?;
                 }
@@ -112,6 +162,17 @@ impl Scheduler<'_> {
                 return Ok(());
             }
         }
+    }
+
+    /// Writes down that hits are used now, so that nobody collects them while the run goes on.
+    fn note_uses(&mut self) -> Result<(), StageError> {
+        let new = self.hits[self.noted..].iter().map(|(key, stage)| (*key, self.pipeline.manifest.name.as_str(), stage.as_str()));
+        let new: Vec<_> = new.collect();
+        if !new.is_empty() {
+            self.shared.store.cache().used(&new)?;
+            self.noted = self.hits.len();
+        }
+        Ok(())
     }
 
     /// Takes a stage's result from the cache or starts it. Returns whether others may be able to start now.
@@ -129,8 +190,8 @@ impl Scheduler<'_> {
             }
             Decision::Later { .. } => Ok(false),
             _ if self.shared.cancellation.is_cancelled() => {
-                self.states[stage] = State::Failed;
-                self.outcome.failures.push((self.name(stage), Failure::Stage(StageError::cancelled())));
+                self.states[stage] = State::Stopped;
+                self.outcome.interrupted = true;
                 Ok(true)
             }
             decision => {
@@ -145,7 +206,8 @@ impl Scheduler<'_> {
                     }
                     Decision::Later { .. } => return Ok(false),
                 };
-                self.spawn(stage, key, preimage, inputs, &why)?;
+                self.states[stage] = State::Ready;
+                self.ready.push_back(Ready { stage, key, preimage, inputs, why });
                 Ok(false)
             }
         }
@@ -171,14 +233,49 @@ impl Scheduler<'_> {
         Ok(found)
     }
 
-    fn spawn(
-        &mut self,
-        stage: usize,
-        key: Key,
-        preimage: Preimage,
-        inputs: BTreeMap<String, Output>,
-        why: &[Reason],
-    ) -> Result<(), StageError> {
+    /// Starts stages that are ready while there is a place for them; after a signal none.
+    async fn launch(&mut self) -> Result<(), StageError> {
+        if self.shared.cancellation.is_cancelled() {
+            for ready in self.ready.drain(..) {
+                self.states[ready.stage] = State::Stopped;
+                self.outcome.interrupted = true;
+            }
+        }
+        while self.tasks.len() < self.jobs
+            && let Some(ready) = self.ready.pop_front()
+        {
+            self.ask_for_budget(&ready).await?;
+            self.spawn(ready)?;
+        }
+        Ok(())
+    }
+
+    /// Asks a person for the run's budget before the first stage that pays, once.
+    async fn ask_for_budget(&mut self, ready: &Ready) -> Result<(), StageError> {
+        let resolved = &self.pipeline.stages[ready.stage];
+        let Some(ask) = self.shared.ask.clone().filter(|_| !self.asked && self.shared.budget.is_unset()) else { return Ok(()) };
+        if matches!(resolved.budget, Limit::AtMost(_)) {
+            return Ok(());
+        }
+        let rebuy = self.request.rebought.contains(&ready.stage);
+        let context = Context::new(Arc::clone(self.shared), &resolved.name, rebuy, resolved.budget)?;
+        let forecast = resolved.kind.forecast(&context, &resolved.settled, ready.inputs.clone())?;
+        if forecast.worst_nano_dollars == 0 && forecast.unpriced == 0 {
+            return Ok(());
+        }
+        self.asked = true;
+        let name = resolved.name.clone();
+        let answer = tokio::select! {
+            answer = tokio::task::spawn_blocking(move || ask(&name, &forecast)) => answer.ok().flatten(),
+            () = self.shared.cancellation.cancelled() => None,
+        };
+        if let Some(limit) = answer {
+            self.shared.budget.set(limit);
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self, Ready { stage, key, preimage, inputs, why }: Ready) -> Result<(), StageError> {
         let resolved = &self.pipeline.stages[stage];
         self.shared.events.send(&Event::StageStarted {
             stage: resolved.name.clone(),
@@ -197,9 +294,11 @@ impl Scheduler<'_> {
             fresh: self.request.forced.contains(&stage) || self.again.contains(&stage),
             run: self.run.to_owned(),
         };
+        let context = task.context.clone();
         self.tasks.spawn(async move {
             let end = task.run(key).await;
-            Finished { stage, key, end }
+            let (calls, _) = context.counts();
+            Finished { stage, key, end, calls, spent: context.spent() }
         });
         Ok(())
     }
@@ -220,37 +319,45 @@ impl Scheduler<'_> {
     }
 
     fn end(&mut self, finished: Finished) {
-        let Finished { stage, key, end } = finished;
+        let Finished { stage, key, end, calls, spent } = finished;
         let (name, kind) = (self.name(stage), self.pipeline.stages[stage].kind.name().to_owned());
         match end {
             Ok(End::Found(result)) => self.cached(stage, key, result),
-            Ok(End::Ran { result, reused, spent, unchanged }) => {
+            Ok(End::Ran { result, reused, unchanged }) => {
                 self.shared.events.send(&Event::StageFinished {
                     stage: name.clone(),
                     kind,
                     key: key.to_string(),
                     rows: rows(&result),
                     seconds: result.seconds,
-                    calls: result.calls,
+                    calls,
                     reused,
                     spent,
                     unchanged,
                 });
                 self.outcome.ran += 1;
-                self.outcome.calls += result.calls;
-                self.outcome.spent += spent;
                 self.states[stage] = State::Done(result);
+            }
+            Err(Failure::Stage(error)) if error.blame == Blame::Cancelled => {
+                self.shared.events.send(&Event::StageStopped { stage: name, kind, calls, spent });
+                self.outcome.stopped += 1;
+                self.outcome.interrupted = true;
+                self.states[stage] = State::Stopped;
             }
             Err(failure) => {
                 let help = match &failure {
                     Failure::Stage(error) => error.help.clone(),
-                    _ => None,
+                    Failure::Panic(_) => None,
                 };
-                self.shared.events.send(&Event::StageFailed { stage: name.clone(), kind, message: failure.to_string(), help });
+                let message = failure.to_string();
+                self.shared.events.send(&Event::StageFailed { stage: name.clone(), kind, message, help, calls, spent });
                 self.outcome.failures.push((name, failure));
                 self.states[stage] = State::Failed;
             }
         }
+        // What was bought is bought, however the stage ended.
+        self.outcome.calls += calls;
+        self.outcome.spent += spent;
     }
 
     fn name(&self, stage: usize) -> String {

@@ -109,12 +109,12 @@ fn sets_name_only_what_exists() {
     check(
         &read(RECORDED, &sets).expect_err("mistakes"),
         &[
-            "unknown-path @ stages: `--set stages.anwers.with.x=1` names no place: there is no `anwers` in `stages` | did you mean `answers`?",
-            "unknown-path @ params: `--set params.answer=x` names no place: there is no `answer` in `params` | did you mean `answers`?",
-            "unknown-path @ answers: `--set stages.answers.use=x` names no place: there is no `use` in `stages.answers` | did you mean `uses`?",
-            "unknown-path @ replay: `--set providers.replay[0]=1` names no place: the value is no list in `providers.replay` | -",
+            "unknown-path @ stages: `--set stages.anwers.with.x=1` matches nothing in the manifest: there is no `anwers` in `stages` | did you mean `answers`?",
+            "unknown-path @ params: `--set params.answer=x` matches nothing in the manifest: there is no `answer` in `params` | did you mean `answers`?",
+            "unknown-path @ answers: `--set stages.answers.use=x` matches nothing in the manifest: there is no `use` in `stages.answers` | did you mean `uses`?",
+            "unknown-path @ replay: `--set providers.replay[0]=1` matches nothing in the manifest: the value is no list in `providers.replay` | -",
             "unknown-path @ : `--set a..b=1`: `a..b` is no path: write `a.b[0]`, or `a[\"b.c\"]` for a key with a dot | -",
-            "unknown-path @ version: 1: `--set name=` names no place: there is no `name` | there are `version`, `params`, `providers` and `stages`",
+            "unknown-path @ version: 1: `--set name=` matches nothing in the manifest: there is no `name` | there are `version`, `params`, `providers` and `stages`",
             "syntax @ 1 + [ (opened here): this `[ … ]` is not closed, or a comma is missing | separate items by commas and end with `]`",
         ],
     );
@@ -122,7 +122,7 @@ fn sets_name_only_what_exists() {
     check(
         &version,
         &[
-            "unknown-version @ 1 (`--set version=2` gives this value): version 2 of the manifest's form is not known | this program reads version 1; a newer program may read this file",
+            "unknown-version @ 1 (`--set version=2` gives this value): unsupported manifest version 2 | this program reads version 1; a newer program may read this file",
         ],
     );
 }

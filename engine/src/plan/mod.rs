@@ -1,6 +1,7 @@
 //! Pipeline → plan: per stage a hit, a run with its reasons, or a decision that waits for what is above.
 
 mod notes;
+mod reasons;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -119,6 +120,10 @@ pub(crate) fn forecast(plan: &mut Plan, pipeline: &Pipeline, shared: &Arc<Shared
     let forecasts = plan.stages.iter().map(|planned| forecast_one(plan, planned, pipeline, shared, request));
     let forecasts: Vec<_> = forecasts.collect::<Result<_, _>>()?;
     for (planned, forecast) in plan.stages.iter_mut().zip(forecasts) {
+        if let Some(error) = unready(planned, forecast.as_ref(), pipeline, shared)? {
+            let help = error.help.map_or_else(String::new, |help| format!("; {help}"));
+            notes.entry(planned.stage).or_default().push(format!("before it can run: {}{help}", error.message));
+        }
         planned.forecast = forecast;
         if let Some(notes) = notes.remove(&planned.stage).filter(|notes| !notes.is_empty()) {
             planned.forecast.get_or_insert_default().notes.extend(notes);
@@ -129,15 +134,27 @@ pub(crate) fn forecast(plan: &mut Plan, pipeline: &Pipeline, shared: &Arc<Shared
 
 /// Sees before anything runs that what calls need, such as a key, is there. A stage that would make no call needs nothing.
 pub(crate) fn ready(plan: &Plan, pipeline: &Pipeline, shared: &Arc<Shared>, request: &Request) -> Result<(), StageError> {
-    for planned in plan.stages.iter().filter(|planned| !matches!(planned.decision, Decision::Hit { .. })) {
-        let stage = &pipeline.stages[planned.stage];
-        let Err(error) = stage.kind.ready(&context(shared, stage, false)?, &stage.settled) else { continue };
+    for planned in &plan.stages {
         let forecast = forecast_one(plan, planned, pipeline, shared, request)?;
-        if forecast.is_none_or(|forecast| forecast.calls > 0) {
-            return Err(error.at(&format!("`{}`", stage.name)));
+        if let Some(error) = unready(planned, forecast.as_ref(), pipeline, shared)? {
+            return Err(error.at(&format!("`{}`", pipeline.stages[planned.stage].name)));
         }
     }
     Ok(())
+}
+
+/// What a stage that is to run lacks for its calls, where it would make any.
+fn unready(
+    planned: &PlannedStage,
+    forecast: Option<&Forecast>,
+    pipeline: &Pipeline,
+    shared: &Arc<Shared>,
+) -> Result<Option<StageError>, StageError> {
+    if matches!(planned.decision, Decision::Hit { .. }) || forecast.is_some_and(|forecast| forecast.calls == 0) {
+        return Ok(None);
+    }
+    let stage = &pipeline.stages[planned.stage];
+    Ok(stage.kind.ready(&context(shared, stage, false)?, &stage.settled).err())
 }
 
 /// Finds what of this machine the stages that are to run ask for and is not there. One whose replies are all known asks for nothing.

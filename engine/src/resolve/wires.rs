@@ -163,7 +163,7 @@ fn choose(outputs: &[Port], named: Option<&str>, wanted: Option<&Port>) -> Resul
         ([], _) => Err(("wrong-port-type", format!("{wants}, and `STAGE` gives none"), fitting(outputs))),
         _ => Err((
             "ambiguous-port",
-            "`STAGE` gives several things that would fit".to_owned(),
+            "`STAGE` has several outputs that would fit".to_owned(),
             format!("write one of {}", quoted(fit.iter().map(|port| format!("STAGE.{}", port.name)))),
         )),
     }

@@ -8,3 +8,4 @@ mod mistakes;
 mod place;
 mod processes;
 mod replies;
+mod terminal;

@@ -11,6 +11,7 @@ use serde::{
         value::{MapAccessDeserializer, SeqAccessDeserializer},
     },
 };
+use tokio::io::AsyncWriteExt as _;
 
 use crate::rows;
 
@@ -263,9 +264,14 @@ async fn execute(params: &Params, folder: &std::path::Path, variables: &BTreeMap
     // A group of its own: Ctrl-C asks for what is under way to end, and does not cut it.
     #[cfg(unix)]
     command.process_group(0);
-    let output = command.output().await.map_err(|error| {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(|error| {
         StageError::failed(format!("`{program}` cannot be started: {error}")).help("is it installed, and on the PATH?")
     })?;
+    let guard = child.id().map(Guard::over).transpose()?;
+    let output = child.wait_with_output().await?;
+    if let Some(guard) = guard {
+        guard.release().await;
+    }
     if output.status.success() {
         return Ok(());
     }
@@ -276,7 +282,38 @@ async fn execute(params: &Params, folder: &std::path::Path, variables: &BTreeMap
     let lines: Vec<_> = words.trim_end().lines().collect();
     let last = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
     Err(StageError::failed(format!("the command ended with {}\n{last}", output.status))
-        .help("mend the command, and run again: what came before is kept"))
+        .help("fix the command and run again; earlier stages stay cached"))
+}
+
+/// Ends a command's whole process group when this process ends without releasing it, however it ends: a shell waits for the end of
+/// a pipe that only this process holds.
+struct Guard {
+    shell: tokio::process::Child,
+}
+
+impl Guard {
+    /// The word that releases the group; the shell reads nothing where this process is gone.
+    const RELEASED: &[u8] = b"released\n";
+
+    fn over(group: u32) -> Result<Self, StageError> {
+        let script = r#"read -r word || kill -s KILL -- "-$1""#;
+        let mut shell = tokio::process::Command::new("sh");
+        shell.args(["-c", script, "sh", &group.to_string()]);
+        shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        // A group of its own: it outlives this process by the moment that it needs.
+        #[cfg(unix)]
+        shell.process_group(0);
+        let shell = shell.spawn().map_err(|error| StageError::environment(format!("`sh` cannot be started: {error}")))?;
+        Ok(Self { shell })
+    }
+
+    async fn release(mut self) {
+        if let Some(mut word) = self.shell.stdin.take() {
+            // Where the shell is gone, it kills nothing any more.
+            let _gone = word.write_all(Self::RELEASED).await;
+        }
+        let _reaped = self.shell.wait().await;
+    }
 }
 
 /// Puts paths in the place of `$name` and `${name}`; longer names first, so that `$rows2` is not `$rows` and a 2.
