@@ -15,6 +15,7 @@ use crate::error::CacheError;
 use crate::folder::Folder;
 use crate::lock::Presence;
 use crate::output::{Output, Tree};
+use crate::regular::open_regular;
 
 pub use reader::BlobReader;
 pub use writer::BlobWriter;
@@ -43,7 +44,7 @@ impl Blobs {
     }
 
     pub(crate) fn put_file(self: &Arc<Self>, path: &Path) -> Result<(Digest, u64), CacheError> {
-        let mut file = File::open(path).map_err(|error| CacheError::io("read", path, error))?;
+        let mut file = open_regular(path).map_err(|error| CacheError::io("read", path, error))?;
         let mut writer = BlobWriter::new(Arc::clone(self))?;
         io::copy(&mut file, &mut writer).map_err(|error| CacheError::io("store", path, error))?;
         writer.finish()

@@ -16,7 +16,8 @@ impl Environment {
             return Ok(Self::default());
         }
         let wrong = |what: String| format!("`{}`: {what}", path.display());
-        let lines = dotenvy::from_path_iter(&path).map_err(|error| wrong(error.to_string()))?;
+        let file = cache::open_regular(&path).map_err(|error| wrong(error.to_string()))?;
+        let lines = dotenvy::from_read_iter(file);
         let mut variables = BTreeMap::new();
         for (index, variable) in lines.enumerate() {
             let (name, value) = variable.map_err(|error| match error {

@@ -21,11 +21,13 @@
 mod commands;
 mod defaults;
 pub(crate) mod duplicates;
+mod guarded;
 mod kinds;
 mod llm;
 pub mod measures;
 pub mod models;
 mod random;
+mod regular;
 pub mod router;
 pub mod rows;
 mod sections;

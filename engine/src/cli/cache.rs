@@ -224,7 +224,8 @@ fn adopt(
 
 /// The lines of a file of answers, by id and by question.
 fn answers(path: &Path) -> Result<BTreeMap<String, Value>, Failure> {
-    let file = std::fs::File::open(path).map_err(|error| Failure::new(Exit::Usage, format!("`{}`: {error}", path.display())))?;
+    let file =
+        ::cache::open_regular(path).map_err(|error| Failure::new(Exit::Usage, format!("`{}`: {error}", path.display())))?;
     let mut answers = BTreeMap::new();
     for (index, line) in BufReader::new(file).lines().enumerate() {
         let wrong = |what: String| {
@@ -255,7 +256,8 @@ fn import(cache: &Cache, path: &Path) -> Result<(usize, usize), Failure> {
         Failure::new(Exit::Usage, format!("`{}`, line {line}: {what}", path.display()))
             .help("give a file that `cache export` wrote")
     };
-    let file = std::fs::File::open(path).map_err(|error| Failure::new(Exit::Usage, format!("`{}`: {error}", path.display())))?;
+    let file =
+        ::cache::open_regular(path).map_err(|error| Failure::new(Exit::Usage, format!("`{}`: {error}", path.display())))?;
     let mut replies = Vec::new();
     for (index, line) in BufReader::new(file).lines().enumerate() {
         let line = line.map_err(|error| wrong(index + 1, error.to_string()))?;

@@ -8,7 +8,7 @@ use super::{
     ManifestArguments,
     exit::{Exit, Failure},
 };
-use crate::manifest::Set;
+use crate::{manifest::Set, source::MAX_BYTES};
 
 /// A stage of a manifest. The manifest may be left out if the current folder has only one.
 #[derive(Args)]
@@ -39,7 +39,10 @@ pub(super) fn only_manifest() -> Result<PathBuf, Failure> {
     let paths = std::fs::read_dir(".").map_err(unreadable)?.filter_map(|entry| Some(entry.ok()?.path()));
     let named = paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml"));
     let mut manifests: Vec<_> = named
-        .filter(|path| std::fs::read_to_string(path).is_ok_and(|text| text.lines().any(|line| line.starts_with("stages:"))))
+        .filter(|path| {
+            cache::read_regular(path, MAX_BYTES)
+                .is_ok_and(|text| text.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"stages:")))
+        })
         .map(|path| path.strip_prefix(".").map(Path::to_path_buf).unwrap_or(path))
         .collect();
     manifests.sort();

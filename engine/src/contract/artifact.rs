@@ -283,7 +283,7 @@ impl Anything {
         let check = kind.row.ok_or_else(|| StageError::failed(format!("`{}` has no rows", kind.name)))?;
         let mut blob = ctx.store().cache().writer()?;
         let mut rows = 0;
-        for (index, line) in BufReader::new(std::fs::File::open(path)?).lines().enumerate() {
+        for (index, line) in BufReader::new(cache::open_regular(path)?).lines().enumerate() {
             let line = line?;
             let wrong = |error: serde_json::Error| {
                 StageError::failed(format!(

@@ -116,7 +116,7 @@ impl File {
 
 pub(crate) fn digest(path: &Path) -> std::io::Result<Digest> {
     let mut hasher = cache::Hasher::new();
-    let mut file = std::fs::File::open(path)?;
+    let mut file = cache::open_regular(path)?;
     let mut buffer = vec![0; 1 << 16];
     loop {
         match std::io::Read::read(&mut file, &mut buffer)? {

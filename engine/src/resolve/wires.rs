@@ -175,7 +175,7 @@ fn fitting(outputs: &[Port]) -> String {
 }
 
 fn malformed(file: &File, row: fn(&str) -> Result<(), serde_json::Error>) -> Option<String> {
-    let reader = match std::fs::File::open(file.path()) {
+    let reader = match cache::open_regular(file.path()) {
         Ok(file) => std::io::BufReader::new(file),
         Err(error) => return Some(format!("`{}` cannot be read: {error}", file.name())),
     };

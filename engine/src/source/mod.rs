@@ -24,7 +24,7 @@ pub(crate) use labels::{key_label, mistake_at_value, value_labels};
 pub(crate) use path::{Path, Segment};
 
 /// The largest file that is read, in bytes.
-const MAX_BYTES: usize = 1024 * 1024;
+pub(crate) const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Where a value stands: where it is written and, through an alias or a merge, where it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,15 +54,15 @@ impl Source {
         if path.is_dir() {
             return Err(refuse("not-a-file", format!("`{name}` is a folder, not a file"), "name a YAML file"));
         }
-        let bytes = std::fs::read(path).map_err(|error| {
+        let bytes = cache::read_regular(path, MAX_BYTES).map_err(|error| {
             let reason = match error.kind() {
                 std::io::ErrorKind::NotFound => "does not exist".to_owned(),
                 _ => format!("cannot be read: {error}"),
             };
             refuse("missing-file", format!("`{name}` {reason}"), "check the path, which is relative to the current folder")
         })?;
-        if bytes.len() > MAX_BYTES {
-            let message = format!("`{name}` has {} bytes, more than the {MAX_BYTES} that are read", bytes.len());
+        if bytes.len() as u64 > MAX_BYTES {
+            let message = format!("`{name}` has more than the {MAX_BYTES} bytes that are read");
             return Err(refuse("too-large", message, "keep data in files of its own and name them here"));
         }
         match std::str::from_utf8(&bytes) {
@@ -79,7 +79,7 @@ impl Source {
     pub(crate) fn parse(name: &str, text: &str) -> Result<Arc<Self>, Vec<Mistake>> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let plain = Text::new(name, text);
-        if text.len() > MAX_BYTES {
+        if text.len() as u64 > MAX_BYTES {
             let message = format!("`{name}` has {} bytes, more than the {MAX_BYTES} that are read", text.len());
             return Err(vec![Mistake { source: Some(plain), ..Mistake::new("too-large", message) }]);
         }

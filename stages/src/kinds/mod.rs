@@ -2,14 +2,14 @@
 //!
 //! Takes artifacts by typed ports and params from the manifest; gives artifacts. Read them as the data flows: `benchmark`, `answer`,
 //! `judge`, `analyse`, `label`, `prepare`, `training` (`sft`, then `dpo`), `evaluate`; `agreement` and `command` stand beside. `join`,
-//! `unanswered` and `device_check` are what several kinds share.
+//! `unanswered` and `errors` are what several kinds share.
 
 pub(crate) mod agreement;
 pub(crate) mod analyse;
 pub(crate) mod answer;
 pub(crate) mod benchmark;
 pub(crate) mod command;
-pub(crate) mod device_check;
+pub(crate) mod errors;
 pub(crate) mod evaluate;
 pub(crate) mod join;
 pub(crate) mod judge;

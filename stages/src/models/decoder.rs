@@ -22,6 +22,7 @@ use super::{
         weight::{Weight, layer_of},
     },
 };
+use crate::regular::read_regular;
 
 /// The file of the configuration.
 pub(super) const CONFIG: &str = "config.json";
@@ -65,7 +66,7 @@ impl Model {
     pub fn load_held(folder: &Path, double_quant: Option<bool>) -> Result<Self, CheckpointError> {
         let path = folder.join(CONFIG);
         let content = |reason: String| CheckpointError::Content { path: path.clone(), reason };
-        let text = std::fs::read(&path).map_err(|source| CheckpointError::File { path: path.clone(), source })?;
+        let text = read_regular(&path).map_err(|source| CheckpointError::File { path: path.clone(), source })?;
         let config: Map<String, Value> = serde_json::from_slice(&text).map_err(|error| content(error.to_string()))?;
         let architecture = architecture(&config).map_err(content)?;
         let quantised = quantised::check(&config).map_err(content)?;

@@ -30,7 +30,7 @@ use std::{fs, path::Path};
 
 use burn::tensor::Device;
 
-use crate::tokenizer::Tokenizer;
+use crate::{regular::read_regular, tokenizer::Tokenizer};
 pub use adapters::{
     config::{AdapterConfig, Bias},
     first_factors::InitLoraWeights,
@@ -146,7 +146,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
-    fs::read(path).map_err(|source| CheckpointError::File { path: path.into(), source })
+    read_regular(path).map_err(|source| CheckpointError::File { path: path.into(), source })
 }
 
 #[cfg(test)]

@@ -66,15 +66,13 @@ impl Changing<'_> {
         }
         let position = serde_json::to_vec(&position).expect("only numbers");
         let written = std::fs::write(folder.join(TENSORS), tensors_to_bytes(&tensors));
-        written
-            .and_then(|()| std::fs::write(folder.join(POSITION), position))
-            .map_err(|error| TrainError::Kept(error.to_string()))
+        written.and_then(|()| std::fs::write(folder.join(POSITION), position)).map_err(|error| TrainError::Unkept(error.into()))
     }
 
     /// Reads everything back, and returns the position.
     pub(super) fn load(&mut self, folder: &Path) -> Result<Position, TrainError> {
-        let position = std::fs::read(folder.join(POSITION)).map_err(|error| TrainError::Kept(error.to_string()))?;
-        let position: Position = serde_json::from_slice(&position).map_err(|error| TrainError::Kept(error.to_string()))?;
+        let position = std::fs::read(folder.join(POSITION)).map_err(|error| TrainError::Unkept(error.into()))?;
+        let position: Position = serde_json::from_slice(&position).map_err(|error| TrainError::Damaged(error.to_string()))?;
         let mut tensors = read_tensors(&folder.join(TENSORS))?;
         if tensors.keys().any(|name| name.starts_with("best/")) {
             *self.best = Some(self.model.clone());
@@ -83,7 +81,7 @@ impl Changing<'_> {
             let found = tensors.remove(&format!("{part}/{name}")).filter(|(_, values)| values.len() == length);
             found
                 .map(|(_, values)| values)
-                .ok_or_else(|| TrainError::Kept(format!("`{part}/{name}` is missing or of another shape")))
+                .ok_or_else(|| TrainError::Damaged(format!("`{part}/{name}` is missing or of another shape")))
         };
         let mut moments = Vec::with_capacity(self.names.len());
         for name in self.names {

@@ -42,7 +42,7 @@ impl Merge {
             return Err(CommandError::usage(format!("`{}` is not empty", self.out.display())));
         }
         fs::create_dir_all(&self.out).map_err(unwritten)?;
-        model.merged().save(&self.out).map_err(StageError::failed)?;
+        model.merged().save(&self.out).map_err(StageError::from)?;
         for name in ALONG {
             if let Some(file) =
                 [&self.adapter, &self.model].into_iter().map(|folder| folder.join(name)).find(|file| file.exists())

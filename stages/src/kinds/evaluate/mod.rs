@@ -9,7 +9,7 @@ use engine::{Checkpoint, Context, Dataset, Metrics, ParamMistake, Sections, Stag
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{device_check, join::ById};
+use super::{errors, join::ById};
 use crate::{
     measures::{self, Case, Decision},
     models::{self, DeviceName},
@@ -85,7 +85,7 @@ impl engine::Stage for Stage {
     }
 
     fn missing(params: &Params, _: &Sections) -> Vec<ParamMistake> {
-        device_check::missing(&["device"], params.device).into_iter().collect()
+        errors::missing(&["device"], params.device).into_iter().collect()
     }
 
     async fn run(ctx: &Context, params: &Params, inputs: Inputs) -> Result<Outputs, StageError> {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{Start, Weights, ahead_of, columns_of, failed, forecast, mistakes, told, train, within};
 use crate::{
-    kinds::device_check,
+    kinds::errors,
     models::Outline,
     router::Router,
     rows::DpoExample,
@@ -88,7 +88,7 @@ impl engine::Stage for Stage {
     }
 
     fn missing(params: &Params, _: &Sections) -> Vec<ParamMistake> {
-        device_check::missing(&["device"], params.training.device).into_iter().collect()
+        errors::missing(&["device"], params.training.device).into_iter().collect()
     }
 
     async fn run(ctx: &Context, params: &Params, inputs: Inputs) -> Result<Outputs, StageError> {

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use engine::{Ahead, Checkpoint, Context, Dataset, Metrics, ParamMistake, Row, StageError};
+use engine::{Ahead, Blame, Checkpoint, Context, Dataset, Metrics, ParamMistake, Row, StageError};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -148,8 +148,8 @@ impl Watch for Report {
     }
 
     fn kept(&mut self) -> Result<Option<PathBuf>, TrainError> {
-        let folder = self.folder("kept").map_err(|error| TrainError::Kept(error.to_string()))?;
-        let step = self.ctx.latest_checkpoint(&folder).map_err(|error| TrainError::Kept(error.to_string()))?;
+        let folder = self.folder("kept").map_err(|error| TrainError::Unkept(error.into()))?;
+        let step = self.ctx.latest_checkpoint(&folder).map_err(|error| TrainError::Unkept(error.into()))?;
         Ok(step.map(|_| folder))
     }
 
@@ -161,9 +161,9 @@ impl Watch for Report {
         if !due {
             return Ok(());
         }
-        let folder = self.folder("keep").map_err(|error| TrainError::Kept(error.to_string()))?;
+        let folder = self.folder("keep").map_err(|error| TrainError::Unkept(error.into()))?;
         write(&folder)?;
-        self.ctx.checkpoint(step as u64, &folder).map_err(|error| TrainError::Kept(error.to_string()))?;
+        self.ctx.checkpoint(step as u64, &folder).map_err(|error| TrainError::Unkept(error.into()))?;
         self.kept = Instant::now();
         Ok(())
     }
@@ -197,6 +197,13 @@ pub(crate) fn failed(error: TrainError) -> StageError {
     match error {
         TrainError::Stopped { .. } => StageError::cancelled(),
         TrainError::Device(error) => error.into(),
+        TrainError::Checkpoint(error) => error.into(),
+        TrainError::Unkept(source) => {
+            let said = source.downcast_ref::<StageError>();
+            let blame = said.map_or(Blame::Environment, |error| error.blame);
+            let help = said.and_then(|error| error.help.clone());
+            StageError { blame, message: format!("the training's checkpoint cannot be kept: {source}"), help }
+        }
         other => StageError::failed(other),
     }
 }
@@ -211,7 +218,7 @@ fn leave(
 ) -> Result<String, StageError> {
     const SMALLER: &str = "a smaller `learning_rate` or a longer `warmup` usually helps";
     let Some(folder) = ctx.leave(&format!("after-step-{step}"))? else { return Ok(SMALLER.to_owned()) };
-    checkpoint.save(&folder).map_err(StageError::failed)?;
+    checkpoint.save(&folder)?;
     router.save(&folder)?;
     let folder = folder.display();
     Ok(match method {
@@ -290,7 +297,7 @@ pub(crate) fn train(
     }
     let folder = ctx.scratch().join("checkpoint");
     std::fs::create_dir_all(&folder)?;
-    models::Checkpoint { model: trained.model, adapter, tokenizer }.save(&folder).map_err(StageError::failed)?;
+    models::Checkpoint { model: trained.model, adapter, tokenizer }.save(&folder)?;
     router.save(&folder)?;
     let figures = Figures { summary: &trained.summary, last: &report.last, evaluated: &report.evaluated };
     Ok((Checkpoint::keep(ctx, &folder)?, Metrics::write(ctx, &figures)?))

@@ -20,7 +20,7 @@ use super::{
     completion::{Completion, Reply, Request, Settings},
 };
 use crate::{
-    kinds::device_check,
+    kinds::errors,
     rows::{Message, Question},
     sections::{ProviderSettings, providers::ProviderSetting},
 };
@@ -287,7 +287,7 @@ pub(crate) fn missing<'a>(models: impl Iterator<Item = (Vec<&'a str>, &'a String
     let missing = |(field, asked): (Vec<&str>, &String)| {
         let (provider, _) = split(asked)?;
         let setting = declared.0.get(provider).filter(|setting| setting.kind == local::NAME)?;
-        let mistake = device_check::missing(&field, setting.device.unwrap_or_default())?;
+        let mistake = errors::missing(&field, setting.device.unwrap_or_default())?;
         Some(ParamMistake { message: format!("provider `{provider}`, {}", mistake.message), ..mistake })
     };
     models.filter_map(missing).collect()

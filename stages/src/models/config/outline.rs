@@ -25,6 +25,7 @@ use crate::models::{
         weight::{Weight, layer_of},
     },
 };
+use crate::regular::open_regular;
 
 /// The longest header that safetensors writes and reads.
 const LONGEST_HEADER: u64 = 100_000_000;
@@ -94,7 +95,7 @@ impl Outline {
     /// # Errors
     /// As [`Outline::read`].
     pub(crate) fn of_folder(folder: &Path) -> Result<Self, CheckpointError> {
-        Self::read(folder, |name| match std::fs::File::open(folder.join(name)) {
+        Self::read(folder, |name| match open_regular(&folder.join(name)) {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

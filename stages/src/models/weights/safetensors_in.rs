@@ -15,7 +15,10 @@ use super::{
     mapped::Mapped,
     weight::Dense,
 };
-use crate::models::error::CheckpointError;
+use crate::{
+    models::error::CheckpointError,
+    regular::{open_regular, read_regular},
+};
 
 /// Tensors of one or several files, by name; what is read is read once, and nothing stays in memory but what is returned.
 pub(crate) struct Tensors {
@@ -59,7 +62,7 @@ impl Tensors {
             return Self::open(&[single]);
         }
         let content = |reason: String| CheckpointError::Content { path: index.clone(), reason };
-        let text = std::fs::read(&index).map_err(|source| CheckpointError::File { path: index.clone(), source })?;
+        let text = read_regular(&index).map_err(|source| CheckpointError::File { path: index.clone(), source })?;
         let read: Index = serde_json::from_slice(&text).map_err(|error| content(error.to_string()))?;
         let shards = read.shards().map_err(content)?;
         let tensors = Self::open(&shards.iter().map(|shard| folder.join(shard)).collect::<Vec<_>>())?;
@@ -78,7 +81,7 @@ impl Tensors {
         for path in paths {
             let unread = |source| CheckpointError::File { path: path.clone(), source };
             let content = |reason: String| CheckpointError::Content { path: path.clone(), reason };
-            let file = File::open(path).map_err(unread)?;
+            let file = open_regular(path).map_err(unread)?;
             let length = file.metadata().map_err(unread)?.len() as usize;
             // Of the whole map only the header is looked at; what it says of places is checked against the file's length.
             let whole = Mapped::new(&file, 0, length).map_err(unread)?;

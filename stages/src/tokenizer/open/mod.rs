@@ -6,7 +6,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
@@ -15,6 +14,7 @@ use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
 use super::{ChatTemplate, Tokenizer, TokenizerError, classes};
+use crate::{guarded::guarded, regular::read_regular};
 
 impl Tokenizer {
     /// Opens a folder, or a single `tokenizer.json`.
@@ -167,8 +167,9 @@ fn ids(value: Option<&Value>) -> Vec<u32> {
 }
 
 fn read_tokenizer(path: &Path) -> Result<tokenizers::Tokenizer, TokenizerError> {
-    let bytes = fs::read(path).map_err(|error| file(path, error))?;
-    tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| file(path, error))
+    let bytes = read_regular(path).map_err(|error| file(path, error))?;
+    let read = guarded(|| tokenizers::Tokenizer::from_bytes(bytes)).map_err(|reason| file(path, reason))?;
+    read.map_err(|error| file(path, error))
 }
 
 /// Reads a JSON object, if the file is there.
@@ -180,7 +181,8 @@ fn read_object(path: &Path) -> Result<Option<Map<String, Value>>, TokenizerError
 }
 
 fn read_text(path: &Path) -> Result<String, TokenizerError> {
-    fs::read_to_string(path).map_err(|error| file(path, error))
+    let bytes = read_regular(path).map_err(|error| file(path, error))?;
+    String::from_utf8(bytes).map_err(|error| file(path, error))
 }
 
 fn file(path: &Path, reason: impl std::fmt::Display) -> TokenizerError {
