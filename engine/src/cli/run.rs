@@ -21,7 +21,7 @@ use crate::{
     },
     event::{Event, Events, Subscriber},
     execute::{self, Outcome, execute},
-    plan::{Request, missing, ready},
+    plan::{Plan, Request, missing, ready},
     record::{JsonLines, Record},
     resolve::Pipeline,
     visible::visible,
@@ -97,7 +97,7 @@ impl Run {
             manifest: pipeline.manifest.name.clone(),
             stages: planned.stages.len(),
         });
-        let outcome = self.drive(&pipeline, &request, &shared, &record.name, silent)?;
+        let outcome = self.drive(planned, &pipeline, &request, &shared, &record.name, silent)?;
         let exit = exit(&outcome);
         for damage in shared.store.cache().take_damage() {
             shared.events.send(&Event::Warning { stage: None, message: format!("the cache was damaged: {damage}") });
@@ -131,6 +131,7 @@ impl Run {
 
     fn drive(
         &self,
+        plan: Plan,
         pipeline: &Arc<Pipeline>,
         request: &Request,
         shared: &Arc<Shared>,
@@ -143,7 +144,7 @@ impl Run {
             .map_err(|error| Failure::new(Exit::Environment, format!("no threads can be started: {error}")))?;
         runtime.spawn(obey_signals(shared.cancellation.clone(), shared.events.clone(), silent));
         let jobs = self.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-        let outcome = runtime.block_on(execute(pipeline, request, shared, run, jobs))?;
+        let outcome = runtime.block_on(execute(plan, pipeline, request, shared, run, jobs))?;
         runtime.shutdown_background();
         Ok(outcome)
     }

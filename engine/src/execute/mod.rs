@@ -18,7 +18,7 @@ use crate::{
         error::{Blame, StageError},
     },
     event::Event,
-    plan::{self, Decision, Reason, Request},
+    plan::{self, Decision, Plan, Reason, Request},
     resolve::{Pipeline, Wire},
 };
 pub(crate) use task::Failure;
@@ -67,11 +67,12 @@ struct Finished {
     spent: Spent,
 }
 
-/// Runs what has to be run, at most `jobs` stages at once.
+/// Carries a plan out, at most `jobs` stages at once. What the plan could not decide is decided as soon as its inputs are known.
 ///
 /// # Errors
 /// The cache cannot be read or written.
 pub(crate) async fn execute(
+    plan: Plan,
     pipeline: &Arc<Pipeline>,
     request: &Request,
     shared: &Arc<Shared>,
@@ -79,6 +80,7 @@ pub(crate) async fn execute(
     jobs: NonZeroUsize,
 ) -> Result<Outcome, StageError> {
     let mut scheduler = Scheduler {
+        planned: plan.stages.into_iter().map(|planned| (planned.stage, planned.decision)).collect(),
         pipeline,
         request,
         shared,
@@ -119,6 +121,8 @@ pub(crate) async fn execute(
 }
 
 struct Scheduler<'a> {
+    /// The plan's decisions that are still to be carried out.
+    planned: BTreeMap<usize, Decision>,
     pipeline: &'a Arc<Pipeline>,
     request: &'a Request,
     shared: &'a Arc<Shared>,
@@ -183,7 +187,12 @@ impl Scheduler<'_> {
             _ => None,
         })?;
         let cache = self.shared.store.cache();
-        match plan::decide(self.pipeline, stage, &inputs, cache, self.request)? {
+        let decision = match self.planned.remove(&stage) {
+            Some(decision @ (Decision::Hit { .. } | Decision::Run { .. })) => decision,
+            // Its inputs were not known before, or were damaged and are made again.
+            Some(Decision::Later { .. }) | None => plan::decide(self.pipeline, stage, &inputs, cache, self.request)?,
+        };
+        match decision {
             Decision::Hit { key, result } if !self.again.contains(&stage) => {
                 self.cached(stage, key, result);
                 Ok(true)
