@@ -70,13 +70,12 @@ impl Export {
             .tempdir_in(self.parent())
             .map_err(|error| self.unwritten(&error))?;
         let made = beside.path().join("export");
-        match one {
-            Some(output) => write(&cache, output, &made)?,
-            None => {
-                fs::create_dir(&made).map_err(|error| self.unwritten(&error))?;
-                for (port, output) in &outputs {
-                    write(&cache, output, &made.join(format!("{port}{}", extension(output))))?;
-                }
+        if let Some(output) = one {
+            write(&cache, output, &made)?;
+        } else {
+            fs::create_dir(&made).map_err(|error| self.unwritten(&error))?;
+            for (port, output) in &outputs {
+                write(&cache, output, &made.join(format!("{port}{}", extension(output))))?;
             }
         }
         self.put(&made, beside.path())?;
