@@ -9,6 +9,7 @@
 //!   shouts: { uses: shout, in: { lines: words }, with: { models: [loud] } }
 //!   tally: { uses: count, in: { lines: shouts } }
 //! ```
+#![expect(clippy::disallowed_methods, reason = "a test program is told what to do by variables")]
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,5 @@
 //! The manifest's folder → the variables of `.env` beside it. Those of the process itself win, and none of either is ever printed.
+#![expect(clippy::disallowed_methods, reason = "this is where variables are read")]
 
 use std::{collections::BTreeMap, path::Path};
 

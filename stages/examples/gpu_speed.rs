@@ -9,6 +9,7 @@
 //! place of the mode takes a model of the same kind that any machine has room for.
 //! One JSON line comes out. Flops are counted as 4 a token and parameter (`LoRA`: forward 2, backward 2 without weight gradients); the
 //! share is that of `PEAK_TFLOPS` in the environment [default: 989, an H100's dense bf16].
+#![expect(clippy::disallowed_methods, reason = "a test program is told what to do by variables")]
 
 use std::{error::Error, time::Instant};
 

@@ -1,4 +1,5 @@
 //! Events → lines on standard error: one for each finished stage, and live ones below where a person watches.
+#![expect(clippy::disallowed_methods, reason = "who watches changes no result")]
 
 use std::{
     collections::BTreeMap,

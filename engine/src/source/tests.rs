@@ -1,4 +1,5 @@
 //! Every path of the data has its place; no text makes the front end panic or point between two characters.
+#![expect(clippy::disallowed_methods, reason = "how much is tried is asked on the command line")]
 
 use serde_yaml::Value;
 

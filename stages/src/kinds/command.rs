@@ -1,4 +1,5 @@
 //! `uses: command`: a program with declared inputs and outputs, in a folder of its own. Anything → anything.
+#![expect(clippy::disallowed_methods, reason = "the values of declared variables are in the key")]
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, process::Stdio};
 

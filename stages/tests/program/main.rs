@@ -1,5 +1,6 @@
 //! The program, as a user runs it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "tests are told what to do by variables")]
 
 mod batches;
 mod benchmarks;
