@@ -12,11 +12,12 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+use super::canonical;
 use super::{
     context::Context,
     error::{StageError, without_place},
 };
-use crate::{canonical, store::Store};
+use crate::store::Store;
 
 /// Something that a port can carry.
 pub trait Artifact: Sized + Send + Sync + 'static {
