@@ -24,7 +24,8 @@ const LARGEST: usize = 1 << 20;
 
 /// Compiles a pattern.
 ///
-/// Errors: what is wrong with it.
+/// # Errors
+/// What is wrong with it.
 pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
     regex::RegexBuilder::new(pattern).size_limit(LARGEST).build().map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => "the pattern is too large".to_owned(),

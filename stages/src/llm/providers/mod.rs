@@ -194,7 +194,8 @@ pub(crate) fn split(model: &str) -> Option<(&str, &str)> {
 
 /// The source that `PROVIDER/NAME` names, with the provider's name: the manifest's, or a kind of that name that needs no setting.
 ///
-/// Errors: an unknown provider or kind, a name that the provider does not have.
+/// # Errors
+/// An unknown provider or kind, a name that the provider does not have.
 pub(crate) fn source(model: &str, sections: &Sections) -> Result<(String, Source), String> {
     let declared = sections.get::<ProviderSettings>();
     let (provider, name) = split(model).ok_or_else(|| format!("`{model}` names no provider"))?;
@@ -224,7 +225,8 @@ pub(crate) fn estimated_tokens(prompt: &[Message]) -> u64 {
 
 /// Finds the providers of models that have to be called, and the settings that fit each.
 ///
-/// Errors: per field of a stage's params, what is wrong with the model that it names.
+/// # Errors
+/// Per field of a stage's params, what is wrong with the model that it names.
 pub(crate) fn settle_called(
     models: &[(&str, &str)],
     given: &Settings,
