@@ -22,7 +22,6 @@ impl Digest {
     /// A value and what `serde_json::to_value` makes of it have one digest.
     ///
     /// # Errors
-    ///
     /// [`NoDigest`] where a number is NaN, infinite or beyond 127 bits, or a map's key is neither a text nor a whole number.
     pub fn of_value(value: &(impl Serialize + ?Sized)) -> Result<Self, NoDigest> {
         canonical::digest(value).map(Self)

@@ -53,6 +53,7 @@ mod mode;
 mod mount;
 mod output;
 mod preimage;
+mod regular;
 mod store;
 mod verify;
 
@@ -68,4 +69,5 @@ pub use memo::claims::Claim;
 pub use mode::{Mode, UnknownMode};
 pub use output::{Output, Partial, StageResult, Tree, TreeEntry, TreeError};
 pub use preimage::{Key, Preimage};
+pub use regular::{open_regular, read_regular};
 pub use verify::Stats;

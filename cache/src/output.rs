@@ -71,7 +71,6 @@ impl Tree {
     /// Writes the tree in its one form: JSON without spaces, keys in order. Equal trees are equal bytes, and have one digest.
     ///
     /// # Errors
-    ///
     /// [`TreeError::Name`] where a file's name would lead out of the folder that the tree is written to.
     pub fn encode(&self) -> Result<Vec<u8>, TreeError> {
         self.check_names()?;
@@ -81,7 +80,6 @@ impl Tree {
     /// Reads a tree, with its keys in any order.
     ///
     /// # Errors
-    ///
     /// [`TreeError::Form`] where the bytes are not a tree; [`TreeError::Name`] where a file's name would lead out of the folder that
     /// the tree is written to.
     pub fn decode(bytes: &[u8]) -> Result<Self, TreeError> {

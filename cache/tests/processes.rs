@@ -1,4 +1,5 @@
 //! Several processes on one cache, some of which are killed. The other process is this test binary itself, in a role.
+#![expect(clippy::disallowed_methods, reason = "a test program is told what to do by variables")]
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test says what it measured, and fails by panicking")]
 
 use std::{

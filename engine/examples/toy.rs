@@ -9,6 +9,7 @@
 //!   shouts: { uses: shout, in: { lines: words }, with: { models: [loud] } }
 //!   tally: { uses: count, in: { lines: shouts } }
 //! ```
+#![expect(clippy::disallowed_methods, reason = "a test program is told what to do by variables")]
 
 use std::{
     collections::BTreeMap,
@@ -170,7 +171,7 @@ impl Effect for Call {
         let telephone = ctx.service::<Telephone>().expect("the program has one");
         tokio::time::sleep(telephone.time).await;
         match unit.text.as_str() {
-            "busy" => return Err(StageError::Transient("the line is busy".to_owned())),
+            "busy" => return Err(StageError::transient("the line is busy")),
             "rude" => return Err(StageError::failed("no model shouts that").help("take out `rude`")),
             _ => {}
         }
@@ -449,7 +450,7 @@ impl Stage for Fail {
     async fn run(_: &Context, params: &FailParams, _: Rows) -> Result<Rows, StageError> {
         match params.how {
             How::Stage => Err(StageError::failed("these lines will not do").help("write other ones")),
-            How::Environment => Err(StageError::Environment("the disk is on fire".to_owned())),
+            How::Environment => Err(StageError::environment("the disk is on fire").help("fetch a bucket")),
             How::Panic => panic!("a line too many"),
         }
     }

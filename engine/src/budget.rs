@@ -6,10 +6,10 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use crate::error::StageError;
+use crate::contract::error::StageError;
 
 /// Nano-dollars in a dollar.
 const NANO: f64 = 1e9;
@@ -57,13 +57,13 @@ impl FromStr for Limit {
 
 /// A ceiling, what is spent, and what calls under way may cost at worst.
 pub(crate) struct Budget {
-    limit: Limit,
     purse: Mutex<Purse>,
     changed: Notify,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Purse {
+    limit: Limit,
     spent: u64,
     held: u64,
 }
@@ -75,12 +75,23 @@ enum Fit {
 
 impl Budget {
     pub(crate) fn new(limit: Limit) -> Self {
-        Self { limit, purse: Mutex::default(), changed: Notify::new() }
+        Self { purse: Mutex::new(Purse { limit, spent: 0, held: 0 }), changed: Notify::new() }
     }
 
     /// Whether it has a ceiling.
     pub(crate) fn is_limited(&self) -> bool {
-        matches!(self.limit, Limit::AtMost(_))
+        matches!(self.purse().limit, Limit::AtMost(_))
+    }
+
+    /// Whether nothing was said of it.
+    pub(crate) fn is_unset(&self) -> bool {
+        self.purse().limit == Limit::Unset
+    }
+
+    /// Sets the ceiling that was asked for on the way.
+    pub(crate) fn set(&self, limit: Limit) {
+        self.purse().limit = limit;
+        self.changed.notify_waiters();
     }
 
     /// Nano-dollars that were paid.
@@ -103,23 +114,23 @@ impl Budget {
     }
 
     fn fit(&self, price: Price, covered: bool) -> Result<Fit, StageError> {
-        let cost = match (price, self.limit) {
+        let mut purse = self.purse();
+        let cost = match (price, purse.limit) {
             (Price::Free, _) => return Ok(Fit::Fits(0)),
             (_, Limit::Unset) if !covered => {
-                return Err(StageError::OverBudget(
+                return Err(StageError::over_budget(
                     "the run would pay for calls and has no budget: give `--budget USD`, or `--budget none`".to_owned(),
                 ));
             }
             (Price::Unknown, Limit::AtMost(_)) => {
-                return Err(StageError::OverBudget(
+                return Err(StageError::over_budget(
                     "the price of a call is unknown, so no budget can hold it: add the model to `prices:`, or give `--budget none`".to_owned(),
                 ));
             }
             (Price::Unknown, Limit::Unlimited | Limit::Unset) => 0,
             (Price::AtMost(cost), _) => cost,
         };
-        let mut purse = self.purse();
-        let Limit::AtMost(limit) = self.limit else {
+        let Limit::AtMost(limit) = purse.limit else {
             purse.held += cost;
             return Ok(Fit::Fits(cost));
         };
@@ -130,7 +141,7 @@ impl Budget {
         if purse.held > 0 && purse.spent.saturating_add(cost) <= limit {
             return Ok(Fit::Later);
         }
-        Err(StageError::OverBudget(format!(
+        Err(StageError::over_budget(format!(
             "the next call may cost {} and {} of {} are spent; what was bought is kept",
             dollars(cost),
             dollars(purse.spent),
@@ -201,6 +212,19 @@ pub(crate) fn dollars(nano: u64) -> String {
     let text = format!("${amount:.places$}");
     let shortest = "$0.00".len();
     text[..shortest].to_owned() + text[shortest..].trim_end_matches('0')
+}
+
+/// What was paid for a reply.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Who was paid, as the manifest names it.
+    pub payee: String,
+    /// Nano-dollars; null where nobody knows.
+    pub cost: Option<u64>,
+    /// How long the call took, in seconds.
+    pub seconds: f64,
+    /// Whatever else is worth keeping: tokens, the provider's own name for the call.
+    pub details: serde_json::Value,
 }
 
 #[cfg(test)]

@@ -33,14 +33,18 @@ pub(crate) enum Event {
         spent: Spent,
         unchanged: bool,
     },
-    /// A stage failed.
-    StageFailed { stage: String, kind: String, message: String, help: Option<String> },
+    /// A stage failed, after it had made these calls.
+    StageFailed { stage: String, kind: String, message: String, help: Option<String>, calls: u64, spent: Spent },
+    /// A signal stopped a stage, after it had made these calls.
+    StageStopped { stage: String, kind: String, calls: u64, spent: Spent },
     /// A stage did not run because one above it failed.
     StageSkipped { stage: String, after: String },
     /// A stage's result in a sentence.
     Note { stage: String, message: String },
     /// Something that a person should know.
     Warning { stage: Option<String>, message: String },
+    /// A signal came: what is under way ends, and nothing else starts.
+    Stopping,
     /// The run is over.
     RunFinished {
         run: String,
@@ -49,6 +53,7 @@ pub(crate) enum Event {
         ran: usize,
         cached: usize,
         failed: usize,
+        stopped: usize,
         calls: u64,
         spent: Spent,
         seconds: f64,

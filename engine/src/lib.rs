@@ -1,21 +1,23 @@
-//! A manifest → a run, with everything known already left out.
+//! Runs workflows from YAML manifests, and skips every step whose result is already cached.
 //!
 //! ```text
 //! source → manifest → resolve → plan → execute → record
 //!  text     stages     pipeline  hit|run   results   runs/<name>/
 //! ```
 //!
-//! Each step is a module with one function and one type that the next step takes; `check` stops after `resolve`, `plan` after
-//! `plan`, `run` goes to the end. A **manifest** names **stages**; a stage `uses` a **kind**, takes params under `with:` and is
-//! wired by typed **ports** under `in:`. A stage's **key** is the digest of its kept **preimage**: kind, version, versions of
-//! the parts that the params name, params with defaults filled in, and the digests of what flows in. A key with a recorded
-//! result is a **hit**. Where a rerun gives the same bytes as before, all below is a hit too.
+//! Each step is a folder whose front page has the function and the type that the next step takes: `check` stops after `resolve`,
+//! `plan` after `plan`, and `run` goes to the end. `execute` takes the plan, and decides the stages that depend on results which
+//! were not there yet. A **manifest** names **stages**; a stage `uses` a **kind**, takes params under `with:` and is wired by typed
+//! **ports** under `in:`. A stage's **key** is the digest of its **preimage**: kind, version, versions of the parts that the params
+//! name, params with defaults filled in, and the digests of its inputs. If the cache has a result for that key, the stage is a
+//! **hit** and does not run. Where a stage that ran gives the same bytes as before, the stages below it are hits too.
 //!
-//! Inside a stage, rows are the unit of work: an [`EachRow`] asks for replies to **units**, each kept under its own digest and
-//! durable before it counts, so that a changed row buys its own calls and no other.
+//! Inside a stage, rows are the unit of work: an [`EachRow`] asks for replies to **units**. Each reply is kept under the digest of
+//! its unit and is durable before it counts, so that a changed row buys its own calls and no other.
 //!
-//! A program is this crate plus a list of kinds: `engine::cli::main(Registry::new().kind::<…>())`. It may bring commands of its
-//! own beside those of `cli`: a [`Command`] each.
+//! Read `contract` for what an author of stages writes, then the steps in the order above; `rows` for how rows are gone through;
+//! `cli` has one file for each command. A program is this crate and a list of kinds:
+//! `engine::cli::main(Registry::new().kind::<…>())`. It may bring commands of its own: a [`Command`] each.
 //!
 //! # Invariants
 //!
@@ -24,55 +26,47 @@
 //! - No stage can reach the store: it holds artifacts, and its context keeps the rest private.
 //! - No reply counts before it is durable; no transient failure is ever kept.
 //! - No manifest mistake hides another one; nothing runs before all are gone.
-//! - Nothing outside `cli` prints.
+//! - No text from outside reaches a terminal with control characters in it.
+//! - Nothing outside `cli` prints, and no module imports one that imports it.
 
-mod adopt;
-mod ahead;
-mod artifact;
-mod attempt;
 mod budget;
-mod canonical;
 pub mod cli;
-mod command;
-mod context;
+mod contract;
 mod diagnostic;
-mod each;
 mod environment;
-mod error;
 mod event;
 mod execute;
-mod file;
-mod folder;
-mod forecast;
+mod flights;
 mod manifest;
 mod plan;
 mod record;
-mod registry;
-mod replies;
 mod resolve;
-mod resume;
-mod schema;
-mod section;
+mod rows;
 mod source;
-mod stage;
-mod typed;
+mod store;
+mod text;
+mod visible;
 
-pub use adopt::Answers;
-pub use ahead::Ahead;
-pub use artifact::{Anything, Artifact, Checkpoint, Dataset, DatasetWriter, Metrics, Row, Store, Type};
-pub use attempt::Attempt;
-pub use budget::Price;
+pub use crate::budget::{Price, Receipt};
+pub use crate::contract::ahead::Ahead;
+pub use crate::contract::artifact::{Anything, Artifact, Checkpoint, Dataset, DatasetWriter, Metrics, Row, Type};
+pub use crate::contract::attempt::Attempt;
+pub use crate::contract::command::{Command, CommandError};
+pub use crate::contract::context::{Context, Services};
+pub use crate::contract::each::{Each, EachRow, ROWS_IN_FLIGHT, Reply};
+pub use crate::contract::effect::{Ask, Bought, Effect, unit_digest};
+pub use crate::contract::error::{Blame, StageError, without_place};
+pub use crate::contract::file::File;
+pub use crate::contract::folder::Folder;
+pub use crate::contract::forecast::Forecast;
+pub use crate::contract::import::Answers;
+pub use crate::contract::mistake::ParamMistake;
+pub use crate::contract::ports::{Port, PortField, Ports};
+pub use crate::contract::registry::{Registry, Template};
+pub use crate::contract::section::{Section, Sections};
+pub use crate::contract::stage::Stage;
+pub use crate::store::Store;
 pub use cache::Output;
-pub use command::{Command, CommandError};
-pub use context::{Context, Services};
-pub use each::{Ask, Bought, Each, EachRow, Effect, ROWS_IN_FLIGHT, Receipt, Reply, unit_digest};
-pub use error::{StageError, without_place};
-pub use file::File;
-pub use folder::Folder;
-pub use forecast::Forecast;
-pub use registry::{Registry, Template};
-pub use section::{Section, Sections};
-pub use stage::{ParamMistake, Port, PortField, Ports, Stage};
 
 /// The digest of a text as lower-case hex: for splits and samples that must not hang on order.
 pub fn fingerprint(text: &str) -> String {

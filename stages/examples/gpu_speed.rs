@@ -9,15 +9,19 @@
 //! place of the mode takes a model of the same kind that any machine has room for.
 //! One JSON line comes out. Flops are counted as 4 a token and parameter (`LoRA`: forward 2, backward 2 without weight gradients); the
 //! share is that of `PEAK_TFLOPS` in the environment [default: 989, an H100's dense bf16].
+#![expect(clippy::disallowed_methods, reason = "a test program is told what to do by variables")]
 
-use std::error::Error;
-use std::time::Instant;
+use std::{error::Error, time::Instant};
 
 use burn::tensor::{DType, Device};
-use fingerpost::models::{AdapterConfig, DeviceName, Model, Modules};
-use fingerpost::train::prepared::{Prepared, Rows, SftRow};
-use fingerpost::train::settings::{Method, Precision, Settings, Sft, Training};
-use fingerpost::train::{self, Step, Stop, Watch};
+use fingerpost::{
+    models::{AdapterConfig, DeviceName, Model, Modules},
+    train::{
+        self, Step, Stop, Watch,
+        prepared::{Prepared, Rows, SftRow},
+        settings::{Method, Precision, Settings, Sft, Training},
+    },
+};
 use serde_json::{Map, Value, json};
 
 /// Steps before the clock counts: kernels are compiled in them.

@@ -7,14 +7,9 @@
 //! `FOLDER` holds a checkpoint and `router_prompts.json`: `{"prompts": [[message, …], …], "candidates": [text, …]}`, all prompts with the
 //! same routes. `cached` has read the routes before, `fresh` reads each prompt whole.
 
-use std::error::Error;
-use std::fs;
-use std::path::Path;
-use std::time::Instant;
+use std::{error::Error, fs, path::Path, time::Instant};
 
-use fingerpost::models::Checkpoint;
-use fingerpost::rows::Message;
-use fingerpost::score::Scorer;
+use fingerpost::{models::Checkpoint, router::score::Scorer, rows::Message};
 use serde::Deserialize;
 
 #[derive(Deserialize)]

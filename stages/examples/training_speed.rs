@@ -9,16 +9,18 @@
 //! behind it `checkpointing` computes each layer again in the backward pass, `bf16` takes products of bfloat16, and `nf4` holds the base in 4
 //! bits (with `lora`).
 
-use std::error::Error;
-use std::fs;
-use std::time::Instant;
+use std::{error::Error, fs, time::Instant};
 
-use fingerpost::models::{AdapterConfig, Checkpoint, Modules, NewModel};
-use fingerpost::rows::{DpoExample, Message, SftExample};
-use fingerpost::tokenizer::Tokenizer;
-use fingerpost::train::prepared::{self, Rows};
-use fingerpost::train::settings::{Dpo, Method, Precision, Settings, Sft, Training};
-use fingerpost::train::{self, Memory, Step, Stop, Watch};
+use fingerpost::{
+    models::{AdapterConfig, Checkpoint, Modules, NewModel},
+    rows::{DpoExample, Message, SftExample},
+    tokenizer::Tokenizer,
+    train::{
+        self, Memory, Step, Stop, Watch,
+        prepared::{self, Rows},
+        settings::{Dpo, Method, Precision, Settings, Sft, Training},
+    },
+};
 
 const USAGE: &str = "give: tiny|small sft|dpo full|lora STEPS [checkpointing] [bf16] [nf4]";
 

@@ -18,65 +18,39 @@
 //! - No training result hangs on the number of cores, on load or on the clock.
 //! - No data of others is in here: benchmarks and recordings are read by path.
 
-mod agreement;
-mod analyse;
-mod answer;
-pub mod baselines;
-mod benchmark;
-mod benchmarks;
-mod by_id;
-mod calls;
-mod command;
 mod commands;
-mod completion;
 mod defaults;
-mod dpo;
-mod evaluate;
-mod here;
-mod judge;
-mod judges;
-mod label;
-mod matrix;
+pub(crate) mod duplicates;
+mod guarded;
+mod kinds;
+mod llm;
 pub mod measures;
-mod missing;
 pub mod models;
-mod prepare;
-mod prompt;
-mod providers;
 mod random;
-mod recording;
-mod router;
+mod regular;
+pub mod router;
 pub mod rows;
-mod rules;
-pub mod score;
-mod secret;
 mod sections;
-mod served;
-mod sft;
-mod shots;
-mod structured;
-mod template;
 pub mod tokenizer;
 pub mod train;
-mod training;
 
 use engine::{Each, Registry, Services, Template};
 
 /// All that the program can run.
 pub fn registry() -> Registry {
     let registry = Registry::new()
-        .kind::<benchmark::Stage>()
-        .kind::<Each<answer::Stage>>()
-        .kind::<Each<judge::Stage>>()
-        .kind::<Each<analyse::Stage>>()
-        .kind::<label::Stage>()
-        .kind::<prepare::Stage>()
-        .kind::<sft::Stage>()
-        .kind::<dpo::Stage>()
-        .kind::<evaluate::Stage>()
-        .kind::<agreement::Stage>()
-        .kind::<command::Stage>()
-        .services(Services::default().with(calls::Accounts::default()).with(providers::local::Checkpoints::default()));
+        .kind::<kinds::benchmark::Stage>()
+        .kind::<Each<kinds::answer::Stage>>()
+        .kind::<Each<kinds::judge::Stage>>()
+        .kind::<Each<kinds::analyse::Stage>>()
+        .kind::<kinds::label::Stage>()
+        .kind::<kinds::prepare::Stage>()
+        .kind::<kinds::training::sft::Stage>()
+        .kind::<kinds::training::dpo::Stage>()
+        .kind::<kinds::evaluate::Stage>()
+        .kind::<kinds::agreement::Stage>()
+        .kind::<kinds::command::Stage>()
+        .services(Services::default().with(llm::calls::Accounts::default()).with(llm::providers::local::Checkpoints::default()));
     TEMPLATES.into_iter().fold(commands::register(sections::register(rows::register(registry))), Registry::template)
 }
 

@@ -1,7 +1,9 @@
 //! Random numbers: a seed and a purpose in, the same stream out on every machine and at any time.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{RngCore as _, SeedableRng as _},
+};
 
 /// A stream of its own for each seed and purpose.
 pub(crate) struct Random(ChaCha8Rng);

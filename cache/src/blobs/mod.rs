@@ -18,6 +18,7 @@ use crate::{
     folder::Folder,
     lock::Presence,
     output::{Output, Tree, TreeError},
+    regular::open_regular,
 };
 
 pub use reader::BlobReader;
@@ -50,7 +51,7 @@ impl Blobs {
     }
 
     pub(crate) fn put_file(self: &Arc<Self>, path: &Path) -> Result<(Digest, u64), CacheError> {
-        let mut file = File::open(path).map_err(|error| CacheError::io("read", path, error))?;
+        let mut file = open_regular(path).map_err(|error| CacheError::io("read", path, error))?;
         let mut writer = BlobWriter::new(Arc::clone(self))?;
         io::copy(&mut file, &mut writer).map_err(|error| CacheError::io("store", path, error))?;
         writer.finish()

@@ -48,7 +48,6 @@ impl BlobWriter {
     /// Stores what was written, durably, and returns its digest and its size in bytes.
     ///
     /// # Errors
-    ///
     /// [`CacheError::Io`]: the blob cannot be written, or an earlier write to it failed.
     pub fn finish(self) -> Result<(Digest, u64), CacheError> {
         let digest = self.hasher.finish();

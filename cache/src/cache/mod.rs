@@ -35,7 +35,6 @@ impl Cache {
     /// stored in it afterwards is gone when it is closed; see [`Cache::check_writable`].
     ///
     /// # Errors
-    ///
     /// The folder holds something else ([`CacheError::NotACache`]) or a cache of another version ([`CacheError::Format`]), is on a
     /// network file system ([`CacheError::Network`]), does not hold what is written to it ([`CacheError::Probe`]), cannot be read
     /// or made ([`CacheError::Io`], [`CacheError::Memo`]), or can only be read and never comes to rest ([`CacheError::Busy`]).
@@ -58,7 +57,6 @@ impl Cache {
     /// Sees before anything is computed or paid for that what is new can be kept, where the mode says to keep it.
     ///
     /// # Errors
-    ///
     /// [`CacheError::ReadOnly`] where the folder cannot be written.
     pub fn check_writable(&self) -> Result<(), CacheError> {
         self.keeps().map(|_| ())
@@ -78,7 +76,6 @@ impl Cache {
     /// Stores bytes, durably.
     ///
     /// # Errors
-    ///
     /// [`CacheError::Io`]: the bytes cannot be written.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, CacheError> {
         self.store.blobs.put(bytes)
@@ -87,7 +84,6 @@ impl Cache {
     /// Stores a file's content as it is read, durably; returns its digest and its size in bytes.
     ///
     /// # Errors
-    ///
     /// [`CacheError::Io`]: the file cannot be read, or its content cannot be written.
     pub fn put_file(&self, path: &Path) -> Result<(Digest, u64), CacheError> {
         self.store.blobs.put_file(path)
@@ -96,7 +92,6 @@ impl Cache {
     /// Stores a tree, whose files are stored already.
     ///
     /// # Errors
-    ///
     /// [`CacheError::Value`] where a name leads out of the tree's folder; otherwise as [`Cache::put`].
     pub fn put_tree(&self, tree: &Tree) -> Result<Digest, CacheError> {
         let bytes = tree.encode().map_err(|error| CacheError::Value { reason: format!("a tree: {error}") })?;
@@ -106,7 +101,6 @@ impl Cache {
     /// Starts a blob that is written piece by piece.
     ///
     /// # Errors
-    ///
     /// [`CacheError::Io`]: no temporary file can be made.
     pub fn writer(&self) -> Result<BlobWriter, CacheError> {
         BlobWriter::new(Arc::clone(&self.store.blobs))
@@ -115,7 +109,6 @@ impl Cache {
     /// Starts reading a blob; see [`BlobReader`] for what its end says.
     ///
     /// # Errors
-    ///
     /// [`CacheError::Missing`] where there is no such blob; [`CacheError::Io`] where it cannot be opened.
     pub fn reader(&self, digest: &Digest) -> Result<BlobReader, CacheError> {
         self.store.blobs.reader(digest)
@@ -124,7 +117,6 @@ impl Cache {
     /// Reads a whole blob.
     ///
     /// # Errors
-    ///
     /// [`CacheError::Missing`] where there is no such blob, [`CacheError::Damaged`] where it does not match its digest,
     /// [`CacheError::Io`] where it cannot be read.
     pub fn read(&self, digest: &Digest) -> Result<Vec<u8>, CacheError> {
@@ -134,7 +126,6 @@ impl Cache {
     /// Reads a tree. Every name in it stays inside the folder that it is written to.
     ///
     /// # Errors
-    ///
     /// [`CacheError::NotATree`] where the blob is not a tree, [`CacheError::UnsafeTree`] where a name leads out of its folder;
     /// otherwise as [`Cache::read`].
     pub fn tree(&self, digest: &Digest) -> Result<Tree, CacheError> {
@@ -150,7 +141,6 @@ impl Cache {
     /// Reads a blob and says whether it is there and undamaged; it then counts as used now. A damaged one is moved out of the way.
     ///
     /// # Errors
-    ///
     /// [`CacheError::Io`]: the blob cannot be read.
     pub fn check(&self, digest: &Digest) -> Result<bool, CacheError> {
         // Marked before it is read: what is marked stays.
@@ -161,7 +151,6 @@ impl Cache {
     /// Reads an output, with its files where it is a tree, and says whether all of it is there and undamaged.
     ///
     /// # Errors
-    ///
     /// [`CacheError::UnsafeTree`] where a name in its tree leads out of a folder; [`CacheError::Io`] where a blob cannot be read.
     pub fn check_output(&self, output: &Output) -> Result<bool, CacheError> {
         let Some(digests) = self.store.blobs.needed(output)? else {
@@ -177,7 +166,6 @@ impl Cache {
     /// Writes a blob to a file outside the cache: under another name first, so that no half of it is ever seen.
     ///
     /// # Errors
-    ///
     /// As [`Cache::read`]; [`CacheError::Io`] also where the file cannot be written.
     pub fn copy_to(&self, digest: &Digest, path: &Path) -> Result<(), CacheError> {
         self.store.blobs.copy_to(digest, path)
@@ -189,7 +177,6 @@ impl Cache {
     /// Waits for the right to run the stage of a key; blocks the thread. Freed when dropped, and by the kernel when the process ends.
     ///
     /// # Errors
-    ///
     /// [`CacheError::Io`]: the lock's file cannot be made or locked.
     pub fn lock(&self, key: &Key) -> Result<StageLock, CacheError> {
         StageLock::wait(&self.store.blobs.folder.lock(key.digest()))
@@ -198,7 +185,6 @@ impl Cache {
     /// Takes the right to run the stage of a key; `None` where another process or thread has it.
     ///
     /// # Errors
-    ///
     /// [`CacheError::Io`]: the lock's file cannot be made or locked.
     pub fn try_lock(&self, key: &Key) -> Result<Option<StageLock>, CacheError> {
         StageLock::attempt(&self.store.blobs.folder.lock(key.digest()))
@@ -213,7 +199,6 @@ impl Cache {
     /// Counts what is in the cache.
     ///
     /// # Errors
-    ///
     /// The database or a folder cannot be read.
     pub fn stats(&self) -> Result<Stats, CacheError> {
         verify::stats(&self.store)
@@ -223,7 +208,6 @@ impl Cache {
     /// needs it makes it again.
     ///
     /// # Errors
-    ///
     /// A blob or the database cannot be read, or what is damaged cannot be moved.
     pub fn verify(&self) -> Result<Vec<Damage>, CacheError> {
         verify::verify(&self.store)
@@ -233,7 +217,6 @@ impl Cache {
     /// opened the cache stays; a process that can only read it is not known, and may find a blob missing.
     ///
     /// # Errors
-    ///
     /// [`CacheError::ReadOnly`] where the folder cannot be written, unless it is to say only what would go; otherwise the database or
     /// a folder cannot be read or written.
     pub fn collect(&self, what: Collect) -> Result<Collected, CacheError> {

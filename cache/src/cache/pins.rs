@@ -32,7 +32,6 @@ impl Cache {
     /// says to keep it and the folder can be written.
     ///
     /// # Errors
-    ///
     /// The database cannot be read or written.
     pub fn pin(&self, name: &str, value: &str) -> Result<String, CacheError> {
         let key = Digest::of(name.as_bytes());
@@ -50,7 +49,6 @@ impl Cache {
     /// Returns the value written under a name.
     ///
     /// # Errors
-    ///
     /// The database cannot be read.
     pub fn pinned(&self, name: &str) -> Result<Option<String>, CacheError> {
         if !self.mode.reads() {
@@ -62,7 +60,6 @@ impl Cache {
     /// Removes the value written under a name, and says whether there was one.
     ///
     /// # Errors
-    ///
     /// [`CacheError::ReadOnly`] where the folder cannot be written; otherwise the database cannot be read or written.
     pub fn unpin(&self, name: &str) -> Result<bool, CacheError> {
         self.store.check_writable()?;
@@ -74,7 +71,6 @@ impl Cache {
     /// Returns for each unit the batch job that it was submitted in last.
     ///
     /// # Errors
-    ///
     /// The database cannot be read.
     pub fn submitted(&self, units: &[Digest]) -> Result<Vec<Option<String>>, CacheError> {
         if !self.mode.reads() {
@@ -92,7 +88,6 @@ impl Cache {
     /// Writes down that units are about to be submitted in a batch job. Durable when it returns.
     ///
     /// # Errors
-    ///
     /// [`CacheError::ReadOnly`] where the mode says to keep it and the folder cannot be written; otherwise the database cannot be written.
     pub fn submit(&self, units: &[Digest], job: &str) -> Result<(), CacheError> {
         if !self.keeps()? {
@@ -110,7 +105,6 @@ impl Cache {
     /// Returns all receipts, in the order in which they were stored.
     ///
     /// # Errors
-    ///
     /// The database cannot be read.
     pub fn receipts(&self) -> Result<Vec<Kept>, CacheError> {
         let entries = self.store.memo.all(Table::Receipts, |name, entry| Some((name, entry.to_vec())))?;

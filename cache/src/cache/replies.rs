@@ -24,7 +24,6 @@ impl Cache {
     /// Returns the reply to a unit.
     ///
     /// # Errors
-    ///
     /// The database cannot be read.
     pub fn reply(&self, unit: &Digest) -> Result<Option<Vec<u8>>, CacheError> {
         Ok(self.replies(std::slice::from_ref(unit))?.pop().flatten())
@@ -33,7 +32,6 @@ impl Cache {
     /// Returns the replies to units, in the order of the units, all of one moment.
     ///
     /// # Errors
-    ///
     /// The database cannot be read.
     pub fn replies(&self, units: &[Digest]) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
         if !self.mode.reads() {
@@ -50,7 +48,6 @@ impl Cache {
     /// Returns all replies with their units, in the order of the units' digests.
     ///
     /// # Errors
-    ///
     /// The database cannot be read.
     pub fn all_replies(&self) -> Result<Vec<(Digest, Vec<u8>)>, CacheError> {
         let mut replies = Vec::new();
@@ -63,7 +60,6 @@ impl Cache {
     /// Imports replies in one durable transaction, without those to units that have one. Returns how many it stored.
     ///
     /// # Errors
-    ///
     /// [`CacheError::ReadOnly`] where the folder cannot be written; otherwise the database cannot be read or written.
     pub fn adopt(&self, replies: Vec<(Digest, Vec<u8>)>) -> Result<usize, CacheError> {
         self.store.check_writable()?;
@@ -84,7 +80,6 @@ impl Cache {
     /// A unit that this process claimed before is `Ours` again: which of its threads calls is the caller's decision.
     ///
     /// # Errors
-    ///
     /// The database cannot be read or written; [`CacheError::Closed`] where the thread that writes to it is gone.
     pub async fn claim(&self, units: Vec<Digest>) -> Result<Vec<Claim>, CacheError> {
         if self.mode == Mode::ReadWrite && self.store.is_writable() {
@@ -97,7 +92,6 @@ impl Cache {
     /// Waits while another process has claimed a unit: `Known` when its reply came, `Ours` when it was released or its process died.
     ///
     /// # Errors
-    ///
     /// As [`Cache::claim`].
     pub async fn wait(&self, unit: Digest) -> Result<Claim, CacheError> {
         let mut sleep = SHORT_SLEEP;
@@ -122,7 +116,6 @@ impl Cache {
     /// survive whatever happens to the process.
     ///
     /// # Errors
-    ///
     /// [`CacheError::ReadOnly`] where the mode says to keep it and the folder cannot be written; otherwise as [`Cache::claim`].
     pub async fn keep(&self, unit: Digest, reply: Vec<u8>, receipt: Option<Vec<u8>>) -> Result<(), CacheError> {
         if !self.keeps()? {
@@ -143,7 +136,6 @@ impl Cache {
     /// Releases units that were claimed and have no reply, because their call failed.
     ///
     /// # Errors
-    ///
     /// As [`Cache::claim`].
     pub async fn release(&self, units: Vec<Digest>) -> Result<(), CacheError> {
         if self.mode != Mode::ReadWrite || !self.store.is_writable() {

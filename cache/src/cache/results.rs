@@ -20,7 +20,6 @@ impl Cache {
     /// Returns the result of a stage's key; `None` where there is none, or a blob of it is gone. Its blobs count as used now.
     ///
     /// # Errors
-    ///
     /// [`CacheError::UnsafeTree`] where a name in a tree of it leads out of a folder; otherwise the database or a blob cannot be read.
     pub fn result(&self, key: &Key) -> Result<Option<StageResult>, CacheError> {
         if !self.mode.reads() {
@@ -36,7 +35,6 @@ impl Cache {
     /// Stores a stage's result with its preimage, as the stage's last, in one durable transaction.
     ///
     /// # Errors
-    ///
     /// [`CacheError::ReadOnly`] where the mode says to keep it and the folder cannot be written; otherwise the database cannot be written.
     pub fn record(&self, preimage: &Preimage, result: &StageResult, manifest: &str, stage: &str) -> Result<(), CacheError> {
         if !self.keeps()? {
@@ -56,7 +54,6 @@ impl Cache {
     /// Returns the preimage that a key is the digest of.
     ///
     /// # Errors
-    ///
     /// The database cannot be read.
     pub fn preimage(&self, key: &Key) -> Result<Option<Preimage>, CacheError> {
         self.get(Table::Preimages, key.digest())
@@ -65,7 +62,6 @@ impl Cache {
     /// Removes a result, so that its stage runs again. Its blobs stay until they are collected.
     ///
     /// # Errors
-    ///
     /// [`CacheError::ReadOnly`] where the folder cannot be written; otherwise the database cannot be written.
     pub fn forget(&self, key: &Key) -> Result<(), CacheError> {
         self.store.check_writable()?;
@@ -75,7 +71,6 @@ impl Cache {
     /// Returns the key that a stage of a manifest had last.
     ///
     /// # Errors
-    ///
     /// The database cannot be read.
     pub fn last(&self, manifest: &str, stage: &str) -> Result<Option<Key>, CacheError> {
         let name = history_name(manifest, stage);
@@ -89,7 +84,6 @@ impl Cache {
     /// from here on is not collected. Writes nothing where an hour ago or later says the same.
     ///
     /// # Errors
-    ///
     /// The database cannot be read or written.
     pub fn used(&self, hits: &[(Key, &str, &str)]) -> Result<bool, CacheError> {
         let keys: Vec<Digest> = hits.iter().map(|(key, ..)| *key.digest()).collect();
@@ -131,7 +125,6 @@ impl Cache {
     /// as used now.
     ///
     /// # Errors
-    ///
     /// [`CacheError::UnsafeTree`] where a name in its tree leads out of a folder; otherwise the database or a blob cannot be read.
     pub fn partial(&self, key: &Key) -> Result<Option<Partial>, CacheError> {
         if !self.mode.reads() {
@@ -147,7 +140,6 @@ impl Cache {
     /// Stores a stage's latest checkpoint, durably, until its result is recorded.
     ///
     /// # Errors
-    ///
     /// [`CacheError::ReadOnly`] where the mode says to keep it and the folder cannot be written; otherwise the database cannot be written.
     pub fn keep_partial(&self, key: &Key, partial: &Partial) -> Result<(), CacheError> {
         if !self.keeps()? {

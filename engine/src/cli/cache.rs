@@ -20,7 +20,10 @@ use super::{
     named::only_manifest,
 };
 
-use crate::{adopt::Answers, budget::Limit, context::Context, registry::Registry};
+use crate::{
+    budget::Limit,
+    contract::{context::Context, import::Answers, registry::Registry},
+};
 
 /// Look at the cache, check it, or free space
 #[derive(Args)]
@@ -137,7 +140,7 @@ impl CacheCommand {
                 document["version"] = json!(1);
                 data(&format!("{document:#}\n"))?;
             }
-            Format::Text => data(&text)?,
+            Format::Text | Format::Github => data(&text)?,
         }
         Ok(exit)
     }
@@ -187,7 +190,7 @@ fn adopt(
     let manifest = &arguments.manifest;
     let pipeline = common.pipeline(arguments, registry)?;
     let answers = Answers { payee: payee.to_owned(), by_name: answers(path)? };
-    let shared = super::shared(registry, &pipeline, Arc::clone(cache), Vec::new(), Limit::Unlimited, None)?;
+    let shared = super::shared(registry, &pipeline, Arc::clone(cache), Vec::new(), Limit::Unlimited, None, None)?;
     let (mut replies, mut unknown) = (Vec::new(), None);
     for (position, stage) in pipeline.stages.iter().enumerate() {
         let inputs = match inputs::known(&pipeline, cache, position, manifest) {
@@ -221,7 +224,8 @@ fn adopt(
 
 /// The lines of a file of answers, by id and by question.
 fn answers(path: &Path) -> Result<BTreeMap<String, Value>, Failure> {
-    let file = std::fs::File::open(path).map_err(|error| Failure::new(Exit::Usage, format!("`{}`: {error}", path.display())))?;
+    let file =
+        ::cache::open_regular(path).map_err(|error| Failure::new(Exit::Usage, format!("`{}`: {error}", path.display())))?;
     let mut answers = BTreeMap::new();
     for (index, line) in BufReader::new(file).lines().enumerate() {
         let wrong = |what: String| {
@@ -252,7 +256,8 @@ fn import(cache: &Cache, path: &Path) -> Result<(usize, usize), Failure> {
         Failure::new(Exit::Usage, format!("`{}`, line {line}: {what}", path.display()))
             .help("give a file that `cache export` wrote")
     };
-    let file = std::fs::File::open(path).map_err(|error| Failure::new(Exit::Usage, format!("`{}`: {error}", path.display())))?;
+    let file =
+        ::cache::open_regular(path).map_err(|error| Failure::new(Exit::Usage, format!("`{}`: {error}", path.display())))?;
     let mut replies = Vec::new();
     for (index, line) in BufReader::new(file).lines().enumerate() {
         let line = line.map_err(|error| wrong(index + 1, error.to_string()))?;

@@ -6,7 +6,7 @@ use super::{
     Common, Format, ManifestArguments, data,
     exit::{Exit, Failure},
 };
-use crate::registry::Registry;
+use crate::contract::registry::Registry;
 
 /// Look for mistakes in a manifest
 #[derive(Args)]
@@ -23,8 +23,10 @@ impl Check {
             Format::Json => {
                 data(&format!("{}\n", serde_json::json!({ "version": 1, "mistakes": [], "stages": pipeline.stages.len() })))?;
             }
-            Format::Text if common.quiet => {}
-            Format::Text => data(&format!("`{}` is right: {} stages\n", pipeline.manifest.source.name, pipeline.stages.len()))?,
+            Format::Text | Format::Github if common.quiet => {}
+            Format::Text | Format::Github => {
+                data(&format!("`{}`: no mistakes, {} stages\n", pipeline.manifest.source.file.name, pipeline.stages.len()))?;
+            }
         }
         Ok(Exit::Done)
     }

@@ -2,7 +2,13 @@
 
 use std::{fmt::Display, process::ExitCode};
 
-use crate::{command::CommandError, diagnostic::Mistake, error::StageError};
+use crate::{
+    contract::{
+        command::CommandError,
+        error::{Blame, StageError},
+    },
+    diagnostic::Mistake,
+};
 
 /// The exit codes, each with its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +32,15 @@ pub(super) enum Exit {
     Interrupted = 130,
 }
 
-/// The table at the end of `--help`.
-pub(super) const TABLE: &str = "\
+/// The end of `--help`: where to begin, and the exit codes.
+pub(super) const END: &str = "\
+Examples:
+  fingerpost init example                      write a manifest that runs
+  fingerpost plan example/quickstart.yaml      show what would run, and why
+  fingerpost run example/quickstart.yaml       run it
+
+`fingerpost kinds` lists the kinds of stage, `fingerpost COMMAND --help` explains a command.
+
 Exit codes:
     0  done; `plan --exit-code`: nothing would run
     1  a stage failed
@@ -36,7 +49,7 @@ Exit codes:
     4  the environment: disk, network, a missing key
     5  over the budget
    70  a bug in fingerpost
-  130  stopped by Ctrl-C";
+  130  stopped by Ctrl-C, SIGTERM or SIGHUP";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -69,11 +82,7 @@ impl Failure {
 
 impl From<StageError> for Failure {
     fn from(error: StageError) -> Self {
-        let failure = Self::new(Exit::of(&error), &error);
-        match error {
-            StageError::Failed { help: Some(help), .. } => failure.help(help),
-            _ => failure,
-        }
+        Self::Other { exit: Exit::of(&error), message: error.message, help: error.help }
     }
 }
 
@@ -95,11 +104,11 @@ impl From<::cache::CacheError> for Failure {
 impl Exit {
     /// The code that says who is to blame for `error`.
     pub(super) fn of(error: &StageError) -> Self {
-        match error {
-            StageError::Failed { .. } => Self::StageFailed,
-            StageError::Environment(_) | StageError::Transient(_) => Self::Environment,
-            StageError::OverBudget(_) => Self::OverBudget,
-            StageError::Cancelled => Self::Interrupted,
+        match error.blame {
+            Blame::Input => Self::StageFailed,
+            Blame::Environment | Blame::Transient => Self::Environment,
+            Blame::Budget => Self::OverBudget,
+            Blame::Cancelled => Self::Interrupted,
         }
     }
 }

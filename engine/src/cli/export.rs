@@ -1,6 +1,11 @@
 //! `export`: what a stage gave, as files. Runs nothing.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use ::cache::{Cache, Output};
 use clap::Args;
@@ -12,21 +17,34 @@ use super::{
     talk,
 };
 use crate::{
-    artifact::{Store, copy_tree},
-    registry::Registry,
+    contract::{artifact::copy_tree, registry::Registry},
+    store::Store,
+    visible::visible,
 };
 
-/// Write what a stage gave to a file or folder
+/// Write the outputs of a stage to a file or folder
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Export {
     #[command(flatten)]
     manifest: ManifestArguments,
-    /// The stage, or one of its ports; without a port, a folder with an entry a port
+    /// Stage, or one of its ports; without a port, a folder with an entry for each port
     #[arg(value_name = "STAGE[.PORT]")]
     artifact: String,
-    /// Where to
+    /// File or folder to write; `-` for standard output
     path: PathBuf,
+    /// Replace a file or folder that exists
+    #[arg(long)]
+    force: bool,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fingerpost export quickstart.yaml dpo.checkpoint ./router        a folder with the trained model
+  fingerpost export quickstart.yaml verdicts rows.jsonl --force    replace an older file
+  fingerpost export quickstart.yaml labels -                       to standard output
+
+`fingerpost show MANIFEST STAGE` prints rows, with filters.";
 
 impl Export {
     pub(super) fn run(&self, common: &Common, registry: &Registry) -> Result<Exit, Failure> {
@@ -34,21 +52,79 @@ impl Export {
         let (name, port) = split(&self.artifact);
         let cache = common.open_cache()?;
         let outputs = outputs(&pipeline, &cache, name, &self.manifest)?;
-        let unwritten = |error: std::io::Error| {
-            Failure::new(Exit::Environment, format!("`{}` cannot be written: {error}", self.path.display()))
+        let one = match (port, outputs.as_slice()) {
+            (Some(port), _) => Some(named(&outputs, name, port)?),
+            (None, [(_, only)]) if self.is_stdout() => Some(only),
+            (None, _) if self.is_stdout() => {
+                return Err(Failure::new(Exit::Usage, format!("`{name}` has several outputs")).help("name one: `STAGE.PORT`"));
+            }
+            (None, _) => None,
         };
-        if let Some(port) = port {
-            write(&cache, named(&outputs, name, port)?, &self.path)?;
+        if self.is_stdout() {
+            return stream(&cache, one);
+        }
+        self.refuse_existing()?;
+        // All is written beside first, so that nothing half written or left over stands at the path.
+        let beside = tempfile::Builder::new()
+            .prefix(".fingerpost-export-")
+            .tempdir_in(self.parent())
+            .map_err(|error| self.unwritten(&error))?;
+        let made = beside.path().join("export");
+        if let Some(output) = one {
+            write(&cache, output, &made)?;
         } else {
-            std::fs::create_dir_all(&self.path).map_err(unwritten)?;
+            fs::create_dir(&made).map_err(|error| self.unwritten(&error))?;
             for (port, output) in &outputs {
-                write(&cache, output, &self.path.join(format!("{port}{}", extension(output))))?;
+                write(&cache, output, &made.join(format!("{port}{}", extension(output))))?;
             }
         }
+        self.put(&made, beside.path())?;
         if !common.quiet {
-            talk(&format!("wrote `{}`\n", self.path.display()));
+            talk(&format!("wrote `{}`\n", visible(&self.path.display().to_string())));
         }
         Ok(Exit::Done)
+    }
+
+    fn is_stdout(&self) -> bool {
+        self.path.as_os_str() == "-"
+    }
+
+    fn parent(&self) -> &Path {
+        self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
+    /// Refuses a path where something is that is not to be replaced.
+    fn refuse_existing(&self) -> Result<(), Failure> {
+        let shown = self.path.display();
+        match fs::metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(self.unwritten(&error)),
+            Ok(there) if !there.is_file() && !there.is_dir() => {
+                Err(Failure::new(Exit::Usage, format!("`{shown}` is neither a file nor a folder"))
+                    .help("name another path, or `-` for standard output"))
+            }
+            Ok(there) if there.is_dir() && fs::read_dir(&self.path).is_ok_and(|mut entries| entries.next().is_none()) => Ok(()),
+            Ok(_) if self.force => Ok(()),
+            Ok(there) => {
+                let what = if there.is_dir() { "folder" } else { "file" };
+                Err(Failure::new(Exit::Usage, format!("`{shown}` exists"))
+                    .help(format!("`--force` replaces the whole {what}, or name another path")))
+            }
+        }
+    }
+
+    /// Moves what was made to the path; what was there goes with the folder beside.
+    fn put(&self, made: &Path, beside: &Path) -> Result<(), Failure> {
+        // Through a link, so that the link stays.
+        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        if path.exists() && (path.is_dir() || made.is_dir()) {
+            fs::rename(&path, beside.join("before")).map_err(|error| self.unwritten(&error))?;
+        }
+        fs::rename(made, &path).map_err(|error| self.unwritten(&error))
+    }
+
+    fn unwritten(&self, error: &io::Error) -> Failure {
+        Failure::new(Exit::Environment, format!("`{}` cannot be written: {error}", self.path.display()))
     }
 }
 
@@ -60,13 +136,27 @@ fn extension(output: &Output) -> &'static str {
     }
 }
 
-fn write(cache: &std::sync::Arc<Cache>, output: &Output, path: &Path) -> Result<(), Failure> {
+fn write(cache: &Arc<Cache>, output: &Output, path: &Path) -> Result<(), Failure> {
     if output.tree {
-        std::fs::create_dir_all(path)
+        fs::create_dir_all(path)
             .map_err(|error| Failure::new(Exit::Environment, format!("`{}` cannot be written: {error}", path.display())))?;
-        copy_tree(&Store::new(std::sync::Arc::clone(cache)), &output.digest, path)?;
+        copy_tree(&Store::new(Arc::clone(cache)), &output.digest, path)?;
     } else {
         cache.copy_to(&output.digest, path)?;
     }
     Ok(())
+}
+
+/// Writes the bytes of a file to standard output, as they are.
+fn stream(cache: &Arc<Cache>, output: Option<&Output>) -> Result<Exit, Failure> {
+    let Some(output) = output.filter(|output| !output.tree) else {
+        return Err(Failure::new(Exit::Usage, "a folder cannot be written to standard output").help("name a path"));
+    };
+    let mut out = io::stdout().lock();
+    let copied = Store::new(Arc::clone(cache)).buffered(&output.digest).map(|mut from| io::copy(&mut from, &mut out))?;
+    match copied.and_then(|_| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
+        Err(error) => Err(Failure::new(Exit::Environment, format!("standard output cannot be written: {error}"))),
+        Ok(()) => Ok(Exit::Done),
+    }
 }

@@ -8,7 +8,7 @@ use super::{
     data,
     exit::{Exit, Failure},
 };
-use crate::{registry::Registry, schema};
+use crate::contract::registry::Registry;
 
 /// Write a manifest that runs into a folder
 #[derive(Args)]
@@ -35,7 +35,7 @@ impl Init {
             let asked = self.template.as_deref().unwrap_or_default();
             Failure::new(Exit::Usage, format!("there is no template `{asked}`")).help(format!("the templates are {}", names()))
         })?;
-        let schema = format!("{:#}\n", schema::manifest(registry));
+        let schema = format!("{:#}\n", super::schema::manifest(registry));
         let mut files: Vec<(&str, &str)> = template.files.to_vec();
         files.push(("fingerpost.schema.json", &schema));
         files.push((".gitignore", IGNORED));

@@ -7,9 +7,9 @@ use super::{
     Common, Format, data,
     exit::{Exit, Failure},
 };
-use crate::{
+use crate::contract::{
+    ports::Port,
     registry::{Kind, Registry},
-    stage::Port,
 };
 
 /// List the kinds of stage, their ports and their params
@@ -44,7 +44,7 @@ impl Kinds {
                     .collect();
                 data(&format!("{:#}\n", json!({ "version": 1, "kinds": kinds })))?;
             }
-            Format::Text => {
+            Format::Text | Format::Github => {
                 let text: Vec<_> = kinds.iter().map(|kind| text(kind.as_ref(), self.kind.is_some())).collect();
                 data(&text.concat())?;
             }

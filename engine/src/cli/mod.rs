@@ -1,13 +1,15 @@
 //! Command line → exit code. One file a command; nothing outside this folder prints.
 
-mod attempt;
+mod budget;
 mod cache;
 mod check;
 mod exit;
 mod export;
+mod github;
 mod init;
 mod inputs;
 mod kinds;
+mod live;
 mod named;
 mod plan;
 mod run;
@@ -17,6 +19,7 @@ mod show;
 mod spent;
 mod style;
 mod terminal;
+mod try_row;
 mod why;
 
 use std::{
@@ -30,25 +33,28 @@ use ::cache::{Cache, Mode};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
-use self::exit::{Exit, Failure};
 use crate::{
-    artifact::Store,
     budget::{Budget, Limit},
-    context::Shared,
+    contract::{
+        context::{AskBudget, Shared},
+        registry::Registry,
+    },
     diagnostic::{self, Mistake},
     environment::Environment,
     event::{Events, Subscriber},
+    flights::Flights,
     manifest::{self, Set},
     record::Record,
-    registry::Registry,
-    replies::Replies,
     resolve::{Pipeline, resolve},
     source::Source,
+    store::Store,
+    visible::visible,
 };
+use exit::{Exit, Failure};
 
-/// Workflows from YAML manifests, with everything known already left out.
+/// Run workflows from YAML manifests that skip every step whose result is already cached.
 #[derive(Parser)]
-#[command(name = "fingerpost", version, after_help = exit::TABLE)]
+#[command(name = "fingerpost", version, after_help = exit::END)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -59,23 +65,23 @@ struct Arguments {
 /// What every command takes.
 #[derive(Args)]
 struct Common {
-    /// Where results and replies are kept [default: the nearest `.fingerpost/cache` upward, else here]
-    #[arg(long, global = true, value_name = "DIR")]
+    /// Folder of cached results and replies [default: the nearest `.fingerpost/cache` upward, else here]
+    #[arg(long, global = true, help_heading = "Common options", value_name = "DIR")]
     cache: Option<PathBuf>,
-    /// Where runs are recorded
-    #[arg(long, global = true, value_name = "DIR", default_value = "runs")]
+    /// Folder that records runs
+    #[arg(long, global = true, help_heading = "Common options", value_name = "DIR", default_value = "runs")]
     runs: PathBuf,
-    /// Whether known results are used and new ones kept: off, read, write, read-write
-    #[arg(long, global = true, value_name = "MODE", default_value = "read-write")]
+    /// Whether cached results are used and new ones are kept: off, read, write, read-write
+    #[arg(long, global = true, help_heading = "Common options", value_name = "MODE", default_value = "read-write")]
     cache_mode: Mode,
-    /// What comes out
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    /// Output format: for people, for programs, or with mistakes as annotations of a GitHub workflow
+    #[arg(long, global = true, help_heading = "Common options", value_name = "FORMAT", default_value = "text")]
     format: Format,
-    /// When to colour
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    /// When to use colour
+    #[arg(long, global = true, help_heading = "Common options", value_name = "WHEN", default_value = "auto")]
     color: When,
-    /// Only failures
-    #[arg(long, short, global = true)]
+    /// Report failures only
+    #[arg(long, short, global = true, help_heading = "Common options")]
     quiet: bool,
 }
 
@@ -83,6 +89,7 @@ struct Common {
 enum Format {
     Text,
     Json,
+    Github,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -105,16 +112,16 @@ enum Command {
     Schema(schema::Schema),
     Cache(cache::CacheCommand),
     Spent(spent::SpentCommand),
-    Try(attempt::Attempt),
+    Try(try_row::Attempt),
 }
 
-/// A manifest and what is changed in it for once.
+/// A manifest, with values that this call overrides.
 #[derive(Args)]
 struct ManifestArguments {
-    /// The manifest
+    /// Manifest file
     #[arg(value_name = "MANIFEST")]
     manifest: PathBuf,
-    /// Takes another value for once: `params.answers=PATH`, `stages.dpo.with.beta=0.2`
+    /// Override one value for this run: `params.answers=PATH`, `stages.dpo.with.beta=0.2`
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<Set>,
 }
@@ -209,9 +216,9 @@ impl Common {
                 Exit::Usage
             }
             Failure::Other { exit, message, help } => {
-                let mut text = format!("{} {message}\n", style::error("error:", self.color()));
+                let mut text = format!("{} {}\n", style::error("error:", self.color()), visible(message));
                 if let Some(help) = help {
-                    text += &format!(" {} {help}\n", style::hint("help:", self.color()));
+                    text += &format!(" {} {}\n", style::hint("help:", self.color()), visible(help));
                 }
                 talk(&text);
                 *exit
@@ -221,10 +228,11 @@ impl Common {
     }
 
     fn mistakes(&self, mistakes: &[Mistake]) {
-        if std::env::var_os("GITHUB_ACTIONS").is_some() {
+        if github::is_here() && self.format != Format::Github {
             talk(&diagnostic::render(mistakes, diagnostic::Format::Github));
         }
         match self.format {
+            Format::Github => talk(&diagnostic::render(mistakes, diagnostic::Format::Github)),
             Format::Json => {
                 // A reader that went away does not change what is wrong.
                 let _closed = data(&diagnostic::render(mistakes, diagnostic::Format::Json));
@@ -244,6 +252,7 @@ fn shared(
     cache: Arc<Cache>,
     subscribers: Vec<Box<dyn Subscriber>>,
     limit: Limit,
+    ask: Option<AskBudget>,
     record: Option<&Record>,
 ) -> Result<Arc<Shared>, Failure> {
     let environment = Environment::beside(&pipeline.manifest.folder)
@@ -252,11 +261,12 @@ fn shared(
         store: Store::new(cache),
         events: Events::new(subscribers),
         services: registry.shared_services(),
-        replies: Replies::default(),
+        flights: Flights::default(),
         budget: Budget::new(limit),
         cancellation: CancellationToken::new(),
         sections: pipeline.sections.clone(),
         environment,
+        ask,
         run: record.map(|record| record.name.clone()).unwrap_or_default(),
         record: record.map(|record| record.folder.clone()),
     }))
@@ -273,9 +283,10 @@ fn nearest_cache() -> Result<PathBuf, Failure> {
     Ok(found.unwrap_or_else(|| here.join(".fingerpost")).join("cache"))
 }
 
-/// Writes data to standard output. A reader that has seen enough is no failure.
+/// Writes data to standard output, visibly where that is a terminal. A reader that has seen enough is no failure.
 fn data(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
+    let text = if out.is_terminal() { visible(text) } else { text.into() };
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Failure::Silent(Exit::Done)),
         Err(error) => Err(Failure::new(Exit::Environment, format!("standard output cannot be written: {error}"))),

@@ -8,9 +8,9 @@ use super::{
     ManifestArguments,
     exit::{Exit, Failure},
 };
-use crate::manifest::Set;
+use crate::{manifest::Set, source::MAX_BYTES};
 
-/// A stage of a manifest, which may stay unnamed where there is just one in the current folder.
+/// A stage of a manifest. The manifest may be left out if the current folder has only one.
 #[derive(Args)]
 #[command(allow_missing_positional = true)]
 pub(super) struct NamedStage {
@@ -20,7 +20,7 @@ pub(super) struct NamedStage {
     /// The stage
     #[arg(value_name = "STAGE", required = true)]
     pub(super) stage: String,
-    /// Takes another value for once: `params.answers=PATH`, `stages.dpo.with.beta=0.2`
+    /// Override one value for this run: `params.answers=PATH`, `stages.dpo.with.beta=0.2`
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<Set>,
 }
@@ -39,7 +39,10 @@ pub(super) fn only_manifest() -> Result<PathBuf, Failure> {
     let paths = std::fs::read_dir(".").map_err(unreadable)?.filter_map(|entry| Some(entry.ok()?.path()));
     let named = paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml"));
     let mut manifests: Vec<_> = named
-        .filter(|path| std::fs::read_to_string(path).is_ok_and(|text| text.lines().any(|line| line.starts_with("stages:"))))
+        .filter(|path| {
+            cache::read_regular(path, MAX_BYTES)
+                .is_ok_and(|text| text.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"stages:")))
+        })
         .map(|path| path.strip_prefix(".").map(Path::to_path_buf).unwrap_or(path))
         .collect();
     manifests.sort();

@@ -1,6 +1,4 @@
-//! `plan`: what is known, what would run and why. Runs nothing.
-
-use std::fmt;
+//! `plan`: what is cached, what would run and why. Runs nothing.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -8,27 +6,38 @@ use serde_json::{Value, json};
 use super::{
     Common, Format, ManifestArguments, data,
     exit::{Exit, Failure},
+    github,
     select::Selection,
     style::{counted, duration},
 };
 use crate::{
     budget::{Limit, dollars},
+    contract::registry::Registry,
     plan::{self, Decision, Reason},
-    registry::Registry,
     resolve::Pipeline,
 };
 
-/// Show what is known, what would run and why
+/// Show what is cached, what would run and why
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Plan {
     #[command(flatten)]
     manifest: ManifestArguments,
     #[command(flatten)]
     selection: Selection,
-    /// Exits with 0 where nothing would run and with 3 where something would
+    /// Exit with 0 if nothing would run, and with 3 if something would
     #[arg(long)]
     exit_code: bool,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fingerpost plan pipelines/quickstart.yaml
+  fingerpost plan simpleqa.yaml --exit-code           for CI: 3 if something would run
+
+= cached   + never run   ~ changed   ! forced   ? depends on what comes before
+
+`fingerpost why MANIFEST STAGE` explains one stage.";
 
 impl Plan {
     pub(super) fn run(&self, common: &Common, registry: &Registry) -> Result<Exit, Failure> {
@@ -36,12 +45,13 @@ impl Plan {
         let cache = common.open_cache()?;
         let request = self.selection.request(&pipeline)?;
         let mut plan = plan::plan(&pipeline, &cache, &request)?;
-        let shared = super::shared(registry, &pipeline, cache, Vec::new(), Limit::Unset, None)?;
+        let shared = super::shared(registry, &pipeline, cache, Vec::new(), Limit::Unset, None, None)?;
         super::refuse(plan::missing(&plan, &pipeline, &shared, &request)?)?;
         plan::forecast(&mut plan, &pipeline, &shared, &request)?;
+        github::append(&format!("```text\n{}```\n\n", text(&pipeline, &plan)));
         match common.format {
             Format::Json => data(&format!("{:#}\n", document(&pipeline, &plan)))?,
-            Format::Text => data(&text(&pipeline, &plan))?,
+            Format::Text | Format::Github => data(&text(&pipeline, &plan))?,
         }
         Ok(if self.exit_code && !plan.is_fresh() { Exit::Stale } else { Exit::Done })
     }
@@ -135,42 +145,6 @@ pub(super) fn document(pipeline: &Pipeline, plan: &plan::Plan) -> Value {
         })
         .collect();
     json!({ "version": 1, "manifest": pipeline.manifest.name, "fresh": plan.is_fresh(), "stages": stages })
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NeverRun => write!(out, "never run"),
-            Self::Evicted => write!(out, "its result is no longer in the cache"),
-            Self::Forced => write!(out, "asked for"),
-            Self::Kind { was, now } => write!(out, "uses: was {was}, now {now}"),
-            Self::Version { was, now } => write!(out, "version: was {was}, now {now}"),
-            Self::Part { name, was, now } => {
-                let version = |version: &Option<u32>| version.map_or_else(|| "none".to_owned(), |version| version.to_string());
-                write!(out, "version of {name}: was {}, now {}", version(was), version(now))
-            }
-            Self::Param { path, was: Value::Null, now } => write!(out, "{path}: added {}", short(now)),
-            Self::Param { path, was, now: Value::Null } => write!(out, "{path}: was {}, now left out", short(was)),
-            Self::Param { path, was, now } => write!(out, "{path}: was {}, now {}", short(was), short(now)),
-            Self::Input { port, from, was: None, .. } => write!(out, "in.{port}: added {from}"),
-            Self::Input { port, now: None, .. } => write!(out, "in.{port}: left out"),
-            Self::Input { port, from, .. } => write!(out, "in.{port}: {from} came out different"),
-        }
-    }
-}
-
-fn short(value: &Value) -> String {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    if text.chars().count() > 60 {
-        let mut cut: String = text.chars().take(57).collect();
-        cut.push_str("...");
-        cut
-    } else {
-        text
-    }
 }
 
 /// The time that hits save, for the last line of a run.

@@ -1,30 +1,35 @@
-//! `run`: everything that is not known yet.
+//! `run`: every stage whose result is not cached.
 
-use std::sync::Arc;
+use std::{num::NonZeroUsize, sync::Arc};
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Common, Format, ManifestArguments, data,
+    Common, Format, ManifestArguments, budget, data,
     exit::{Exit, Failure},
-    plan,
+    github, plan,
     select::Selection,
     talk,
-    terminal::Terminal,
+    terminal::{STOPPING, Terminal},
 };
 use crate::{
     budget::Limit,
-    context::Shared,
-    event::{Event, Subscriber},
+    contract::{
+        context::{AskBudget, Shared},
+        registry::Registry,
+    },
+    event::{Event, Events, Subscriber},
     execute::{self, Outcome, execute},
+    plan::{Plan, Request, missing, ready},
     record::{JsonLines, Record},
-    registry::Registry,
     resolve::Pipeline,
+    visible::visible,
 };
 
-/// Run what is not known yet
+/// Run every stage whose result is not cached
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Run {
     #[command(flatten)]
     manifest: ManifestArguments,
@@ -33,10 +38,22 @@ pub(super) struct Run {
     /// The most that calls may cost, in dollars, or `none`
     #[arg(long, value_name = "USD")]
     budget: Option<Limit>,
-    /// Runs nothing: exits with 3 where something would run
+    /// Run nothing: exit with 3 if something would run
     #[arg(long)]
     frozen: bool,
+    /// Stages that run at once [default: one for each processor]
+    #[arg(long, short, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fingerpost run pipelines/quickstart.yaml
+  fingerpost run simpleqa.yaml --budget 2.50          spend at most 2.50 dollars
+  fingerpost run simpleqa.yaml verdicts               run up to one stage
+  fingerpost run quickstart.yaml --set stages.dpo.with.beta=0.2
+
+`fingerpost plan MANIFEST` shows what would run, why, and what it would cost.";
 
 impl Run {
     pub(super) fn run(&self, common: &Common, registry: &Registry) -> Result<Exit, Failure> {
@@ -51,27 +68,36 @@ impl Run {
                 .help("run without `--frozen`, and keep the cache"));
         }
         let limit = self.budget.unwrap_or(Limit::Unset);
-        let before = super::shared(registry, &pipeline, Arc::clone(&cache), Vec::new(), limit, None)?;
-        super::refuse(crate::plan::missing(&planned, &pipeline, &before, &request)?)?;
-        crate::plan::ready(&planned, &pipeline, &before, &request)?;
+        let before = super::shared(registry, &pipeline, Arc::clone(&cache), Vec::new(), limit, None, None)?;
+        super::refuse(missing(&planned, &pipeline, &before, &request)?)?;
+        ready(&planned, &pipeline, &before, &request)?;
         let document = plan::document(&pipeline, &planned);
         let sets: Vec<_> = self.manifest.sets.iter().map(ToString::to_string).collect();
         let unwritten =
             |error| Failure::new(Exit::Environment, format!("`{}` cannot be written: {error}", common.runs.display()));
-        let record = Record::start(&common.runs, &pipeline.manifest.source.text, &document, &sets).map_err(unwritten)?;
+        let record = Record::start(&common.runs, &pipeline.manifest.source.file.text, &document, &sets).map_err(unwritten)?;
         let mut subscribers: Vec<Box<dyn Subscriber>> = vec![Box::new(record.subscriber().map_err(unwritten)?)];
+        subscribers.extend(github::Summary::open().map(|summary| -> Box<dyn Subscriber> { Box::new(summary) }));
+        let mut ask = None;
+        let silent = common.quiet || common.format == Format::Json;
         match common.format {
             Format::Json => subscribers.push(Box::new(JsonLines::new(std::io::stdout(), false))),
-            Format::Text if common.quiet => {}
-            Format::Text => subscribers.push(Box::new(Terminal::new(common.color()))),
+            Format::Text | Format::Github if common.quiet => {}
+            Format::Text | Format::Github => {
+                let terminal = Terminal::new(common.color());
+                ask = terminal
+                    .live()
+                    .map(|live| -> AskBudget { Arc::new(move |stage, forecast| budget::ask(&live, stage, forecast)) });
+                subscribers.push(Box::new(terminal));
+            }
         }
-        let shared = super::shared(registry, &pipeline, cache, subscribers, limit, Some(&record))?;
+        let shared = super::shared(registry, &pipeline, cache, subscribers, limit, ask, Some(&record))?;
         shared.events.send(&Event::RunStarted {
             run: record.name.clone(),
             manifest: pipeline.manifest.name.clone(),
             stages: planned.stages.len(),
         });
-        let outcome = drive(&pipeline, &request, &shared, &record.name)?;
+        let outcome = self.drive(planned, &pipeline, &request, &shared, &record.name, silent)?;
         let exit = exit(&outcome);
         for damage in shared.store.cache().take_damage() {
             shared.events.send(&Event::Warning { stage: None, message: format!("the cache was damaged: {damage}") });
@@ -83,39 +109,55 @@ impl Run {
             ran: outcome.ran,
             cached: outcome.cached,
             failed: outcome.failures.len(),
+            stopped: outcome.stopped,
             calls: outcome.calls,
             spent: outcome.spent,
             seconds: started.elapsed().as_secs_f64(),
             saved_seconds: outcome.saved_seconds,
         });
-        if common.quiet && common.format == Format::Text {
+        if common.quiet && common.format != Format::Json {
             for (stage, failure) in &outcome.failures {
-                talk(&format!("error: `{stage}` failed: {failure}\n"));
+                talk(&format!("error: {}\n", visible(&format!("`{stage}` failed: {failure}"))));
             }
+        }
+        if github::is_here() || common.format == Format::Github {
+            github::annotate(&pipeline, &outcome);
         }
         if common.format == Format::Json {
             data("")?;
         }
         Ok(exit)
     }
-}
 
-fn drive(pipeline: &Arc<Pipeline>, request: &crate::plan::Request, shared: &Arc<Shared>, run: &str) -> Result<Outcome, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Exit::Environment, format!("no threads can be started: {error}")))?;
-    runtime.spawn(obey_signals(shared.cancellation.clone()));
-    let outcome = runtime.block_on(execute(pipeline, request, shared, run))?;
-    runtime.shutdown_background();
-    Ok(outcome)
+    fn drive(
+        &self,
+        plan: Plan,
+        pipeline: &Arc<Pipeline>,
+        request: &Request,
+        shared: &Arc<Shared>,
+        run: &str,
+        silent: bool,
+    ) -> Result<Outcome, Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::new(Exit::Environment, format!("no threads can be started: {error}")))?;
+        runtime.spawn(obey_signals(shared.cancellation.clone(), shared.events.clone(), silent));
+        let jobs = self.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+        let outcome = runtime.block_on(execute(plan, pipeline, request, shared, run, jobs))?;
+        runtime.shutdown_background();
+        Ok(outcome)
+    }
 }
 
 /// The first signal lets what is under way end and keeps it; the second stops at once.
-async fn obey_signals(cancellation: CancellationToken) {
+async fn obey_signals(cancellation: CancellationToken, events: Events, silent: bool) {
     signal().await;
     cancellation.cancel();
-    talk("\n    Stopping: what is under way ends and is kept; Ctrl-C again stops at once\n");
+    events.send(&Event::Stopping);
+    if silent {
+        talk(&format!("{STOPPING}\n"));
+    }
     signal().await;
     #[expect(clippy::exit, reason = "a second signal asks for the end at once, and the cache is safe at any moment")]
     std::process::exit(i32::from(Exit::Interrupted as u8));
@@ -125,10 +167,11 @@ async fn signal() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        if let (Ok(mut terminate), Ok(mut hang_up)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup())) {
             tokio::select! {
                 _ = tokio::signal::ctrl_c() => {}
                 _ = terminate.recv() => {}
+                _ = hang_up.recv() => {}
             }
             return;
         }
@@ -144,7 +187,7 @@ fn exit(outcome: &Outcome) -> Exit {
         execute::Failure::Stage(error) => Exit::of(error),
         execute::Failure::Panic(_) => Exit::Bug,
     });
-    // A failure says more than the cancellation that it brought about.
-    let exits: Vec<_> = exits.collect();
-    exits.iter().find(|exit| **exit != Exit::Interrupted).or(exits.first()).copied().unwrap_or(Exit::Done)
+    // A failure says more than the signal that came beside it.
+    let interrupted = outcome.interrupted.then_some(Exit::Interrupted);
+    exits.chain(interrupted).next().unwrap_or(Exit::Done)
 }

@@ -10,16 +10,16 @@ use crate::{diagnostic::did_you_mean, plan::Request, resolve::Pipeline};
 /// Which stages a run is about.
 #[derive(Args)]
 pub(super) struct Selection {
-    /// The stages that are wanted, with all that they need [default: all]
+    /// Stages to run, with all that they depend on [default: all]
     #[arg(value_name = "STAGE")]
     stages: Vec<String>,
-    /// Runs this stage and all below it again, with known replies
+    /// Run this stage and all that depend on it again, with cached replies
     #[arg(long, value_name = "STAGE")]
     from: Vec<String>,
-    /// Runs this stage again, with known replies
+    /// Run this stage again, with cached replies
     #[arg(long, value_name = "STAGE")]
     force: Vec<String>,
-    /// Runs this stage again and buys its replies again
+    /// Run this stage again and buy its replies again
     #[arg(long, value_name = "STAGE")]
     rebuy: Vec<String>,
 }
@@ -43,7 +43,7 @@ fn positions(pipeline: &Pipeline, names: &[String]) -> Result<BTreeSet<usize>, F
 pub(super) fn position(pipeline: &Pipeline, name: &str) -> Result<usize, Failure> {
     pipeline.position(name).ok_or_else(|| {
         let names = || pipeline.stages.iter().map(|stage| stage.name.as_str());
-        Failure::new(Exit::Usage, format!("there is no stage `{name}` in `{}`", pipeline.manifest.source.name)).help(
+        Failure::new(Exit::Usage, format!("there is no stage `{name}` in `{}`", pipeline.manifest.source.file.name)).help(
             did_you_mean(name, names()).unwrap_or_else(|| format!("its stages are {}", names().collect::<Vec<_>>().join(", "))),
         )
     })

@@ -12,10 +12,10 @@ use super::{
     select::position,
 };
 use crate::{
-    artifact::Store,
+    contract::registry::Registry,
     plan::{self, Decision, Request},
-    registry::Registry,
     resolve::Pipeline,
+    store::Store,
 };
 
 /// Print what a stage gave
@@ -52,7 +52,7 @@ impl Show {
             (None, _) => {
                 let ports: Vec<_> =
                     outputs.iter().map(|(port, output)| format!("{name}.{port}, a {}", output.artifact)).collect();
-                return Err(Failure::new(Exit::Usage, format!("`{name}` gives several things: {}", ports.join("; ")))
+                return Err(Failure::new(Exit::Usage, format!("`{name}` has several outputs: {}", ports.join("; ")))
                     .help("name one of them"));
             }
         };
@@ -151,7 +151,7 @@ fn listing(common: &Common, store: &Store, output: &Output) -> Result<Exit, Fail
     let tree = store.cache().tree(&output.digest)?;
     match common.format {
         Format::Json => data(&format!("{:#}\n", json!({ "version": 1, "files": tree.files })))?,
-        Format::Text => {
+        Format::Text | Format::Github => {
             for (name, entry) in &tree.files {
                 data(&format!("{:>12}  {}  {name}\n", entry.bytes, entry.digest.short()))?;
             }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     budget::{Spent, dollars},
-    context::KeptReceipt,
+    contract::context::KeptReceipt,
 };
 
 /// Print what was paid, by provider and model
@@ -55,7 +55,7 @@ impl SpentCommand {
         }
         match common.format {
             Format::Json => data(&format!("{:#}\n", json!({ "version": 1, "payees": lines, "total": total })))?,
-            Format::Text => data(&text(&lines, &total))?,
+            Format::Text | Format::Github => data(&text(&lines, &total))?,
         }
         Ok(Exit::Done)
     }

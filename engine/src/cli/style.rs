@@ -1,4 +1,5 @@
 //! Words → coloured words, where the terminal takes colour. No meaning is in colour alone.
+#![expect(clippy::disallowed_methods, reason = "how words look changes no result")]
 
 use clap::builder::styling::{AnsiColor, Style};
 

@@ -1,4 +1,5 @@
-//! Events → lines on standard error: one a finished stage, and live ones below where a person watches.
+//! Events → lines on standard error: one for each finished stage, and live ones below where a person watches.
+#![expect(clippy::disallowed_methods, reason = "who watches changes no result")]
 
 use std::{
     collections::BTreeMap,
@@ -9,17 +10,32 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{
+    exit::Exit,
+    live::Live,
     plan::saved,
     style::{self, counted, duration},
     talk,
 };
-use crate::event::{Event, Subscriber};
+use crate::{
+    budget::Spent,
+    event::{Event, Subscriber},
+    visible::visible,
+};
 
 /// Between two signs of life of a stage where nobody watches.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
+/// Between two pictures of a spinner.
+const TICK: Duration = Duration::from_millis(200);
+
 /// The columns that verbs are right-aligned in.
 const GUTTER: usize = 12;
+
+/// What the first signal brings about.
+pub(super) const STOPPING: &str = "Stopping: what runs ends first; Ctrl-C again stops now";
+
+/// The columns of a bar.
+const BAR: usize = 20;
 
 pub(super) struct Terminal {
     color: bool,
@@ -30,8 +46,9 @@ pub(super) struct Terminal {
 
 struct Running {
     bar: Option<ProgressBar>,
-    told: Instant,
-    /// When it was first heard of, and what was done by then.
+    since: Instant,
+    shown: Instant,
+    /// When its progress was first heard of, and what was done by then.
     first: Option<(Instant, u64)>,
 }
 
@@ -40,16 +57,23 @@ impl Terminal {
         let watched = std::io::stderr().is_terminal() && std::env::var_os("CI").is_none();
         Self {
             color,
-            live: watched.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr())),
+            live: watched
+                .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::term_like_with_hz(Box::new(Live::stderr()), 20))),
             running: BTreeMap::new(),
             failures: Vec::new(),
         }
     }
 
-    fn line(&self, verb: &str, text: &str) {
-        self.write(&format!("{} {text}", style::verb(&format!("{verb:>GUTTER$}"), self.color)));
+    /// The live lines, where a person watches who can be asked.
+    pub(super) fn live(&self) -> Option<MultiProgress> {
+        self.live.clone().filter(|_| std::io::stdin().is_terminal())
     }
 
+    fn line(&self, verb: &str, text: &str) {
+        self.write(&format!("{} {}", style::verb(&format!("{verb:>GUTTER$}"), self.color), visible(text)));
+    }
+
+    /// Writes a line whose text from outside is made visible already.
     fn write(&self, line: &str) {
         match &self.live {
             Some(live) => live.suspend(|| talk(&format!("{line}\n"))),
@@ -59,40 +83,48 @@ impl Terminal {
 
     fn start(&mut self, stage: &str) {
         let bar = self.live.as_ref().map(|live| {
-            let bar = live.add(ProgressBar::new(0));
-            let template = "{prefix:>12.bold} {msg} [{wide_bar}] {pos}/{len} · {eta} left";
-            // The template is fixed text; were it wrong, the default would do.
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style.progress_chars("=> "));
-            }
+            let bar = live.add(ProgressBar::new_spinner());
+            bar.set_style(self.style("{spinner} {elapsed:>4} {msg}"));
             bar.set_prefix("Running");
-            bar.set_message(stage.to_owned());
+            bar.set_message(console::truncate_str(&visible(stage), columns().saturating_sub("| 59m ".len()), "…").into_owned());
+            bar.enable_steady_tick(TICK);
             bar
         });
         if bar.is_none() {
             self.line("Running", stage);
         }
-        let told = Instant::now();
-        self.running.insert(stage.to_owned(), Running { bar, told, first: None });
+        let now = Instant::now();
+        self.running.insert(stage.to_owned(), Running { bar, since: now, shown: now, first: None });
+    }
+
+    fn style(&self, rest: &str) -> ProgressStyle {
+        let bold = if self.color { ".bold" } else { "" };
+        // The template is fixed text; were it wrong, the default would do.
+        let style = ProgressStyle::with_template(&format!("{{prefix:>{GUTTER}{bold}}} {rest}"));
+        style.unwrap_or_else(|_| ProgressStyle::default_spinner()).tick_chars("|/-\\|")
     }
 
     fn progress(&mut self, stage: &str, done: u64, total: u64, note: &str) {
         let Some(running) = self.running.get_mut(stage) else { return };
         let is_first = running.first.is_none();
+        // What an earlier run did says nothing of this one's speed.
         let (since, before) = *running.first.get_or_insert_with(|| (Instant::now(), done));
-        if let Some(bar) = &running.bar {
-            bar.set_length(total);
-            bar.set_position(done);
-            if is_first {
-                // What an earlier run did says nothing of this one's speed.
-                bar.reset_eta();
+        let each = since.elapsed().as_secs_f64() / done.saturating_sub(before).max(1) as f64;
+        let left = duration(each * total.saturating_sub(done) as f64);
+        if let Some(bar) = running.bar.clone() {
+            if total > 0 && is_first {
+                bar.disable_steady_tick();
+                bar.set_style(self.style("{msg}"));
             }
-            bar.set_message(format!("{stage} {note}"));
-        } else if running.told.elapsed() >= HEARTBEAT {
-            running.told = Instant::now();
-            let each = since.elapsed().as_secs_f64() / done.saturating_sub(before).max(1) as f64;
-            let left = duration(each * total.saturating_sub(done) as f64);
-            self.line("Running", &format!("{stage} {done}/{total} {note}, {left} left"));
+            bar.set_message(counting(&visible(stage), done, total, &visible(note), &left, columns()));
+        } else if running.shown.elapsed() >= HEARTBEAT {
+            running.shown = Instant::now();
+            let text = if total > 0 {
+                format!("{stage} {done}/{total} {note}, {left} left")
+            } else {
+                format!("{stage} {done} done {note}, for {}", duration(running.since.elapsed().as_secs_f64()))
+            };
+            self.line("Running", &text);
         }
     }
 
@@ -101,6 +133,52 @@ impl Terminal {
             bar.finish_and_clear();
         }
     }
+
+    /// A line for a stage that did not come to its end: its name, what was bought, and more.
+    fn ended(&mut self, styled: &str, stage: &str, more: &str, calls: u64, spent: Spent) -> String {
+        self.stop(stage);
+        let bought = bought(calls, spent);
+        let bought = if bought.is_empty() { String::new() } else { format!(" (bought {bought}, which is kept)") };
+        format!("{styled} {}{}{bought}", visible(stage), visible(more))
+    }
+}
+
+/// The columns of the terminal behind the gutter. A few stay free: what is typed, such as `^C`, must not wrap a live line.
+fn columns() -> usize {
+    usize::from(console::Term::stderr().size().1).saturating_sub(GUTTER + 1 + "^C^C".len())
+}
+
+/// The live line of a stage that counts, in at most so many columns: of the note, the bar and the time left, those that fit.
+fn counting(stage: &str, done: u64, total: u64, note: &str, left: &str, columns: usize) -> String {
+    let count = if total > 0 { format!("{done}/{total}") } else { format!("{done} done") };
+    let left = if total > 0 { format!(" · {left} left") } else { String::new() };
+    let note = if note.is_empty() { String::new() } else { format!(" · {note}") };
+    let bar = if total > 0 { format!(" [{}]", bar(done, total)) } else { String::new() };
+    let fits = |text: &String| console::measure_text_width(text) <= columns;
+    let choices = [
+        format!("{stage}{bar} {count}{note}{left}"),
+        format!("{stage}{bar} {count}{left}"),
+        format!("{stage} {count}{left}"),
+        format!("{stage} {count}"),
+    ];
+    // Where not even the last one fits, the name is cut.
+    choices.into_iter().find(fits).unwrap_or_else(|| {
+        let room = columns.saturating_sub(count.len() + 1);
+        format!("{} {count}", console::truncate_str(stage, room, "…"))
+    })
+}
+
+fn bar(done: u64, total: u64) -> String {
+    let full = usize::try_from(done.min(total) * BAR as u64 / total.max(1)).unwrap_or(BAR);
+    let head = if full < BAR { ">" } else { "" };
+    format!("{:BAR$}", "=".repeat(full) + head)
+}
+
+/// What was bought: `12 calls, $0.30`; nothing where nothing was.
+fn bought(calls: u64, spent: Spent) -> String {
+    let calls = (calls > 0).then(|| counted(calls, "call"));
+    let spent = Some(spent.to_string()).filter(|spent| !spent.is_empty());
+    calls.into_iter().chain(spent).collect::<Vec<_>>().join(", ")
 }
 
 impl Subscriber for Terminal {
@@ -123,23 +201,32 @@ impl Subscriber for Terminal {
                 let rows = rows.map_or_else(String::new, |rows| format!("{} ", counted(rows, "row")));
                 self.line("Ran", &format!("{stage:12} {rows}{}", facts.join(", ")));
             }
-            Event::StageFailed { stage, message, help, .. } => {
-                self.stop(stage);
-                let mut text = format!("{} {stage}: {message}", style::error(&format!("{:>GUTTER$}", "Failed"), self.color));
+            Event::StageFailed { stage, message, help, calls, spent, .. } => {
+                let verb = style::error(&format!("{:>GUTTER$}", "Failed"), self.color);
+                let mut text = self.ended(&verb, stage, &format!(": {message}"), *calls, *spent);
                 if let Some(help) = help {
-                    text += &format!("\n{} {help}", style::hint(&format!("{:>GUTTER$}", "help:"), self.color));
+                    text += &format!("\n{} {}", style::hint(&format!("{:>GUTTER$}", "help:"), self.color), visible(help));
                 }
                 self.write(&text);
                 self.failures.push(text);
+            }
+            Event::StageStopped { stage, calls, spent, .. } => {
+                let verb = style::warning(&format!("{:>GUTTER$}", "Stopped"), self.color);
+                let text = self.ended(&verb, stage, "", *calls, *spent);
+                self.write(&text);
+            }
+            Event::Stopping => {
+                let verb = style::warning(&format!("{:>GUTTER$}", "Stopping"), self.color);
+                self.write(&format!("{verb} {}", STOPPING.trim_start_matches("Stopping: ")));
             }
             Event::StageSkipped { stage, after } => self.line("Skipped", &format!("{stage:12} `{after}` failed")),
             Event::Note { message, .. } => self.line("", message),
             Event::Warning { stage, message } => {
                 let verb = style::warning(&format!("{:>GUTTER$}", "Warning"), self.color);
                 let of = stage.as_ref().map_or_else(String::new, |stage| format!("{stage}: "));
-                self.write(&format!("{verb} {of}{message}"));
+                self.write(&format!("{verb} {}", visible(&format!("{of}{message}"))));
             }
-            Event::RunFinished { run, manifest, ran, cached, failed, calls, spent, seconds, saved_seconds, .. } => {
+            Event::RunFinished { run, manifest, ran, cached, failed, stopped, calls, spent, seconds, saved_seconds, exit } => {
                 // With several failures the first lines are far up by now.
                 if self.failures.len() > 1 {
                     self.write("\nfailures:");
@@ -151,13 +238,24 @@ impl Subscriber for Terminal {
                 if *failed > 0 {
                     facts.push(format!("{failed} failed"));
                 }
+                if *stopped > 0 {
+                    facts.push(format!("{stopped} stopped"));
+                }
                 facts.push(counted(*calls, "call"));
                 facts.extend(Some(spent.to_string()).filter(|spent| !spent.is_empty()));
-                let verb = if *failed > 0 { "Ended" } else { "Finished" };
+                let interrupted = *exit == Exit::Interrupted as u8;
+                let verb = match (interrupted, *failed) {
+                    (true, _) => "Stopped",
+                    (false, 0) => "Finished",
+                    (false, _) => "Ended",
+                };
                 self.line(
                     verb,
                     &format!("{manifest} in {}: {}{} · run {run}", duration(*seconds), facts.join(", "), saved(*saved_seconds)),
                 );
+                if interrupted {
+                    self.line("", "run the same command again to go on from here");
+                }
             }
         }
     }
@@ -165,4 +263,21 @@ impl Subscriber for Terminal {
 
 fn rows_of(rows: Option<u64>) -> String {
     rows.map_or_else(String::new, |rows| counted(rows, "row"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counting;
+
+    #[test]
+    fn a_live_line_fits_and_loses_the_note_first() {
+        let line = |columns| counting("answers", 610, 980, "$0.09", "10s", columns);
+        assert_eq!(line(80), "answers [============>       ] 610/980 · $0.09 · 10s left");
+        assert_eq!(line(55), "answers [============>       ] 610/980 · 10s left");
+        assert_eq!(line(30), "answers 610/980 · 10s left");
+        assert_eq!(line(15), "answers 610/980");
+        assert_eq!(line(12), "ans… 610/980");
+        assert_eq!(counting("s", 5, 0, "", "0s", 80), "s 5 done");
+        assert_eq!(counting("s", 5, 5, "", "0s", 80), "s [====================] 5/5 · 0s left");
+    }
 }

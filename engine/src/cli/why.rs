@@ -10,8 +10,8 @@ use super::{
     select::position,
 };
 use crate::{
+    contract::registry::Registry,
     plan::{self, Decision, Request},
-    registry::Registry,
     resolve::{Pipeline, Wire},
 };
 
@@ -31,7 +31,7 @@ impl Why {
         let plan = plan::plan(&pipeline, &cache, &request)?;
         match common.format {
             Format::Json => data(&format!("{:#}\n", document(&pipeline, &plan)))?,
-            Format::Text => data(&text(&pipeline, &plan, stage))?,
+            Format::Text | Format::Github => data(&text(&pipeline, &plan, stage))?,
         }
         Ok(Exit::Done)
     }
@@ -41,7 +41,7 @@ fn text(pipeline: &Pipeline, plan: &plan::Plan, stage: usize) -> String {
     let name = &pipeline.stages[stage].name;
     let Some(planned) = plan.stages.iter().find(|planned| planned.stage == stage) else { return String::new() };
     match &planned.decision {
-        Decision::Hit { result, .. } => format!("{name} does not run: its result is known from run {}\n", result.run),
+        Decision::Hit { result, .. } => format!("{name} does not run: its result is cached, from run {}\n", result.run),
         Decision::Run { why, preimage, .. } => {
             let mut text = format!("{name} runs because\n");
             for reason in why {
@@ -60,7 +60,7 @@ fn text(pipeline: &Pipeline, plan: &plan::Plan, stage: usize) -> String {
             text
         }
         Decision::Later { on } => {
-            let mut text = format!("{name} is decided when {} ran:\n", on.join(", "));
+            let mut text = format!("whether {name} runs depends on {}:\n", on.join(", "));
             for above in &plan.stages {
                 if let Decision::Run { why, .. } = &above.decision {
                     let reasons: Vec<_> = why.iter().map(ToString::to_string).collect();

@@ -1,12 +1,15 @@
 //! Reports for people and for programs; `tests/program` holds them to whole manifests.
 
 use super::{Format, Mistake, did_you_mean, render, suggest};
-use crate::source::{Source, Span};
+use crate::{
+    source::Source,
+    text::{Span, Text},
+};
 
 const TEXT: Format = Format::Text { color: false, width: 100, unicode: true };
 
 fn two() -> Vec<Mistake> {
-    let source = Source::plain("a,b.yaml", "žluť: 1\nb: 2\n");
+    let source = Text::new("a,b.yaml", "žluť: 1\nb: 2\n");
     let place = |start, end| Span { start, end };
     vec![
         Mistake::at(&source, place(10, 11), "second", "50% of `b`").help("line\nline").also_here(place(0, 6), "and here"),
@@ -17,7 +20,7 @@ fn two() -> Vec<Mistake> {
 
 #[test]
 fn json_has_lines_columns_and_offsets() {
-    let source = Source::plain("a.yaml", "x: 1\nžluť: 2\n");
+    let source = Text::new("a.yaml", "x: 1\nžluť: 2\n");
     let start = "x: 1\nžluť: ".len();
     let mistake = Mistake::at(&source, Span { start, end: start + 1 }, "code", "message").label("here");
     let expected = serde_json::json!({ "version": 1, "mistakes": [{
@@ -75,11 +78,11 @@ fn files_that_are_no_text_are_named() {
     };
     check(b"a: 1\nb: \xff\n", "binary", "line 2, column 4 has the byte 0xff");
     check("a: ž\u{1b}\n".as_bytes(), "binary", "line 1, column 5 has the control character U+001B");
-    check(&vec![b' '; 1024 * 1024 + 1], "too-large", "1048577 bytes");
+    check(&vec![b' '; 1024 * 1024 + 1], "too-large", "more than the 1048576 bytes");
     check(b"", "empty", "is empty");
     check(b"---\n# nothing\n", "empty", "is empty");
     assert_eq!(Source::read(folder.path()).expect_err("a folder")[0].code, "not-a-file");
     assert_eq!(Source::read(&folder.path().join("none")).expect_err("nothing")[0].code, "missing-file");
     let source = Source::parse("bom", "\u{feff}a: 1\n").expect("a mark is no mistake");
-    assert_eq!(&*source.text, "a: 1\n");
+    assert_eq!(&*source.file.text, "a: 1\n");
 }

@@ -1,13 +1,13 @@
 //! Sorted mistakes come in; reports with underlined places and one line that counts go out.
 
-use std::fmt;
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode, ThemeCharacters, ThemeStyles,
 };
 
 use super::{Mistake, Severity, listed};
+use crate::visible::visible;
 
 pub(super) fn render(mistakes: &[&Mistake], color: bool, width: usize, unicode: bool) -> String {
     let theme = GraphicalTheme {
@@ -17,8 +17,10 @@ pub(super) fn render(mistakes: &[&Mistake], color: bool, width: usize, unicode: 
     let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(width.max(40)).with_context_lines(1);
     let mut out = String::new();
     for mistake in mistakes {
-        let report =
-            Report { mistake, code: mistake.source.as_ref().map(|source| NamedSource::new(&source.name, source.text.clone())) };
+        let report = Report {
+            mistake,
+            code: mistake.source.as_ref().map(|source| NamedSource::new(visible(&source.name), source.text.clone())),
+        };
         handler.render_report(&mut out, &report).expect("writing into a string cannot fail");
         out.push('\n');
     }
@@ -43,11 +45,6 @@ fn sum(mistakes: &[&Mistake]) -> Option<String> {
     files.dedup();
     let place = if files.is_empty() { String::new() } else { format!(" in {}", listed(&files)) };
     (!counts.is_empty()).then(|| format!("\n{}{}", counts.join(" and "), visible(&place)))
-}
-
-/// Writes control characters out: names and values are a file's words and must not drive the terminal.
-fn visible(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 
 #[derive(Debug)]
@@ -78,7 +75,7 @@ impl Diagnostic for Report<'_> {
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         let help = self.mistake.help.as_ref()?;
-        Some(Box::new(visible(help)))
+        Some(Box::new(visible(help).into_owned()))
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -90,7 +87,7 @@ impl Diagnostic for Report<'_> {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         Some(Box::new(self.mistake.labels.iter().map(|label| {
-            let text = (!label.text.is_empty()).then(|| visible(&label.text));
+            let text = (!label.text.is_empty()).then(|| visible(&label.text).into_owned());
             let span = label.span.start..label.span.end;
             if label.primary { LabeledSpan::new_primary_with_span(text, span) } else { LabeledSpan::new_with_span(text, span) }
         })))

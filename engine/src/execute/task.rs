@@ -9,7 +9,13 @@ use std::{
 
 use cache::{Key, Output, Preimage, StageLock, StageResult};
 
-use crate::{budget::Spent, context::Context, error::StageError, resolve::Pipeline, resume::Resume};
+use crate::{
+    contract::{
+        context::{Context, Resume},
+        error::StageError,
+    },
+    resolve::Pipeline,
+};
 
 /// A stage on its way.
 pub(super) struct Task {
@@ -28,7 +34,6 @@ pub(super) enum End {
     Ran {
         result: StageResult,
         reused: u64,
-        spent: Spent,
         unchanged: bool,
     },
     /// Another process had it by the time it was this one's turn.
@@ -112,7 +117,7 @@ impl Task {
         };
         cache.record(&self.preimage, &result, manifest, &stage.name)?;
         let unchanged = before.is_some_and(|before| before.outputs == result.outputs);
-        Ok(End::Ran { result, reused, spent: self.context.spent(), unchanged })
+        Ok(End::Ran { result, reused, unchanged })
     }
 }
 

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::diagnostic::{self, Label, Mistake};
-use crate::source::{Path, Source};
+use crate::{
+    diagnostic::{Label, Mistake},
+    source::{self, Path, Source},
+};
 
 /// Where a value comes from that the file does not have at its place.
 #[derive(Debug, Clone)]
@@ -46,7 +48,7 @@ impl Places {
 
     pub(super) fn value_labels(&self, path: &Path) -> Vec<Label> {
         match self.origin(path) {
-            None => diagnostic::value_labels(&self.source, path),
+            None => source::value_labels(&self.source, path),
             Some((_, Origin::Set(set))) => self.set_labels(path, set),
             Some((above, Origin::Param(name))) => {
                 let rest = path.below(&above).unwrap_or_default();
@@ -54,7 +56,7 @@ impl Places {
                     let text = if label.text.is_empty() { format!("`params.{name}` is defined here") } else { label.text };
                     Label { text, primary: false, ..label }
                 });
-                let used = diagnostic::value_labels(&self.source, &above).into_iter();
+                let used = source::value_labels(&self.source, &above).into_iter();
                 let primary = used.map(|label| Label { primary: true, ..label }).take(1);
                 primary.chain(definition).collect()
             }
@@ -62,12 +64,12 @@ impl Places {
     }
 
     fn set_labels(&self, path: &Path, set: &str) -> Vec<Label> {
-        let labels = diagnostic::value_labels(&self.source, path).into_iter().take(1);
+        let labels = source::value_labels(&self.source, path).into_iter().take(1);
         labels.map(|label| Label { text: format!("`--set {set}` gives this value"), ..label }).collect()
     }
 
     pub(super) fn key_label(&self, path: &Path) -> Label {
-        let label = diagnostic::key_label(&self.source, path);
+        let label = source::key_label(&self.source, path);
         match self.origin(path) {
             Some((_, Origin::Set(set))) => Label { text: format!("from `--set {set}`"), ..label },
             // The key stands where the param is defined, if anywhere in the file.
@@ -88,11 +90,11 @@ impl Places {
     }
 
     pub(super) fn mistake_at_value(&self, path: &Path, code: &'static str, message: impl Into<String>) -> Mistake {
-        Mistake { source: Some(self.source.clone()), labels: self.value_labels(path), ..Mistake::new(code, message) }
+        Mistake { source: Some(self.source.file.clone()), labels: self.value_labels(path), ..Mistake::new(code, message) }
     }
 
     pub(super) fn mistake_at_key(&self, path: &Path, code: &'static str, message: impl Into<String>) -> Mistake {
-        Mistake { source: Some(self.source.clone()), labels: vec![self.key_label(path)], ..Mistake::new(code, message) }
+        Mistake { source: Some(self.source.file.clone()), labels: vec![self.key_label(path)], ..Mistake::new(code, message) }
     }
 }
 

@@ -111,7 +111,7 @@ fn place<'a>(data: &'a mut Value, path: &Path) -> Result<&'a mut Value, Refusal>
 fn refused(set: &Set, path: &Path, refusal: &Refusal, places: &Places) -> Mistake {
     let above = path.segments()[..refusal.exists].iter().fold(Path::root(), |path, segment| path.with(segment.clone()));
     let inside = if refusal.exists == 0 { String::new() } else { format!(" in `{above}`") };
-    let message = format!("`--set {set}` names no place: {}{inside}", refusal.message);
+    let message = format!("`--set {set}` matches nothing in the manifest: {}{inside}", refusal.message);
     let names = refusal.names.iter().map(String::as_str);
     let near = path.segments().get(refusal.exists).and_then(|segment| match segment {
         Segment::Key(key) => did_you_mean(key, names),
@@ -123,5 +123,5 @@ fn refused(set: &Set, path: &Path, refusal: &Refusal, places: &Places) -> Mistak
 
 fn unplaced(set: &Set, places: &Places, message: &str) -> Mistake {
     let mistake = Mistake::new("unknown-path", format!("`--set {set}`: {message}"));
-    Mistake { source: Some(places.source().clone()), ..mistake }
+    Mistake { source: Some(places.source().file.clone()), ..mistake }
 }

@@ -22,11 +22,7 @@ pub(super) fn version(data: &Value, places: &Places, mistakes: &mut Vec<Mistake>
         }
         Some(value) if value.as_u64() == Some(VERSION) => None,
         Some(Value::Number(number)) => {
-            let mistake = places.mistake_at_value(
-                &path,
-                "unknown-version",
-                format!("version {number} of the manifest's form is not known"),
-            );
+            let mistake = places.mistake_at_value(&path, "unknown-version", format!("unsupported manifest version {number}"));
             Some(mistake.help(format!("this program reads version {VERSION}; a newer program may read this file")))
         }
         Some(_) => {
@@ -41,7 +37,7 @@ pub(super) fn name(data: &Value, places: &Places, mistakes: &mut Vec<Mistake>) -
     let path = Path::of(&["name"]);
     match data.get("name") {
         None | Some(Value::Null) => {
-            let stem = std::path::Path::new(&places.source().name).file_stem();
+            let stem = std::path::Path::new(&places.source().file.name).file_stem();
             stem.map_or_else(|| "manifest".to_owned(), |stem| stem.to_string_lossy().into_owned())
         }
         Some(Value::String(name)) => {

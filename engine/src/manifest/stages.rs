@@ -31,7 +31,7 @@ pub(super) fn read(data: &Value, places: &Places, mistakes: &mut Vec<Mistake>) -
             .filter_map(|(name, stage)| {
                 let name = name.as_str()?;
                 check_name(name, &path.key(name), places, mistakes);
-                declaration(name, stage, &path.key(name), places, mistakes)
+                Some(declaration(name, stage, &path.key(name), places, mistakes))
             })
             .collect(),
         Some(Value::Mapping(_) | Value::Null) => {
@@ -53,35 +53,41 @@ fn check_name(name: &str, path: &Path, places: &Places, mistakes: &mut Vec<Mista
     }
 }
 
-fn declaration(name: &str, stage: &Value, path: &Path, places: &Places, mistakes: &mut Vec<Mistake>) -> Option<Declaration> {
+fn declaration(name: &str, stage: &Value, path: &Path, places: &Places, mistakes: &mut Vec<Mistake>) -> Declaration {
     let Value::Mapping(entries) = stage else {
         let mistake = wrong_type(places, path, name, "a mapping with `uses`, `in` and `with`", stage);
         mistakes.push(mistake.help(format!("write `{name}: {{ uses: KIND }}`")));
-        return None;
+        return Declaration { name: name.to_owned(), uses: None, inputs: None, with: None, budget: Limit::Unlimited };
     };
-    for field in entries.keys().filter_map(Value::as_str).filter(|field| !FIELDS.contains(field)) {
+    let unknown: Vec<_> = entries.keys().filter_map(Value::as_str).filter(|field| !FIELDS.contains(field)).collect();
+    for &field in &unknown {
         let mistake = places.mistake_at_key(&path.key(field), "unknown-field", format!("a stage has no field `{field}`"));
         let help = did_you_mean(field, FIELDS);
         mistakes.push(
             mistake.help("a stage has `uses`, `in`, `with` and `budget`; the settings of its kind go under `with`").help_if(help),
         );
     }
-    // A misspelt `uses` is one mistake, not two.
-    let misspelt =
-        entries.keys().filter_map(Value::as_str).any(|field| suggest(field, FIELDS).is_some_and(|meant| meant == "uses"));
-    let uses = uses(name, entries, misspelt, path, places, mistakes);
-    let inputs = inputs(entries, &path.key("in"), places, mistakes);
-    let with = match entries.get("with") {
-        None | Some(Value::Null) => Value::Mapping(Mapping::new()),
-        Some(with @ Value::Mapping(_)) => with.clone(),
-        Some(other) => {
-            mistakes
-                .push(wrong_type(places, &path.key("with"), "with", "a mapping", other).help("write `with: { name: value }`"));
-            return None;
-        }
+    // A misspelt field is one mistake, not two: an unknown one may be meant for one that is not there.
+    let misspelt = |meant: &str| {
+        !entries.contains_key(meant) && unknown.iter().any(|field| suggest(field, FIELDS).is_none_or(|near| near == meant))
     };
+    let uses = uses(name, entries, misspelt("uses"), path, places, mistakes);
+    let inputs = inputs(entries, misspelt("in"), &path.key("in"), places, mistakes);
+    let with = with(entries, misspelt("with"), &path.key("with"), places, mistakes);
     let budget = budget(entries, &path.key("budget"), places, mistakes);
-    Some(Declaration { name: name.to_owned(), uses: uses?, inputs, with, budget })
+    Declaration { name: name.to_owned(), uses, inputs, with, budget }
+}
+
+fn with(entries: &Mapping, misspelt: bool, path: &Path, places: &Places, mistakes: &mut Vec<Mistake>) -> Option<Value> {
+    match entries.get("with") {
+        None if misspelt => None,
+        None | Some(Value::Null) => Some(Value::Mapping(Mapping::new())),
+        Some(with @ Value::Mapping(_)) => Some(with.clone()),
+        Some(other) => {
+            mistakes.push(wrong_type(places, path, "with", "a mapping", other).help("write `with: { name: value }`"));
+            None
+        }
+    }
 }
 
 fn budget(entries: &Mapping, path: &Path, places: &Places, mistakes: &mut Vec<Mistake>) -> Limit {
@@ -122,14 +128,21 @@ fn uses(
     None
 }
 
-fn inputs(entries: &Mapping, path: &Path, places: &Places, mistakes: &mut Vec<Mistake>) -> BTreeMap<String, String> {
+fn inputs(
+    entries: &Mapping,
+    misspelt: bool,
+    path: &Path,
+    places: &Places,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<BTreeMap<String, String>> {
     let entries = match entries.get("in") {
-        None | Some(Value::Null) => return BTreeMap::new(),
+        None if misspelt => return None,
+        None | Some(Value::Null) => return Some(BTreeMap::new()),
         Some(Value::Mapping(entries)) => entries,
         Some(other) => {
             let mistake = wrong_type(places, path, "in", "a mapping of ports to stages", other);
             mistakes.push(mistake.help("write `in: { port: stage }`"));
-            return BTreeMap::new();
+            return None;
         }
     };
     let mut inputs = BTreeMap::new();
@@ -139,7 +152,9 @@ fn inputs(entries: &Mapping, path: &Path, places: &Places, mistakes: &mut Vec<Mi
         } else {
             let mistake = wrong_type(places, &path.key(port), port, "a stage, `stage.port` or a file", reference);
             mistakes.push(mistake.help(format!("write `{port}: stage`, `{port}: stage.port` or `{port}: ./file`")));
+            // The port is wired, if to nothing: it is not missing as well.
+            inputs.insert(port.to_owned(), String::new());
         }
     }
-    inputs
+    Some(inputs)
 }

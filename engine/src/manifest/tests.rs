@@ -20,12 +20,17 @@ stages:
 
 fn read(text: &str, sets: &[&str]) -> Result<Manifest, Vec<Mistake>> {
     let sets: Vec<Set> = sets.iter().map(|set| set.parse().expect("a set")).collect();
-    parse(Source::parse("x/recorded.yaml", text)?, "x", &sets)
+    let manifest = parse(Source::parse("x/recorded.yaml", text)?, "x", &sets)?;
+    if manifest.mistakes.is_empty() { Ok(manifest) } else { Err(manifest.mistakes) }
 }
 
 #[track_caller]
 fn manifest(text: &str, sets: &[&str]) -> Manifest {
     read(text, sets).unwrap_or_else(|mistakes| panic!("{}", rendered(&mistakes)))
+}
+
+fn with(manifest: &Manifest, stage: usize) -> &serde_yaml::Value {
+    manifest.stages[stage].with.as_ref().expect("a mapping")
 }
 
 fn rendered(mistakes: &[Mistake]) -> String {
@@ -54,11 +59,11 @@ fn params_keep_their_type_and_the_name_is_the_stem() {
     assert_eq!(manifest.name, "recorded");
     let names: Vec<&str> = manifest.stages.iter().map(|stage| stage.name.as_str()).collect();
     assert_eq!(names, ["questions", "answers"]);
-    assert_eq!(manifest.stages[0].with["limit"], serde_yaml::Value::from(10));
-    assert_eq!(manifest.stages[0].inputs["raw"], "data/answers.jsonl");
+    assert_eq!(with(&manifest, 0)["limit"], serde_yaml::Value::from(10));
+    assert_eq!(manifest.stages[0].inputs.as_ref().unwrap()["raw"], "data/answers.jsonl");
     assert_eq!(manifest.sections["providers"]["replay"]["file"], serde_yaml::Value::from("data/answers.jsonl"));
     assert_eq!(manifest.sections.len(), 1);
-    assert!(manifest.stages[1].with.is_mapping() && manifest.warnings.is_empty());
+    assert!(with(&manifest, 1).is_mapping() && manifest.warnings.is_empty());
 }
 
 #[test]
@@ -70,12 +75,12 @@ fn set_values_are_typed() {
         "stages.questions.with.limit=3",
     ];
     let manifest = manifest(RECORDED, &sets);
-    assert_eq!(manifest.stages[1].with["models"]["large"], serde_yaml::Value::from("c/d"));
-    assert_eq!(manifest.stages[0].with["limit"], serde_yaml::Value::from(3));
+    assert_eq!(with(&manifest, 1)["models"]["large"], serde_yaml::Value::from("c/d"));
+    assert_eq!(with(&manifest, 0)["limit"], serde_yaml::Value::from(3));
     let set = |path: &Path, value: &serde_yaml::Value| manifest.set_texts(path, value).into_iter().collect::<Vec<_>>();
     assert_eq!(set(&Path::of(&["providers"]), &manifest.sections["providers"]), ["here.jsonl"]);
-    assert_eq!(set(&manifest.stages[1].with_path(), &manifest.stages[1].with), ["a/b", "c/d"]);
-    assert_eq!(set(&manifest.stages[0].with_path(), &manifest.stages[0].with), [""; 0]);
+    assert_eq!(set(&manifest.stages[1].with_path(), with(&manifest, 1)), ["a/b", "c/d"]);
+    assert_eq!(set(&manifest.stages[0].with_path(), with(&manifest, 0)), [""; 0]);
     // `--set` came first, so no param stands here any more.
     check(
         &manifest.warnings,
@@ -104,12 +109,12 @@ fn sets_name_only_what_exists() {
     check(
         &read(RECORDED, &sets).expect_err("mistakes"),
         &[
-            "unknown-path @ stages: `--set stages.anwers.with.x=1` names no place: there is no `anwers` in `stages` | did you mean `answers`?",
-            "unknown-path @ params: `--set params.answer=x` names no place: there is no `answer` in `params` | did you mean `answers`?",
-            "unknown-path @ answers: `--set stages.answers.use=x` names no place: there is no `use` in `stages.answers` | did you mean `uses`?",
-            "unknown-path @ replay: `--set providers.replay[0]=1` names no place: the value is no list in `providers.replay` | -",
+            "unknown-path @ stages: `--set stages.anwers.with.x=1` matches nothing in the manifest: there is no `anwers` in `stages` | did you mean `answers`?",
+            "unknown-path @ params: `--set params.answer=x` matches nothing in the manifest: there is no `answer` in `params` | did you mean `answers`?",
+            "unknown-path @ answers: `--set stages.answers.use=x` matches nothing in the manifest: there is no `use` in `stages.answers` | did you mean `uses`?",
+            "unknown-path @ replay: `--set providers.replay[0]=1` matches nothing in the manifest: the value is no list in `providers.replay` | -",
             "unknown-path @ : `--set a..b=1`: `a..b` is no path: write `a.b[0]`, or `a[\"b.c\"]` for a key with a dot | -",
-            "unknown-path @ version: 1: `--set name=` names no place: there is no `name` | there are `version`, `params`, `providers` and `stages`",
+            "unknown-path @ version: 1: `--set name=` matches nothing in the manifest: there is no `name` | there are `version`, `params`, `providers` and `stages`",
             "syntax @ 1 + [ (opened here): this `[ … ]` is not closed, or a comma is missing | separate items by commas and end with `]`",
         ],
     );
@@ -117,7 +122,7 @@ fn sets_name_only_what_exists() {
     check(
         &version,
         &[
-            "unknown-version @ 1 (`--set version=2` gives this value): version 2 of the manifest's form is not known | this program reads version 1; a newer program may read this file",
+            "unknown-version @ 1 (`--set version=2` gives this value): unsupported manifest version 2 | this program reads version 1; a newer program may read this file",
         ],
     );
 }
@@ -169,7 +174,7 @@ fn check_fields(with: &str, sets: &[&str], expect: &str) {
     );
     let manifest = manifest(&text, sets);
     let stage = &manifest.stages[0];
-    let error = serde_path_to_error::deserialize::<_, Params>(stage.with.clone()).expect_err("a mistake");
+    let error = serde_path_to_error::deserialize::<_, Params>(stage.with.clone().unwrap()).expect_err("a mistake");
     check(&[manifest.field_mistake(&stage.with_path(), &error)], &[expect]);
 }
 

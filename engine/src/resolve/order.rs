@@ -37,8 +37,8 @@ impl Checker<'_> {
             let Some(((first, label), rest)) = edges.split_first() else { continue };
             let names = inside.iter().map(|node| self.manifest.stages[node.index()].name.as_str());
             let message = match inside.len() {
-                1 => format!("{} waits for itself", quoted(names)),
-                _ => format!("{} wait for each other", quoted(names)),
+                1 => format!("{} depends on itself", quoted(names)),
+                _ => format!("{} depend on each other", quoted(names)),
             };
             let mut mistake =
                 self.manifest.mistake_at_value(first, "cycle", message).label(label.as_str()).help("take one of these wires out");

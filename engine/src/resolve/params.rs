@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use super::{Checker, Found};
 use crate::{
+    contract::{
+        file::Folders,
+        mistake::ParamMistake,
+        registry::{Registry, SettleError},
+        section::{ReadSection, Sections},
+    },
     diagnostic::{Mistake, did_you_mean},
-    file::Folders,
     manifest::{Declaration, Manifest, field_mistake},
-    registry::{Registry, SettleError},
-    section::{ReadSection, Sections},
-    source::{Path, Source},
-    stage::ParamMistake,
+    source::{Path, Source, mistake_at_value},
 };
 
 impl Checker<'_> {
@@ -32,7 +34,7 @@ impl Checker<'_> {
                 self.section_file(kind.read, written, &at, &mut sections);
                 continue;
             }
-            let read = crate::file::reading(&self.folders(&at, value), || (kind.read)(value.clone(), &mut sections));
+            let read = crate::contract::file::reading(&self.folders(&at, value), || (kind.read)(value.clone(), &mut sections));
             match read {
                 Ok(mistakes) => self.param_mistakes(&at, mistakes),
                 Err(errors) => self.mistakes.extend(errors.iter().map(|error| self.manifest.field_mistake(&at, error))),
@@ -60,9 +62,9 @@ impl Checker<'_> {
             Err(mistakes) => return self.mistakes.extend(mistakes),
         };
         let beside = Folders { manifest: path.parent().map(std::path::Path::to_owned).unwrap_or_default(), ..Folders::default() };
-        match crate::file::reading(&beside, || read(source.data().clone(), sections)) {
+        match crate::contract::file::reading(&beside, || read(source.data().clone(), sections)) {
             Ok(mistakes) => self.mistakes.extend(mistakes.into_iter().map(|mistake| {
-                Mistake::at_value(&source, &field_path(&Path::root(), &mistake.field), "wrong-value", mistake.message)
+                mistake_at_value(&source, &field_path(&Path::root(), &mistake.field), "wrong-value", mistake.message)
                     .help(mistake.help)
             })),
             Err(errors) => self.mistakes.extend(errors.iter().map(|error| field_mistake(&source, error))),
@@ -70,18 +72,22 @@ impl Checker<'_> {
     }
 
     pub(super) fn settle(&mut self, stage: &Declaration, registry: &Registry, sections: &Sections) -> Option<Found> {
-        let Some(kind) = registry.find(&stage.uses) else {
-            let help = did_you_mean(&stage.uses, registry.kinds().map(|kind| kind.name()))
+        let uses = stage.uses.as_ref()?;
+        let Some(kind) = registry.find(uses) else {
+            let help = did_you_mean(uses, registry.kinds().map(|kind| kind.name()))
                 .unwrap_or_else(|| "`fingerpost kinds` lists the kinds".to_owned());
             self.mistakes.push(
                 self.manifest
-                    .mistake_at_value(&stage.uses_path(), "unknown-kind", format!("there is no kind `{}`", stage.uses))
+                    .mistake_at_value(&stage.uses_path(), "unknown-kind", format!("there is no kind `{uses}`"))
                     .help(help),
             );
             return None;
         };
-        let wired: Vec<_> = stage.inputs.keys().cloned().collect();
-        let settled = match kind.settle(stage.with.clone(), &self.folders(&stage.with_path(), &stage.with), sections, &wired) {
+        let (Some(with), Some(inputs)) = (&stage.with, &stage.inputs) else {
+            return Some(Found { kind: Arc::clone(kind), settled: None });
+        };
+        let wired: Vec<_> = inputs.keys().cloned().collect();
+        let settled = match kind.settle(with.clone(), &self.folders(&stage.with_path(), with), sections, &wired) {
             Ok(settled) => Some(settled),
             Err(SettleError::Fields(errors)) => {
                 let at = stage.with_path();

@@ -4,20 +4,26 @@ use std::{collections::BTreeMap, io::BufRead as _};
 
 use super::{Checker, Found, Wire, quoted};
 use crate::{
-    artifact::Type, diagnostic::did_you_mean, error::without_place, file::File, manifest::Declaration, source::Path, stage::Port,
+    contract::{artifact::Type, error::without_place, file::File, ports::Port},
+    diagnostic::did_you_mean,
+    manifest::Declaration,
+    source::Path,
 };
 
 impl Checker<'_> {
     pub(super) fn wires(&mut self, stage: &Declaration, found: Option<&Found>, all: &[Option<Found>]) -> BTreeMap<String, Wire> {
         let ports = found.map(Found::inputs);
         let mut wires = BTreeMap::new();
-        for (name, written) in &stage.inputs {
+        let Some(inputs) = &stage.inputs else { return wires };
+        for (name, written) in inputs {
             let wanted = match &ports {
                 None => None,
                 Some(ports) => {
                     let port = ports.iter().find(|port| port.name == *name);
                     if port.is_none() {
                         self.unknown_port(stage, name, ports);
+                        // What it is wired to may be wrong as well.
+                        self.wire(stage, name, written, None, all);
                         continue;
                     }
                     port
@@ -28,10 +34,10 @@ impl Checker<'_> {
             }
         }
         // A misspelt port is not missing as well.
-        let misspelt = |ports: &[Port]| stage.inputs.keys().any(|name| ports.iter().all(|port| port.name != *name));
+        let misspelt = |ports: &[Port]| inputs.keys().any(|name| ports.iter().all(|port| port.name != *name));
         let ports = ports.filter(|ports| !misspelt(ports));
         for port in ports.into_iter().flatten().filter(|port| !port.optional) {
-            if !stage.inputs.contains_key(&port.name) {
+            if !inputs.contains_key(&port.name) {
                 self.mistakes.push(
                     self.manifest
                         .mistake_at_key(
@@ -48,16 +54,13 @@ impl Checker<'_> {
 
     fn unknown_port(&mut self, stage: &Declaration, name: &str, ports: &[Port]) {
         let names = || ports.iter().map(|port| port.name.as_str());
+        let kind = stage.uses.as_deref().unwrap_or_default();
         let help = did_you_mean(name, names()).unwrap_or_else(|| {
-            if ports.is_empty() {
-                format!("`{}` takes nothing in", stage.uses)
-            } else {
-                format!("its ports are {}", quoted(names()))
-            }
+            if ports.is_empty() { format!("`{kind}` takes nothing in") } else { format!("its ports are {}", quoted(names())) }
         });
         self.mistakes.push(
             self.manifest
-                .mistake_at_key(&stage.input_path(name), "unknown-port", format!("`{}` has no port `{name}`", stage.uses))
+                .mistake_at_key(&stage.input_path(name), "unknown-port", format!("`{kind}` has no port `{name}`"))
                 .help(help),
         );
     }
@@ -160,7 +163,7 @@ fn choose(outputs: &[Port], named: Option<&str>, wanted: Option<&Port>) -> Resul
         ([], _) => Err(("wrong-port-type", format!("{wants}, and `STAGE` gives none"), fitting(outputs))),
         _ => Err((
             "ambiguous-port",
-            "`STAGE` gives several things that would fit".to_owned(),
+            "`STAGE` has several outputs that would fit".to_owned(),
             format!("write one of {}", quoted(fit.iter().map(|port| format!("STAGE.{}", port.name)))),
         )),
     }
@@ -172,7 +175,7 @@ fn fitting(outputs: &[Port]) -> String {
 }
 
 fn malformed(file: &File, row: fn(&str) -> Result<(), serde_json::Error>) -> Option<String> {
-    let reader = match std::fs::File::open(file.path()) {
+    let reader = match cache::open_regular(file.path()) {
         Ok(file) => std::io::BufReader::new(file),
         Err(error) => return Some(format!("`{}` cannot be read: {error}", file.name())),
     };

@@ -1,28 +1,15 @@
 //! The end of a value comes in; the collection around it takes it as an item, a key or an entry.
 
-use std::collections::BTreeMap;
-
 use saphyr_parser::Span as Marks;
 
-use super::Span;
-use super::spans::Builder;
-use super::tree::{Entry, Node, Shape};
-use crate::diagnostic::Mistake;
+use super::{
+    spans::Builder,
+    tree::{Entry, Node, Shape},
+};
+use crate::{diagnostic::Mistake, text::Span};
 
 /// The most values after aliases are written out; a few lines can otherwise stand for billions.
 const MAX_VALUES: usize = 1_000_000;
-
-/// A collection whose end has not come yet.
-pub(super) struct Frame {
-    pub(super) node: usize,
-    pub(super) mapping: bool,
-    /// Where a flow collection starts; a block collection starts with its first key or item.
-    pub(super) flow: Option<usize>,
-    pub(super) items: Vec<usize>,
-    pub(super) entries: Vec<Entry>,
-    pub(super) pending: Option<(String, Span)>,
-    pub(super) seen: BTreeMap<String, Span>,
-}
 
 impl Builder<'_> {
     /// Ends the innermost collection.

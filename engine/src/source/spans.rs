@@ -1,22 +1,24 @@
 //! A text comes in; a tree of byte ranges, shaped as the data, and the mistakes of the text go out.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span as Marks};
 use serde_yaml::Value;
 
-use super::frames::Frame;
-use super::syntax::syntax;
-use super::tree::{Node, Shape, Tree};
-use super::{Source, Span};
-use crate::diagnostic::Mistake;
+use super::{
+    syntax::syntax,
+    tree::{Frame, Node, Shape, Tree},
+};
+use crate::{
+    diagnostic::Mistake,
+    text::{Span, Text},
+};
 
 /// The deepest nesting, counted through aliases.
 const MAX_DEPTH: usize = 64;
 
 /// Reads the places of a text, and every mistake in it up to the first one that hides what follows.
-pub(super) fn read(source: &Arc<Source>) -> (Tree, Vec<Mistake>) {
+pub(super) fn read(source: &Arc<Text>) -> (Tree, Vec<Mistake>) {
     let starts = source.text.char_indices().map(|(at, _)| at).collect();
     let mut builder =
         Builder { source, starts, tree: Tree::default(), frames: Vec::new(), anchors: BTreeMap::new(), mistakes: Vec::new() };
@@ -50,7 +52,7 @@ pub(super) fn read(source: &Arc<Source>) -> (Tree, Vec<Mistake>) {
     (builder.tree, builder.mistakes)
 }
 pub(super) struct Builder<'a> {
-    pub(super) source: &'a Arc<Source>,
+    pub(super) source: &'a Arc<Text>,
     /// The byte at which each character starts: the parser counts characters.
     starts: Vec<usize>,
     pub(super) tree: Tree,

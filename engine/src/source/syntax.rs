@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Source, Span};
-use crate::diagnostic::Mistake;
+use crate::{
+    diagnostic::Mistake,
+    text::{Span, Text},
+};
 
 /// What the parsers say, in part; what it means; what to do.
 const MEANINGS: &[(&str, &str, &str)] = &[
@@ -33,7 +35,7 @@ const MEANINGS: &[(&str, &str, &str)] = &[
 ];
 
 /// Says what is wrong with the syntax at an offset, in bytes.
-pub(super) fn syntax(source: &Arc<Source>, offset: usize, complaint: &str) -> Mistake {
+pub(super) fn syntax(source: &Arc<Text>, offset: usize, complaint: &str) -> Mistake {
     if let Some(tab) = tab(&source.text, offset) {
         return Mistake::at(source, tab, "tab", "a tab indents this line")
             .label("YAML indents with spaces")

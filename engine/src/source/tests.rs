@@ -1,10 +1,14 @@
 //! Every path of the data has its place; no text makes the front end panic or point between two characters.
+#![expect(clippy::disallowed_methods, reason = "how much is tried is asked on the command line")]
 
 use serde_yaml::Value;
 
-use super::{Path, Source, Span};
+use super::{Path, Source};
 use crate::diagnostic::{Format, Mistake, render};
-use crate::manifest::{self, Set};
+use crate::{
+    manifest::{self, Set},
+    text::Span,
+};
 
 const SAMPLES: [&str; 5] = [
     "version: 1\nname: quickstart\nstages:\n  questions: { uses: benchmark, with: { name: arithmetic, count: 3000, seed: 7 } }\n  \
@@ -33,7 +37,7 @@ fn walk(value: &Value, path: &Path, visit: &mut impl FnMut(&Path, &Value)) {
 }
 
 fn slice(source: &Source, span: Span) -> &str {
-    source.text.get(span.start..span.end).expect("a span lies on character boundaries")
+    source.file.text.get(span.start..span.end).expect("a span lies on character boundaries")
 }
 
 #[test]

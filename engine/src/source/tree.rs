@@ -1,6 +1,9 @@
 //! A path comes in; the range of bytes of its key or value goes out, through aliases and merges.
 
-use super::{Path, Place, Segment, Span};
+use std::collections::BTreeMap;
+
+use super::{Path, Place, Segment};
+use crate::text::Span;
 
 /// The places of all values, in order of appearance.
 #[derive(Debug, Default)]
@@ -107,4 +110,16 @@ impl Tree {
             _ => false,
         }
     }
+}
+
+/// A collection whose end has not come yet.
+pub(super) struct Frame {
+    pub(super) node: usize,
+    pub(super) mapping: bool,
+    /// Where a flow collection starts; a block collection starts with its first key or item.
+    pub(super) flow: Option<usize>,
+    pub(super) items: Vec<usize>,
+    pub(super) entries: Vec<Entry>,
+    pub(super) pending: Option<(String, Span)>,
+    pub(super) seen: BTreeMap<String, Span>,
 }

@@ -33,6 +33,14 @@ fn the_exit_code_says_who_is_to_blame() {
 }
 
 #[test]
+fn every_blame_can_have_a_help() {
+    for (how, code, help) in [("stage", 1, "write other ones"), ("environment", 4, "fetch a bucket")] {
+        let ended = failing(how).call(&["run", "words.yaml", "--budget", "1"]).with(code);
+        assert!(ended.err.contains(help), "{}", ended.err);
+    }
+}
+
+#[test]
 fn a_malformed_line_is_named_before_anything_is_spent() {
     let place = Place::new();
     place.write("words.txt", "one\nt\two\n");

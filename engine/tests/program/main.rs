@@ -1,5 +1,6 @@
 //! The engine through a program, as a user meets it: `examples/toy.rs` is the program.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "tests are told what to do by variables")]
 
 mod commands;
 mod failures;
@@ -8,3 +9,4 @@ mod mistakes;
 mod place;
 mod processes;
 mod replies;
+mod terminal;

@@ -14,7 +14,7 @@ fn start(place: &Place, wait: u64) -> Child {
 }
 
 /// Waits until so many calls were made.
-fn until_calls(place: &Place, count: usize) {
+pub(crate) fn until_calls(place: &Place, count: usize) {
     let started = Instant::now();
     let made = || std::fs::read_to_string(place.path("calls.txt")).unwrap_or_default().lines().count();
     while made() < count {
@@ -24,7 +24,7 @@ fn until_calls(place: &Place, count: usize) {
 }
 
 #[cfg(unix)]
-fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     let sent = std::process::Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status().unwrap();
     assert!(sent.success());
 }

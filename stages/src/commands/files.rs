@@ -5,9 +5,12 @@ use std::{fs, path::Path};
 use engine::{CommandError, StageError};
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::regular::read_regular;
+
 /// Reads a JSON file.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, CommandError> {
-    let bytes = fs::read(path).map_err(|error| CommandError::usage(format!("`{}` cannot be read: {error}", path.display())))?;
+    let bytes =
+        read_regular(path).map_err(|error| CommandError::usage(format!("`{}` cannot be read: {error}", path.display())))?;
     serde_json::from_slice(&bytes).map_err(|error| CommandError::usage(format!("`{}`: {error}", path.display())))
 }
 
@@ -20,6 +23,6 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Comm
 
 /// Writes a file.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
-    let unwritten = |error| StageError::Environment(format!("`{}` cannot be written: {error}", path.display()));
+    let unwritten = |error| StageError::environment(format!("`{}` cannot be written: {error}", path.display()));
     Ok(fs::write(path, bytes).map_err(unwritten)?)
 }

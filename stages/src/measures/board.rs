@@ -1,8 +1,9 @@
 //! Policies, roles and labelled questions come in; checked arrays over the test rows go out.
 
+use std::collections::BTreeMap;
+
 use super::input::{Case, EvaluationError, Policy};
 use crate::rows::Grade;
-use std::collections::BTreeMap;
 
 /// The names that the table needs for lines of its own.
 pub(super) const RESERVED: [&str; 3] = ["random_mix", "oracle", "duplicates"];
@@ -31,7 +32,7 @@ impl<'a> Board<'a> {
             return Err(EvaluationError::NoRoles);
         }
         let is_reserved = |role: &&String| {
-            let cheap = crate::baselines::ALL.iter().map(|(name, _)| *name);
+            let cheap = crate::measures::baselines::ALL.iter().map(|(name, _)| *name);
             RESERVED.into_iter().chain(cheap).any(|name| name == role.as_str())
         };
         if let Some(role) = roles.iter().find(is_reserved) {

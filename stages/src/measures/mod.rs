@@ -4,6 +4,7 @@
 //! (no rows, a strong model no better than the weak one, an unknown price) is `None`, never a NaN, an infinity or a zero.
 
 pub mod agreement;
+pub mod baselines;
 mod board;
 pub mod calibration;
 pub mod classification;

@@ -1,12 +1,15 @@
 //! A router's figures come in; the sentences that a reader of them has to know go out.
 
-use super::board::{Board, mean};
-use super::curve;
-use super::input::Case;
-use super::routed::Routed;
-use super::table::Metrics;
-use super::yardsticks::Baseline;
 use std::collections::BTreeSet;
+
+use super::{
+    board::{Board, mean},
+    curve,
+    input::Case,
+    routed::Routed,
+    table::Metrics,
+    yardsticks::Baseline,
+};
 
 /// A measure's name, the router's value, and where a baseline has it.
 type Measure = (&'static str, Option<f64>, fn(&Baseline) -> Option<f64>);

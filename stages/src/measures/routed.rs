@@ -1,8 +1,10 @@
 //! Probabilities over policies come in; what a router picks, sends to which model, and how it ranks the rows goes out.
 
-use super::board::Board;
-use super::curve;
-use super::input::{Decision, EvaluationError};
+use super::{
+    board::Board,
+    curve,
+    input::{Decision, EvaluationError},
+};
 
 /// A router's decisions on the test rows.
 pub(super) struct Routed {

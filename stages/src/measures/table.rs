@@ -1,16 +1,22 @@
 //! Policies, labelled questions with every model's outcome, and a router's decisions come in; the whole evaluation goes out.
 
-use super::board::{Board, mean, places_of_policies};
-use super::classification::{self, ClassMeasures};
-use super::curve::{self, Curve};
-use super::input::{Case, Decision, EvaluationError, Policy};
-use super::resampling::{self, McNemar};
-use super::routed::Routed;
-use super::yardsticks::{self, Baseline};
-use super::{calibration, hull, notes};
-use crate::baselines;
-use serde::Serialize;
 use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{
+    baselines,
+    board::{Board, mean, places_of_policies},
+    calibration,
+    classification::{self, ClassMeasures},
+    curve::{self, Curve},
+    hull,
+    input::{Case, Decision, EvaluationError, Policy},
+    notes,
+    resampling::{self, McNemar},
+    routed::Routed,
+    yardsticks::{self, Baseline},
+};
 
 /// How well a router routes, beside what it has to be measured against on the same rows.
 ///

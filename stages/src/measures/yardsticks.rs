@@ -1,10 +1,14 @@
 //! The test rows come in; what single models, a random mix, the oracle and the best function of the text reach on them goes out.
 
-use super::board::{Board, mean};
-use super::curve;
-use super::routed::Routed;
-use serde::Serialize;
 use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{
+    board::{Board, mean},
+    curve,
+    routed::Routed,
+};
 
 /// One line of the table beside the router's.
 #[derive(Debug, Clone, PartialEq, Serialize)]

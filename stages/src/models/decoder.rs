@@ -1,26 +1,28 @@
 //! A decoder: its `config.json`, its weights and the architecture that both belong to; tokens in, logits out.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use burn::tensor::{DType, Device, Tensor};
 use serde_json::{Map, Value};
 
-use super::architecture::{Architecture, Shapes};
-use super::attention::{Cache, Pass};
-use super::batch::Batch;
-use super::config::Keys;
-use super::error::{CheckpointError, InputError};
-use super::frozen::Frozen;
-use super::nf4::{Nf4Matrix, Scales};
-use super::outline::Held;
-use super::parameters::Parameters;
-use super::walk::Walk;
-use super::weight::{Weight, layer_of};
-use super::weights::WEIGHTS;
-use super::written::write_tensors;
-use super::{quantised, weights};
+use super::{
+    architectures::{Architecture, Shapes, architecture},
+    batch::Batch,
+    config::outline::Held,
+    error::{CheckpointError, InputError},
+    layer_by_layer::Walk,
+    layers::attention::{Cache, Pass},
+    weights::{
+        frozen::Frozen,
+        nf4::{Nf4Matrix, Scales},
+        parameters::Parameters,
+        quantised,
+        safetensors_in::{self, WEIGHTS},
+        safetensors_out::write_tensors,
+        weight::{Weight, layer_of},
+    },
+};
+use crate::regular::read_regular;
 
 /// The file of the configuration.
 pub(super) const CONFIG: &str = "config.json";
@@ -31,16 +33,6 @@ pub struct Model {
     config: Arc<Map<String, Value>>,
     architecture: Arc<dyn Architecture>,
     parameters: Parameters,
-}
-
-/// Reads the architecture that a configuration names.
-pub(super) fn architecture(config: &Map<String, Value>) -> Result<Box<dyn Architecture>, String> {
-    let Some(Value::String(name)) = config.get("model_type") else { return Err("`model_type` is missing".into()) };
-    let known = super::ARCHITECTURES.map(|(name, _)| name);
-    let Some((_, open)) = super::ARCHITECTURES.iter().find(|(known, _)| known == name) else {
-        return Err(format!("`model_type` `{name}` is none of {}", known.join(", ")));
-    };
-    open(Keys::new(config)?)
 }
 
 impl Model {
@@ -74,11 +66,11 @@ impl Model {
     pub fn load_held(folder: &Path, double_quant: Option<bool>) -> Result<Self, CheckpointError> {
         let path = folder.join(CONFIG);
         let content = |reason: String| CheckpointError::Content { path: path.clone(), reason };
-        let text = std::fs::read(&path).map_err(|source| CheckpointError::File { path: path.clone(), source })?;
+        let text = read_regular(&path).map_err(|source| CheckpointError::File { path: path.clone(), source })?;
         let config: Map<String, Value> = serde_json::from_slice(&text).map_err(|error| content(error.to_string()))?;
         let architecture = architecture(&config).map_err(content)?;
         let quantised = quantised::check(&config).map_err(content)?;
-        let tensors = weights::Tensors::of_model(folder)?;
+        let tensors = safetensors_in::Tensors::of_model(folder)?;
         let sizes = architecture.sizes();
         if sizes.num_hidden_layers > tensors.len() {
             let (layers, tensors) = (sizes.num_hidden_layers, tensors.len());

@@ -1,9 +1,11 @@
 //! Greedy generation: a model and prompts in, the tokens that it goes on with out; what was read is never read again.
 
-use super::attention::Cache;
-use super::batch::{Batch, LayoutError};
-use super::decoder::Model;
-use super::error::InputError;
+use super::{
+    batch::{Batch, LayoutError},
+    decoder::Model,
+    error::InputError,
+    layers::attention::Cache,
+};
 
 /// Goes on with prompts, the likeliest token each time, for at most `max_new_tokens` or until one of `ends`, which is returned too.
 ///

@@ -12,106 +12,59 @@
 //! An architecture is one file: the keys of its `config.json` and its forward pass, which asks `layers` for them by Hugging Face's
 //! names. `attention`, `rotary`, `norm` and `activation` are what architectures truly share.
 
-mod activation;
-mod adapter;
-mod adapter_config;
-mod adapter_places;
-mod architecture;
-mod attention;
+mod adapters;
+mod architectures;
 mod batch;
 mod config;
 mod decoder;
 mod device;
-mod dropout;
 mod error;
-mod first_factors;
-mod frozen;
 pub(crate) mod fused;
-mod gemma;
-mod gemma2;
-mod gemma3;
 mod generate;
-mod known_keys;
+mod layer_by_layer;
 mod layers;
-mod llama;
-mod lora;
-mod mapped;
-mod mistral;
-mod module_names;
 mod new;
-mod nf4;
-mod nf4_tensor;
-mod norm;
-mod outline;
-mod parameters;
-mod phi;
-mod quantised;
-mod qwen2;
-mod qwen3;
-mod random_weights;
-mod reader;
-mod reading;
-mod rope_parameters;
-mod rotary;
-mod shapes;
-mod values;
-mod walk;
-mod weight;
 mod weights;
-mod written;
 
-use std::fs;
-use std::path::Path;
+use std::{fs, path::Path};
 
-pub use adapter_config::{AdapterConfig, Bias};
-use architecture::Architecture;
-pub(crate) use attention::Cache;
+use burn::tensor::Device;
+
+use crate::{regular::read_regular, tokenizer::Tokenizer};
+pub use adapters::{
+    config::{AdapterConfig, Bias},
+    first_factors::InitLoraWeights,
+    module_names::{Layers, Modules},
+};
 pub(crate) use batch::shared_beginning;
 pub use batch::{Batch, LayoutError, Row, Target};
-use burn::tensor::Device;
-use config::Keys;
+pub(crate) use config::outline::{Held, Outline};
 pub use decoder::Model;
 pub(crate) use device::is_processor;
 #[cfg(test)]
 pub(crate) use device::pretended::elsewhere;
 pub use device::{DeviceError, DeviceName};
-pub(crate) use dropout::Dropout;
 pub use error::{CheckpointError, InputError};
-pub use first_factors::InitLoraWeights;
-#[cfg(test)]
-pub(crate) use frozen::Half;
-pub use frozen::{Frozen, HalfWeight};
 pub(crate) use fused::{AdamWStep, FIGURES, adamw, aimed, block_of, clipping, prediction_figures, prediction_slopes};
 pub use generate::generate;
-pub use module_names::{Layers, Modules};
+pub(crate) use layers::{attention::Cache, dropout::Dropout, dynamic_rope::Reader};
 pub use new::{FirstAttention, NewArchitecture, NewModel};
-pub use nf4::{NestedScales, Nf4Matrix, Scales};
-pub use nf4_tensor::Nf4Tensor;
-pub(crate) use outline::{Held, Outline};
-pub use parameters::Parameters;
-pub(crate) use reader::Reader;
-pub(crate) use values::Squares;
-pub use values::Values;
-pub use weight::Weight;
-pub(crate) use weight::{EMBEDDING, layer_of, weight_of};
-pub(crate) use weights::{read_matrix, read_tensors};
-pub(crate) use written::{tensors_of_bytes_and_values, tensors_to_bytes};
-
-use crate::tokenizer::Tokenizer;
-
-type Open = fn(Keys) -> Result<Box<dyn Architecture>, String>;
-
-/// Every architecture by its `model_type`.
-const ARCHITECTURES: [(&str, Open); 8] = [
-    ("gemma", gemma::open),
-    ("gemma2", gemma2::open),
-    ("gemma3_text", gemma3::open),
-    ("llama", llama::open),
-    ("mistral", mistral::open),
-    ("phi", phi::open),
-    ("qwen2", qwen2::open),
-    ("qwen3", qwen3::open),
-];
+#[cfg(test)]
+pub(crate) use weights::frozen::Half;
+pub use weights::{
+    frozen::{Frozen, HalfWeight},
+    nf4::{NestedScales, Nf4Matrix, Scales},
+    nf4_tensor::Nf4Tensor,
+    parameters::Parameters,
+    values::Values,
+    weight::Weight,
+};
+pub(crate) use weights::{
+    safetensors_in::{read_matrix, read_tensors},
+    safetensors_out::{tensors_of_bytes_and_values, tensors_to_bytes},
+    values::Squares,
+    weight::{EMBEDDING, layer_of, weight_of},
+};
 
 /// Weights and the tokenizer they were trained with.
 #[derive(Clone, Debug)]
@@ -167,7 +120,7 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::load`].
     pub(crate) fn load_held(folder: &Path, tokenizer: Tokenizer, double_quant: Option<bool>) -> Result<Self, CheckpointError> {
-        let adapted = folder.join(adapter::CONFIG).exists();
+        let adapted = folder.join(adapters::CONFIG).exists();
         // What an adapter has of its own replaces the base's as the file has it.
         let mut model = Model::load_held(folder, double_quant.filter(|_| !adapted))?;
         let adapter = if adapted { Some(model.load_adapter(folder)?) } else { None };
@@ -193,7 +146,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
-    fs::read(path).map_err(|source| CheckpointError::File { path: path.into(), source })
+    read_regular(path).map_err(|source| CheckpointError::File { path: path.into(), source })
 }
 
 #[cfg(test)]

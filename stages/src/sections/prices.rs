@@ -6,7 +6,8 @@ use engine::{ParamMistake, Section};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{rows::Usage, sections::providers::Mode};
+use super::providers::Mode;
+use crate::rows::Usage;
 
 /// Prices by `provider/name`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

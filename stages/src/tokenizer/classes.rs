@@ -4,20 +4,19 @@
 //! Llama's tokenizer, which puts a space before each piece between special tokens. The rules are those of transformers 5.23's `AutoTokenizer`.
 
 use serde_json::{Map, Value};
-use tokenizers::decoders::DecoderWrapper;
-use tokenizers::decoders::byte_fallback::ByteFallback;
-use tokenizers::decoders::fuse::Fuse;
-use tokenizers::decoders::strip::Strip;
-use tokenizers::models::ModelWrapper;
-use tokenizers::models::bpe::BPE;
-use tokenizers::normalizers::unicode::NFC;
-use tokenizers::normalizers::{NormalizerWrapper, Replace};
-use tokenizers::pre_tokenizers::PreTokenizerWrapper;
-use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
-use tokenizers::pre_tokenizers::sequence::Sequence;
-use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
-use tokenizers::{SplitDelimiterBehavior, Tokenizer};
+use tokenizers::{
+    SplitDelimiterBehavior, Tokenizer,
+    decoders::{DecoderWrapper, byte_fallback::ByteFallback, fuse::Fuse, strip::Strip},
+    models::{ModelWrapper, bpe::BPE},
+    normalizers::{NormalizerWrapper, Replace, unicode::NFC},
+    pre_tokenizers::{
+        PreTokenizerWrapper,
+        byte_level::ByteLevel,
+        metaspace::{Metaspace, PrependScheme},
+        sequence::Sequence,
+        split::{Split, SplitPattern},
+    },
+};
 
 /// What Qwen's tokenizers take for one word: letters, one digit, punctuation, white space.
 const QWEN2_PIECES: &str =

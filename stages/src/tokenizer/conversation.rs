@@ -1,7 +1,9 @@
 //! Conversations in, token ids out: the chat template's text, tokenised with the template's special tokens and not with those that users spell.
 
-use minijinja::Value;
-use minijinja::value::{DynObject, ValueKind};
+use minijinja::{
+    Value,
+    value::{DynObject, ValueKind},
+};
 use regex::Regex;
 
 use super::{ChatTemplate, Tokenizer, TokenizerError, Variables, messages};

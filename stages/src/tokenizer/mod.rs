@@ -13,18 +13,20 @@ mod python;
 mod system;
 mod train;
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
+use regex::Regex;
+
+use crate::rows::Message;
 pub use chat_template::{ChatTemplate, TemplateError, Variables};
 pub use families::family;
 pub use message::messages;
-use regex::Regex;
 pub use system::{Placement, System};
 pub use train::Pieces;
-
-use crate::rows::Message;
 
 /// Says why a tokenizer could not be made, read or used.
 #[derive(Debug, thiserror::Error)]

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
-use minijinja::value::{Kwargs, Rest, Value, ValueKind, from_args};
-use minijinja::{Error, ErrorKind, State};
+use minijinja::{
+    Error, ErrorKind, State,
+    value::{Kwargs, Rest, Value, ValueKind, from_args},
+};
 use minijinja_contrib::pycompat;
 
 /// Calls a method that a value of Python has and one of the engine lacks.

@@ -3,8 +3,7 @@
 //! Templates of some families (Gemma 1 and 2 among them) raise an exception at a system message. What it says can stand at the head of the
 //! first question instead. Which of the two it is changes what is learned, so it is decided once, and recorded.
 
-use minijinja::Value;
-use minijinja::value::DynObject;
+use minijinja::{Value, value::DynObject};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,6 @@
 //! Why a training ended without a model.
 
-use super::memory::Memory;
-use super::prepared::PrepareError;
+use super::{memory::Memory, prepared::PrepareError};
 use crate::models::{CheckpointError, DeviceError, InputError, Model};
 
 /// Says why a training ended without a model.
@@ -76,9 +75,12 @@ pub enum TrainError {
         /// The smallest change that fits.
         change: String,
     },
-    /// What is needed to go on after a stop cannot be kept, or is damaged.
-    #[error("what the training needs to go on after a stop: {0}")]
-    Kept(String),
+    /// The checkpoint to resume from does not fit the training.
+    #[error("the training's checkpoint is damaged: {0}")]
+    Damaged(String),
+    /// The checkpoint to resume from cannot be written or read: what the observer or the system says.
+    #[error("the training's checkpoint cannot be kept: {0}")]
+    Unkept(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The observer stopped the training.
     #[error("stopped at step {step}")]
     Stopped {

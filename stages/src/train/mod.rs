@@ -10,27 +10,19 @@
 //!
 //! As TRL 1.16 does it, under its names. No result hangs on the number of cores.
 
-mod best;
-mod decay;
 mod dpo;
 mod error;
 mod evaluation;
 mod gradients;
 mod head;
-mod losses;
 mod memory;
 mod objective;
 mod optimizer;
 mod order;
-mod parted;
 mod pass;
-mod plateau;
-mod predictions;
-mod preferences;
 pub mod prepared;
 mod recompute;
 mod schedule;
-mod scheduler_arguments;
 pub mod settings;
 mod sft;
 mod shards;
@@ -40,23 +32,25 @@ mod trainer;
 mod watch;
 
 use burn::tensor::DType;
+
+use crate::models::{Model, is_processor};
 pub use error::TrainError;
 use error::listed;
 pub use memory::Memory;
 pub(crate) use memory::{Load, Sizes, admit, estimate, used};
-pub use schedule::{Schedule, Scheduler};
-pub use scheduler_arguments::{Curve, Mode, SchedulerArguments, ThresholdMode};
+use objective::Objective;
+use prepared::{Prepared, Rows};
+pub use schedule::{
+    Schedule, Scheduler,
+    arguments::{Curve, Mode, SchedulerArguments, ThresholdMode},
+};
+use settings::{Method, Precision, Settings, Training};
+use sft::Labelled;
 pub use start::open;
 pub(crate) use start::{foretold, prepare};
+use state::Position;
+use trainer::Trainer;
 pub use watch::{Step, Stop, Summary, Trained, Watch, Write};
-
-use self::objective::Objective;
-use self::prepared::{Prepared, Rows};
-use self::settings::{Method, Precision, Settings, Training};
-use self::sft::Labelled;
-use self::state::Position;
-use self::trainer::Trainer;
-use crate::models::{Model, is_processor};
 
 /// Trains a model on prepared rows on the device of the settings, and notes in the rows what was asked of the reference beforehand. The trained
 /// model is where the given one is.
@@ -149,21 +143,21 @@ fn trained(
             Ok(Trained { model, summary: summary(prepared, position) })
         }
         (Method::Dpo(method), Rows::Dpo(prepared)) => {
-            preferences::check(method, training)?;
+            dpo::reference::check(method, training)?;
             let trainer = trainer(training, &prepared.ids, prepared.dropped)?;
             // What is noted in the rows is noted in all of them, and not in those alone that the steps reach.
             let noted: Vec<usize> = (0..prepared.rows.len()).filter(|_| method.precompute_ref_log_probs).collect();
             let micro_batches = trainer.micro_batches().chain(noted.chunks(training.batch_size));
-            let mut objective = preferences::pairs(&model, method, training, prepared, micro_batches)?;
+            let mut objective = dpo::reference::pairs(&model, method, training, prepared, micro_batches)?;
             let mut evaluated = match evaluation {
                 Some(Rows::Dpo(prepared)) if !prepared.rows.is_empty() => {
                     let all: Vec<usize> = (0..prepared.rows.len()).collect();
-                    Some(preferences::pairs(&model, method, training, prepared, all.chunks(training.eval_batch_size))?)
+                    Some(dpo::reference::pairs(&model, method, training, prepared, all.chunks(training.eval_batch_size))?)
                 }
                 _ => None,
             };
             if method.precompute_ref_log_probs {
-                preferences::note(&mut prepared.rows, &objective);
+                dpo::reference::note(&mut prepared.rows, &objective);
             }
             let evaluated = evaluated.as_mut().map(|objective| objective as &mut dyn Objective);
             let (model, position) = trainer.run(model, &mut objective, evaluated, watch)?;

@@ -1,6 +1,6 @@
 //! What a method makes of its rows: rows → a batch; what the model says of the batch → a loss, its slopes, and the figures to log.
 
-use super::predictions::Prediction;
+use super::head::Prediction;
 use crate::models::{Batch, Model};
 
 /// Rows that a model learns from, and how.

@@ -2,8 +2,7 @@
 //!
 //! It follows from the settings alone, so that a training that goes on after a stop sees the rows that it would have seen.
 
-use super::TrainError;
-use super::settings::Training;
+use super::{TrainError, settings::Training};
 use crate::random::Random;
 
 /// Rows of one optimiser step.

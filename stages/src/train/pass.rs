@@ -5,11 +5,15 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::gradients::{Gradients, of_layer};
-use super::head::{self, Head};
-use super::parted::{self, Parted};
-use super::predictions::{self, Prediction};
-use super::recompute::Kept;
+use super::{
+    gradients::{Gradients, of_layer},
+    head::{
+        self, Prediction,
+        in_parts::{self, Parted},
+        on_device::{self, Head},
+    },
+    recompute::Kept,
+};
 use crate::models::{Batch, Model, Parameters, Target, Values, aimed, is_processor};
 
 /// A batch after its forward pass.
@@ -54,12 +58,12 @@ impl Pass {
     ) -> (Vec<Prediction>, Self) {
         let leaves = |model: &Model| model.parameters().with_leaves(names);
         let here = is_processor(model.parameters().device());
-        let many = here && parted::is_needed(&model, batch.targets.len());
+        let many = here && in_parts::is_needed(&model, batch.targets.len());
         if here && !gradient_checkpointing && !many {
             let leaves = leaves(&model);
             let logits = model.with_parameters(leaves.clone()).logits(batch);
             let mut shares = taken(logits.clone().inner());
-            let predictions = predictions::predict(&mut shares, &batch.targets);
+            let predictions = head::predict(&mut shares, &batch.targets);
             return (predictions, Self { model, graph: Graph::Whole { leaves, logits, shares } });
         }
         let (layers, hidden) = if gradient_checkpointing {
@@ -74,15 +78,15 @@ impl Pass {
         let ends = model.parameters().of_layer(None).with_leaves(&own);
         let tail = model.with_parameters(ends.clone());
         let (predictions, end) = if many {
-            let (predictions, parted) = parted::forward(&tail, hidden, &batch.targets, !own.is_empty());
+            let (predictions, parted) = in_parts::forward(&tail, hidden, &batch.targets, !own.is_empty());
             (predictions, End::Parted(parted))
         } else if here {
             let hidden = hidden.autodiff().require_grad();
             let logits = tail.head(hidden.clone());
             let mut shares = taken(logits.clone().inner());
-            (predictions::predict(&mut shares, &batch.targets), End::Memory { hidden, logits, shares })
+            (head::predict(&mut shares, &batch.targets), End::Memory { hidden, logits, shares })
         } else {
-            let (predictions, head) = head::forward(&tail, hidden, &batch.targets, !own.is_empty());
+            let (predictions, head) = on_device::forward(&tail, hidden, &batch.targets, !own.is_empty());
             (predictions, End::Head(head))
         };
         (predictions, Self { model, graph: Graph::Parts { layers, ends, end } })
@@ -129,17 +133,17 @@ pub(super) fn predict(model: &Model, batch: &Batch) -> Vec<Prediction> {
         return Vec::new();
     }
     if is_processor(model.parameters().device()) {
-        if parted::is_needed(model, batch.targets.len()) {
-            return parted::predict(model, &model.hidden(batch).inner(), &batch.targets);
+        if in_parts::is_needed(model, batch.targets.len()) {
+            return in_parts::predict(model, &model.hidden(batch).inner(), &batch.targets);
         }
-        return predictions::predict(&mut taken(model.logits(batch).inner()), &batch.targets);
+        return head::predict(&mut taken(model.logits(batch).inner()), &batch.targets);
     }
-    head::predict(model, &model.hidden(batch).inner(), &batch.targets)
+    on_device::predict(model, &model.hidden(batch).inner(), &batch.targets)
 }
 
 /// Returns a number whose backward pass gives logits in memory the gradient of the loss.
 pub(super) fn descended(logits: Tensor<2>, mut shares: Vec<f32>, targets: &[Target], slopes: &[f32]) -> Tensor<2> {
-    predictions::descend(&mut shares, targets, slopes);
+    head::descend(&mut shares, targets, slopes);
     let slope = Tensor::from_data(TensorData::new(shares, logits.dims()), &logits.device().without_autodiff());
     aimed(logits, slope)
 }

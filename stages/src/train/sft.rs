@@ -1,8 +1,10 @@
 //! Supervised fine-tuning: rows of ids with labels → batches; what the model says of the labels → the negative log-likelihood.
 
-use super::objective::{Objective, Scored, Share, Weighed};
-use super::prepared::{IGNORED, SftRow};
-use super::settings::{Sft, SftLoss};
+use super::{
+    objective::{Objective, Scored, Share, Weighed},
+    prepared::{IGNORED, SftRow},
+    settings::{Sft, SftLoss},
+};
 use crate::models::{Batch, Target};
 
 /// Rows with labels, and the loss that is taken of them.

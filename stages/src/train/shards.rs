@@ -5,9 +5,11 @@
 
 use std::thread;
 
-use super::optimizer;
-use super::pass::{self, Pass};
-use super::predictions::Prediction;
+use super::{
+    head::Prediction,
+    optimizer::adamw,
+    pass::{self, Pass},
+};
 use crate::models::{Batch, Dropout, Model, Values, is_processor};
 
 /// One thread's part of a micro-batch.
@@ -59,7 +61,7 @@ pub(super) fn backward(
         each(model, parts, |((shard, passed), slopes)| passed.pass.map(|pass| pass.backward(names, &shard.batch, slopes)));
     let mut sum = Vec::new();
     for gradients in gradients.into_iter().flatten() {
-        optimizer::add(&mut sum, gradients);
+        adamw::add(&mut sum, gradients);
     }
     sum
 }

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::TrainError;
-use super::settings::{Adapter, Training};
+use super::{
+    TrainError,
+    settings::{Adapter, Training},
+};
 use crate::models::{AdapterConfig, Model, Modules, Outline};
 
 /// Opens the model that a training changes, and tells the settings of its adapter.

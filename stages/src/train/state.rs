@@ -2,16 +2,17 @@
 //!
 //! The order of rows, dropout and the schedule follow from the settings, so there is no random state to keep.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::TrainError;
-use super::best::Best;
-use super::objective::Objective;
-use super::optimizer::{AdamW, Moments};
-use super::plateau::Plateau;
+use super::{
+    TrainError,
+    evaluation::best::Best,
+    objective::Objective,
+    optimizer::adamw::{AdamW, Moments},
+    schedule::plateau::Plateau,
+};
 use crate::models::{Model, Values, read_tensors, tensors_to_bytes};
 
 const POSITION: &str = "training.json";
@@ -65,15 +66,13 @@ impl Changing<'_> {
         }
         let position = serde_json::to_vec(&position).expect("only numbers");
         let written = std::fs::write(folder.join(TENSORS), tensors_to_bytes(&tensors));
-        written
-            .and_then(|()| std::fs::write(folder.join(POSITION), position))
-            .map_err(|error| TrainError::Kept(error.to_string()))
+        written.and_then(|()| std::fs::write(folder.join(POSITION), position)).map_err(|error| TrainError::Unkept(error.into()))
     }
 
     /// Reads everything back, and returns the position.
     pub(super) fn load(&mut self, folder: &Path) -> Result<Position, TrainError> {
-        let position = std::fs::read(folder.join(POSITION)).map_err(|error| TrainError::Kept(error.to_string()))?;
-        let position: Position = serde_json::from_slice(&position).map_err(|error| TrainError::Kept(error.to_string()))?;
+        let position = std::fs::read(folder.join(POSITION)).map_err(|error| TrainError::Unkept(error.into()))?;
+        let position: Position = serde_json::from_slice(&position).map_err(|error| TrainError::Damaged(error.to_string()))?;
         let mut tensors = read_tensors(&folder.join(TENSORS))?;
         if tensors.keys().any(|name| name.starts_with("best/")) {
             *self.best = Some(self.model.clone());
@@ -82,7 +81,7 @@ impl Changing<'_> {
             let found = tensors.remove(&format!("{part}/{name}")).filter(|(_, values)| values.len() == length);
             found
                 .map(|(_, values)| values)
-                .ok_or_else(|| TrainError::Kept(format!("`{part}/{name}` is missing or of another shape")))
+                .ok_or_else(|| TrainError::Damaged(format!("`{part}/{name}` is missing or of another shape")))
         };
         let mut moments = Vec::with_capacity(self.names.len());
         for name in self.names {

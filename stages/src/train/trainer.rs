@@ -2,15 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use super::best::Verdict;
-use super::objective::{Objective, Scored, Share, Weighed};
-use super::optimizer::{self, AdamW};
-use super::order::{self, StepRows};
-use super::schedule::{Schedule, Scheduler};
-use super::settings::{Dtype, Training};
-use super::shards::{self, Shard};
-use super::state::{Changing, Position};
-use super::{Step, TrainError, Watch, best, evaluation, listed};
+use super::{
+    Step, TrainError, Watch,
+    evaluation::{
+        self,
+        best::{self, Verdict},
+    },
+    listed,
+    objective::{Objective, Scored, Share, Weighed},
+    optimizer::adamw::{self, AdamW},
+    order::{self, StepRows},
+    schedule::{Schedule, Scheduler},
+    settings::{Dtype, Training},
+    shards::{self, Shard},
+    state::{Changing, Position},
+};
 use crate::models::{Dropout, Model, Values};
 
 /// A training as its settings lay it out.
@@ -177,7 +183,7 @@ impl<'a> Trainer<'a> {
             for (name, figure) in figures {
                 *gathered.figures.entry(name.into()).or_default() += figure / micro_batches.len() as f64;
             }
-            optimizer::add(&mut gathered.gradients, shards::backward(model, names, &shards, passed, &slopes));
+            adamw::add(&mut gathered.gradients, shards::backward(model, names, &shards, passed, &slopes));
         }
         if gathered.gradients.is_empty() {
             gathered.gradients = names.iter().map(|name| model.parameters().zeros(name)).collect();

@@ -1,7 +1,9 @@
 //! What is seen of a training while it runs, and what comes out of it.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde::Serialize;
 

@@ -1,11 +1,13 @@
 //! The program, as a user runs it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "tests are told what to do by variables")]
 
 mod batches;
 mod benchmarks;
 mod devices;
 mod examples;
 mod golden;
+mod hostile;
 mod judging;
 mod manifests;
 mod memory;
@@ -16,5 +18,6 @@ mod pipeline;
 mod place;
 mod providers;
 mod routes;
+mod schema;
 mod server;
 mod training;

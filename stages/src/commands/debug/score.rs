@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     commands::files::{read_json, write_json},
     models::{Batch, DeviceName, Model, Row},
-    score::target_log_probabilities,
+    router::score::target_log_probabilities,
     tokenizer::{Tokenizer, TokenizerError},
 };
 

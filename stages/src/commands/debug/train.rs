@@ -13,13 +13,13 @@ use serde_json::{Map, Value};
 
 use crate::{
     commands::files::{write, write_json},
+    kinds::training,
     models::{Batch, Outline, Values, tensors_to_bytes},
     train::{
         self, Step, Stop, TrainError, Watch,
         prepared::{self, Rows},
         settings::Settings,
     },
-    training,
 };
 
 /// Train as a `stage.json` says
@@ -78,7 +78,7 @@ impl Train {
             notes.warn(&warning);
         }
         let trained = train::run(model, &settings, &mut learned, evaluated.as_ref(), &mut notes).map_err(failed)?;
-        let unwritten = |error| StageError::Environment(format!("`{}` cannot be written: {error}", self.out.display()));
+        let unwritten = |error| StageError::environment(format!("`{}` cannot be written: {error}", self.out.display()));
         let folder = self.out.join(if adapter.is_some() { "adapter" } else { "model" });
         fs::create_dir_all(&folder).map_err(unwritten)?;
         let prepared = BufWriter::new(fs::File::create(self.out.join("prepared.jsonl")).map_err(unwritten)?);

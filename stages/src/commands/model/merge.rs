@@ -37,12 +37,12 @@ impl Merge {
     pub(super) fn run(&self) -> Result<String, CommandError> {
         let mut model = crate::models::Model::load(&self.model).map_err(StageError::failed)?;
         model.load_adapter(&self.adapter).map_err(StageError::failed)?;
-        let unwritten = |error| StageError::Environment(format!("`{}` cannot be written: {error}", self.out.display()));
+        let unwritten = |error| StageError::environment(format!("`{}` cannot be written: {error}", self.out.display()));
         if fs::read_dir(&self.out).is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(CommandError::usage(format!("`{}` is not empty", self.out.display())));
         }
         fs::create_dir_all(&self.out).map_err(unwritten)?;
-        model.merged().save(&self.out).map_err(StageError::failed)?;
+        model.merged().save(&self.out).map_err(StageError::from)?;
         for name in ALONG {
             if let Some(file) =
                 [&self.adapter, &self.model].into_iter().map(|folder| folder.join(name)).find(|file| file.exists())

@@ -1,10 +1,9 @@
 //! Unknown prices, missing gaps, other numbers of models, and input that does not fit.
 
-use super::super::EvaluationError;
-use super::super::board::Board;
-use super::super::routed::Routed;
-use super::*;
 use std::collections::BTreeMap;
+
+use super::*;
+use crate::measures::{EvaluationError, board::Board, routed::Routed};
 
 #[test]
 fn unknown_prices_are_null_and_so_is_what_rests_on_them() {

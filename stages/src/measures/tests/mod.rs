@@ -1,8 +1,7 @@
 //! Small boards whose figures can be counted by hand go through the whole evaluation.
 
 use super::{Case, Decision, Metrics, Policy, evaluate};
-use crate::rows::Grade;
-use crate::rows::Grade::{Correct, Idk, Incorrect};
+use crate::rows::Grade::{self, Correct, Idk, Incorrect};
 
 mod edges;
 mod figures;

@@ -1,7 +1,6 @@
 //! What stands in the place of `cuda` in a program without it: nothing is ever a tensor of such a device.
 
-use burn::tensor::Tensor;
-use burn::tensor::kind::Basic;
+use burn::tensor::{Tensor, kind::Basic};
 
 use super::device::Launch;
 

@@ -3,17 +3,20 @@
 //!
 //! Sums are added where they lie, and the dense matrix gets a gradient only where it is trained itself.
 
-use burn::backend::Flex;
-use burn::backend::ops::FloatTensorOps as _;
-use burn::tensor::Tensor;
+use burn::{
+    backend::{Flex, ops::FloatTensorOps as _},
+    tensor::Tensor,
+};
 use burn_flex::FlexTensor;
 
-use super::formula::{self, Formula};
-use super::lanes::vectorised;
-use super::linear::linear;
-use super::operation::{Input, Operation, apply, elements};
-use super::product::product;
-use super::products::{self, sum_of_products};
+use super::{
+    formula::{self, Formula},
+    lanes::vectorised,
+    linear::linear,
+    operation::{Input, Operation, apply, elements},
+    product::product,
+    products::{self, sum_of_products},
+};
 
 #[derive(Clone, Debug)]
 struct Adapted {
@@ -96,7 +99,7 @@ impl Operation<4> for Adapted {
 }
 
 /// Multiplies by `weight + scale * second * first` without making it.
-pub(in crate::models) fn adapted(input: Tensor<2>, weight: Tensor<2>, factors: [Tensor<2>; 2], scale: f64) -> Tensor<2> {
+pub(crate) fn adapted(input: Tensor<2>, weight: Tensor<2>, factors: [Tensor<2>; 2], scale: f64) -> Tensor<2> {
     let [first, second] = factors;
     let memory = (Input::of(&input), Input::of(&weight), Input::of(&first), Input::of(&second));
     if let (Some(input), Some(weight), Some(first), Some(second)) = memory {

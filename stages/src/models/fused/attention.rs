@@ -4,13 +4,16 @@
 //! is added to the scores in; `[rows * width, heads * size]` out. The backward pass computes each block's shares again from the
 //! logarithms of their sums, as Dao et al. 2022 do.
 
-use burn::backend::Flex;
-use burn::backend::ops::FloatTensorOps as _;
-use burn::tensor::{DType, Shape, Tensor, activation};
+use burn::{
+    backend::{Flex, ops::FloatTensorOps as _},
+    tensor::{DType, Shape, Tensor, activation},
+};
 use burn_flex::{FlexTensor, Layout};
 
-use super::lanes::{exp, largest, sum, vectorised};
-use super::operation::{Input, Operation, apply, contiguous, elements, tensor};
+use super::{
+    lanes::{exp, largest, sum, vectorised},
+    operation::{Input, Operation, apply, contiguous, elements, tensor},
+};
 
 /// Queries of one block.
 const BLOCK: usize = 64;
@@ -223,7 +226,7 @@ impl Operation<4> for Mix {
 }
 
 /// Mixes values by the likeness of queries and keys, scores scaled and `mask` added; shapes as this module says.
-pub(in crate::models) fn mix([queries, keys, values]: [Tensor<4>; 3], mask: &Tensor<4>, scale: f64) -> Tensor<2> {
+pub(crate) fn mix([queries, keys, values]: [Tensor<4>; 3], mask: &Tensor<4>, scale: f64) -> Tensor<2> {
     match (Input::of(&queries), Input::of(&keys), Input::of(&values), Input::of(mask)) {
         (Some(queries), Some(keys), Some(values), Some(mask @ Input::Constant(_))) => {
             apply(Mix { scale: scale as f32 }, [queries, keys, values, mask])

@@ -5,9 +5,11 @@
 
 use burn::tensor::{DType, Tensor, activation};
 
-use super::device::{self, Scoring};
-use super::formula::{self, Formula};
-use super::products::product;
+use super::{
+    device::{self, Scoring},
+    formula::{self, Formula},
+    products::product,
+};
 
 #[derive(Clone, Debug)]
 struct Mix(Scoring);
@@ -76,7 +78,7 @@ impl Formula<4, 4> for Mix {
 }
 
 /// Mixes values by the likeness of queries and keys, all of one type, which products are computed in and the result has.
-pub(in crate::models) fn mix_elsewhere(
+pub(crate) fn mix_elsewhere(
     [queries, keys, values]: [Tensor<4>; 3],
     mask: &Tensor<4>,
     scale: f64,

@@ -5,8 +5,10 @@
 use burn::tensor::{Int, Tensor, TensorData, activation};
 use burn_flex::FlexTensor;
 
-use super::lanes::{exp, largest, sum_exp, vectorised};
-use super::operation::{Input, Operation, apply, contiguous, elements, elements_mut, tensor};
+use super::{
+    lanes::{exp, largest, sum_exp, vectorised},
+    operation::{Input, Operation, apply, contiguous, elements, elements_mut, tensor},
+};
 
 /// The tokens asked for.
 #[derive(Clone, Debug)]

@@ -3,8 +3,10 @@
 
 use burn::tensor::{DType, Int, Shape, Tensor};
 
-use super::cuda::{Operand, launch, launch_all};
-use super::gated_formula::Gate;
+use super::{
+    cuda::{Operand, launch, launch_all},
+    gated_formula::Gate,
+};
 
 /// A kernel with what it is told. Its parameters are its inputs, its outputs, the integers and the floats, in this order.
 #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "read where kernels are launched"))]

@@ -4,16 +4,20 @@
 //! The backward pass is made of tensors' operations too. What is gained over burn's own is memory: it holds what the formula keeps, where
 //! burn holds an input of each of its steps.
 
-use std::fmt::Debug;
-use std::marker::PhantomData;
+use std::{fmt::Debug, marker::PhantomData};
 
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend, DispatchKindConversion, Flex};
-use burn::tensor::{DispatchTensor, Tensor};
+use burn::{
+    backend::{
+        Autodiff, Backend, DispatchKindConversion, Flex,
+        autodiff::{
+            checkpoint::{base::Checkpointer, strategy::NoCheckpointing},
+            grads::Gradients,
+            ops::{Backward, Ops, OpsKind},
+        },
+        tensor::FloatTensor,
+    },
+    tensor::{DispatchTensor, Tensor},
+};
 
 /// A function of `N` tensors of rank `D`, and its derivative.
 pub(super) trait Formula<const N: usize, const D: usize>: Clone + Debug + Send + Sync + 'static {

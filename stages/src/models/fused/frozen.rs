@@ -4,16 +4,19 @@
 //! holds no values of it. Blocks are whole rows on the way forward and whole columns on the way back, so that each element of
 //! a product is summed in one piece, to the same bits as by the whole matrix.
 
-use burn::backend::Flex;
-use burn::backend::ops::FloatTensorOps as _;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::{
+    backend::{Flex, ops::FloatTensorOps as _},
+    tensor::{Device, Tensor, TensorData},
+};
 use burn_flex::FlexTensor;
 
-use super::adapted::{Branch, adapted};
-use super::linear::linear;
-use super::operation::{Input, Operation, apply, contiguous, elements, tensor};
-use super::product::product;
-use crate::models::frozen::{Frozen, round};
+use super::{
+    adapted::{Branch, adapted},
+    linear::linear,
+    operation::{Input, Operation, apply, contiguous, elements, tensor},
+    product::product,
+};
+use crate::models::weights::frozen::{Frozen, round};
 
 /// Values that are made f32 at a time (4 MiB), where blocks do not get too narrow.
 const BLOCK: usize = 1 << 20;
@@ -32,21 +35,21 @@ fn narrowest(places: usize) -> usize {
 
 /// A matrix that is not trained, and how it goes into products.
 #[derive(Clone, Debug)]
-pub(in crate::models) struct FrozenMatrix {
-    pub(in crate::models) weight: Frozen,
+pub(crate) struct FrozenMatrix {
+    pub(crate) weight: Frozen,
     /// Whether its values are rounded to bfloat16 first.
-    pub(in crate::models) half: bool,
+    pub(crate) half: bool,
     /// Values of a block; another number in tests.
-    pub(in crate::models) block: usize,
+    pub(crate) block: usize,
 }
 
 impl FrozenMatrix {
-    pub(in crate::models) fn new(weight: Frozen, half: bool) -> Self {
+    pub(crate) fn new(weight: Frozen, half: bool) -> Self {
         Self { weight, half, block: BLOCK }
     }
 
     /// Returns the whole matrix.
-    pub(in crate::models) fn dense(&self, device: &Device) -> Tensor<2> {
+    pub(crate) fn dense(&self, device: &Device) -> Tensor<2> {
         let shape = self.weight.matrix_shape();
         Tensor::from_data(TensorData::new(self.part([0, shape[0]], [0, shape[1]]), shape), device)
     }
@@ -153,14 +156,14 @@ impl Operation<3> for FrozenAdapted {
 /// A matrix on its way into a product.
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "it lives for one product")]
-pub(in crate::models) enum Matrix {
+pub(crate) enum Matrix {
     Dense(Tensor<2>),
     Frozen(FrozenMatrix),
 }
 
 impl Matrix {
     /// Multiplies by it as Hugging Face stores it: `input * matrixᵀ`.
-    pub(in crate::models) fn multiply(&self, input: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn multiply(&self, input: Tensor<2>) -> Tensor<2> {
         match self {
             Self::Dense(weight) => linear(input, weight.clone()),
             Self::Frozen(matrix) => {
@@ -174,7 +177,7 @@ impl Matrix {
     }
 
     /// Multiplies by `matrix + scale * second * first` without making it.
-    pub(in crate::models) fn adapted(&self, input: Tensor<2>, factors: [Tensor<2>; 2], scale: f64) -> Tensor<2> {
+    pub(crate) fn adapted(&self, input: Tensor<2>, factors: [Tensor<2>; 2], scale: f64) -> Tensor<2> {
         let weight = match self {
             Self::Dense(weight) => weight.clone(),
             Self::Frozen(matrix) => match (Input::of(&input), Input::of(&factors[0]), Input::of(&factors[1])) {
@@ -189,7 +192,7 @@ impl Matrix {
     }
 
     /// Returns it as a tensor.
-    pub(in crate::models) fn dense(&self, device: &Device) -> Tensor<2> {
+    pub(crate) fn dense(&self, device: &Device) -> Tensor<2> {
         match self {
             Self::Dense(weight) => weight.clone(),
             Self::Frozen(matrix) => matrix.dense(device),
@@ -202,10 +205,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::models::frozen::Half;
-    use crate::models::frozen::tests::half_of;
     use crate::models::fused::tests::Random;
-    use crate::models::nf4::Nf4Matrix;
+    use crate::models::weights::frozen::Half;
+    use crate::models::weights::frozen::tests::half_of;
+    use crate::models::weights::nf4::Nf4Matrix;
 
     fn bits(tensor: &Tensor<2>) -> Vec<u32> {
         let values = tensor.clone().into_data().try_into_vec::<f32>().unwrap();

@@ -3,8 +3,10 @@
 use burn::tensor::{Tensor, activation};
 use burn_flex::FlexTensor;
 
-use super::lanes::{sigmoid, vectorised};
-use super::operation::{Input, Operation, apply, contiguous, elements, elements_mut, tensor};
+use super::{
+    lanes::{sigmoid, vectorised},
+    operation::{Input, Operation, apply, contiguous, elements, elements_mut, tensor},
+};
 
 #[derive(Clone, Debug)]
 struct Gated;
@@ -39,7 +41,7 @@ impl Operation<2> for Gated {
 }
 
 /// Multiplies values by `silu(gate)`.
-pub(in crate::models) fn gated(gate: Tensor<2>, value: Tensor<2>) -> Tensor<2> {
+pub(crate) fn gated(gate: Tensor<2>, value: Tensor<2>) -> Tensor<2> {
     match (Input::of(&gate), Input::of(&value)) {
         (Some(gate_input), Some(value_input)) => {
             drop((gate, value));

@@ -5,12 +5,14 @@ use std::f64::consts::PI;
 
 use burn::tensor::{DType, Tensor, activation};
 
-use super::device;
-use super::formula::{self, Formula};
+use super::{
+    device,
+    formula::{self, Formula},
+};
 
 /// The functions whose derivative is known here.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::models) enum Gate {
+pub(crate) enum Gate {
     /// `x * sigmoid(x)`.
     Silu,
     /// The approximation of `x * Φ(x)` by `tanh`.
@@ -68,7 +70,7 @@ impl Formula<2, 2> for Gated {
 }
 
 /// Multiplies values by a function of the gate; none with checkpoints in the graph. `half` says that both came out of products of bfloat16.
-pub(in crate::models) fn gated_elsewhere(gate: Gate, half: bool, input: Tensor<2>, value: Tensor<2>) -> Option<Tensor<2>> {
+pub(crate) fn gated_elsewhere(gate: Gate, half: bool, input: Tensor<2>, value: Tensor<2>) -> Option<Tensor<2>> {
     let held = if half { DType::BF16 } else { DType::F32 };
     formula::apply(Gated { gate, held }, [input, value].map(|tensor| tensor.cast(held)))
 }

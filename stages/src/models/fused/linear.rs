@@ -2,15 +2,18 @@
 //!
 //! burn's own product gives the gradient of the transposed matrix, which then has to be copied back into place.
 
-use burn::backend::Flex;
-use burn::backend::ops::FloatTensorOps as _;
-use burn::tensor::Tensor;
+use burn::{
+    backend::{Flex, ops::FloatTensorOps as _},
+    tensor::Tensor,
+};
 use burn_flex::FlexTensor;
 
-use super::formula::{self, Formula};
-use super::operation::{Input, Operation, apply};
-use super::product::product;
-use super::products;
+use super::{
+    formula::{self, Formula},
+    operation::{Input, Operation, apply},
+    product::product,
+    products,
+};
 
 #[derive(Clone, Debug)]
 struct Linear;
@@ -49,7 +52,7 @@ impl Formula<2, 2> for Elsewhere {
 }
 
 /// Multiplies by a matrix as Hugging Face stores it: `input * weightᵀ`.
-pub(in crate::models) fn linear(input: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+pub(crate) fn linear(input: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
     match (Input::of(&input), Input::of(&weight)) {
         (Some(input), Some(weight)) => apply(Linear, [input, weight]),
         _ => formula::apply(Elsewhere, [input.clone(), weight.clone()]).unwrap_or_else(|| input.matmul(weight.transpose())),

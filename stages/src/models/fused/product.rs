@@ -5,11 +5,9 @@
 
 #![expect(clippy::inline_always, reason = "what is not inlined is compiled for the oldest processor")]
 
-use std::cell::Cell;
-use std::thread;
+use std::{cell::Cell, thread};
 
-use burn::backend::Flex;
-use burn::backend::ops::FloatTensorOps as _;
+use burn::backend::{Flex, ops::FloatTensorOps as _};
 use burn_flex::FlexTensor;
 use pulp::{Arch, Simd, WithSimd};
 

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use super::cuda::{self, Operand};
 
 /// Multiplies.
-pub(in crate::models) fn product<const D: usize>(left: Tensor<D>, right: Tensor<D>, flipped: [bool; 2]) -> Tensor<D> {
+pub(crate) fn product<const D: usize>(left: Tensor<D>, right: Tensor<D>, flipped: [bool; 2]) -> Tensor<D> {
     let there = [&left, &right].map(Operand::of);
     let found = match there {
         [Some(left), Some(right)] => cuda::sum_of_products(vec![[left, right]], &[1.0], flipped),

@@ -3,10 +3,12 @@
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
-use super::device;
-use super::formula::{self, Formula};
-use super::lanes::{sum, vectorised};
-use super::operation::{Input, Operation, apply, contiguous, elements, elements_mut, tensor};
+use super::{
+    device,
+    formula::{self, Formula},
+    lanes::{sum, vectorised},
+    operation::{Input, Operation, apply, contiguous, elements, elements_mut, tensor},
+};
 
 #[derive(Clone, Debug)]
 struct RmsNorm {
@@ -64,7 +66,7 @@ impl Operation<2> for RmsNorm {
 }
 
 /// Brings each place to root mean square 1 and multiplies by `weight`.
-pub(in crate::models) fn rms_norm(input: Tensor<2>, weight: Tensor<1>, epsilon: f64) -> Tensor<2> {
+pub(crate) fn rms_norm(input: Tensor<2>, weight: Tensor<1>, epsilon: f64) -> Tensor<2> {
     match (Input::of(&input), Input::of(&weight)) {
         (Some(input), Some(weight)) => apply(RmsNorm { epsilon: epsilon as f32 }, [input, weight]),
         _ => elsewhere(input, weight, epsilon),

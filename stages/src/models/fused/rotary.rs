@@ -3,10 +3,12 @@
 use burn::tensor::{DType, Tensor};
 use burn_flex::FlexTensor;
 
-use super::device;
-use super::formula::{self, Formula};
-use super::lanes::vectorised;
-use super::operation::{Input, Operation, apply, contiguous, elements, elements_mut};
+use super::{
+    device,
+    formula::{self, Formula},
+    lanes::vectorised,
+    operation::{Input, Operation, apply, contiguous, elements, elements_mut},
+};
 
 /// Turns pairs by an angle; the derivative turns back.
 #[derive(Clone, Debug)]
@@ -50,7 +52,7 @@ impl Operation<3> for Rotate {
 }
 
 /// Turns the pairs (i, i + turned / 2) of each head by the angles of its place, `[rows, width, 1, turned / 2]`; what is beyond passes.
-pub(in crate::models) fn rotate(heads: Tensor<4>, cosine: &Tensor<4>, sine: &Tensor<4>) -> Tensor<4> {
+pub(crate) fn rotate(heads: Tensor<4>, cosine: &Tensor<4>, sine: &Tensor<4>) -> Tensor<4> {
     match (Input::of(&heads), Input::of(cosine), Input::of(sine)) {
         (Some(input), Some(cosine @ Input::Constant(_)), Some(sine)) => {
             drop(heads);

@@ -23,7 +23,7 @@ impl Folder {
     }
 
     /// Writes the tensors anew after a change of their values and shapes.
-    fn tensors(self, change: impl FnOnce(&mut std::collections::BTreeMap<String, weight::Dense>)) -> Self {
+    fn tensors(self, change: impl FnOnce(&mut std::collections::BTreeMap<String, weights::weight::Dense>)) -> Self {
         let model = Model::load(self.0.path()).unwrap();
         let dense = |weight: &Weight| (weight.shape(), weight.clone().into_values());
         let mut tensors = model.parameters().iter().map(|(name, weight)| (name.to_owned(), dense(weight))).collect();

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::models::frozen::Half;
-use crate::models::frozen::tests::half_of;
-use crate::models::weights::Tensors;
-use crate::models::written::write_tensors;
+use crate::models::weights::{
+    frozen::{Half, tests::half_of},
+    safetensors_in::Tensors,
+    safetensors_out::write_tensors,
+};
 
 /// Returns a model with its weights in 16 bits, and one with the same values in f32.
 pub(crate) fn in_16_bits_and_32(model: &Model, kind: Half) -> [Model; 2] {
@@ -150,14 +151,14 @@ fn scales_that_do_not_fit_their_codes_are_refused() {
         model.save(folder.path()).unwrap();
         let path = folder.path().join("model.safetensors");
         let changed = format!("{weight}{part}");
-        let tensors = model.parameters().iter().flat_map(|(name, weight)| quantised::stored(name, weight));
+        let tensors = model.parameters().iter().flat_map(|(name, weight)| weights::quantised::stored(name, weight));
         let tensors = tensors.map(|(name, stored)| {
             if name != changed {
                 return (name, stored);
             }
             let dtype = safetensors::tensor::View::dtype(&stored);
             let length = bytes.len() / (dtype.bitsize() / 8);
-            (name, written::Stored::bytes(dtype, vec![length], bytes.clone()))
+            (name, weights::safetensors_out::Stored::bytes(dtype, vec![length], bytes.clone()))
         });
         write_tensors(&path, tensors).unwrap();
         let error = Model::load(folder.path()).unwrap_err().to_string();

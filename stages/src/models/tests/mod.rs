@@ -1,12 +1,9 @@
 //! Checkpoints as a whole; what one file does is tested in that file.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use super::*;
-use crate::random::Random;
-use crate::tokenizer::Pieces;
+use crate::{random::Random, tokenizer::Pieces};
 
 /// Makes a small untrained checkpoint for tests.
 pub(crate) fn tiny(seed: u64) -> Checkpoint {
@@ -68,8 +65,8 @@ pub(crate) fn config(model_type: &str, more: &serde_json::Value) -> serde_json::
 /// Makes a decoder of a configuration with weights drawn from `seed`.
 pub(crate) fn drawn(config: &serde_json::Value, seed: u64) -> Model {
     let serde_json::Value::Object(config) = config.clone() else { panic!("a configuration is an object") };
-    let mut shapes = architecture::Shapes::default();
-    decoder::architecture(&config).unwrap().shapes(&mut shapes);
+    let mut shapes = architectures::Shapes::default();
+    architectures::architecture(&config).unwrap().shapes(&mut shapes);
     let mut random = crate::random::Random::new(seed, "test");
     let mut weight = |shape: &Vec<usize>| {
         let values = (0..shape.iter().product()).map(|_| 0.3 * random.normal() as f32).collect();

@@ -1,8 +1,7 @@
 //! Small templates, each for one thing that published ones rely on.
 
 use super::*;
-use crate::rows::Message;
-use crate::tokenizer::messages;
+use crate::{rows::Message, tokenizer::messages};
 
 fn conversation(roles: &[&str]) -> Variables {
     let turns: Vec<Message> = roles.iter().map(|role| Message::new(*role, format!("by {role}"))).collect();

@@ -3,8 +3,10 @@
 use serde_json::json;
 
 use super::*;
-use crate::rows::Message;
-use crate::tokenizer::{Pieces, Placement, System, Variables, messages};
+use crate::{
+    rows::Message,
+    tokenizer::{Pieces, Placement, System, Variables, messages},
+};
 
 struct Folder(tempfile::TempDir);
 

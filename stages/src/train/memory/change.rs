@@ -1,8 +1,10 @@
 //! A training that does not fit into memory → the smallest change of its settings that does, by the same estimate.
 
 use super::Question;
-use crate::models::Modules;
-use crate::train::settings::{Adapter, Code, Dtype, Quantization, Training};
+use crate::{
+    models::Modules,
+    train::settings::{Adapter, Code, Dtype, Quantization, Training},
+};
 
 /// Rows are not made shorter than this.
 const SHORTEST: usize = 64;

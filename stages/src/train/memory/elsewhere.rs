@@ -4,10 +4,11 @@
 //! of 1,024 tokens 26,042 (estimated 24,673 and 1,536 for pages that are not full); on 4 bits with gradient checkpointing, a row of 512, 4,012
 //! (estimated 3,079 and 1,026).
 
-use super::sizes::F32;
-use super::{Memory, Sizes};
-use crate::train::head;
-use crate::train::settings::{Precision, Training};
+use super::{Memory, Sizes, sizes::F32};
+use crate::train::{
+    head::on_device,
+    settings::{Precision, Training},
+};
 
 /// The most that is counted for pages that are not full; a third of all else, where that is less.
 const PAGES: u64 = 1536 << 20;
@@ -25,7 +26,7 @@ pub(super) fn passing(rest: Memory, sizes: &Sizes, settings: &Training, [tokens,
         let layers = sizes.layers.max(1);
         (kept, copies) = (sizes.layers * sizes.hidden * F32 + kept / layers, copies / layers);
     }
-    let logits = targets.saturating_mul(sizes.vocabulary).min(head::LOGITS as u64);
+    let logits = targets.saturating_mul(sizes.vocabulary).min(on_device::LOGITS as u64);
     let memory = Memory {
         activations: tokens.saturating_mul(kept).saturating_add(copies.saturating_mul(number)),
         logits: logits * LOGIT_TABLES * number,

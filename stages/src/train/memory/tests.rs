@@ -1,10 +1,13 @@
 //! Estimates against arithmetic, and changes that fit.
 
 use super::*;
-use crate::models::tests::tiny;
-use crate::models::{DeviceName, Modules, NewModel};
-use crate::train::settings::{Adapter, Code, Dpo, Dtype, Quantization, Sft};
-use crate::train::start;
+use crate::{
+    models::{DeviceName, Modules, NewModel, tests::tiny},
+    train::{
+        settings::{Adapter, Code, Dpo, Dtype, Quantization, Sft},
+        start,
+    },
+};
 
 fn outline() -> Outline {
     let new = NewModel {

@@ -1,12 +1,16 @@
 //! A file of JSON lines → rows by their columns, and the text or conversation in each.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{BufRead as _, BufReader},
+    path::Path,
+};
 
-use minijinja::Value;
-use minijinja::value::{DynObject, Serde, ValueKind};
+use minijinja::{
+    Value,
+    value::{DynObject, Serde, ValueKind},
+};
 use serde::Serialize;
 
 use super::PrepareError;

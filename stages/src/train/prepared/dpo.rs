@@ -5,8 +5,11 @@
 
 use minijinja::Value;
 
-use super::columns::{Columns, Passage, at, ended, passage, refused, variables};
-use super::{DpoRow, PrepareError, Prepared, common_prefix, id};
+use super::{
+    DpoRow, PrepareError, Prepared,
+    columns::{Columns, Passage, at, ended, passage, refused, variables},
+    common_prefix, id,
+};
 use crate::tokenizer::{Tokenizer, TokenizerError};
 
 /// Prepares pairs; those whose prompt alone fills `max_length` are dropped.

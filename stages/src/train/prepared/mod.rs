@@ -11,14 +11,16 @@ pub mod dpo;
 pub mod packing;
 pub mod sft;
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
-pub use columns::Columns;
 use serde::{Deserialize, Serialize};
 
 use super::settings::{Files, Method, Settings};
 use crate::tokenizer::{ChatTemplate, Tokenizer, TokenizerError};
+pub use columns::Columns;
 
 /// The label of a token that nothing is learned from.
 pub const IGNORED: i64 = -100;

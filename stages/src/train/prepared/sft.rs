@@ -3,11 +3,16 @@
 //! A prompt is tokenised as the model will see it, and once more together with its completion: the completion begins where the two differ, so
 //! that tokens which the template writes at the end of an answer are learned. As TRL's `SFTTrainer` does it.
 
-use super::columns::{Columns, Passage, at, conversation, ended, passage, refused, variables};
-use super::packing::Packed;
-use super::{IGNORED, PrepareError, Prepared, SftRow, common_prefix, id, packing};
-use crate::tokenizer::{Tokenizer, TokenizerError};
-use crate::train::settings::Sft;
+use super::{
+    IGNORED, PrepareError, Prepared, SftRow,
+    columns::{Columns, Passage, at, conversation, ended, passage, refused, variables},
+    common_prefix, id,
+    packing::{self, Packed},
+};
+use crate::{
+    tokenizer::{Tokenizer, TokenizerError},
+    train::settings::Sft,
+};
 
 /// Prepares rows; `max_length` cuts them, and drops those in which nothing to learn is left.
 ///

@@ -1,15 +1,14 @@
 //! Rows against those of TRL 1.16, where the fixtures are.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::*;
-use crate::rows::SftExample;
-use crate::tokenizer::Pieces;
-use crate::train::settings::Sft;
+use crate::{rows::SftExample, tokenizer::Pieces, train::settings::Sft};
 
 /// The fixtures' folder, or a word that a test is skipped.
 #[expect(clippy::print_stdout, reason = "a test says what it skips")]

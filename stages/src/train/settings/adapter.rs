@@ -1,13 +1,14 @@
 //! What is trained: an adapter's settings under PEFT's names, and how the base's weights are held.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::defaults::is_default;
-use crate::models::{Bias, InitLoraWeights, Layers, Modules};
+use crate::{
+    defaults::is_default,
+    models::{Bias, InitLoraWeights, Layers, Modules},
+};
 
 /// An adapter, under PEFT's names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -3,8 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::part::settings;
-use super::words::one_or_many;
+use super::{part::settings, words::one_or_many};
 
 settings! {
     /// Settings of direct preference optimisation.

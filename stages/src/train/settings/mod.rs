@@ -14,15 +14,15 @@ mod words;
 
 use std::path::{Path, PathBuf};
 
+use serde_json::{Map, Value};
+
 pub use adapter::{Adapter, Code, Dtype, Quantization};
 pub use dpo::{Divergence, Dpo, DpoLoss, Losses, Reference};
 pub use files::Files;
 pub use optimizer::{Optimizer, OptimizerName, Warmup};
-use serde_json::{Map, Value};
+use part::Part;
 pub use sft::{Packing, Sft, SftLoss};
 pub use training::{Precision, Training};
-
-use self::part::Part;
 
 /// Says why settings could not be read.
 #[derive(Debug, thiserror::Error)]

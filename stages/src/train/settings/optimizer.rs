@@ -1,8 +1,7 @@
 //! The optimiser's settings, and how its rate begins. Keys hold both under TRL's names, as when these were the only ones.
 
 use schemars::JsonSchema;
-use serde::ser::SerializeMap as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap as _};
 
 /// Settings of the optimiser.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]

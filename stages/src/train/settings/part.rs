@@ -3,13 +3,13 @@
 //!
 //! `serde(flatten)` shares fields too, but it reads the object into a buffer first, and a mistake loses its place in the manifest.
 
-use std::collections::BTreeSet;
-use std::fmt;
-use std::marker::PhantomData;
+use std::{collections::BTreeSet, fmt, marker::PhantomData};
 
 use schemars::Schema;
-use serde::Serialize;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
+use serde::{
+    Serialize,
+    de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor},
+};
 use serde_json::{Value, json};
 
 /// What an entry of an object filled.

@@ -1,14 +1,13 @@
 //! Settings that every training has, of whatever method: those of `stage.json` and those of `sft` and `dpo` in a manifest.
 
-use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, Schema, json_schema};
+use schemars::{JsonSchema, Schema, generate::SchemaSettings, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::part::settings;
-use super::{Adapter, Optimizer, Quantization, Warmup};
-use crate::models::DeviceName;
-use crate::train::schedule::Scheduler;
-use crate::train::scheduler_arguments::SchedulerArguments;
+use super::{Adapter, Optimizer, Quantization, Warmup, part::settings};
+use crate::{
+    models::DeviceName,
+    train::schedule::{Scheduler, arguments::SchedulerArguments},
+};
 
 settings! {
     /// Settings that every training has. TRL's spelling of a name stands behind it; a key has the names that were first.

@@ -1,11 +1,11 @@
 //! A value, or a list of values, where a setting takes either.
 
-use std::fmt;
-use std::marker::PhantomData;
+use std::{fmt, marker::PhantomData};
 
-use serde::Deserialize;
-use serde::de::value::StrDeserializer;
-use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+use serde::{
+    Deserialize,
+    de::{Deserializer, Error, SeqAccess, Visitor, value::StrDeserializer},
+};
 
 /// Reads a word or a list of words that each are a `T`.
 pub(super) fn one_or_many<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {

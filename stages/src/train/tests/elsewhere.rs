@@ -4,10 +4,14 @@
 use burn::tensor::{DType, Device};
 
 use super::*;
-use crate::models::tests::{fixtures, tiny};
-use crate::models::{Batch, Model, elsewhere, generate};
-use crate::rows::Message;
-use crate::score::score;
+use crate::{
+    models::{
+        Batch, Model, elsewhere, generate,
+        tests::{fixtures, tiny},
+    },
+    router::score::score,
+    rows::Message,
+};
 
 /// A device, and a way to compute on it.
 struct Place {

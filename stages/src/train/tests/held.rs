@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use super::*;
-use crate::models::tests::held::in_16_bits_and_32;
-use crate::models::tests::{config, drawn};
-use crate::models::{Half, Layers};
+use crate::models::{
+    Half, Layers,
+    tests::{config, drawn, held::in_16_bits_and_32},
+};
 
 #[test]
 fn a_training_on_16_bits_is_one_on_their_values() {

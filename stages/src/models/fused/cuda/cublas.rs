@@ -3,20 +3,26 @@
 //! Its kernels use the tensor cores of each generation as burn's do not (Hopper's `wgmma`), and its f32 is f32, where burn's may be rounded to 19 bits.
 #![expect(unsafe_code, reason = "a C library is called")]
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::ffi::c_void;
-use std::ptr;
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    ffi::c_void,
+    ptr,
+};
 
-use burn::backend::TensorMetadata as _;
-use burn::tensor::{DType, Shape};
-use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
-use burn_cubecl::tensor::CubeTensor;
-use cudarc::cublaslt::{result as lt, sys as lt_sys};
-use cudarc::driver::sys;
+use burn::{
+    backend::TensorMetadata as _,
+    tensor::{DType, Shape},
+};
+use burn_cubecl::{ops::numeric::empty_device_contiguous_dtype, tensor::CubeTensor};
+use cudarc::{
+    cublaslt::{result as lt, sys as lt_sys},
+    driver::sys,
+};
 
-use super::operand::Operand;
-use super::side::{Memory, memory, run};
+use super::{
+    operand::Operand,
+    side::{Memory, memory, run},
+};
 
 /// Memory that the library may use beside what it multiplies: what NVIDIA recommends for Hopper.
 const WORKSPACE: usize = 32 << 20;

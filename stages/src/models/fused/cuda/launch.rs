@@ -1,19 +1,24 @@
 //! Kernels of our own (`kernels.cu`), compiled for the device at hand: tensors and numbers in, tensors out.
 #![expect(unsafe_code, reason = "kernels are loaded and launched by the driver")]
 
-use std::collections::HashMap;
-use std::ffi::{CString, c_void};
-use std::ptr;
+use std::{
+    collections::HashMap,
+    ffi::{CString, c_void},
+    ptr,
+};
 
 use burn::tensor::DType;
-use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
-use burn_cubecl::tensor::CubeTensor;
-use cudarc::driver::sys;
-use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
+use burn_cubecl::{ops::numeric::empty_device_contiguous_dtype, tensor::CubeTensor};
+use cudarc::{
+    driver::sys,
+    nvrtc::{CompileOptions, compile_ptx_with_opts},
+};
 
-use super::super::device::Launch;
-use super::operand::Operand;
-use super::side::{Side, memory, run};
+use super::{
+    operand::Operand,
+    side::{Side, memory, run},
+};
+use crate::models::fused::device::Launch;
 
 /// What a thread reads at once, which addresses have to be multiples of.
 const ALIGNMENT: u64 = 16;

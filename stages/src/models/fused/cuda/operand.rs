@@ -1,10 +1,10 @@
 //! Tensors as what they are on a CUDA device.
 
-use burn::backend::Cube;
-use burn::tensor::kind::Basic;
-use burn::tensor::{BackendPrimitive, Tensor};
-use burn_cubecl::kernel::into_contiguous;
-use burn_cubecl::tensor::CubeTensor;
+use burn::{
+    backend::Cube,
+    tensor::{BackendPrimitive, Tensor, kind::Basic},
+};
+use burn_cubecl::{kernel::into_contiguous, tensor::CubeTensor};
 
 use super::side;
 

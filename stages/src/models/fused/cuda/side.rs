@@ -1,17 +1,18 @@
 //! A stream of a device beside those that burn computes on: work in, done behind all that the device was given before and ahead of all that it is given
 //! later.
 
-use std::any::Any;
-use std::cell::{OnceCell, RefCell};
-use std::ptr;
+use std::{
+    any::Any,
+    cell::{OnceCell, RefCell},
+    ptr,
+};
 
 use burn_cubecl::tensor::CubeTensor;
 use cubecl_cuda::CudaRuntime;
 use cubecl_runtime::runtime::Runtime;
 use cudarc::driver::sys;
 
-use super::cublas::Products;
-use super::launch::Kernels;
+use super::{cublas::Products, launch::Kernels};
 
 /// What burn's CUDA runtime calls itself.
 const CUDA: &str = "cuda";

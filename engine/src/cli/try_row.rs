@@ -1,0 +1,74 @@
+//! `try`: what would be asked for one row, and with `--send` what comes back. Keeps nothing.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{
+    Common, Format, data,
+    exit::{Exit, Failure},
+    inputs,
+    named::NamedStage,
+    select::position,
+};
+use crate::{
+    budget::Limit,
+    contract::{attempt::Attempt as Tried, context::Context, registry::Registry},
+};
+
+/// Print what would be asked for one row, secrets masked, and send it with `--send`
+#[derive(Args)]
+pub(super) struct Attempt {
+    #[command(flatten)]
+    named: NamedStage,
+    /// The row's id
+    #[arg(long, value_name = "ID")]
+    row: String,
+    /// Sends what is not known, at its price, and keeps no reply
+    #[arg(long)]
+    send: bool,
+}
+
+impl Attempt {
+    pub(super) fn run(&self, common: &Common, registry: &Registry) -> Result<Exit, Failure> {
+        let manifest = self.named.manifest()?;
+        let pipeline = common.pipeline(&manifest, registry)?;
+        let cache = common.open_cache()?;
+        let position = position(&pipeline, &self.named.stage)?;
+        let stage = &pipeline.stages[position];
+        let inputs = inputs::known(&pipeline, &cache, position, &manifest.manifest)?;
+        let shared = super::shared(registry, &pipeline, cache, Vec::new(), Limit::Unlimited, None, None)?;
+        for file in stage.files() {
+            file.keep(&shared.store)?;
+        }
+        let context = Context::new(shared, &stage.name, false, Limit::Unlimited)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::new(Exit::Environment, format!("no threads can be started: {error}")))?;
+        let tried = runtime.block_on(stage.kind.attempt(&context, &stage.settled, inputs, &self.row, self.send))?;
+        match common.format {
+            Format::Json => data(&format!("{:#}\n", json!({ "version": 1, "asked": tried })))?,
+            Format::Text | Format::Github => data(&text(&tried))?,
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn text(tried: &[Tried]) -> String {
+    if tried.is_empty() {
+        return "nothing is asked for this row\n".to_owned();
+    }
+    let mut text = String::new();
+    for tried in tried {
+        if tried.request != Value::Null {
+            text += &format!("request: {:#}\n", tried.request);
+        }
+        text += &match tried.from {
+            "none" => "reply: not known; `--send` asks for it\n".to_owned(),
+            "stage" => format!("reply, known without a call: {:#}\n", tried.reply),
+            "memo" => format!("reply, kept: {:#}\n", tried.reply),
+            _ => format!("reply: {:#}\n", tried.reply),
+        };
+    }
+    text
+}

@@ -1,0 +1,314 @@
+//! What a running stage may reach: progress, cancellation, scratch space, services. Never the store's content by digest.
+
+use std::{
+    any::{Any, TypeId},
+    borrow::Cow,
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use cache::{Digest, Key};
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    error::StageError,
+    forecast::Forecast,
+    section::{Section, Sections},
+};
+use crate::{
+    budget::{Budget, Limit, Receipt, Spent},
+    environment::Environment,
+    event::{Event, Events},
+    flights::Flights,
+    store::Store,
+};
+
+/// Handles that change no result (a pool of connections, a device), by type.
+#[derive(Clone, Default)]
+pub struct Services(BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>);
+
+impl Services {
+    /// Adds a service; the later of two of one type stays.
+    #[must_use]
+    pub fn with<S: Any + Send + Sync>(mut self, service: S) -> Self {
+        self.0.insert(TypeId::of::<S>(), Arc::new(service));
+        self
+    }
+}
+
+/// Asks what a run may spend before a stage pays: the stage's name and what it would buy → the budget, or `None` for nothing.
+pub(crate) type AskBudget = Arc<dyn Fn(&str, &Forecast) -> Option<Limit> + Send + Sync>;
+
+/// What all stages of a run share.
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) events: Events,
+    pub(crate) services: Services,
+    pub(crate) flights: Flights,
+    pub(crate) budget: Budget,
+    pub(crate) cancellation: CancellationToken,
+    /// The manifest's blocks beside the stages.
+    pub(crate) sections: Sections,
+    /// Variables that hold keys.
+    pub(crate) environment: Environment,
+    /// Asks a person for a budget, where one watches.
+    pub(crate) ask: Option<AskBudget>,
+    /// The run's name.
+    pub(crate) run: String,
+    /// The folder of its record; none where nothing runs.
+    pub(crate) record: Option<PathBuf>,
+}
+
+/// Where a running stage's checkpoints belong.
+#[derive(Clone, Copy)]
+pub(crate) struct Resume {
+    pub(crate) key: Key,
+    /// The stage is to run anew: what an earlier run left does not count.
+    pub(crate) anew: bool,
+}
+
+/// A receipt with what it is for, as the memo keeps it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct KeptReceipt<'a> {
+    #[serde(flatten)]
+    pub(crate) receipt: Cow<'a, Receipt>,
+    pub(crate) unit: String,
+    pub(crate) run: String,
+    pub(crate) stage: String,
+}
+
+/// One stage's view of the run.
+#[derive(Clone)]
+pub struct Context(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    stage: String,
+    rebuy: bool,
+    budget: Budget,
+    scratch: tempfile::TempDir,
+    /// Set where the stage runs, and not where it is only looked at.
+    resume: OnceLock<Resume>,
+    done: AtomicU64,
+    total: AtomicU64,
+    calls: AtomicU64,
+    reused: AtomicU64,
+    unpriced: AtomicU64,
+    told: Mutex<Option<Instant>>,
+}
+
+fn digests(texts: &[String]) -> Result<Vec<Digest>, StageError> {
+    texts.iter().map(|text| text.parse().map_err(StageError::failed)).collect()
+}
+
+/// Between two progress events of a stage.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+impl Context {
+    pub(crate) fn new(shared: Arc<Shared>, stage: &str, rebuy: bool, limit: Limit) -> Result<Self, StageError> {
+        let scratch = tempfile::Builder::new().prefix("fingerpost-").tempdir()?;
+        Ok(Self(Arc::new(Inner {
+            shared,
+            stage: stage.to_owned(),
+            rebuy,
+            budget: Budget::new(limit),
+            scratch,
+            resume: OnceLock::new(),
+            done: AtomicU64::new(0),
+            total: AtomicU64::new(0),
+            calls: AtomicU64::new(0),
+            reused: AtomicU64::new(0),
+            unpriced: AtomicU64::new(0),
+            told: Mutex::new(None),
+        })))
+    }
+
+    /// Returns the service of this type, where the program has one.
+    pub fn service<S: Any + Send + Sync>(&self) -> Option<&S> {
+        self.0.shared.services.0.get(&TypeId::of::<S>()).and_then(|service| service.downcast_ref())
+    }
+
+    /// Returns a block of the manifest: for what changes no result. What changes one is taken by the stage's params.
+    pub fn section<S: Section>(&self) -> Arc<S> {
+        self.0.shared.sections.get()
+    }
+
+    /// Returns an environment variable, or what `.env` beside the manifest says of it.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        self.0.shared.environment.get(name)
+    }
+
+    /// Returns what was first written under a name, in this run or an earlier one: `value`, where nothing was.
+    ///
+    /// # Errors
+    /// The cache cannot be written.
+    pub fn pin(&self, name: &str, value: &str) -> Result<String, StageError> {
+        Ok(self.store().cache().pin(name, value)?)
+    }
+
+    /// Returns what is written under a name by [`Context::pin`].
+    ///
+    /// # Errors
+    /// The cache cannot be read.
+    pub fn pinned(&self, name: &str) -> Result<Option<String>, StageError> {
+        Ok(self.store().cache().pinned(name)?)
+    }
+
+    /// Returns the job that each unit was handed over in, in this run or an earlier one, by the units' digests.
+    ///
+    /// # Errors
+    /// A text is not a digest, or the cache cannot be read.
+    pub fn submitted(&self, units: &[String]) -> Result<Vec<Option<String>>, StageError> {
+        if self.rebuys() {
+            return Ok(vec![None; units.len()]);
+        }
+        Ok(self.store().cache().submitted(&digests(units)?)?)
+    }
+
+    /// Writes down that units are about to be handed over in a job; their replies come later, to whoever asks then.
+    ///
+    /// # Errors
+    /// A text is not a digest, or the cache cannot be written.
+    pub fn submit(&self, units: &[String], job: &str) -> Result<(), StageError> {
+        Ok(self.store().cache().submit(&digests(units)?, job)?)
+    }
+
+    /// Says how much there is to do.
+    pub fn total(&self, total: usize) {
+        self.0.total.store(total as u64, Ordering::Relaxed);
+    }
+
+    /// Says how much an earlier run did already.
+    pub fn done(&self, done: usize) {
+        self.0.done.store(done as u64, Ordering::Relaxed);
+    }
+
+    /// Says that one more piece is done; `note` stands beside the bar.
+    pub fn tick(&self, note: impl FnOnce() -> String) {
+        let done = self.0.done.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|at| at.elapsed() >= PROGRESS_EVERY) {
+            *told = Some(Instant::now());
+            self.send(&Event::Progress {
+                stage: self.0.stage.clone(),
+                done,
+                total: self.0.total.load(Ordering::Relaxed),
+                note: note(),
+            });
+        }
+    }
+
+    /// Reports figures on the way, such as a training step's.
+    pub fn figures(&self, figures: &impl Serialize) {
+        // Figures are talk: what cannot be written as JSON is left out.
+        if let Ok(figures) = serde_json::to_value(figures) {
+            self.send(&Event::Figures { stage: self.0.stage.clone(), figures });
+        }
+    }
+
+    /// Says in a sentence what came out.
+    pub fn say(&self, message: impl Into<String>) {
+        self.send(&Event::Note { stage: self.0.stage.clone(), message: message.into() });
+    }
+
+    /// Says something that a person should know.
+    pub fn warn(&self, message: impl Into<String>) {
+        self.send(&Event::Warning { stage: Some(self.0.stage.clone()), message: message.into() });
+    }
+
+    /// Returns `Err(Cancelled)` once the run is to stop; to be called at safe points.
+    ///
+    /// # Errors
+    /// The run is to stop.
+    pub fn check(&self) -> Result<(), StageError> {
+        if self.0.shared.cancellation.is_cancelled() { Err(StageError::cancelled()) } else { Ok(()) }
+    }
+
+    /// The token that tells of the run's end.
+    pub fn cancellation(&self) -> &CancellationToken {
+        &self.0.shared.cancellation
+    }
+
+    /// An empty folder that goes with the stage.
+    pub fn scratch(&self) -> &Path {
+        self.0.scratch.path()
+    }
+
+    /// Makes an empty folder that stays with the run's record: for what a stage that fails leaves to a person. `None` where nothing runs.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn leave(&self, name: &str) -> Result<Option<PathBuf>, StageError> {
+        let Some(record) = &self.0.shared.record else { return Ok(None) };
+        let folder = std::path::absolute(record)?.join(&self.0.stage).join(name);
+        std::fs::create_dir_all(&folder)?;
+        Ok(Some(folder))
+    }
+
+    /// Says whose checkpoints the stage's are.
+    pub(crate) fn set_resume(&self, resume: Resume) {
+        self.0.resume.get_or_init(|| resume);
+    }
+
+    pub(crate) fn resume(&self) -> Option<Resume> {
+        self.0.resume.get().copied()
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.shared.store
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0.shared
+    }
+
+    pub(crate) fn rebuys(&self) -> bool {
+        self.0.rebuy
+    }
+
+    pub(crate) fn count(&self, called: bool) {
+        let counter = if called { &self.0.calls } else { &self.0.reused };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The stage's own ceiling.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.0.budget
+    }
+
+    /// Notes that a reply was paid for and nobody knows how much.
+    pub(crate) fn count_unpriced(&self) {
+        self.0.unpriced.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What the stage's calls cost, as far as it is known.
+    pub(crate) fn spent(&self) -> Spent {
+        Spent { nano_dollars: self.0.budget.spent(), unpriced: self.0.unpriced.load(Ordering::Relaxed) }
+    }
+
+    /// A receipt as the memo keeps it.
+    pub(crate) fn receipt(&self, receipt: &Receipt, unit: Digest) -> Result<Vec<u8>, StageError> {
+        let kept = KeptReceipt {
+            receipt: Cow::Borrowed(receipt),
+            unit: unit.to_string(),
+            run: self.0.shared.run.clone(),
+            stage: self.0.stage.clone(),
+        };
+        serde_json::to_vec(&kept).map_err(StageError::failed)
+    }
+
+    /// Calls made and replies reused so far.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.0.calls.load(Ordering::Relaxed), self.0.reused.load(Ordering::Relaxed))
+    }
+
+    fn send(&self, event: &Event) {
+        self.0.shared.events.send(event);
+    }
+}

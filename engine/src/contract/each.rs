@@ -1,0 +1,115 @@
+//! Row by row: pure, then effects, then pure. A row → the units to ask for, round by round → its rows.
+
+use std::{collections::BTreeMap, marker::PhantomData};
+
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    artifact::{Dataset, Row},
+    context::Context,
+    effect::{Ask, Effect},
+    error::StageError,
+    mistake::ParamMistake,
+    ports::Ports,
+    section::Sections,
+};
+
+/// A stage that works row by row. The value holds what `open` read once.
+pub trait EachRow: Sized + Send + Sync + 'static {
+    /// The word after `uses:`.
+    const KIND: &'static str;
+    /// Raised when `units` or `rows` changes; replies are kept.
+    const VERSION: u32;
+    /// One sentence for `fingerpost kinds`.
+    const SUMMARY: &'static str;
+    /// What stands under `with:`.
+    type Params: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
+    /// What stands under `in:`.
+    type Inputs: Ports;
+    /// What the stage gives: a struct with the one dataset of `Out`.
+    type Outputs: Ports;
+    /// The rows of the driving dataset.
+    type In: Row;
+    /// The rows that come out, in the driving dataset's order.
+    type Out: Row;
+    /// The effect that its units ask for.
+    type Effect: Effect;
+
+    /// See [`Stage::settle`].
+    ///
+    /// # Errors
+    /// All mistakes in the params.
+    fn settle(params: Self::Params, sections: &Sections) -> Result<Self::Params, Vec<ParamMistake>> {
+        let _ = sections;
+        Ok(params)
+    }
+
+    /// See [`Stage::parts`].
+    fn parts(params: &Self::Params) -> BTreeMap<String, u32> {
+        let _ = params;
+        BTreeMap::new()
+    }
+
+    /// See [`Stage::ready`].
+    ///
+    /// # Errors
+    /// What is missing, such as a key.
+    fn ready(ctx: &Context, params: &Self::Params) -> Result<(), StageError> {
+        let _ = (ctx, params);
+        Ok(())
+    }
+
+    /// See [`Stage::missing`].
+    fn missing(params: &Self::Params, sections: &Sections) -> Vec<ParamMistake> {
+        let _ = (params, sections);
+        Vec::new()
+    }
+
+    /// How messages name a row: ``question `7` ``.
+    fn name(row: &Self::In) -> String;
+
+    /// Reads side inputs once; returns the stage and the dataset whose rows drive it.
+    ///
+    /// # Errors
+    /// A side input cannot be read, or does not fit.
+    fn open(ctx: &Context, params: &Self::Params, inputs: Self::Inputs) -> Result<(Self, Dataset<Self::In>), StageError>;
+
+    /// What to ask next, given the replies so far; nothing when the row is done.
+    ///
+    /// # Errors
+    /// The row or a reply does not fit.
+    fn units(&self, row: &Self::In, replies: &[Reply<Self>]) -> Result<Vec<Ask<Self::Effect>>, StageError>;
+
+    /// The rows that a row becomes.
+    ///
+    /// # Errors
+    /// The row or a reply does not fit.
+    fn rows(&self, row: Self::In, replies: Vec<Reply<Self>>) -> Result<Vec<Self::Out>, StageError>;
+
+    /// Names the output port.
+    fn outputs(rows: Dataset<Self::Out>) -> Self::Outputs;
+
+    /// What a plan says of the stage besides its calls.
+    ///
+    /// # Errors
+    /// What the notes speak of cannot be read.
+    fn notes(&self) -> Result<Vec<String>, StageError> {
+        Ok(Vec::new())
+    }
+
+    /// Rows under way at once. A provider's own limits decide how many of their calls are.
+    fn rows_in_flight(ctx: &Context, params: &Self::Params) -> usize {
+        let _ = (ctx, params);
+        ROWS_IN_FLIGHT
+    }
+}
+
+/// What the effect of `S` replies.
+pub type Reply<S> = <<S as EachRow>::Effect as Effect>::Reply;
+
+/// Enough for every provider's concurrency.
+pub const ROWS_IN_FLIGHT: usize = 1024;
+
+/// Makes a stage of an [`EachRow`].
+pub struct Each<S>(PhantomData<fn() -> S>);

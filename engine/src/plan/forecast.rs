@@ -1,0 +1,73 @@
+//! A plan → what its stages would buy, what they lack for their calls, and what a person should read before.
+
+use std::sync::Arc;
+
+use super::{Decision, Plan, PlannedStage, Request, inputs, notes};
+use crate::{
+    contract::{
+        context::{Context, Shared},
+        error::StageError,
+        forecast::Forecast,
+    },
+    resolve::{Pipeline, ResolvedStage},
+};
+
+/// Says of every stage that is to run what it would buy, as far as its inputs are known, and what else a person should read before.
+pub(crate) fn forecast(plan: &mut Plan, pipeline: &Pipeline, shared: &Arc<Shared>, request: &Request) -> Result<(), StageError> {
+    let mut notes = notes::notes(plan, pipeline, shared)?;
+    let forecasts = plan.stages.iter().map(|planned| one(plan, planned, pipeline, shared, request));
+    let forecasts: Vec<_> = forecasts.collect::<Result<_, _>>()?;
+    for (planned, forecast) in plan.stages.iter_mut().zip(forecasts) {
+        if let Some(error) = unready(planned, forecast.as_ref(), pipeline, shared)? {
+            let help = error.help.map_or_else(String::new, |help| format!("; {help}"));
+            notes.entry(planned.stage).or_default().push(format!("before it can run: {}{help}", error.message));
+        }
+        planned.forecast = forecast;
+        if let Some(notes) = notes.remove(&planned.stage).filter(|notes| !notes.is_empty()) {
+            planned.forecast.get_or_insert_default().notes.extend(notes);
+        }
+    }
+    Ok(())
+}
+
+/// What a stage that is to run lacks for its calls, where it would make any.
+pub(super) fn unready(
+    planned: &PlannedStage,
+    forecast: Option<&Forecast>,
+    pipeline: &Pipeline,
+    shared: &Arc<Shared>,
+) -> Result<Option<StageError>, StageError> {
+    if matches!(planned.decision, Decision::Hit { .. }) || forecast.is_some_and(|forecast| forecast.calls == 0) {
+        return Ok(None);
+    }
+    let stage = &pipeline.stages[planned.stage];
+    Ok(stage.kind.ready(&context(shared, stage, false)?, &stage.settled).err())
+}
+
+pub(super) fn one(
+    plan: &Plan,
+    planned: &PlannedStage,
+    pipeline: &Pipeline,
+    shared: &Arc<Shared>,
+    request: &Request,
+) -> Result<Option<Forecast>, StageError> {
+    let Decision::Run { .. } = planned.decision else { return Ok(None) };
+    let stage = &pipeline.stages[planned.stage];
+    for file in stage.files() {
+        file.keep(&shared.store)?;
+    }
+    let result = |producer| {
+        let producer = plan.stages.iter().find(|planned| planned.stage == producer)?;
+        match &producer.decision {
+            Decision::Hit { result, .. } => Some(result),
+            _ => None,
+        }
+    };
+    let inputs = inputs(stage, result)?;
+    let context = context(shared, stage, request.rebought.contains(&planned.stage))?;
+    Ok(Some(stage.kind.forecast(&context, &stage.settled, inputs)?))
+}
+
+pub(crate) fn context(shared: &Arc<Shared>, stage: &ResolvedStage, rebuy: bool) -> Result<Context, StageError> {
+    Context::new(Arc::clone(shared), &stage.name, rebuy, stage.budget)
+}

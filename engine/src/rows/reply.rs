@@ -1,0 +1,104 @@
+//! A unit → its reply: from the memo, from whoever is calling for it right now, or by one call that is durable before it counts.
+
+use std::sync::Arc;
+
+use cache::{Claim, Digest};
+
+use crate::{
+    budget::{Hold, Price},
+    contract::{
+        context::Context,
+        effect::{Bought, Effect, unit_digest},
+        error::StageError,
+    },
+};
+
+/// The digest of a unit, and the reply to it that is kept.
+pub(crate) fn known<E: Effect>(ctx: &Context, unit: &E::Unit) -> Result<(Digest, Option<E::Reply>), StageError> {
+    let digest = unit_digest::<E>(unit)?;
+    if ctx.rebuys() {
+        return Ok((digest, None));
+    }
+    let bytes = ctx.store().cache().reply(&digest)?;
+    Ok((digest, bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok())))
+}
+
+/// Returns the reply to `unit`; equal units are called once, in this process and beside others.
+pub(crate) async fn reply<E: Effect>(ctx: &Context, unit: &E::Unit) -> Result<E::Reply, StageError> {
+    let digest = unit_digest::<E>(unit)?;
+    let replies = &ctx.shared().flights;
+    let flight = replies.flight(digest);
+    let mut called = false;
+    let bytes = flight.get_or_try_init(|| fetch::<E>(ctx, unit, digest, &mut called)).await?;
+    // Where the memo can answer from now on, the flight's copy is not needed.
+    if !ctx.rebuys() && ctx.store().cache().mode().reads() && ctx.store().cache().mode().writes() {
+        replies.land(&digest);
+    }
+    ctx.count(called);
+    serde_json::from_slice(bytes).map_err(|error| {
+        StageError::failed(format!("the kept reply to unit {digest} cannot be read: {error}"))
+            .help(format!("buy it again with `--rebuy`, or raise the version of `{}`", E::NAME))
+    })
+}
+
+async fn fetch<E: Effect>(ctx: &Context, unit: &E::Unit, digest: Digest, called: &mut bool) -> Result<Arc<[u8]>, StageError> {
+    let cache = ctx.store().cache();
+    if !ctx.rebuys() {
+        if let Some(bytes) = cache.reply(&digest)? {
+            return Ok(bytes.into());
+        }
+        let claim = match cache.claim(vec![digest]).await?.pop() {
+            Some(Claim::Theirs(_)) => theirs(ctx, digest).await?,
+            claim => claim,
+        };
+        if let Some(Claim::Known(bytes)) = claim {
+            return Ok(bytes.into());
+        }
+    }
+    match bought::<E>(ctx, unit, digest).await {
+        Ok(bytes) => {
+            *called = true;
+            Ok(bytes)
+        }
+        Err(error) => {
+            cache.release(vec![digest]).await?;
+            Err(error)
+        }
+    }
+}
+
+/// Waits until the process that holds the unit has its reply, or is gone.
+async fn theirs(ctx: &Context, digest: Digest) -> Result<Option<Claim>, StageError> {
+    tokio::select! {
+        claim = ctx.store().cache().wait(digest) => Ok(Some(claim?)),
+        () = ctx.cancellation().cancelled() => Err(StageError::cancelled()),
+    }
+}
+
+async fn bought<E: Effect>(ctx: &Context, unit: &E::Unit, digest: Digest) -> Result<Arc<[u8]>, StageError> {
+    ctx.check()?;
+    let price = E::price(ctx, unit);
+    let (run, stage) = tokio::select! {
+        holds = hold(ctx, price) => holds?,
+        () = ctx.cancellation().cancelled() => return Err(StageError::cancelled()),
+    };
+    let Bought { reply, receipt, place } = E::call(ctx, unit).await?;
+    let cost = receipt.as_ref().and_then(|receipt| receipt.cost);
+    run.pay(cost.unwrap_or(0));
+    stage.pay(cost.unwrap_or(0));
+    if receipt.is_some() && cost.is_none() {
+        ctx.count_unpriced();
+    }
+    let bytes = serde_json::to_vec(&reply).map_err(StageError::failed)?;
+    let receipt = receipt.map(|receipt| ctx.receipt(&receipt, digest)).transpose()?;
+    ctx.store().cache().keep(digest, bytes.clone(), receipt).await?;
+    drop(place);
+    Ok(bytes.into())
+}
+
+/// The worst case held in the run's budget and then in the stage's, always in this order.
+async fn hold(ctx: &Context, price: Price) -> Result<(Hold<'_>, Hold<'_>), StageError> {
+    let run = ctx.shared().budget.hold(price, ctx.budget().is_limited()).await?;
+    let stage = ctx.budget().hold(price, true).await?;
+    Ok((run, stage))
+}

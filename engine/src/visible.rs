@@ -1,0 +1,40 @@
+//! Text from outside → the same with what would drive a terminal written out.
+
+use std::borrow::Cow;
+
+/// Writes out control characters and marks that turn the direction of text: names, messages and models' words are shown, and do
+/// not move the cursor, change colours or hide other text. Line ends and tabs stay.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if hidden(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
+    }
+    Cow::Owned(shown)
+}
+
+fn hidden(c: char) -> bool {
+    c.is_control() && !matches!(c, '\n' | '\t')
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::visible;
+
+    #[test]
+    fn what_drives_a_terminal_is_written_out_and_the_rest_stays() {
+        assert_eq!(visible("a\tb\nžluť 日本 🦀"), "a\tb\nžluť 日本 🦀");
+        for (text, shown) in [
+            ("\u{1b}[2J", "\\u{1b}[2J"),
+            ("a\rb", "a\\u{d}b"),
+            ("\u{9b}31m", "\\u{9b}31m"),
+            ("\u{7f}", "\\u{7f}"),
+            ("\u{202e}gpj.exe", "\\u{202e}gpj.exe"),
+        ] {
+            assert_eq!(visible(text), shown);
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! `uses: analyse`: what a question alone shows. Questions → analyses. Neither gold nor answers nor labels come near it.
+
+mod rules;
+
+use std::collections::BTreeMap;
+
+use engine::{Ask, Context, Dataset, EachRow, File, ParamMistake, Sections, StageError, ports};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    defaults::is_default,
+    llm::{
+        calls,
+        completion::{Completion, Reply, Request, Settings},
+        json_reply,
+        prompt::{Template, lettered},
+        providers::{self, Source},
+    },
+    rows::{Analysis, Question},
+};
+
+/// What stands under `with:`.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Params {
+    /// `rules`: facts read off the text by a program. `llm`: what a model says of it.
+    #[serde(default = "by_rules")]
+    by: String,
+    /// The model, as `provider/name`, for `llm`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+    /// How the model is asked [default: temperature 0].
+    #[serde(default, skip_serializing_if = "is_default")]
+    settings: Settings,
+    /// The prompt, with `{question}` in it, and `{choices}`; without it, `analyse@1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    prompt: Option<File>,
+    /// What of the provider's settings decides the analyses; filled in by the program.
+    #[serde(default, skip_deserializing, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(skip)]
+    providers: BTreeMap<String, Source>,
+    /// How the model is asked, in the end; filled in by the program.
+    #[serde(default, skip_deserializing, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(skip)]
+    settings_of: BTreeMap<String, Settings>,
+}
+
+fn by_rules() -> String {
+    "rules".to_owned()
+}
+
+ports! { pub struct Inputs { questions: Dataset<Question> } }
+ports! { pub struct Outputs { analyses: Dataset<Analysis> } }
+
+/// The stage; without a model it goes by rules.
+pub(crate) struct Stage {
+    ctx: Context,
+    llm: Option<(Request, Template)>,
+}
+
+const PROMPT: &str = include_str!("../../../prompts/analyse@1.txt");
+
+/// Raised when requests or the reading of replies change.
+const LLM_VERSION: u32 = 1;
+
+impl EachRow for Stage {
+    const KIND: &'static str = "analyse";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "says what the question alone shows";
+    type Params = Params;
+    type Inputs = Inputs;
+    type Outputs = Outputs;
+    type In = Question;
+    type Out = Analysis;
+    type Effect = Completion;
+
+    fn settle(mut params: Params, sections: &Sections) -> Result<Params, Vec<ParamMistake>> {
+        let mistake = |field: &str, message: String, help: &str| {
+            Err(vec![ParamMistake { field: vec![field.to_owned()], message, help: help.to_owned() }])
+        };
+        match (params.by.as_str(), &params.model) {
+            ("rules", None) => Ok(params),
+            ("rules", Some(_)) => mistake("model", "rules ask no model".to_owned(), "write `by: llm`, or take it out"),
+            ("llm", None) => mistake("by", "a model is asked, and none is named".to_owned(), "add `model: PROVIDER/NAME`"),
+            ("llm", Some(model)) => {
+                let given = Settings {
+                    temperature: params.settings.temperature.or(Some(0.0)),
+                    schema: Some(schema()),
+                    ..params.settings.clone()
+                };
+                (params.providers, params.settings_of) = providers::settle_called(&[("model", model)], &given, sections)?;
+                Ok(params)
+            }
+            (other, _) => mistake("by", format!("nothing analyses by `{other}`"), "write `by: rules` or `by: llm`"),
+        }
+    }
+
+    fn parts(params: &Params) -> BTreeMap<String, u32> {
+        let sources = params.providers.values().filter_map(Source::part);
+        // Rules stand in where a model says nothing.
+        let rules = ("analyse/rules".to_owned(), rules::VERSION);
+        let llm = params.model.as_ref().map(|_| ("analyse/llm".to_owned(), LLM_VERSION));
+        sources.chain([rules]).chain(llm).collect()
+    }
+
+    fn ready(ctx: &Context, params: &Params) -> Result<(), StageError> {
+        providers::ready(ctx, params.model.iter(), &params.providers)
+    }
+
+    fn missing(params: &Params, sections: &Sections) -> Vec<ParamMistake> {
+        providers::missing(params.model.iter().map(|asked| (vec!["model"], asked)), sections)
+    }
+
+    fn name(question: &Question) -> String {
+        format!("question `{}`", question.id)
+    }
+
+    fn open(ctx: &Context, params: &Params, inputs: Inputs) -> Result<(Self, Dataset<Question>), StageError> {
+        let llm = match &params.model {
+            None => None,
+            Some(model) => Some((
+                providers::request(ctx, model, &params.providers, &params.settings_of)?,
+                Template::read(ctx, params.prompt.as_ref(), PROMPT, &["question"])?,
+            )),
+        };
+        Ok((Self { ctx: ctx.clone(), llm }, inputs.questions))
+    }
+
+    fn units(&self, question: &Question, replies: &[Reply]) -> Result<Vec<Ask<Completion>>, StageError> {
+        let Some((request, template)) = &self.llm else { return Ok(Vec::new()) };
+        let asked = || {
+            let values = [("question", question.question.clone()), ("choices", lettered(&question.choices))];
+            Request { prompt: template.with(&values), ..request.clone() }
+        };
+        Ok(match replies {
+            [] => vec![Ask::Call(asked())],
+            [first] => match json_reply::said(first).map(|said| (said, read(said))) {
+                Some((said, Err(problem))) => vec![Ask::Call(json_reply::repair(asked(), said, &problem))],
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        })
+    }
+
+    fn rows(&self, question: Question, replies: Vec<Reply>) -> Result<Vec<Analysis>, StageError> {
+        let said = replies.last().and_then(json_reply::said).and_then(|said| read(said).ok());
+        if said.is_none() && self.llm.is_some() {
+            self.ctx.warn(format!("the model said nothing that can be read on {}: rules stand in", Self::name(&question)));
+        }
+        let (features, reasoning) = said.unwrap_or_else(|| rules::analyse(&question.question));
+        Ok(vec![Analysis { id: question.id, features, reasoning }])
+    }
+
+    fn outputs(analyses: Dataset<Analysis>) -> Outputs {
+        Outputs { analyses }
+    }
+
+    fn rows_in_flight(ctx: &Context, params: &Params) -> usize {
+        calls::rows_in_flight(ctx, params.providers.keys())
+    }
+}
+
+fn schema() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "domain": { "type": "string" },
+            "kind": { "type": "string" },
+            "steps": { "type": "integer" },
+            "ambiguous": { "type": "boolean" },
+            "reasoning": { "type": "string" },
+        },
+        "required": ["domain", "kind", "steps", "ambiguous", "reasoning"],
+        "additionalProperties": false,
+    })
+}
+
+/// The facts of a reply, and its reasoning on one line: a router's answer has its policy on the last.
+fn read(said: &str) -> Result<(BTreeMap<String, Value>, String), String> {
+    let mut object: Map<String, Value> = json_reply::object(said)?;
+    let reasoning = match object.remove("reasoning") {
+        Some(Value::String(text)) if !text.trim().is_empty() => text.split_whitespace().collect::<Vec<_>>().join(" "),
+        _ => return Err("there is no `reasoning` in it".to_owned()),
+    };
+    Ok((object.into_iter().collect(), reasoning))
+}

@@ -1,0 +1,317 @@
+//! `uses: answer`: every named model answers every question. Questions → answers, by question and then by role.
+
+mod served_model;
+pub(crate) mod shots;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::{Ask, Context, Dataset, EachRow, File, ParamMistake, Sections, StageError, ports};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    llm::{
+        calls,
+        completion::{Completion, Reply, Settings},
+        prompt::Template,
+        providers::{self, Model, Source},
+    },
+    rows::{Answer, Outcome, Question, Usage},
+};
+use served_model::{OnSwap, Served};
+use shots::{Pool, Shots};
+
+/// What stands under `with:`.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Params {
+    /// The models as `provider/name`, by role: `{ medium: calculator/pocket, large: calculator/scientific }`.
+    models: BTreeMap<String, String>,
+    /// What of the providers' settings decides the answers; filled in by the program.
+    #[serde(default, skip_deserializing)]
+    #[schemars(skip)]
+    providers: BTreeMap<String, Source>,
+    /// How models are asked.
+    #[serde(default)]
+    settings: Settings,
+    /// How the model of a role is asked, where that differs: `{ large: { max_output_tokens: 8192 } }`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    settings_of: BTreeMap<String, Settings>,
+    /// What becomes of a setting that a model does not take.
+    #[serde(default)]
+    unsupported: Unsupported,
+    /// Settings that were left out, by role; filled in by the program.
+    #[serde(default, skip_deserializing, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(skip)]
+    left_out: BTreeMap<String, Vec<String>>,
+    /// The prompt, with `{question}` and `{choices}` in it [default: the question and, if there are any, its choices].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    prompt: Option<File>,
+    /// What models are told before the question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    system: Option<String>,
+    /// Asks for the reasoning before the answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    cot: bool,
+    /// Questions that are shown with their answers before the one that is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shots: Option<Shots>,
+    /// How often an answer that is none is asked for again, by what became of it. A truncated one gets four times the tokens.
+    #[serde(default)]
+    ask_again: AskAgain,
+    /// The name that a model is served under, by role [default: the first one that was seen stays].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    served: BTreeMap<String, String>,
+    /// What happens when another model is served than the one that was first.
+    #[serde(default)]
+    on_model_swap: OnSwap,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Unsupported {
+    /// It is left out, and that is recorded.
+    #[default]
+    Drop,
+    /// It is a mistake in the manifest.
+    Refuse,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct AskAgain {
+    truncated: u32,
+    empty: u32,
+    blocked: u32,
+    refused: u32,
+}
+
+impl Default for AskAgain {
+    fn default() -> Self {
+        Self { truncated: 1, empty: 1, blocked: 0, refused: 0 }
+    }
+}
+
+impl AskAgain {
+    fn times(self, outcome: Outcome) -> u32 {
+        match outcome {
+            Outcome::Truncated => self.truncated,
+            Outcome::Empty => self.empty,
+            Outcome::Blocked => self.blocked,
+            Outcome::Refused => self.refused,
+            Outcome::Ok | Outcome::ModelSwapped | Outcome::Error => 0,
+        }
+    }
+}
+
+/// By how much the cap grows when a truncated answer is asked for again.
+const LARGER_CAP: u32 = 4;
+
+ports! { pub struct Inputs { questions: Dataset<Question> } }
+ports! { pub struct Outputs { answers: Dataset<Answer> } }
+
+/// The stage, with each role's model open.
+pub(crate) struct Stage {
+    roles: Vec<Role>,
+    template: Template,
+    shots: Option<Pool>,
+    ask_again: AskAgain,
+}
+
+struct Role {
+    name: String,
+    model: Model,
+    served: Served,
+}
+
+impl EachRow for Stage {
+    const KIND: &'static str = "answer";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "lets every named model answer every question";
+    type Params = Params;
+    type Inputs = Inputs;
+    type Outputs = Outputs;
+    type In = Question;
+    type Out = Answer;
+    type Effect = Completion;
+
+    fn settle(mut params: Params, sections: &Sections) -> Result<Params, Vec<ParamMistake>> {
+        let mut mistakes = Vec::new();
+        if params.models.is_empty() {
+            mistakes.push(ParamMistake {
+                field: vec!["models".to_owned()],
+                message: "there is no model to ask".to_owned(),
+                help: "write `models: { medium: PROVIDER/NAME, large: PROVIDER/NAME }`".to_owned(),
+            });
+        }
+        let named = params.settings_of.keys().map(|role| ("settings_of", role));
+        for (field, role) in named.chain(params.served.keys().map(|role| ("served", role))) {
+            if !params.models.contains_key(role) {
+                mistakes.push(ParamMistake {
+                    field: vec![field.to_owned(), role.clone()],
+                    message: format!("there is no model of the role `{role}`"),
+                    help: format!("the roles are {}", params.models.keys().cloned().collect::<Vec<_>>().join(", ")),
+                });
+            }
+        }
+        for (role, asked) in &params.models {
+            let (provider, source) = match providers::source(asked, sections) {
+                Ok(found) => found,
+                Err(message) => {
+                    mistakes.push(providers::mistake(&["models", role], message));
+                    continue;
+                }
+            };
+            if source.calls() {
+                let given = params.settings_of.get(role).map_or_else(|| params.settings.clone(), |own| params.settings.with(own));
+                let name = providers::split(asked).map_or("", |(_, name)| name);
+                let (settings, left_out) = providers::fit(source.kind(), name, given);
+                if !left_out.is_empty() && params.unsupported == Unsupported::Refuse {
+                    mistakes.push(ParamMistake {
+                        field: vec!["models".to_owned(), role.clone()],
+                        message: format!("`{asked}` takes no `{}`", left_out.join("`, no `")),
+                        help: "take it out of the settings, or write `unsupported: drop`".to_owned(),
+                    });
+                }
+                if !left_out.is_empty() {
+                    params.left_out.insert(role.clone(), left_out.into_iter().map(str::to_owned).collect());
+                }
+                params.settings_of.insert(role.clone(), settings);
+            }
+            params.providers.insert(provider, source);
+        }
+        if mistakes.is_empty() { Ok(params) } else { Err(mistakes) }
+    }
+
+    fn parts(params: &Params) -> BTreeMap<String, u32> {
+        params.providers.values().filter_map(Source::part).collect()
+    }
+
+    fn ready(ctx: &Context, params: &Params) -> Result<(), StageError> {
+        providers::ready(ctx, params.models.values(), &params.providers)
+    }
+
+    fn missing(params: &Params, sections: &Sections) -> Vec<ParamMistake> {
+        providers::missing(params.models.iter().map(|(role, asked)| (vec!["models", role], asked)), sections)
+    }
+
+    fn name(question: &Question) -> String {
+        format!("question `{}`", question.id)
+    }
+
+    fn open(ctx: &Context, params: &Params, inputs: Inputs) -> Result<(Self, Dataset<Question>), StageError> {
+        for (role, left_out) in &params.left_out {
+            ctx.warn(format!("`{}` takes no `{}`: left out", params.models[role], left_out.join("`, no `")));
+        }
+        let open = |(role, asked): (&String, &String)| {
+            let settings = params.settings_of.get(role).unwrap_or(&params.settings);
+            let model = Model::open(ctx, asked, &params.providers, settings)?;
+            let served = Served::new(ctx, &model, params.served.get(role), params.on_model_swap);
+            Ok(Role { name: role.clone(), model, served })
+        };
+        let roles = params.models.iter().map(open).collect::<Result<_, StageError>>()?;
+        let template = Template::read(ctx, params.prompt.as_ref(), ANSWER, &["question"])?;
+        let template = template.system(params.system.as_deref()).reasoned(params.cot);
+        let shots = params.shots.as_ref().map(|shots| Pool::open(ctx, shots, &inputs.questions)).transpose()?;
+        Ok((Self { roles, template, shots, ask_again: params.ask_again }, inputs.questions))
+    }
+
+    fn units(&self, question: &Question, replies: &[Reply]) -> Result<Vec<Ask<Completion>>, StageError> {
+        if self.only_shown(question) {
+            return Ok(Vec::new());
+        }
+        let state = State::of(self.roles.len(), replies, self.ask_again);
+        state.open.iter().map(|&role| self.ask(&self.roles[role], question, &state.asked[role])).collect()
+    }
+
+    fn rows(&self, question: Question, replies: Vec<Reply>) -> Result<Vec<Answer>, StageError> {
+        if self.only_shown(&question) {
+            return Ok(Vec::new());
+        }
+        let state = State::of(self.roles.len(), &replies, self.ask_again);
+        let answer = |(role, asked): (&Role, Vec<&Reply>)| {
+            let mut usage = Usage::default();
+            for reply in &asked {
+                usage += reply.usage;
+            }
+            let last = asked.last().ok_or_else(|| StageError::failed(format!("`{}` was not asked", role.name)))?;
+            let swapped = role.served.is_swapped(last)?;
+            Ok(Answer {
+                id: question.id.clone(),
+                model: role.name.clone(),
+                asked: role.model.asked.clone(),
+                text: last.text.clone(),
+                outcome: if swapped { Outcome::ModelSwapped } else { last.outcome },
+                served: last.served.clone(),
+                usage,
+            })
+        };
+        self.roles.iter().zip(state.asked).map(answer).collect()
+    }
+
+    fn notes(&self) -> Result<Vec<String>, StageError> {
+        self.roles.iter().filter_map(|role| role.served.note().transpose()).collect()
+    }
+
+    fn outputs(answers: Dataset<Answer>) -> Outputs {
+        Outputs { answers }
+    }
+
+    fn rows_in_flight(ctx: &Context, params: &Params) -> usize {
+        calls::rows_in_flight(ctx, params.providers.keys())
+    }
+}
+
+impl Stage {
+    /// Whether a question is an example for others, and not asked.
+    fn only_shown(&self, question: &Question) -> bool {
+        self.shots.as_ref().is_some_and(|shots| shots.keeps(question))
+    }
+
+    fn ask(&self, role: &Role, question: &Question, before: &[&Reply]) -> Result<Ask<Completion>, StageError> {
+        let truncated = before.iter().filter(|reply| reply.outcome == Outcome::Truncated).count() as u32;
+        let sample = before.len() as u32 - truncated;
+        let conversation = || {
+            let shown = self.shots.as_ref().map(|shots| shots.turns(&self.template, question)).transpose()?;
+            Ok(self.template.conversation(shown.unwrap_or_default(), question))
+        };
+        let ask = role.model.ask(question, conversation, sample)?;
+        Ok(match ask {
+            Ask::Call(mut request) => {
+                let cap = &mut request.settings.max_output_tokens;
+                *cap = cap.map(|cap| cap.saturating_mul(LARGER_CAP.saturating_pow(truncated)));
+                Ask::Call(request)
+            }
+            known @ Ask::Known(_) => known,
+        })
+    }
+}
+
+/// Which replies are whose, told from their order: round by round, in each the roles that were still open.
+struct State<'a> {
+    asked: Vec<Vec<&'a Reply>>,
+    open: BTreeSet<usize>,
+}
+
+impl<'a> State<'a> {
+    fn of(roles: usize, replies: &'a [Reply], ask_again: AskAgain) -> Self {
+        let mut state = State { asked: vec![Vec::new(); roles], open: (0..roles).collect() };
+        let mut replies = replies.iter();
+        while !state.open.is_empty() {
+            let mut next = BTreeSet::new();
+            for &role in &state.open {
+                let Some(reply) = replies.next() else { return state };
+                let alike = state.asked[role].iter().filter(|before| before.outcome == reply.outcome).count() as u32;
+                if alike < ask_again.times(reply.outcome) {
+                    next.insert(role);
+                }
+                state.asked[role].push(reply);
+            }
+            state.open = next;
+        }
+        state
+    }
+}
+
+/// The prompt where none is given.
+const ANSWER: &str = include_str!("../../../prompts/answer@1.txt");

@@ -1,0 +1,25 @@
+//! A seed → generated arithmetic questions as a benchmark.
+
+use serde_json::{Map, Value};
+
+use super::{
+    arithmetic,
+    loader::{Benchmark, Draft, Reads},
+};
+
+pub(crate) const ARITHMETIC: Benchmark = Benchmark {
+    name: "arithmetic",
+    version: arithmetic::VERSION,
+    reads: Reads::Nothing,
+    load: |_, settings| {
+        let questions = arithmetic::generate(settings.count, settings.seed);
+        let drafts = questions.into_iter().enumerate().map(|(index, question)| Draft {
+            id: Some(format!("arithmetic-{}-{index}", settings.seed)),
+            question: question.text,
+            gold: question.gold,
+            meta: Map::from_iter([("kind".to_owned(), Value::from(question.kind))]),
+            ..Draft::default()
+        });
+        Ok(drafts.collect())
+    },
+};

@@ -1,0 +1,59 @@
+//! `GSM8K` (Cobbe et al. 2021, "Training Verifiers to Solve Math Word Problems") → questions. Rows are `question`, and `answer`:
+//! a worked solution, then `#### ` and the number. The solution goes into `meta`.
+
+use bigdecimal::BigDecimal;
+use engine::{Context, StageError};
+use serde_json::{Map, Value};
+
+use super::{
+    loader::{Benchmark, Draft, Reads, Settings},
+    tables::table::{drafts, rows, text},
+};
+
+pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "gsm8k", version: 1, reads: Reads::File, load };
+
+fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
+    let file = settings.file()?;
+    drafts(
+        file,
+        rows(ctx, file)?,
+        "this reads the published `test.jsonl` or `train.jsonl`; for another file use `name: jsonl`",
+        draft,
+    )
+}
+
+fn draft(index: usize, row: &Value) -> Result<Draft, String> {
+    let (solution, number) =
+        text(row, "answer")?.rsplit_once("####").ok_or("`answer` has no `####` with the number behind it")?;
+    let gold = number.trim().replace(',', "");
+    if gold.parse::<BigDecimal>().is_err() {
+        return Err(format!("`answer` ends in `{}`, which is no number", number.trim()));
+    }
+    Ok(Draft {
+        id: Some(format!("gsm8k-{index}")),
+        question: text(row, "question")?.to_owned(),
+        gold: vec![gold],
+        meta: Map::from_iter([("solution".to_owned(), Value::from(solution.trim_end()))]),
+        ..Draft::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_number_stands_behind_the_solution() {
+        let read = |answer: &str| draft(0, &json!({ "question": "How many?", "answer": answer }));
+        let bees = read("60 * 20 = <<60*20=1200>>1200 bees\n#### 1,200").unwrap();
+        assert_eq!(
+            (bees.gold.as_slice(), &bees.meta["solution"]),
+            (&["1200".to_owned()][..], &json!("60 * 20 = <<60*20=1200>>1200 bees"))
+        );
+        assert_eq!(read("#### -3.5").unwrap().gold, ["-3.5"]);
+        assert_eq!(read("so it is 4").err().unwrap(), "`answer` has no `####` with the number behind it");
+        assert_eq!(read("so\n#### four").err().unwrap(), "`answer` ends in `four`, which is no number");
+    }
+}

@@ -1,0 +1,108 @@
+//! A file or a seed → questions without a split. One file a benchmark.
+
+use std::collections::BTreeMap;
+
+use engine::{Context, File, StageError};
+use serde_json::{Map, Value};
+
+use super::{
+    published::{self, files::Files},
+    tables::columns::Columns,
+};
+
+/// A question as a benchmark has it.
+#[derive(Default)]
+pub(crate) struct Draft {
+    /// The benchmark's own id, if it has one.
+    pub id: Option<String>,
+    /// The text that models see.
+    pub question: String,
+    /// Every text that counts as right.
+    pub gold: Vec<String>,
+    /// The texts to choose from, where it is a multiple choice.
+    pub choices: Vec<String>,
+    /// Texts that are known to be wrong.
+    pub wrong: Vec<String>,
+    /// Whatever else the benchmark says.
+    pub meta: Map<String, Value>,
+}
+
+/// What a benchmark is loaded with.
+pub(crate) struct Settings<'a> {
+    /// What the benchmark reads, if it does.
+    pub path: Option<&'a Files>,
+    /// Its columns.
+    pub columns: &'a Columns,
+    /// How many questions to generate.
+    pub count: usize,
+    /// What they are generated from.
+    pub seed: u64,
+}
+
+impl<'a> Settings<'a> {
+    pub(crate) fn files(&self) -> Result<&'a Files, StageError> {
+        self.path.ok_or_else(|| StageError::failed("the benchmark reads a file, and none is named").help("add `path: FILE`"))
+    }
+
+    pub(crate) fn file(&self) -> Result<&'a File, StageError> {
+        let one = self.files()?.one();
+        one.ok_or_else(|| StageError::failed("the benchmark reads a file, and a folder is named").help("name a file in it"))
+    }
+}
+
+/// What a benchmark is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// A seed.
+    Nothing,
+    /// A file.
+    File,
+    /// A folder of files that have known names, or one of these.
+    Folder,
+}
+
+/// A benchmark: the word after `name:`.
+pub(crate) struct Benchmark {
+    /// The word.
+    pub name: &'static str,
+    /// Raised when it gives other questions.
+    pub version: u32,
+    /// What it is made from.
+    pub reads: Reads,
+    /// Reads or makes the questions.
+    pub load: fn(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError>,
+}
+
+impl Benchmark {
+    /// Reads or makes the questions, and says so where a file is not the one that is published under this name.
+    pub(crate) fn questions(&self, ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
+        let drafts = (self.load)(ctx, settings)?;
+        if let Some(file) = settings.path.and_then(Files::one) {
+            published::compare(ctx, self.name, file, drafts.len());
+        }
+        Ok(drafts)
+    }
+
+    /// What to do where no file is named.
+    pub(crate) fn help(&self) -> String {
+        match published::addresses(self.name).as_slice() {
+            [] => "add `path: FILE`".to_owned(),
+            addresses if !published::pinned(self.name).is_empty() => {
+                format!("add `path: FILE`, or `fetch: true`; published at {}", addresses.join(", "))
+            }
+            addresses => format!("add `path: FILE`; published at {}", addresses.join(", ")),
+        }
+    }
+}
+
+/// Refuses two questions of one id.
+pub(crate) fn refuse_double_ids<'a>(ids: impl Iterator<Item = &'a str>) -> Result<(), StageError> {
+    let mut first = BTreeMap::new();
+    for (index, id) in ids.enumerate() {
+        if let Some(before) = first.insert(id, index) {
+            return Err(StageError::failed(format!("questions {} and {} have the same id `{id}`", before + 1, index + 1))
+                .help("name another column by `columns: { id: … }`, or take `duplicates: drop` where rows are repeated"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,279 @@
+//! `uses: benchmark`: a named benchmark, in splits. A file or a seed → questions.
+
+pub(crate) mod arithmetic;
+mod choices;
+mod generated;
+mod gsm8k;
+mod loader;
+mod mmlu;
+mod mmlu_pro;
+mod natural_questions;
+mod published;
+mod simpleqa;
+mod tables;
+mod truthfulqa;
+
+use std::collections::BTreeMap;
+
+use engine::{Context, Dataset, ParamMistake, Sections, StageError, fingerprint, ports};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    duplicates::{self, Duplicates, normalised},
+    rows::{Question, Split},
+};
+use loader::{Benchmark, Draft, Reads};
+use published::{fetch::Fetch, files::Files};
+use tables::{columns::Columns, csv, jsonl, parquet};
+
+const ALL: [&Benchmark; 10] = [
+    &generated::ARITHMETIC,
+    &csv::BENCHMARK,
+    &gsm8k::BENCHMARK,
+    &jsonl::BENCHMARK,
+    &mmlu::BENCHMARK,
+    &mmlu_pro::BENCHMARK,
+    &natural_questions::BENCHMARK,
+    &parquet::BENCHMARK,
+    &simpleqa::BENCHMARK,
+    &truthfulqa::BENCHMARK,
+];
+
+/// Finds a benchmark by name.
+fn find(name: &str) -> Option<&'static Benchmark> {
+    ALL.into_iter().find(|benchmark| benchmark.name == name)
+}
+
+/// The names, for messages.
+fn names() -> String {
+    ALL.map(|benchmark| benchmark.name).join(", ")
+}
+
+/// What stands under `with:`.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Params {
+    /// A published benchmark: `gsm8k`, `mmlu`, `mmlu_pro`, `natural_questions`, `simpleqa` or `truthfulqa`; a file with any
+    /// columns: `csv`, `jsonl` or `parquet`; or a generated one: `arithmetic`.
+    name: String,
+    /// The benchmark's file; for `mmlu`, the folder of its files or one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    path: Option<Files>,
+    /// Downloads the published file in place of `path`: `true`, the file's name where there are several, or `{ address, digest }`.
+    #[serde(default, skip_serializing_if = "Fetch::is_no")]
+    fetch: Fetch,
+    /// Which fields of a row of `csv`, `jsonl` or `parquet` hold what.
+    #[serde(default)]
+    columns: Columns,
+    /// How many questions `arithmetic` generates.
+    #[serde(default = "count")]
+    count: usize,
+    /// What `arithmetic` generates from, and what a sample is drawn by.
+    #[serde(default)]
+    seed: u64,
+    /// At most so many questions, from the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    limit: Option<usize>,
+    /// So many questions, spread over all and in their order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sample: Option<usize>,
+    /// How large each split is. Which one a question is in follows from its text alone.
+    #[serde(default)]
+    split: Shares,
+    /// What becomes of questions that are asked again: `keep`, `drop` or `drop_across`.
+    #[serde(default)]
+    duplicates: Duplicates,
+    /// The part of their runs of five characters that two questions must share to count as nearly the same, from 0.5 to 1.
+    /// Without it, only the same words count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    near_duplicates: Option<f64>,
+}
+
+fn count() -> usize {
+    3000
+}
+
+/// Shares of the splits; they add up to one.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Shares {
+    train: f64,
+    validation: f64,
+    test: f64,
+}
+
+impl Default for Shares {
+    fn default() -> Self {
+        Self { train: 0.8, validation: 0.0, test: 0.2 }
+    }
+}
+
+ports! { pub struct Inputs {} }
+ports! { pub struct Outputs { questions: Dataset<Question> } }
+
+/// The stage.
+pub(crate) struct Stage;
+
+impl engine::Stage for Stage {
+    const KIND: &'static str = "benchmark";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "loads or generates questions, and splits them";
+    type Params = Params;
+    type Inputs = Inputs;
+    type Outputs = Outputs;
+
+    fn settle(mut params: Params, _: &Sections) -> Result<Params, Vec<ParamMistake>> {
+        let mut mistakes = Vec::new();
+        let mut mistake = |field: &str, message: String, help: String| {
+            mistakes.push(ParamMistake { field: vec![field.to_owned()], message, help });
+        };
+        match (find(&params.name), &params.path) {
+            (None, _) => {
+                mistake("name", format!("there is no benchmark `{}`", params.name), format!("the benchmarks are {}", names()));
+            }
+            (Some(found), _) if found.reads == Reads::Nothing && !params.fetch.is_no() => {
+                mistake("fetch", format!("benchmark `{}` reads no file", found.name), "take `fetch:` out".to_owned());
+            }
+            (Some(_), Some(_)) if !params.fetch.is_no() => {
+                mistake("fetch", "the file is both named and fetched".to_owned(), "take out `path:`, or `fetch:`".to_owned());
+            }
+            (Some(found), None) if !params.fetch.is_no() => match std::mem::take(&mut params.fetch).settle(found.name) {
+                Ok(fetch) => params.fetch = fetch,
+                Err((message, help)) => mistake("fetch", message, help),
+            },
+            (Some(found), None) if found.reads != Reads::Nothing => {
+                mistake("name", format!("benchmark `{}` reads a file, and none is named", found.name), found.help());
+            }
+            (Some(found), Some(_)) if found.reads == Reads::Nothing => {
+                mistake("path", format!("benchmark `{}` reads no file", found.name), "take `path:` out".to_owned());
+            }
+            (Some(found), Some(files)) if found.reads == Reads::File && files.one().is_none() => {
+                mistake(
+                    "path",
+                    format!("benchmark `{}` reads a file, and this is a folder", found.name),
+                    "name a file in it".to_owned(),
+                );
+            }
+            _ => {}
+        }
+        if params.near_duplicates.is_some_and(|threshold| !(0.5..=1.0).contains(&threshold)) {
+            mistake(
+                "near_duplicates",
+                "`near_duplicates` is not between 0.5 and 1".to_owned(),
+                "for example `near_duplicates: 0.8`".to_owned(),
+            );
+        }
+        if params.duplicates == Duplicates::DropAcross && params.near_duplicates.is_none() {
+            mistake(
+                "duplicates",
+                "the same words are in one split already, so there is nothing to drop across splits".to_owned(),
+                "add `near_duplicates: 0.8`, or take `duplicates: drop`".to_owned(),
+            );
+        }
+        let shares = [params.split.train, params.split.validation, params.split.test];
+        if shares.iter().any(|share| !(0.0..=1.0).contains(share)) || (shares.iter().sum::<f64>() - 1.0).abs() > 1e-9 {
+            mistake(
+                "split",
+                "the shares of the splits do not add up to one".to_owned(),
+                "for example `split: { train: 0.8, validation: 0, test: 0.2 }`".to_owned(),
+            );
+        }
+        if mistakes.is_empty() { Ok(params) } else { Err(mistakes) }
+    }
+
+    fn parts(params: &Params) -> BTreeMap<String, u32> {
+        let found = find(&params.name);
+        found.map(|found| (format!("benchmark/{}", found.name), found.version)).into_iter().collect()
+    }
+
+    async fn run(ctx: &Context, params: &Params, _: Inputs) -> Result<Outputs, StageError> {
+        let benchmark =
+            find(&params.name).ok_or_else(|| StageError::failed(format!("there is no benchmark `{}`", params.name)))?;
+        let fetched = match &params.fetch {
+            Fetch::Pinned(pinned) => Some(Files::of(pinned.file(ctx).await?)),
+            _ => None,
+        };
+        let settings = loader::Settings {
+            path: params.path.as_ref().or(fetched.as_ref()),
+            columns: &params.columns,
+            count: params.count,
+            seed: params.seed,
+        };
+        let drafts = benchmark.questions(ctx, &settings)?;
+        if drafts.is_empty() {
+            return Err(StageError::failed("the benchmark has no questions").help("give a file with rows, or a `count` above 0"));
+        }
+        let mut questions: Vec<_> = drafts.into_iter().map(|draft| question(draft, params)).collect();
+        let drops = params.duplicates != Duplicates::Keep;
+        let settle = |questions: &mut _| duplicates::settle(ctx, questions, params.duplicates, params.near_duplicates);
+        // What is dropped makes room for others; what is kept is told of what is left.
+        if drops {
+            settle(&mut questions)?;
+        }
+        loader::refuse_double_ids(questions.iter().map(|question| question.id.as_str()))?;
+        questions.truncate(params.limit.unwrap_or(usize::MAX));
+        if let Some(sample) = params.sample {
+            keep_sample(&mut questions, sample, params.seed);
+        }
+        if !drops {
+            settle(&mut questions)?;
+        }
+        Ok(Outputs { questions: Dataset::write(ctx, questions)? })
+    }
+}
+
+fn question(draft: Draft, params: &Params) -> Question {
+    let normalised = normalised(&draft.question);
+    Question {
+        id: draft.id.unwrap_or_else(|| format!("{}-{:.12}", params.name, fingerprint(&normalised))),
+        split: split(&normalised, &params.split),
+        question: draft.question,
+        gold: draft.gold,
+        choices: draft.choices,
+        wrong: draft.wrong,
+        benchmark: params.name.clone(),
+        meta: draft.meta,
+    }
+}
+
+fn split(normalised: &str, shares: &Shares) -> Split {
+    let at = fraction(normalised);
+    if at < shares.train {
+        Split::Train
+    } else if at < shares.train + shares.validation {
+        Split::Validation
+    } else {
+        Split::Test
+    }
+}
+
+/// A number in [0, 1) that follows from a text alone.
+fn fraction(text: &str) -> f64 {
+    let head = u32::from_str_radix(&fingerprint(text)[..8], 16).expect("a fingerprint is hexadecimal");
+    f64::from(head) / (f64::from(u32::MAX) + 1.0)
+}
+
+fn keep_sample(questions: &mut Vec<Question>, sample: usize, seed: u64) {
+    let mut order: Vec<_> = questions.iter().map(|question| fingerprint(&format!("{seed} {}", question.id))).collect();
+    order.sort_unstable();
+    let Some(first_out) = order.get(sample).cloned() else { return };
+    questions.retain(|question| fingerprint(&format!("{seed} {}", question.id)) < first_out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_questions_are_in_one_split_and_shares_are_kept() {
+        let shares = Shares { train: 0.5, validation: 0.25, test: 0.25 };
+        let mut counts = BTreeMap::new();
+        for number in 0..4000 {
+            *counts.entry(split(&normalised(&format!("What is {number}?")), &shares)).or_insert(0) += 1;
+        }
+        assert!((1900..2100).contains(&counts[&Split::Train]), "{counts:?}");
+        assert!((900..1100).contains(&counts[&Split::Validation]), "{counts:?}");
+        assert_eq!(normalised("What  is\nTHIS?"), normalised("what is this?"));
+    }
+}

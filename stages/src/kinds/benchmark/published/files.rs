@@ -1,0 +1,98 @@
+//! A path in a manifest → one file or, where it is a folder's, the files in it that a benchmark is known to consist of.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use engine::File;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{
+        Error as _,
+        value::{Error, StrDeserializer},
+    },
+};
+
+use crate::kinds::benchmark::mmlu;
+
+/// The files that a benchmark reads.
+#[derive(Clone, Debug)]
+pub(crate) struct Files(Vec<Named>);
+
+/// A file, with its name where that says what is in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    pub name: Option<String>,
+    pub file: File,
+}
+
+impl Files {
+    /// One file that no path names.
+    pub(crate) fn of(file: File) -> Self {
+        Self(vec![Named { name: None, file }])
+    }
+
+    /// The file, if it is one.
+    pub(crate) fn one(&self) -> Option<&File> {
+        match self.0.as_slice() {
+            [one] => Some(&one.file),
+            _ => None,
+        }
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> &[Named] {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Files {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = String::deserialize(deserializer)?;
+        let find = |path: &str| File::deserialize(StrDeserializer::<Error>::new(path));
+        match find(&written) {
+            Ok(file) => {
+                let last = written.rsplit(['/', '\\']).next().unwrap_or_default();
+                let name = mmlu::file_names().find(|name| name == last);
+                Ok(Self(vec![Named { name, file }]))
+            }
+            Err(error) => {
+                // The archive has a folder for each split.
+                let paths = |name: &str| {
+                    let split = name.trim_end_matches(".csv").rsplit('_').next().unwrap_or_default();
+                    [format!("{written}/{name}"), format!("{written}/{split}/{name}")]
+                };
+                let files: Vec<_> = mmlu::file_names()
+                    .filter_map(|name| {
+                        let file = paths(&name).iter().find_map(|path| find(path).ok())?;
+                        Some(Named { name: Some(name), file })
+                    })
+                    .collect();
+                if files.is_empty() { Err(D::Error::custom(error)) } else { Ok(Self(files)) }
+            }
+        }
+    }
+}
+
+/// A name that says something counts in the key, beside the content.
+impl Serialize for Files {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.as_slice() {
+            [Named { name: None, file }] => file.serialize(serializer),
+            files => files
+                .iter()
+                .map(|named| (named.name.as_deref().unwrap_or_default(), &named.file))
+                .collect::<BTreeMap<_, _>>()
+                .serialize(serializer),
+        }
+    }
+}
+
+impl JsonSchema for Files {
+    fn schema_name() -> Cow<'static, str> {
+        "Files".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "description": "Path of a file, or of a folder of `mmlu`, relative to the manifest." })
+    }
+}

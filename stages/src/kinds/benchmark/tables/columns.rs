@@ -1,0 +1,225 @@
+//! A row of a file with columns of any names, and a map of these → a question.
+
+use std::{borrow::Cow, fmt};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{SeqAccess, Visitor, value::SeqAccessDeserializer},
+};
+use serde_json::{Map, Value};
+
+use crate::kinds::benchmark::{choices, loader::Draft};
+
+/// Which fields of a row hold what. A dot goes into an object: `meta.asked`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Columns {
+    /// The id; where a row has none, its id is made from the question.
+    pub id: String,
+    /// The text that models see.
+    pub question: String,
+    /// A text, a number, or a list of them. With `choices`: the letter or the text of the right one.
+    pub gold: String,
+    /// The texts to choose from, where it is a multiple choice.
+    pub choices: Names,
+    /// Texts that are known to be wrong.
+    pub wrong: Names,
+    /// Whatever else is to be kept.
+    pub meta: String,
+}
+
+impl Default for Columns {
+    fn default() -> Self {
+        Self {
+            id: "id".to_owned(),
+            question: "question".to_owned(),
+            gold: "gold".to_owned(),
+            choices: Names::One("choices".to_owned()),
+            wrong: Names::One("wrong".to_owned()),
+            meta: "meta".to_owned(),
+        }
+    }
+}
+
+/// One column with a list of texts in it (in a CSV file, as JSON), or several columns with a text each.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Names {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = Names;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a column's name or a list of them")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Names, E> {
+                Ok(Names::One(name.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, names: A) -> Result<Names, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(names)).map(Names::Several)
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl JsonSchema for Names {
+    fn schema_name() -> Cow<'static, str> {
+        "Names".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })
+    }
+}
+
+pub(crate) const HELP: &str = "say which columns hold what: `columns: { id: …, question: …, gold: … }`";
+
+/// Reads a question from a row.
+///
+/// # Errors
+/// A sentence that names the column.
+pub(crate) fn draft(row: &Value, columns: &Columns) -> Result<Draft, String> {
+    let missing = |column: &str| format!("there is no `{column}`");
+    let id = match field(row, &columns.id) {
+        None | Some(Value::Null) => None,
+        Some(value) => Some(text(value).ok_or_else(|| format!("`{}` is neither text nor number", columns.id))?),
+    };
+    let question = field(row, &columns.question).ok_or_else(|| missing(&columns.question))?;
+    let gold = field(row, &columns.gold).ok_or_else(|| missing(&columns.gold))?;
+    let gold = match gold {
+        Value::Array(items) => items.iter().map(text).collect::<Option<Vec<_>>>(),
+        one => text(one).map(|one| vec![one]),
+    };
+    let mut gold = gold.ok_or_else(|| format!("`{}` is neither text nor a list of texts", columns.gold))?;
+    let defaults = Columns::default();
+    let choices = texts(row, &columns.choices, &defaults.choices)?;
+    if !choices.is_empty() {
+        gold = gold.iter().map(|gold| choices::letter_of(gold, &choices)).collect::<Result<_, _>>()?;
+    }
+    Ok(Draft {
+        id,
+        question: text(question).ok_or_else(|| format!("`{}` is no text", columns.question))?,
+        gold,
+        choices,
+        wrong: texts(row, &columns.wrong, &defaults.wrong)?,
+        meta: match field(row, &columns.meta) {
+            Some(Value::Object(meta)) => meta.clone(),
+            None | Some(Value::Null) => Map::new(),
+            Some(other) => Map::from_iter([(columns.meta.clone(), other.clone())]),
+        },
+    })
+}
+
+/// The texts of a column with a list, or of several columns. Only a column that nobody asked for may be missing.
+fn texts(row: &Value, names: &Names, default: &Names) -> Result<Vec<String>, String> {
+    match names {
+        Names::One(name) => match field(row, name) {
+            None if names == default => Ok(Vec::new()),
+            None => Err(format!("there is no `{name}`")),
+            Some(value) => list(value).ok_or_else(|| format!("`{name}` is no list of texts")),
+        },
+        Names::Several(names) => {
+            let mut texts = Vec::new();
+            let mut end = None;
+            for name in names {
+                match field(row, name) {
+                    None => return Err(format!("there is no `{name}`")),
+                    Some(Value::Null) => end = end.or(Some(name)),
+                    // A gap would give the later ones other letters than they have in the file.
+                    Some(_) if end.is_some() => {
+                        return Err(format!("`{name}` is not empty, and `{}` before it is", end.map_or("", String::as_str)));
+                    }
+                    Some(value) => texts.push(text(value).ok_or_else(|| format!("`{name}` is neither text nor number"))?),
+                }
+            }
+            Ok(texts)
+        }
+    }
+}
+
+fn list(value: &Value) -> Option<Vec<String>> {
+    match value {
+        Value::Null => Some(Vec::new()),
+        Value::Array(items) => items.iter().map(text).collect(),
+        // What has no lists, such as CSV, has them as JSON.
+        Value::String(json) => serde_json::from_str::<Vec<Value>>(json).ok()?.iter().map(text).collect(),
+        _ => None,
+    }
+}
+
+fn field<'a>(row: &'a Value, path: &str) -> Option<&'a Value> {
+    // A name with a dot in it comes before a path.
+    row.get(path).or_else(|| path.split('.').try_fold(row, |value, name| value.get(name)))
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refusal(row: &Value, columns: &Columns) -> String {
+        draft(row, columns).err().unwrap()
+    }
+
+    #[test]
+    fn columns_say_where_things_are() {
+        let columns = Columns { id: "n".into(), question: "meta.asked".into(), gold: "a".into(), ..Columns::default() };
+        let row = json!({ "n": 7, "a": ["x", 2], "meta": { "asked": "Why?" } });
+        let draft = draft(&row, &columns).unwrap();
+        assert_eq!(
+            (draft.id.as_deref(), draft.question.as_str(), draft.gold),
+            (Some("7"), "Why?", vec!["x".to_owned(), "2".to_owned()])
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        assert_eq!(refusal(&json!({ "gold": "x" }), &Columns::default()), "there is no `question`");
+        assert_eq!(
+            refusal(&json!({ "question": "x", "gold": {} }), &Columns::default()),
+            "`gold` is neither text nor a list of texts"
+        );
+        let columns = Columns { wrong: Names::One("bad".into()), ..Columns::default() };
+        assert_eq!(refusal(&json!({ "question": "x", "gold": "x" }), &columns), "there is no `bad`");
+        let row = json!({ "question": "x", "gold": "x", "wrong": { "a": 1 } });
+        assert_eq!(refusal(&row, &Columns::default()), "`wrong` is no list of texts");
+    }
+
+    #[test]
+    fn choices_stand_in_one_column_or_in_several() {
+        let columns: Columns = serde_json::from_value(json!({ "choices": ["a", "b", "c"], "wrong": "w" })).unwrap();
+        assert_eq!(serde_json::to_value(&columns).unwrap()["choices"], json!(["a", "b", "c"]));
+        let row = |a, b, c| json!({ "question": "?", "gold": "yes", "a": a, "b": b, "c": c, "w": "[\"maybe\", 2]" });
+        let read = draft(&row("no", Some("yes"), None), &columns).unwrap();
+        assert_eq!((read.choices, read.gold), (vec!["no".to_owned(), "yes".into()], vec!["B".to_owned()]));
+        assert_eq!(read.wrong, ["maybe", "2"]);
+        assert_eq!(refusal(&row("no", None, Some("yes")), &columns), "`c` is not empty, and `b` before it is");
+
+        let row = json!({ "question": "?", "gold": "D", "choices": ["x", "y"] });
+        assert_eq!(
+            refusal(&row, &Columns::default()),
+            "the right answer `D` is neither a letter from A to B nor the text of one choice"
+        );
+    }
+}

@@ -1,0 +1,54 @@
+//! A Parquet file with any columns → questions. Rows are counted from 1.
+
+use std::fs;
+
+use ::parquet::{errors::ParquetError, file::reader::FileReader as _, file::serialized_reader::SerializedFileReader};
+use engine::{Context, File, StageError};
+use serde_json::Value;
+
+use super::{
+    columns,
+    table::{self, Place, Row, Rows},
+};
+use crate::{
+    guarded::guarded,
+    kinds::benchmark::loader::{Benchmark, Draft, Reads, Settings},
+};
+
+pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "parquet", version: 1, reads: Reads::File, load };
+
+fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
+    let file = settings.file()?;
+    table::drafts(file, rows(ctx, file)?, columns::HELP, |_, row| columns::draft(row, settings.columns))
+}
+
+const HELP: &str = "write the file again, plain or with snappy or zstd";
+
+/// The rows of a Parquet file.
+pub(crate) fn rows<'a>(ctx: &Context, file: &'a File) -> Result<Rows<'a>, StageError> {
+    let malformed =
+        |place: String, error: ParquetError| StageError::failed(format!("`{}`{place}: {error}", file.name())).help(HELP);
+    // Parquet is read from its end, and an input is a stream.
+    let mut copy = tempfile::tempfile_in(ctx.scratch())?;
+    std::io::copy(&mut file.open(ctx)?, &mut copy)?;
+    let rows = guarded(|| decoded(copy, &malformed));
+    let damaged = |reason| StageError::failed(format!("`{}`: {reason}", file.name())).help(HELP);
+    let rows = rows.map_err(damaged)??;
+    Ok(Box::new(rows.into_iter().enumerate().map(|(index, value)| Ok(Row { place: Place::Row(index + 1), value }))))
+}
+
+/// The rows as JSON values. Damaged bytes can make the library panic.
+fn decoded(copy: fs::File, malformed: &impl Fn(String, ParquetError) -> StageError) -> Result<Vec<Value>, StageError> {
+    let reader = SerializedFileReader::new(copy).map_err(|error| malformed(String::new(), error))?;
+    let mut rows = Vec::new();
+    // The reader's own way over all groups panics at a damaged one.
+    for group in 0..reader.num_row_groups() {
+        let here = |rows: &[_]| format!(", row {}", rows.len() + 1);
+        let group = reader.get_row_group(group).map_err(|error| malformed(here(&rows), error))?;
+        for row in group.get_row_iter(None).map_err(|error| malformed(here(&rows), error))? {
+            let row: ::parquet::record::Row = row.map_err(|error| malformed(here(&rows), error))?;
+            rows.push(row.to_json_value());
+        }
+    }
+    Ok(rows)
+}

@@ -1,0 +1,92 @@
+//! `routes:` of an evaluation: routes as the router is shown them in the place of the policies that it was trained with → what it reads, and
+//! what each choice means.
+
+use engine::ParamMistake;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::sections::{Policies, Policy, policies::has_word};
+
+/// A route that the router may never have seen.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Route {
+    /// What the router reads and says.
+    name: String,
+    /// What it reads about the route.
+    description: String,
+    /// The policy that the route stands for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    policy: Option<String>,
+    /// Who answers, where the route stands for no policy: no question is labelled with it, so choosing it is a mistake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+}
+
+/// Finds routes that mean nothing, and policies that none stands for.
+pub(crate) fn mistakes(routes: &[Route], policies: &Policies) -> Vec<ParamMistake> {
+    let mut found = Vec::new();
+    let mut wrong = |field: Vec<String>, message: String, help: &str| {
+        found.push(ParamMistake { field: [vec!["routes".to_owned()], field].concat(), message, help: help.to_owned() });
+    };
+    for (place, route) in routes.iter().enumerate() {
+        let at = |field: &str| vec![place.to_string(), field.to_owned()];
+        if routes[..place].iter().any(|other| other.name == route.name) {
+            wrong(at("name"), format!("there are two routes `{}`", route.name), "the router tells them apart by their names");
+        }
+        match (&route.policy, &route.model) {
+            (Some(policy), None) if policies.get(policy).is_none() => {
+                wrong(at("policy"), format!("there is no policy `{policy}`"), &format!("the policies are {}", policies.names()));
+            }
+            (Some(policy), None) if routes[..place].iter().any(|other| other.policy.as_ref() == Some(policy)) => {
+                wrong(at("policy"), format!("another route stands for `{policy}`"), "give each policy one route");
+            }
+            (None, Some(_)) if policies.get(&route.name).is_some() => {
+                wrong(
+                    at("name"),
+                    format!("`{}` is a policy", route.name),
+                    "a route of none has a name of its own, or say `policy: NAME`",
+                );
+            }
+            (Some(_), None) | (None, Some(_)) => {}
+            _ => wrong(
+                vec![place.to_string()],
+                format!("`{}` stands for a policy, or has a model of its own", route.name),
+                "write `policy: NAME` or `model: ROLE`",
+            ),
+        }
+    }
+    let stood_for = |policy: &&Policy| routes.iter().any(|route| route.policy.as_ref() == Some(&policy.name));
+    if let Some(policy) = policies.0.iter().find(|policy| !routes.is_empty() && !stood_for(policy)) {
+        let message = format!("no route stands for `{}`, and questions are labelled with it", policy.name);
+        wrong(Vec::new(), message, &format!("add `{{ name: …, policy: {}, description: … }}`", policy.name));
+    }
+    found
+}
+
+/// Finds routes that a router which goes by key words is not led to, in a sentence each.
+pub(crate) fn without_keyword<'a>(routes: &'a [Route], policies: &'a Policies) -> impl Iterator<Item = String> + 'a {
+    routes.iter().filter_map(|route| {
+        let keyword = policies.get(route.policy.as_ref()?)?.keyword.as_ref()?;
+        (!has_word(&route.description, keyword)).then(|| {
+            format!("the description of `{}` does not have the word `{keyword}`, by which the router finds the route", route.name)
+        })
+    })
+}
+
+/// Returns the routes as the prompt has them, the policies with what else can be chosen behind them, and the place of each of these among
+/// the routes.
+pub(crate) fn shown(routes: &[Route], policies: &Policies) -> (Policies, Policies, Vec<usize>) {
+    let read = |route: &Route| Policy {
+        name: route.name.clone(),
+        model: route.model.clone().unwrap_or_default(),
+        description: route.description.clone(),
+        keyword: None,
+    };
+    let mut choices = policies.clone();
+    choices.0.extend(routes.iter().filter(|route| route.policy.is_none()).map(read));
+    let means = |route: &Route| route.policy.as_ref().unwrap_or(&route.name).clone();
+    let place = |choice: &Policy| routes.iter().position(|route| means(route) == choice.name);
+    let places = choices.0.iter().filter_map(place).collect();
+    (Policies(routes.iter().map(read).collect()), choices, places)
+}

@@ -1,0 +1,243 @@
+//! Right is what says a gold number, exactly or within a tolerance; thousands separators, currencies, units and trailing zeros aside.
+//!
+//! An answer is looked for where models and benchmarks put it: in an `answer` field of JSON, behind `####`, in `\boxed{…}`, behind
+//! "the answer is"; and else it is the last number there is.
+
+use std::{str::FromStr as _, sync::LazyLock};
+
+use bigdecimal::{BigDecimal, Zero as _};
+use regex::Regex;
+
+use super::{
+    exact::folded,
+    grader::{Judge, JudgeKind, does_not_know},
+};
+use crate::rows::{Answer, Grade, Question};
+
+pub(crate) const KIND: JudgeKind = JudgeKind {
+    name: "numeric",
+    version: 2,
+    reads_file: false,
+    open: |_, settings| {
+        let read = |name: &str, value: f64| {
+            BigDecimal::try_from(value).map_err(|error| engine::StageError::failed(format!("`{name}` is no number: {error}")))
+        };
+        Ok(Box::new(Numeric {
+            tolerance: read("tolerance", settings.tolerance)?,
+            relative_tolerance: read("relative_tolerance", settings.relative_tolerance)?,
+            idk: settings.idk.to_vec(),
+        }))
+    },
+};
+
+struct Numeric {
+    tolerance: BigDecimal,
+    relative_tolerance: BigDecimal,
+    idk: Vec<String>,
+}
+
+impl Judge for Numeric {
+    fn grade(&self, question: &Question, answer: &Answer) -> Result<(Grade, String), engine::StageError> {
+        let text = answer.text.as_deref().unwrap_or_default();
+        if does_not_know(text, &self.idk) {
+            return Ok((Grade::Idk, "says that it does not know".to_owned()));
+        }
+        let number = answered(text);
+        let right = question.gold.iter().find(|gold| match (&number, gold_number(gold)) {
+            (Some(number), Some(gold)) => (number - &gold).abs() <= self.allowed(&gold),
+            // A gold that is no number (a date, say) has to be said as it is written.
+            _ => folded(gold) == folded(text),
+        });
+        Ok(match (right, number) {
+            (Some(gold), _) => (Grade::Correct, format!("is {gold}")),
+            (None, Some(number)) => (Grade::Incorrect, format!("says {}", number.normalized().to_plain_string())),
+            (None, None) => (Grade::Incorrect, "has no number".to_owned()),
+        })
+    }
+}
+
+impl Numeric {
+    fn allowed(&self, gold: &BigDecimal) -> BigDecimal {
+        self.tolerance.clone().max(&self.relative_tolerance * gold.abs())
+    }
+}
+
+fn compiled(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("the pattern is fixed and right")
+}
+
+/// Where answers are marked so that nothing else can be meant.
+static MARKS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
+    [
+        compiled(r#""answer"\s*:\s*"?([^"\n]*)"#),
+        compiled(r"####\s*([^\n]+)"),
+        compiled(r"\\boxed\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}"),
+    ]
+});
+
+/// Where a sentence says that the answer comes now.
+static SENTENCE: LazyLock<Regex> = LazyLock::new(|| compiled(r"(?i)\banswer\b[^.\n]{0,40}?(?:\bis\b|:|=)\s*([^\n]+)"));
+
+/// `6th` and `2:00` begin with a number, where an answer has to be one.
+static LEADING: LazyLock<Regex> = LazyLock::new(|| compiled(r"\d[\d,]*(?:\.\d+)?"));
+
+/// Sums that GSM8K's own answers have in the middle of a sentence.
+static SUM: LazyLock<Regex> = LazyLock::new(|| compiled("<<[^<>\n]*>>"));
+
+/// TeX's fractions and spaces, as plain text.
+static FRACTION: LazyLock<Regex> = LazyLock::new(|| compiled(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}"));
+static TEX: LazyLock<Regex> =
+    LazyLock::new(|| compiled(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^{}]*)\}|\\[,;! ]|\\(?:left|right|circ|degree)\b|[{}]"));
+
+fn plain(text: &str) -> String {
+    let text = SUM.replace_all(text, "");
+    let text = FRACTION.replace_all(&text, "$1/$2");
+    let text = text.replace("{,}", ",");
+    let text = TEX.replace_all(&text, " $1");
+    text.replace("\\$", "$").replace("\\%", "%").replace('−', "-")
+}
+
+/// The number that an answer comes to.
+fn answered(text: &str) -> Option<BigDecimal> {
+    if let Some(number) = parse(text.trim()) {
+        return Some(number);
+    }
+    let behind = |mark: &Regex| {
+        let said = plain(mark.captures_iter(text).last()?.get(1)?.as_str());
+        // "3 + 4 = 7" comes to what stands behind the sign.
+        Some(said.rsplit('=').next().unwrap_or_default().to_owned())
+    };
+    if let Some(said) = MARKS.iter().find_map(behind) {
+        return words(&said).find_map(parse).or_else(|| parse(LEADING.find(&said)?.as_str()));
+    }
+    behind(&SENTENCE).and_then(|said| words(&said).find_map(parse)).or_else(|| {
+        let text = plain(text);
+        words(&text).rev().find_map(parse)
+    })
+}
+
+fn words(text: &str) -> impl DoubleEndedIterator<Item = &str> {
+    text.split(|character: char| character.is_whitespace() || character == '=').filter(|word| !word.is_empty())
+}
+
+/// A gold answer that is a number and nothing else.
+fn gold_number(text: &str) -> Option<BigDecimal> {
+    let plain = plain(text);
+    let marked = plain.rsplit("####").next().unwrap_or_default().trim();
+    if marked.split_whitespace().count() == 1 { parse(marked) } else { None }
+}
+
+/// Digits beyond which an exponent is no number that anybody meant.
+const LONGEST: usize = 400;
+
+/// A word → its number, without a currency before it or a unit behind it.
+fn parse(word: &str) -> Option<BigDecimal> {
+    let word = word.trim_matches(|character: char| !character.is_ascii_alphanumeric() && !"+-−.".contains(character));
+    let word = word.trim_end_matches(['.', '-', '+']).replace('−', "-");
+    let (sign, rest) = word.split_at(word.len() - word.trim_start_matches(['+', '-']).len());
+    let rest = rest.trim_start_matches(['$', '€', '£', '¥']);
+    let word = format!("{sign}{rest}");
+    if word.len() > LONGEST {
+        return None;
+    }
+    match word.split_once('/') {
+        Some((above, below)) => {
+            let (above, below) = (decimal(above)?, decimal(below)?);
+            (!below.is_zero()).then(|| above / below)
+        }
+        None => decimal(&word).or_else(|| decimal(without_unit(&word)?)),
+    }
+}
+
+/// `42km` without `km`; `2nd` and `1990s` are no amounts.
+fn without_unit(word: &str) -> Option<&str> {
+    let unit = word.trim_start_matches(|character: char| character.is_ascii_digit() || "+-.,".contains(character));
+    let short = (1..=4).contains(&unit.len()) && unit.chars().all(char::is_alphabetic);
+    let number = &word[..word.len() - unit.len()];
+    (short && !["st", "nd", "rd", "th", "s"].contains(&unit)).then_some(number)
+}
+
+fn decimal(word: &str) -> Option<BigDecimal> {
+    if !grouped(word) || !word.ends_with(|last: char| last.is_ascii_digit() || last == '.') {
+        return None;
+    }
+    let plain = word.replace(',', "");
+    let exponent = plain.to_lowercase().split_once('e').and_then(|(_, exponent)| i64::from_str(exponent).ok());
+    if exponent.is_some_and(|exponent| exponent.unsigned_abs() > LONGEST as u64) {
+        return None;
+    }
+    BigDecimal::from_str(&plain).ok()
+}
+
+/// Whether commas, if there are any, stand before groups of three digits.
+fn grouped(word: &str) -> bool {
+    let whole = word.trim_start_matches(['+', '-']).split('.').next().unwrap_or_default();
+    let mut groups = whole.split(',');
+    let first = groups.next().unwrap_or_default();
+    let rest: Vec<_> = groups.collect();
+    rest.is_empty() || (1..=3).contains(&first.len()) && rest.iter().all(|group| group.len() == 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, number: Option<&str>) {
+        assert_eq!(answered(text), number.map(|number| BigDecimal::from_str(number).unwrap()), "{text}");
+    }
+
+    #[test]
+    fn numbers_are_read_as_people_write_them() {
+        check("1,234,567.50", Some("1234567.5"));
+        check("= 12", Some("12"));
+        check("The answer is 3 + 4 = 7.", Some("7"));
+        check("1.5e3", Some("1500"));
+        check("−4", Some("-4"));
+        check("1,2", None);
+        check("none", None);
+        check("1e999999999", None);
+        check("It costs $1,234.50.", Some("1234.5"));
+        check("-$5", Some("-5"));
+        check("He runs 42km, on the 2nd of the 1990s", Some("42"));
+        check("a share of 3/4", Some("0.75"));
+        check("5/0", None);
+        check("about 12%", Some("12"));
+    }
+
+    #[test]
+    fn a_marked_answer_wins_over_the_last_number() {
+        check("3*60 = <<3*60=180>>180, of 3 days\n#### 540\n\nQ: What of 7?", Some("540"));
+        check("So $\\boxed{\\frac{3}{4}}$, as 1 = 1.", Some("0.75"));
+        check("\\boxed{\\$1{,}080} in 3 weeks", Some("1080"));
+        check("```json\n{ \"reasoning\": \"9 * 2 = 18 of 20\", \"answer\": \"18 dollars for 9\" }\n```", Some("18"));
+        check("The answer is 42 apples, for 3 children.", Some("42"));
+        check("**Answer:** 2 of 5", Some("2"));
+        check("The final answer to this is: $20", Some("20"));
+        check("The answer is not known. I think of 5", Some("5"));
+        check("in 7 races she came in 6th\n#### 6th", Some("6"));
+        check("{ \"reasoning\": \"of 5\", \"answer\": \"cannot be known\" }", None);
+        check("First <<1+1=2>>2 and then 3", Some("3"));
+    }
+
+    #[test]
+    fn a_gold_answer_is_a_number_or_none() {
+        let gold = |text: &str| gold_number(text).map(|number| number.normalized().to_string());
+        assert_eq!(
+            (gold("$1,000"), gold("#### 72"), gold("\\frac{1}{2}")),
+            (Some("1000".into()), Some("72".into()), Some("0.5".into()))
+        );
+        assert_eq!((gold("3 March 2025"), gold("2025-03-01"), gold("Paris")), (None, None, None));
+    }
+
+    #[test]
+    fn a_tolerance_is_absolute_or_relative() {
+        let judge = |tolerance: &str, relative: &str| Numeric {
+            tolerance: tolerance.parse().unwrap(),
+            relative_tolerance: relative.parse().unwrap(),
+            idk: Vec::new(),
+        };
+        let allowed = |judge: Numeric, gold: i32| judge.allowed(&BigDecimal::from(gold));
+        assert_eq!(allowed(judge("0.5", "0.01"), -200), BigDecimal::from(2));
+        assert_eq!(allowed(judge("0.5", "0.01"), 10), BigDecimal::from_str("0.5").unwrap());
+    }
+}

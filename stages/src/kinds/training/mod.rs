@@ -1,0 +1,304 @@
+//! What `sft` and `dpo` share: a start, settings and rows → a trained checkpoint and its figures, step by step.
+
+pub(crate) mod dpo;
+pub(crate) mod sft;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use engine::{Ahead, Blame, Checkpoint, Context, Dataset, Metrics, ParamMistake, Row, StageError};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    models::{self, DeviceName, NewModel, Outline},
+    router::Router,
+    tokenizer::Tokenizer,
+    train::{
+        self, Load, Memory, Sizes, Step, Stop, Summary, TrainError, Watch, Write,
+        prepared::{
+            Rows,
+            columns::{self, Columns},
+        },
+        settings::{Adapter, Method, Settings, Training},
+    },
+};
+
+/// What a training starts from, of which no weight is read yet.
+pub(crate) struct Start {
+    pub(crate) outline: Outline,
+    pub(crate) tokenizer: Tokenizer,
+    pub(crate) router: Router,
+    pub(crate) weights: Weights,
+}
+
+/// Where a training's first weights are.
+pub(crate) enum Weights {
+    /// In a folder of Hugging Face files.
+    Folder(PathBuf),
+    /// Nowhere: they are drawn.
+    New(NewModel),
+}
+
+impl Weights {
+    /// Reads or draws them, and holds and adapts them as the settings say.
+    fn open(self, tokenizer: Tokenizer, training: &Training) -> Result<models::Checkpoint, StageError> {
+        let checkpoint = match self {
+            Self::Folder(folder) => {
+                let double_quant = training.quantization.as_ref().map(|held| held.double_quant);
+                models::Checkpoint::load_held(&folder, tokenizer, double_quant).map_err(StageError::failed)?
+            }
+            Self::New(new) => models::Checkpoint::new(&new, tokenizer, training.seed).map_err(StageError::failed)?,
+        };
+        if checkpoint.adapter.is_some() {
+            return Ok(checkpoint);
+        }
+        let models::Checkpoint { model, tokenizer, .. } = checkpoint;
+        let (model, adapter) = train::prepare(model, training).map_err(failed)?;
+        Ok(models::Checkpoint { model, adapter, tokenizer })
+    }
+}
+
+/// Finds what a manifest may not say of an adapter.
+pub(crate) fn mistakes(adapter: Option<&Adapter>) -> Vec<ParamMistake> {
+    let named = adapter.is_some_and(|adapter| adapter.init_from.is_some());
+    let field = vec!["adapter".to_owned(), "init_from".to_owned()];
+    let message = "an adapter to go on with is not named by a path".to_owned();
+    let help = "it comes in with its checkpoint".to_owned();
+    if named { vec![ParamMistake { field, message, help }] } else { Vec::new() }
+}
+
+/// Reads examples as rows are prepared from; none where nothing is wired.
+pub(crate) fn columns_of<E: Row>(examples: Option<&Dataset<E>>) -> Result<Option<Vec<Columns>>, StageError> {
+    let read = |examples: &Dataset<E>| examples.rows()?.map(|row| row.map(|row| columns::of(&row))).collect();
+    examples.map(read).transpose()
+}
+
+/// Cuts rows to what the model has places for.
+pub(crate) fn within(training: &Training, start: &Outline) -> Result<Training, StageError> {
+    let most = start.max_position_embeddings().map_err(StageError::failed)?;
+    Ok(Training { max_length: Some(training.max_length.map_or(most, |length| length.min(most))), ..training.clone() })
+}
+
+/// Reports every step, and stops the training when the run is to end.
+struct Report {
+    ctx: Context,
+    /// When the first step was done that this run took, and the tokens learned from by then.
+    first: Option<(Instant, f64)>,
+    /// When what is needed to go on was kept last.
+    kept: Instant,
+    save_steps: Option<usize>,
+    /// Figures of the last step.
+    last: BTreeMap<String, f64>,
+    /// Figures of the last evaluation; empty where there was none.
+    evaluated: BTreeMap<String, f64>,
+    /// Steps that were to be taken.
+    steps: usize,
+}
+
+/// How long a training goes on before what it needs to go on is kept, where no number of steps is set.
+const KEPT_EVERY: Duration = Duration::from_mins(1);
+
+impl Report {
+    /// Makes an empty folder.
+    fn folder(&self, name: &str) -> std::io::Result<PathBuf> {
+        let folder = self.ctx.scratch().join(name);
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        std::fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+}
+
+impl Watch for Report {
+    fn step(&mut self, step: &Step) -> Result<(), Stop> {
+        self.steps = step.steps;
+        self.ctx.total(step.steps);
+        self.ctx.figures(step);
+        let figure = |name: &str| step.metrics.get(name).copied().unwrap_or(0.0);
+        if self.first.is_none() {
+            self.ctx.done(step.step - 1);
+        }
+        let (since, tokens) = *self.first.get_or_insert_with(|| (Instant::now(), figure("num_tokens")));
+        self.ctx.tick(|| {
+            let rate = (figure("num_tokens") - tokens) / since.elapsed().as_secs_f64();
+            let rate = if rate.is_finite() { format!(", {rate:.0} tokens/s") } else { String::new() };
+            let peak = train::used("VmHWM:").map_or_else(String::new, |bytes| format!(", peak {} MiB", bytes >> 20));
+            format!("loss {:.3}{rate}{peak}", figure("loss"))
+        });
+        self.last.clone_from(&step.metrics);
+        self.ctx.check().map_err(|_| Stop)
+    }
+
+    fn evaluated(&mut self, evaluation: &Step) {
+        self.ctx.figures(evaluation);
+        self.evaluated.clone_from(&evaluation.metrics);
+    }
+
+    fn memory(&mut self, memory: &Memory) {
+        self.ctx.say(format!("memory: about {memory}"));
+    }
+
+    fn warn(&mut self, message: &str) {
+        self.ctx.warn(message);
+    }
+
+    fn kept(&mut self) -> Result<Option<PathBuf>, TrainError> {
+        let folder = self.folder("kept").map_err(|error| TrainError::Unkept(error.into()))?;
+        let step = self.ctx.latest_checkpoint(&folder).map_err(|error| TrainError::Unkept(error.into()))?;
+        Ok(step.map(|_| folder))
+    }
+
+    fn keep(&mut self, step: usize, write: Write<'_>) -> Result<(), TrainError> {
+        let due = match self.save_steps {
+            Some(every) => step.is_multiple_of(every.max(1)),
+            None => self.kept.elapsed() >= KEPT_EVERY,
+        };
+        if !due {
+            return Ok(());
+        }
+        let folder = self.folder("keep").map_err(|error| TrainError::Unkept(error.into()))?;
+        write(&folder)?;
+        self.ctx.checkpoint(step as u64, &folder).map_err(|error| TrainError::Unkept(error.into()))?;
+        self.kept = Instant::now();
+        Ok(())
+    }
+}
+
+/// Says of a training from this start what it takes of memory at most: rows that fill `max_length`, each token learned.
+pub(crate) fn forecast(start: &Outline, training: &Training, method: &Method) -> Vec<String> {
+    let positions = start.max_position_embeddings().ok();
+    let length = training.max_length.into_iter().chain(positions).min().unwrap_or(0);
+    let Ok(sizes) = Sizes::of_outline(&train::foretold(start.clone(), training)) else { return Vec::new() };
+    vec![format!("memory: at most {}", train::estimate(&sizes, training, method, &Load::longest(length, method)))]
+}
+
+/// Returns what is known of a checkpoint that comes in at a port: from its files where it is there, else from the stage that will give it.
+pub(crate) fn ahead_of(ctx: &Context, ahead: &Ahead, port: &str) -> Result<Option<Outline>, StageError> {
+    if let Some(checkpoint) = ahead.artifact::<Checkpoint>(ctx, port) {
+        let read = Outline::read(Path::new(port), |name| checkpoint.open_file(name).map_err(std::io::Error::other));
+        return Ok(read.ok());
+    }
+    ahead.told(port).map(|told| serde_json::from_value(told.clone()).map_err(StageError::failed)).transpose()
+}
+
+/// Tells what a training from this start will give, for the notes of those that go on from it.
+pub(crate) fn told(start: Option<Outline>, training: &Training) -> Result<BTreeMap<String, Value>, StageError> {
+    let told = start.map(|start| serde_json::to_value(train::foretold(start, training)).map_err(StageError::failed));
+    told.map(|told| Ok(("checkpoint".to_owned(), told?))).into_iter().collect()
+}
+
+/// Says for the engine why a training ended.
+pub(crate) fn failed(error: TrainError) -> StageError {
+    match error {
+        TrainError::Stopped { .. } => StageError::cancelled(),
+        TrainError::Device(error) => error.into(),
+        TrainError::Checkpoint(error) => error.into(),
+        TrainError::Unkept(source) => {
+            let said = source.downcast_ref::<StageError>();
+            let blame = said.map_or(Blame::Environment, |error| error.blame);
+            let help = said.and_then(|error| error.help.clone());
+            StageError { blame, message: format!("the training's checkpoint cannot be kept: {source}"), help }
+        }
+        other => StageError::failed(other),
+    }
+}
+
+/// Leaves the last good checkpoint of a training that failed with the run's record, and says where it is and how to go on.
+fn leave(
+    ctx: &Context,
+    step: usize,
+    checkpoint: &models::Checkpoint,
+    router: &Router,
+    method: &Method,
+) -> Result<String, StageError> {
+    const SMALLER: &str = "a smaller `learning_rate` or a longer `warmup` usually helps";
+    let Some(folder) = ctx.leave(&format!("after-step-{step}"))? else { return Ok(SMALLER.to_owned()) };
+    checkpoint.save(&folder)?;
+    router.save(&folder)?;
+    let folder = folder.display();
+    Ok(match method {
+        Method::Sft(_) => format!("{SMALLER}; the checkpoint before the step is kept, and `base: {folder}` goes on from it"),
+        Method::Dpo(_) => format!("{SMALLER}; the checkpoint before the step is kept in `{folder}`"),
+    })
+}
+
+/// Figures of a whole training. No time is among them: equal work gives equal bytes.
+#[derive(Serialize)]
+struct Figures<'a> {
+    #[serde(flatten)]
+    summary: &'a Summary,
+    /// TRL's figures of the last step.
+    last: &'a BTreeMap<String, f64>,
+    /// TRL's figures of the last evaluation.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    evaluated: &'a BTreeMap<String, f64>,
+}
+
+/// Trains, and keeps the trained checkpoint with its `router.json`, and the training's figures.
+pub(crate) fn train(
+    ctx: &Context,
+    start: Start,
+    settings: &Settings,
+    mut rows: Rows,
+    validation: Option<Rows>,
+) -> Result<(Checkpoint, Metrics), StageError> {
+    let Start { outline, tokenizer, router, weights } = start;
+    if outline.adapter.is_some() && settings.training.adapter.is_some() {
+        let error = StageError::failed("the checkpoint has an adapter, and `adapter` asks for another");
+        return Err(error.help("leave `adapter` out, and the one that is there is trained on"));
+    }
+    if let Some(warning) = train::admit(&outline, settings, &rows).map_err(failed)? {
+        ctx.warn(warning);
+    }
+    let device = settings.training.device.settled().map_err(|error| failed(error.into()))?;
+    if device != DeviceName::Cpu {
+        ctx.say(format!("computed on `{device}`"));
+    }
+    let models::Checkpoint { model, adapter, tokenizer } = weights.open(tokenizer, &settings.training)?;
+    let mut report = Report {
+        ctx: ctx.clone(),
+        first: None,
+        kept: Instant::now(),
+        save_steps: settings.training.save_steps,
+        last: BTreeMap::new(),
+        evaluated: BTreeMap::new(),
+        steps: 0,
+    };
+    let trained = match train::run(model, settings, &mut rows, validation.as_ref(), &mut report) {
+        Ok(trained) => trained,
+        Err(error) => {
+            let last = if let TrainError::Diverged { step, last, .. } = &error { Some((*step, last)) } else { None };
+            let help = match last {
+                None => return Err(failed(error)),
+                Some((1, _)) => "nothing was learned before it: look at the rows, and at the base's weights".to_owned(),
+                Some((step, last)) => {
+                    let kept = models::Checkpoint { model: (**last).clone(), adapter, tokenizer };
+                    leave(ctx, step - 1, &kept, &router, &settings.method)?
+                }
+            };
+            return Err(failed(error).help(help));
+        }
+    };
+    let Summary { dropped, cut, steps, best_metric, best_step, .. } = trained.summary;
+    if let (Some(metric), Some(best)) = (best_metric, best_step) {
+        let name = settings.training.metric_for_best_model.as_deref().unwrap_or("eval_loss");
+        let early =
+            if steps < report.steps { format!("stopped after step {steps} of {}; ", report.steps) } else { String::new() };
+        let taken = if settings.training.load_best_model_at_end { ", whose weights are taken" } else { "" };
+        ctx.say(format!("{early}{name} was best after step {best}{taken}: {metric:.4}"));
+    }
+    if dropped + cut > 0 {
+        ctx.warn(format!("{dropped} rows are longer than `max_length` leaves room for and were left out, {cut} were cut"));
+    }
+    let folder = ctx.scratch().join("checkpoint");
+    std::fs::create_dir_all(&folder)?;
+    models::Checkpoint { model: trained.model, adapter, tokenizer }.save(&folder)?;
+    router.save(&folder)?;
+    let figures = Figures { summary: &trained.summary, last: &report.last, evaluated: &report.evaluated };
+    Ok((Checkpoint::keep(ctx, &folder)?, Metrics::write(ctx, &figures)?))
+}

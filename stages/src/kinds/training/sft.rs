@@ -1,0 +1,241 @@
+//! `uses: sft`: supervised fine-tuning of a decoder, from scratch or from a base. Examples → a checkpoint and training metrics.
+
+use std::{collections::BTreeMap, fmt::Display};
+
+use engine::{Ahead, Checkpoint, Context, Dataset, File, Folder, Metrics, ParamMistake, Sections, StageError, ports};
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use super::{Start, Weights, columns_of, failed, forecast, mistakes, train, within};
+use crate::{
+    kinds::errors,
+    models::{NewModel, Outline},
+    router::Router,
+    rows::{Message, SftExample},
+    sections::Policies,
+    tokenizer::{ChatTemplate, Placement, System, Tokenizer},
+    train::{
+        prepared::{self, Columns, Rows},
+        settings::{
+            Method, Optimizer, Settings, Sft, Training, Warmup,
+            part::{self, settings},
+        },
+    },
+};
+
+settings! {
+    /// What a decoder is trained from, and what it is trained for.
+    pub(crate) struct Origin {
+        /// Folder of Hugging Face files to start from: configuration, weights, tokenizer, chat template.
+        base: Option<Folder> = None,
+        /// The decoder to make where there is no base, with a tokenizer of its own.
+        new: Option<NewModel> = None,
+        /// What the checkpoint's `router.json` says of the routes [default: the manifest's `policies`]. Names and descriptions are
+        /// in the key; which model a policy sends to is not: `evaluate` says it.
+        #[serde(serialize_with = "Policies::serialize_words")]
+        policies: Policies = Policies::default(),
+        /// A chat template in the place of the base's own [default: the base's, else its family's].
+        #[serde(skip_serializing_if = "Option::is_none")]
+        chat_template: Option<File> = None,
+        /// Where system messages stand: chat templates of some families refuse them.
+        system: System = System::Auto,
+    }
+}
+
+/// Settings of SFT. Names that TRL spells otherwise are known by its spelling too.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "SftSettings", transform = complete)]
+pub(crate) struct Params {
+    #[serde(flatten)]
+    origin: Origin,
+    #[serde(flatten)]
+    training: Training,
+    #[serde(flatten)]
+    method: Sft,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        let training = Training {
+            epochs: Some(3.0),
+            batch_size: 8,
+            learning_rate: 2e-3,
+            warmup: Warmup { ratio: 0.05, steps: None },
+            optimizer: Optimizer { betas: [0.9, 0.95], weight_decay: 0.01, ..Optimizer::default() },
+            max_length: Some(256),
+            seed: 0,
+            ..Training::default()
+        };
+        Self { origin: Origin::default(), training, method: Sft::default() }
+    }
+}
+
+impl<'de> Deserialize<'de> for Params {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Self { origin, training, method } = Self::default();
+        let ((origin, training), method) = part::read(deserializer, ((origin, training), method))?;
+        Ok(Self { origin, training, method })
+    }
+}
+
+fn complete(schema: &mut Schema) {
+    part::complete::<((Origin, Training), Sft)>(schema, &Params::default());
+}
+
+impl Origin {
+    /// Takes the decoder to start from: what comes in at the port, the base, or one to be made for the examples.
+    fn open(
+        &self,
+        ctx: &Context,
+        base: Option<&Checkpoint>,
+        examples: &[SftExample],
+    ) -> Result<(Outline, Tokenizer, Weights), StageError> {
+        let folder = ctx.scratch().join("base");
+        std::fs::create_dir_all(&folder)?;
+        match (base, &self.base) {
+            (Some(base), _) => base.copy_to(&folder)?,
+            (None, Some(base)) => base.copy_to(ctx, &folder)?,
+            (None, None) => {
+                let new = self.new.clone().unwrap_or_default();
+                let messages = examples.iter().flat_map(|row| row.prompt.iter().chain(&row.completion));
+                let texts: Vec<_> = messages.map(|Message { content, .. }| content.clone()).collect();
+                let tokenizer = Tokenizer::train(texts.into_iter(), new.vocab_size, new.pieces).map_err(StageError::failed)?;
+                return Ok((Outline::of_new(&new, Some(tokenizer.size())), tokenizer, Weights::New(new)));
+            }
+        }
+        let outline = Outline::of_folder(&folder).map_err(StageError::failed)?;
+        let tokenizer = Tokenizer::open(&folder).map_err(StageError::failed)?;
+        Ok((outline, tokenizer, Weights::Folder(folder)))
+    }
+
+    /// Returns what is known of the same before anything runs.
+    fn outline(&self, ctx: &Context, ahead: &Ahead) -> Result<Option<Outline>, StageError> {
+        match (super::ahead_of(ctx, ahead, "base")?, &self.base, &self.new) {
+            (Some(base), ..) => Ok(Some(base)),
+            (None, Some(base), _) => Ok(Outline::of_folder(base.path()).ok()),
+            (None, None, new) => Ok(new.as_ref().map(|new| Outline::of_new(new, None))),
+        }
+    }
+
+    /// Settles how conversations become text, before there is a run: by which chat template, and where system messages stand in it.
+    /// Returns nothing where it hangs on what flows in.
+    fn conversations(&self) -> Result<Option<Tokenizer>, ParamMistake> {
+        let mistake = |field: &str, error: &dyn Display, help: &str| ParamMistake {
+            field: vec![field.to_owned()],
+            message: error.to_string(),
+            help: help.to_owned(),
+        };
+        let Some(base) = &self.base else { return Ok(None) };
+        let tokenizer = Tokenizer::open(base.path())
+            .map_err(|error| mistake("base", &error, "bring the tokenizer's files with the model's"))?;
+        let template = self.chat_template.as_ref().map(|file| {
+            let text = std::fs::read_to_string(file.path()).map_err(|error| error.to_string());
+            text.and_then(|text| ChatTemplate::new(file.name(), text).map_err(|error| error.to_string()))
+        });
+        let template = template
+            .transpose()
+            .map_err(|error| mistake("chat_template", &error, "give a Jinja template as checkpoints have it"))?;
+        speaking(tokenizer, template)
+            .ok_or_else(|| mistake("base", &NO_TEMPLATE, GIVE_TEMPLATE))?
+            .with_system(self.system)
+            .map(Some)
+            .map_err(|error| mistake("system", &error, "`system: auto` puts system messages at the head of the question"))
+    }
+
+    /// Does the same in a run, with the content that the key speaks of.
+    fn spoken(&self, ctx: &Context, tokenizer: Tokenizer) -> Result<Tokenizer, StageError> {
+        let template = self.chat_template.as_ref().map(|file| {
+            let text = std::io::read_to_string(file.open(ctx)?)?;
+            ChatTemplate::new(file.name(), text).map_err(StageError::failed)
+        });
+        let speaking = speaking(tokenizer, template.transpose()?);
+        let speaking = speaking.ok_or_else(|| StageError::failed(NO_TEMPLATE).help(GIVE_TEMPLATE))?;
+        speaking.with_system(self.system).map_err(StageError::failed)
+    }
+}
+
+const NO_TEMPLATE: &str = "the base has no chat template, and its family has none that fits its vocabulary";
+const GIVE_TEMPLATE: &str = "give one by `chat_template: FILE`";
+
+/// Takes the chat template that the manifest gives, else the base's own, else its family's; nothing where there is none.
+fn speaking(tokenizer: Tokenizer, template: Option<ChatTemplate>) -> Option<Tokenizer> {
+    let tokenizer = match template {
+        Some(template) => tokenizer.with_chat_template(template),
+        None => tokenizer.with_family_template(),
+    };
+    if tokenizer.chat_template().is_some() { Some(tokenizer) } else { None }
+}
+
+ports! { pub struct Inputs { examples: Dataset<SftExample>, validation: Option<Dataset<SftExample>>, base: Option<Checkpoint> } }
+ports! { pub struct Outputs { checkpoint: Checkpoint, metrics: Metrics } }
+
+/// The stage.
+pub(crate) struct Stage;
+
+impl engine::Stage for Stage {
+    const KIND: &'static str = "sft";
+    const VERSION: u32 = 4;
+    const SUMMARY: &'static str = "trains a router by supervised fine-tuning";
+    type Params = Params;
+    type Inputs = Inputs;
+    type Outputs = Outputs;
+
+    fn settle(params: Params, sections: &Sections) -> Result<Params, Vec<ParamMistake>> {
+        let mut found = mistakes(params.training.adapter.as_ref());
+        let Origin { base, new, .. } = &params.origin;
+        if base.is_some() && new.is_some() {
+            let message = "`base` and `new` are both given, and a decoder has one start".to_owned();
+            let help = "leave one of them out".to_owned();
+            found.push(ParamMistake { field: vec!["new".to_owned()], message, help });
+        }
+        found.extend(params.origin.conversations().err());
+        if !found.is_empty() {
+            return Err(found);
+        }
+        let Params { origin, training, method } = params;
+        let new = if origin.base.is_none() { Some(origin.new.unwrap_or_default()) } else { None };
+        let origin = Origin { policies: origin.policies.or_section(sections)?, new, ..origin };
+        Ok(Params { origin, training, method })
+    }
+
+    fn notes(ctx: &Context, params: &Params, ahead: &Ahead) -> Result<Vec<String>, StageError> {
+        let start = params.origin.outline(ctx, ahead)?;
+        let forecast = |start: Outline| forecast(&start, &params.training, &Method::Sft(params.method.clone()));
+        let mut notes = start.map(forecast).unwrap_or_default();
+        notes.extend(params.origin.conversations().ok().flatten().and_then(|tokenizer| {
+            let place = match tokenizer.placement() {
+                Placement::System => "in a turn of their own",
+                Placement::User => "at the head of the question",
+            };
+            Some(format!("chat template: `{}`, system messages {place}", tokenizer.chat_template()?.name()))
+        }));
+        Ok(notes)
+    }
+
+    fn tell(ctx: &Context, params: &Params, ahead: &Ahead) -> Result<BTreeMap<String, Value>, StageError> {
+        super::told(params.origin.outline(ctx, ahead)?, &params.training)
+    }
+
+    fn missing(params: &Params, _: &Sections) -> Vec<ParamMistake> {
+        errors::missing(&["device"], params.training.device).into_iter().collect()
+    }
+
+    async fn run(ctx: &Context, params: &Params, inputs: Inputs) -> Result<Outputs, StageError> {
+        let examples = inputs.examples.rows()?.collect::<Result<Vec<_>, _>>()?;
+        let Params { origin, training, method } = params;
+        let (outline, tokenizer, weights) = origin.open(ctx, inputs.base.as_ref(), &examples)?;
+        let tokenizer = origin.spoken(ctx, tokenizer)?;
+        let training = within(training, &outline)?;
+        let columns: Vec<_> = examples.iter().map(prepared::columns::of).collect();
+        let prepare = |columns: &[Columns]| {
+            let rows = prepared::sft::prepare(&tokenizer, columns, method, training.max_length);
+            rows.map(Rows::Sft).map_err(|error| failed(error.into()))
+        };
+        let rows = prepare(&columns)?;
+        let validation = columns_of(inputs.validation.as_ref())?.map(|columns| prepare(&columns)).transpose()?;
+        let settings = Settings { training, method: Method::Sft(method.clone()) };
+        let start = Start { outline, tokenizer, router: Router::new(&origin.policies), weights };
+        train(ctx, start, &settings, rows, validation).map(|(checkpoint, metrics)| Outputs { checkpoint, metrics })
+    }
+}

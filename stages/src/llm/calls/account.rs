@@ -1,0 +1,224 @@
+//! A provider's name in the manifest → the account that all its calls share: key, connections, pace, circuit.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use engine::{Context, StageError};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{
+    batch::Batch,
+    pace::{Limits, Pace},
+};
+use crate::{
+    llm::{
+        completion::Request,
+        providers::{self, Protocol},
+        secret::Secret,
+    },
+    sections::{
+        ProviderSettings,
+        providers::{Mode, ProviderSetting},
+    },
+};
+
+/// Equal failures in a row after which no further call is made.
+const EQUAL_FAILURES: u32 = 3;
+
+const CONCURRENCY: usize = 64;
+const TIMEOUT: Duration = Duration::from_mins(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The accounts that are open in this process: a service of the program.
+#[derive(Default)]
+pub(crate) struct Accounts(Mutex<HashMap<String, Arc<Account>>>);
+
+/// Who is asked, with which key, how fast.
+pub(crate) struct Account {
+    pub(crate) name: String,
+    pub(crate) protocol: &'static Protocol,
+    pub(crate) client: reqwest::Client,
+    pub(crate) secrets: Vec<Secret>,
+    pub(crate) pace: Pace,
+    pub(crate) mode: Mode,
+    pub(crate) batch: Batch,
+    places: Arc<Semaphore>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    succeeded: Option<Instant>,
+    equal: u32,
+    code: String,
+    /// Why no further call is made.
+    broken: Option<String>,
+}
+
+impl Accounts {
+    pub(crate) fn of(ctx: &Context) -> Result<&Self, StageError> {
+        ctx.service::<Self>().ok_or_else(|| StageError::failed("this program makes no calls"))
+    }
+
+    /// Returns the account that a request goes by, opened at the first one.
+    pub(crate) fn open(&self, ctx: &Context, request: &Request) -> Result<Arc<Account>, StageError> {
+        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(account) = accounts.get(&request.account) {
+            return Ok(Arc::clone(account));
+        }
+        let protocol = providers::protocol(request.provider)
+            .ok_or_else(|| StageError::failed(format!("`{}` makes no calls", request.provider)))?;
+        let setting = setting(ctx, &request.account);
+        let account = Arc::new(Account::new(ctx, &request.account, protocol, &setting)?);
+        accounts.insert(request.account.clone(), Arc::clone(&account));
+        Ok(account)
+    }
+}
+
+fn setting(ctx: &Context, account: &str) -> ProviderSetting {
+    let declared = ctx.section::<ProviderSettings>();
+    declared.0.get(account).cloned().unwrap_or_default()
+}
+
+/// How calls of an account are made.
+pub(crate) fn mode(ctx: &Context, account: &str) -> Mode {
+    ctx.section::<ProviderSettings>().0.get(account).map_or_else(Mode::default, |setting| setting.mode)
+}
+
+/// The environment variable that holds the key, if there is to be one. A server of one's own has a key where one is declared.
+fn key_variable<'a>(protocol: &'a Protocol, setting: &'a ProviderSetting) -> Option<&'a str> {
+    match (&setting.api_key, &setting.base_url) {
+        (Some(key), _) => Some(&key.env),
+        (None, None) => Some(protocol.key),
+        (None, Some(_)) => None,
+    }
+}
+
+/// The environment variables that calls of this account need and that are not set.
+pub(crate) fn missing_variables(ctx: &Context, account: &str, kind: &str) -> Vec<String> {
+    let Some(protocol) = providers::protocol(kind) else { return Vec::new() };
+    let setting = setting(ctx, account);
+    let needed = key_variable(protocol, &setting).into_iter().chain(setting.headers.values().map(|header| header.env.as_str()));
+    needed.filter(|name| ctx.variable(name).is_none_or(|value| value.is_empty())).map(str::to_owned).collect()
+}
+
+/// The headers of an account's calls, each secret as the variable that holds it.
+pub(crate) fn described_headers(ctx: &Context, account: &str, protocol: &'static Protocol) -> BTreeMap<String, String> {
+    let setting = setting(ctx, account);
+    let plain = protocol.headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let (header, form) = protocol.key_header;
+    let key = key_variable(protocol, &setting).map(|variable| (header.to_owned(), form(&format!("*** ({variable})"))));
+    let others = setting.headers.iter().map(|(header, from)| (header.clone(), format!("*** ({})", from.env)));
+    plain.chain(key).chain(others).collect()
+}
+
+impl Account {
+    fn new(ctx: &Context, name: &str, protocol: &'static Protocol, setting: &ProviderSetting) -> Result<Self, StageError> {
+        let mut headers = HeaderMap::new();
+        let mut secrets = Vec::new();
+        for (name, value) in protocol.headers {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let mut add = |header: &str, variable: &str, form: &dyn Fn(&str) -> String| {
+            let missing = || StageError::environment(format!("provider `{name}` needs the environment variable `{variable}`"));
+            let value = ctx.variable(variable).filter(|value| !value.is_empty()).ok_or_else(missing)?;
+            let unfit = |what: &str| StageError::environment(format!("provider `{name}`: {what} cannot stand in a header"));
+            let key: HeaderName = header.parse().map_err(|_| unfit(&format!("`{header}`")))?;
+            let mut text = HeaderValue::from_str(&form(value.trim())).map_err(|_| unfit(&format!("what `{variable}` holds")))?;
+            text.set_sensitive(true);
+            headers.insert(key, text);
+            secrets.push(Secret::new(value.trim().to_owned()));
+            Ok::<_, StageError>(())
+        };
+        if let Some(variable) = key_variable(protocol, setting) {
+            let (header, form) = protocol.key_header;
+            add(header, variable, &form)?;
+        }
+        for (header, from) in &setting.headers {
+            add(header, &from.env, &|value: &str| value.to_owned())?;
+        }
+        let concurrency = setting.concurrency.unwrap_or(CONCURRENCY);
+        Ok(Self {
+            name: name.to_owned(),
+            protocol,
+            client: client(headers, setting.timeout.map_or(TIMEOUT, Duration::from_secs_f64), concurrency)
+                .map_err(|error| StageError::environment(format!("provider `{name}` cannot be reached: {error}")))?,
+            secrets,
+            pace: Pace::new(&Limits {
+                concurrency,
+                requests_per_minute: setting.requests_per_minute,
+                tokens_per_minute: setting.tokens_per_minute,
+            }),
+            mode: setting.mode,
+            batch: Batch::default(),
+            places: Arc::new(Semaphore::new(concurrency)),
+            state: Mutex::default(),
+        })
+    }
+
+    /// A text of the server's, with everything secret taken out.
+    pub(crate) fn masked(&self, text: &str) -> String {
+        self.secrets.iter().fold(text.to_owned(), |text, secret| secret.mask(&text))
+    }
+
+    /// Waits for a place among the calls whose reply is not durable, so that a kill loses no more replies than calls may be under way.
+    pub(crate) async fn place(&self) -> OwnedSemaphorePermit {
+        Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed")
+    }
+
+    /// Refuses where calls are known to be in vain.
+    pub(crate) fn circuit(&self) -> Result<(), StageError> {
+        match &self.state().broken {
+            Some(message) => Err(StageError::environment(message)),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn succeeded(&self) {
+        let mut state = self.state();
+        state.succeeded = Some(Instant::now());
+        state.equal = 0;
+    }
+
+    pub(crate) fn since_success(&self) -> Option<Duration> {
+        self.state().succeeded.map(|at| at.elapsed())
+    }
+
+    pub(crate) fn trip(&self, code: &str, message: &str) {
+        let mut state = self.state();
+        if state.code != code {
+            code.clone_into(&mut state.code);
+            state.equal = 0;
+        }
+        state.equal += 1;
+        if state.equal >= EQUAL_FAILURES {
+            state.broken.get_or_insert_with(|| message.to_owned());
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn client(headers: HeaderMap, timeout: Duration, concurrency: usize) -> Result<reqwest::Client, reqwest::Error> {
+    builder()
+        .default_headers(headers)
+        .timeout(timeout)
+        .connect_timeout(CONNECT_TIMEOUT.min(timeout))
+        .pool_max_idle_per_host(concurrency)
+        // A prompt is sent where the manifest says, and nowhere else.
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+}
+
+/// What all connections have in common.
+pub(crate) fn builder() -> reqwest::ClientBuilder {
+    // The first one installs it; to others it is there already.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().user_agent(concat!("fingerpost/", env!("CARGO_PKG_VERSION")))
+}

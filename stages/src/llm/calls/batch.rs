@@ -1,0 +1,375 @@
+//! Requests to an account whose `mode` is `batch` → jobs at the provider, each request's reply when its job ends.
+//!
+//! Which job a request is in is written down before the job is submitted, and the provider's name of it after: whoever asks later,
+//! after a kill too, finds the job and submits nothing again.
+
+use std::{
+    collections::BTreeMap,
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use engine::{Context, StageError};
+use rand::Rng as _;
+use reqwest::multipart::{Form, Part};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::{
+    TRIES,
+    account::Account,
+    http::{self, Failed, Got},
+    jitter,
+};
+use crate::llm::{
+    completion::{Completion, Request},
+    providers::{Job, JobState, Submission},
+};
+
+/// How many rows have to be under way so that jobs are as large as providers take them.
+pub(crate) const ROWS_IN_FLIGHT: usize = 50_000;
+
+/// A job is made once no further request came for so long.
+const QUIET: Duration = Duration::from_millis(500);
+
+/// Between two looks at a job, at first and at most.
+const SHORT_WAIT: Duration = Duration::from_millis(500);
+const LONG_WAIT: Duration = Duration::from_mins(1);
+
+/// Jobs that a request is put into before it counts as one that cannot be answered.
+const JOBS: u32 = 3;
+
+/// The requests of an account that are in no job yet.
+#[derive(Default)]
+pub(crate) struct Batch(Mutex<Vec<Waiting>>);
+
+/// A request whose caller waits.
+struct Waiting {
+    /// The request's digest, by which its result comes back.
+    name: String,
+    request: Request,
+    reply: oneshot::Sender<Result<Got, StageError>>,
+    /// Jobs that it was in without an answer.
+    jobs: u32,
+}
+
+/// Puts a request into a job with others, and waits for its reply.
+pub(crate) async fn call(ctx: &Context, account: &Arc<Account>, request: &Request) -> Result<Got, StageError> {
+    account.circuit()?;
+    let (reply, replied) = oneshot::channel();
+    let name = engine::unit_digest::<Completion>(request)?.to_string();
+    wait_for_job(ctx, account, Waiting { name, request: request.clone(), reply, jobs: 0 });
+    tokio::select! {
+        got = replied => got.unwrap_or(Err(StageError::cancelled())),
+        () = ctx.cancellation().cancelled() => Err(StageError::cancelled()),
+    }
+}
+
+fn wait_for_job(ctx: &Context, account: &Arc<Account>, waiting: Waiting) {
+    let mut queue = account.batch.queue();
+    queue.push(waiting);
+    if queue.len() == 1 {
+        tokio::spawn(collect(ctx.clone(), Arc::clone(account)));
+    }
+}
+
+impl Batch {
+    fn queue(&self) -> std::sync::MutexGuard<'_, Vec<Waiting>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes the requests once no more come, and sees each into its job.
+async fn collect(ctx: Context, account: Arc<Account>) {
+    let mut count = 0;
+    loop {
+        tokio::time::sleep(QUIET).await;
+        let now = account.batch.queue().len();
+        if now == count {
+            break;
+        }
+        count = now;
+    }
+    let waiting = mem::take(&mut *account.batch.queue());
+    let names: Vec<_> = waiting.iter().map(|waiting| waiting.name.clone()).collect();
+    let jobs = match ctx.submitted(&names) {
+        Ok(jobs) => jobs,
+        Err(error) => return fail(waiting, &error),
+    };
+    let mut submitted: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
+    let mut new: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
+    for (waiting, job) in waiting.into_iter().zip(jobs) {
+        match job.filter(|_| waiting.jobs == 0) {
+            Some(job) => submitted.entry(job).or_default().push(waiting),
+            None => new.entry(waiting.request.model.clone()).or_default().push(waiting),
+        }
+    }
+    for (job, waiting) in submitted {
+        tokio::spawn(see_through(ctx.clone(), Arc::clone(&account), job, waiting, true));
+    }
+    for waiting in new.into_values().flat_map(|waiting| parts(&account, waiting)) {
+        let names: Vec<_> = waiting.iter().map(|waiting| waiting.name.clone()).collect();
+        let job = new_name();
+        match ctx.submit(&names, &job) {
+            Ok(()) => {
+                tokio::spawn(see_through(ctx.clone(), Arc::clone(&account), job, waiting, false));
+            }
+            Err(error) => fail(waiting, &error),
+        }
+    }
+}
+
+fn fail(waiting: Vec<Waiting>, error: &StageError) {
+    for waiting in waiting {
+        // Nobody waits any more where the run was stopped.
+        let _unheard = waiting.reply.send(Err(error.clone()));
+    }
+}
+
+/// Our name of a job, with the time in it.
+fn new_name() -> String {
+    format!("fingerpost-{}-{:016x}", jiff::Timestamp::now().as_second(), rand::rng().random::<u64>())
+}
+
+fn since(job: &str) -> u64 {
+    job.split('-').nth(1).and_then(|seconds| seconds.parse().ok()).unwrap_or(0)
+}
+
+/// Parts that each fit into a job.
+fn parts(account: &Account, waiting: Vec<Waiting>) -> Vec<Vec<Waiting>> {
+    let batches = &account.protocol.batches;
+    let mut parts = vec![Vec::new()];
+    let mut bytes = 0;
+    for waiting in waiting {
+        // Room for the request's name and what stands around it.
+        let size = (account.protocol.body)(&waiting.request).to_string().len() + 256;
+        let last = parts.last_mut().expect("there is one from the start");
+        if !last.is_empty() && (last.len() == batches.most_requests || bytes + size > batches.most_bytes) {
+            bytes = size;
+            parts.push(vec![waiting]);
+        } else {
+            bytes += size;
+            last.push(waiting);
+        }
+    }
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+/// Sees a job to its end, whoever submitted it, and gives its results to those who wait for them.
+async fn see_through(ctx: Context, account: Arc<Account>, job: String, waiting: Vec<Waiting>, old: bool) {
+    let Some(sample) = waiting.first().map(|waiting| waiting.request.clone()) else { return };
+    let desk = Desk { ctx: &ctx, account: &account, sample, job: &job };
+    let mut waiting: BTreeMap<_, _> = waiting.into_iter().map(|waiting| (waiting.name.clone(), waiting)).collect();
+    let ended = desk.through(&mut waiting, old).await;
+    let left: Vec<_> = waiting.into_values().collect();
+    match ended {
+        // Expired, cancelled, forgotten, or refused for a reason that may be gone: into a job of their own.
+        Ok(()) => {
+            for mut waiting in left {
+                waiting.jobs += 1;
+                if waiting.jobs < JOBS {
+                    wait_for_job(&ctx, &account, waiting);
+                } else {
+                    fail(vec![waiting], &StageError::transient(format!("{}: no job brought an answer", desk.place())));
+                }
+            }
+        }
+        Err(error) => fail(left, &error),
+    }
+}
+
+/// Where a job is spoken of.
+struct Desk<'a> {
+    ctx: &'a Context,
+    account: &'a Account,
+    /// A request of the job: all of them go to the same address and model.
+    sample: Request,
+    /// Our name of the job.
+    job: &'a str,
+}
+
+impl Desk<'_> {
+    fn place(&self) -> String {
+        format!("`{}/{}` at {}", self.account.name, self.sample.model, self.sample.base_url)
+    }
+
+    /// Submits the job unless it was, waits for its end, and hands its results over; who gets none stays in `waiting`.
+    async fn through(&self, waiting: &mut BTreeMap<String, Waiting>, old: bool) -> Result<(), StageError> {
+        let pin = format!("job {} {} {}", self.sample.provider, self.sample.base_url, self.job);
+        let known = match self.ctx.pinned(&pin)? {
+            None if old => self.find(waiting.len()).await?,
+            known => known,
+        };
+        let name = match known {
+            Some(name) => {
+                self.ctx.say(format!("{} requests are in the job `{name}` already", waiting.len()));
+                name
+            }
+            // A process died before it submitted.
+            None => self.submit(waiting).await?,
+        };
+        self.ctx.pin(&pin, &name)?;
+        let Some((files, results)) = self.ended(&name).await? else { return Ok(()) };
+        for value in results {
+            self.hand_over(waiting, &value);
+        }
+        for file in files {
+            let mut tries = 0;
+            // What was handed over before the connection broke is out of `waiting`.
+            while let Err(failed) = http::lines(self.account, &self.sample, &file, |line| self.hand_over(waiting, &line)).await {
+                let pause = self.pause(failed, &mut tries)?;
+                self.sleep(pause).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Submits the job once: where it is not clear whether it was, its name is looked for first.
+    async fn submit(&self, waiting: &BTreeMap<String, Waiting>) -> Result<String, StageError> {
+        let batches = &self.account.protocol.batches;
+        let requests: Vec<_> =
+            waiting.values().map(|waiting| (waiting.name.clone(), (self.account.protocol.body)(&waiting.request))).collect();
+        let file = match batches.upload {
+            None => String::new(),
+            Some((url, line)) => self.upload(&url(&self.sample.base_url), line, &requests).await?,
+        };
+        let (url, body) = (batches.submit)(&Submission {
+            base_url: &self.sample.base_url,
+            model: &self.sample.model,
+            job: self.job,
+            requests: if file.is_empty() { &requests } else { &[] },
+            file: &file,
+        });
+        let body = body.to_string();
+        let mut tries = 0;
+        loop {
+            let post = self.account.client.post(&url).header("content-type", "application/json").body(body.clone());
+            let pause = match http::ask(self.account, &self.sample, post).await {
+                Ok(answer) => {
+                    let name = self.name(&answer)?;
+                    self.ctx.say(format!(
+                        "{} requests are in the job `{name}`; a run that is stopped finds it again",
+                        requests.len()
+                    ));
+                    self.account.succeeded();
+                    return Ok(name);
+                }
+                Err(failed) => self.pause(failed, &mut tries)?,
+            };
+            self.sleep(pause).await?;
+            if let Some(name) = self.find(requests.len()).await? {
+                return Ok(name);
+            }
+        }
+    }
+
+    async fn upload(
+        &self,
+        url: &str,
+        line: fn(&str, &Value) -> Value,
+        requests: &[(String, Value)],
+    ) -> Result<String, StageError> {
+        let lines: String = requests.iter().flat_map(|(name, body)| [line(name, body).to_string(), "\n".to_owned()]).collect();
+        let answer = self
+            .patiently(|| {
+                let file = Part::bytes(lines.clone().into_bytes()).file_name(format!("{}.jsonl", self.job));
+                let form = Form::new().text("purpose", "batch").part("file", file);
+                http::ask(self.account, &self.sample, self.account.client.post(url).multipart(form))
+            })
+            .await?;
+        self.name(&answer)
+    }
+
+    fn name(&self, answer: &Value) -> Result<String, StageError> {
+        let name = answer.get(self.account.protocol.batches.name).and_then(Value::as_str);
+        let nameless = || StageError::environment(format!("{} took a job and gave it no name", self.place()));
+        name.map(str::to_owned).ok_or_else(nameless)
+    }
+
+    /// The provider's name of the job, if it was submitted after all.
+    async fn find(&self, requests: usize) -> Result<Option<String>, StageError> {
+        let batches = &self.account.protocol.batches;
+        let url = (batches.list)(&self.sample.base_url);
+        let list = self.patiently(|| http::ask(self.account, &self.sample, self.account.client.get(&url))).await?;
+        Ok((batches.find)(&list, &Job { name: self.job, since: since(self.job), requests: requests as u64 }))
+    }
+
+    /// Waits for the job's end; returns files and results, or nothing where the provider no longer knows the job.
+    async fn ended(&self, name: &str) -> Result<Option<(Vec<String>, Vec<Value>)>, StageError> {
+        let batches = &self.account.protocol.batches;
+        let url = (batches.address)(&self.sample.base_url, name);
+        let mut wait = SHORT_WAIT;
+        loop {
+            let look = || http::ask(self.account, &self.sample, self.account.client.get(&url));
+            // A job that is months old is forgotten.
+            let state = match look().await {
+                Err(Failed::Never { code, .. }) if code.starts_with("404") => return Ok(None),
+                Ok(state) => state,
+                Err(_) => self.patiently(look).await?,
+            };
+            match (batches.state)(&self.sample.base_url, &state) {
+                JobState::Ended { files, results } => return Ok(Some((files, results))),
+                JobState::Failed(said) => {
+                    let message = self.account.masked(&said);
+                    return Err(StageError::environment(format!("{}: the job `{name}` failed: {message}", self.place())));
+                }
+                JobState::Running => {}
+            }
+            self.sleep(wait).await?;
+            wait = (wait * 3 / 2).min(LONG_WAIT);
+        }
+    }
+
+    fn hand_over(&self, waiting: &mut BTreeMap<String, Waiting>, result: &Value) {
+        let Some((name, status, body)) = (self.account.protocol.batches.result)(result) else { return };
+        let Some(open) = waiting.remove(&name) else { return };
+        let reply = match http::result(self.account, &open.request, status, &body) {
+            Ok(got) => Ok(got),
+            Err(Failed::Never { code, message }) => Err(self.account.failed(&code, message)),
+            Err(Failed::TooFast { .. } | Failed::Again { .. }) => {
+                waiting.insert(name, open);
+                return;
+            }
+        };
+        // Nobody waits any more where the run was stopped.
+        let _unheard = open.reply.send(reply);
+    }
+
+    /// Does what may be done twice, until it succeeds or trying is in vain.
+    async fn patiently<T, F>(&self, mut what: impl FnMut() -> F) -> Result<T, StageError>
+    where
+        F: Future<Output = Result<T, Failed>>,
+    {
+        let mut tries = 0;
+        loop {
+            match what().await {
+                Ok(value) => return Ok(value),
+                Err(failed) => {
+                    let pause = self.pause(failed, &mut tries)?;
+                    self.sleep(pause).await?;
+                }
+            }
+        }
+    }
+
+    fn pause(&self, failed: Failed, tries: &mut u32) -> Result<Duration, StageError> {
+        let (after, message) = match failed {
+            Failed::Never { code, message } => return Err(self.account.failed(&code, message)),
+            Failed::TooFast { after, message } | Failed::Again { after, message, .. } => (after, message),
+        };
+        *tries += 1;
+        if *tries >= TRIES {
+            return Err(StageError::transient(format!("{message}; tried {tries} times")));
+        }
+        Ok(after.unwrap_or_default() + jitter(*tries))
+    }
+
+    async fn sleep(&self, time: Duration) -> Result<(), StageError> {
+        tokio::select! {
+            () = tokio::time::sleep(time) => Ok(()),
+            () = self.ctx.cancellation().cancelled() => Err(StageError::cancelled()),
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! One request over HTTP → a reply, or what kind of failure it was.
+
+use std::{error::Error as _, time::Duration};
+
+use reqwest::{RequestBuilder, Response, StatusCode, header::HeaderMap};
+use serde_json::Value;
+
+use super::{account::Account, pace::Announced};
+use crate::{
+    llm::completion::{Reply, Request},
+    rows::{Outcome, Usage},
+};
+
+/// The largest reply that is read, in bytes.
+const LARGEST: usize = 16 << 20;
+
+/// The largest state of a job that is read, in bytes: its results may stand in it.
+const LARGEST_JOB: usize = 256 << 20;
+
+/// How much of what a server says is repeated, in characters.
+const QUOTED: usize = 300;
+
+/// A reply and what came with it.
+pub(crate) struct Got {
+    pub reply: Reply,
+    /// The server's own name for the call.
+    pub id: Option<String>,
+    pub announced: Announced,
+}
+
+/// Why there is no reply.
+pub(crate) enum Failed {
+    /// Refused for being too fast.
+    TooFast { after: Option<Duration>, message: String },
+    /// The server or the network failed; the next try may not.
+    Again { after: Option<Duration>, message: String, why: Why },
+    /// Asking again would not help.
+    Never { code: String, message: String },
+}
+
+/// What is in trouble when the next try may not fail.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Why {
+    /// The server or the way to it.
+    Trouble,
+    /// It answers with what is no reply: something else may stand at that address.
+    Nonsense,
+    /// It is not there.
+    Unreached,
+}
+
+/// Sends a request once.
+pub(crate) async fn try_once(account: &Account, request: &Request) -> Result<Got, Failed> {
+    let url = (account.protocol.url)(&request.base_url, &request.model);
+    let body = (account.protocol.body)(request).to_string();
+    let post = account.client.post(&url).header("content-type", "application/json").body(body);
+    let (status, headers, bytes) = exchange(account, request, post, LARGEST).await?;
+    if !status.is_success() {
+        let error = serde_json::from_slice(&bytes).unwrap_or_default();
+        return refusal(account, request, status, &headers, &error, &bytes);
+    }
+    let value = parse(account, request, &bytes)?;
+    if let Some(reply) = (account.protocol.read)(request, &value) {
+        let id = ["x-request-id", "request-id"].iter().find_map(|name| headers.get(*name)?.to_str().ok());
+        let id = id.map(str::to_owned).or_else(|| value.get("id").or(value.get("responseId"))?.as_str().map(str::to_owned));
+        return Ok(Got { reply, id, announced: announced(account, &headers) });
+    }
+    match inner_status(&value) {
+        Some(status) => refusal(account, request, status, &headers, &value, &bytes),
+        None => Err(Failed::Again {
+            after: None,
+            message: format!(
+                "{} answered 200 with something that is no reply: {}",
+                place(account, request),
+                quoted(account, &bytes)
+            ),
+            why: Why::Nonsense,
+        }),
+    }
+}
+
+/// Sends something about a job of requests like this one; returns the JSON that comes back.
+pub(crate) async fn ask(account: &Account, request: &Request, what: RequestBuilder) -> Result<Value, Failed> {
+    let (status, headers, bytes) = exchange(account, request, what, LARGEST_JOB).await?;
+    if status.is_success() {
+        return parse(account, request, &bytes);
+    }
+    let error = serde_json::from_slice(&bytes).unwrap_or_default();
+    refusal(account, request, status, &headers, &error, &bytes)?;
+    let message = format!("{} answered {}: {}", place(account, request), status.as_u16(), quoted(account, &bytes));
+    Err(Failed::Never { code: status.as_u16().to_string(), message })
+}
+
+/// Reads a file of JSON lines, and hands over each.
+pub(crate) async fn lines(account: &Account, request: &Request, url: &str, mut each: impl FnMut(Value)) -> Result<(), Failed> {
+    let sent = account.client.get(url).send().await;
+    let mut response = sent.map_err(|error| unsent(account, request, &error))?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let mut waiting = Vec::new();
+    loop {
+        let chunk = response.chunk().await.map_err(|error| cut(account, request, &error))?;
+        let Some(chunk) = chunk else { break };
+        waiting.extend_from_slice(&chunk);
+        if waiting.len() > LARGEST + chunk.len() {
+            return Err(too_large(account, request, LARGEST));
+        }
+        while status.is_success()
+            && let Some(end) = waiting.iter().position(|byte| *byte == b'\n')
+        {
+            let line: Vec<_> = waiting.drain(..=end).collect();
+            if !line.trim_ascii().is_empty() {
+                each(parse(account, request, &line)?);
+            }
+        }
+    }
+    if !status.is_success() {
+        let error = serde_json::from_slice(&waiting).unwrap_or_default();
+        return refusal(account, request, status, &headers, &error, &waiting).map(|_| ());
+    }
+    if !waiting.trim_ascii().is_empty() {
+        each(parse(account, request, &waiting)?);
+    }
+    Ok(())
+}
+
+/// What came of one request of a job.
+pub(crate) fn result(account: &Account, request: &Request, status: Option<u16>, value: &Value) -> Result<Got, Failed> {
+    let status = status.and_then(|status| StatusCode::from_u16(status).ok()).filter(|status| !status.is_success());
+    if status.is_none()
+        && let Some(reply) = (account.protocol.read)(request, value)
+    {
+        let id = value.get("id").or_else(|| value.get("responseId")).and_then(Value::as_str).map(str::to_owned);
+        return Ok(Got { reply, id, announced: Announced::default() });
+    }
+    let bytes = value.to_string().into_bytes();
+    match status.or_else(|| inner_status(value)) {
+        Some(status) => refusal(account, request, status, &HeaderMap::new(), value, &bytes),
+        None => Err(Failed::Again {
+            after: None,
+            message: format!("{} gave a result that is no reply: {}", place(account, request), quoted(account, &bytes)),
+            why: Why::Trouble,
+        }),
+    }
+}
+
+async fn exchange(
+    account: &Account,
+    request: &Request,
+    what: RequestBuilder,
+    largest: usize,
+) -> Result<(StatusCode, HeaderMap, Vec<u8>), Failed> {
+    let response = what.send().await.map_err(|error| unsent(account, request, &error))?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    match read(response, largest).await {
+        Ok(bytes) => Ok((status, headers, bytes)),
+        Err(Unread::TooLarge) => Err(too_large(account, request, largest)),
+        Err(Unread::Cut(error)) => Err(cut(account, request, &error)),
+    }
+}
+
+fn too_large(account: &Account, request: &Request, largest: usize) -> Failed {
+    let message = format!("{} sent a reply of more than {} MiB", place(account, request), largest >> 20);
+    Failed::Never { code: "large".to_owned(), message }
+}
+
+fn cut(account: &Account, request: &Request, error: &reqwest::Error) -> Failed {
+    let message = format!("{} broke off its reply: {}", place(account, request), reason(error));
+    Failed::Again { after: None, message, why: Why::Trouble }
+}
+
+fn parse(account: &Account, request: &Request, bytes: &[u8]) -> Result<Value, Failed> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        // A gateway's page, or a reply cut by one that kept count.
+        let answered = format!("{} answered 200 with {}", place(account, request), what_it_is(bytes, &error));
+        Failed::Again { after: None, message: format!("{answered}: {}", quoted(account, bytes)), why: Why::Nonsense }
+    })
+}
+
+enum Unread {
+    TooLarge,
+    Cut(reqwest::Error),
+}
+
+async fn read(mut response: Response, largest: usize) -> Result<Vec<u8>, Unread> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(Unread::Cut)? {
+        if bytes.len() + chunk.len() > largest {
+            return Err(Unread::TooLarge);
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+fn unsent(account: &Account, request: &Request, error: &reqwest::Error) -> Failed {
+    let place = place(account, request);
+    let reason = account.masked(&reason(error));
+    if error.is_builder() {
+        return Failed::Never { code: "address".to_owned(), message: format!("{place} cannot be asked: {reason}") };
+    }
+    if error.is_timeout() && !error.is_connect() {
+        return Failed::Again { after: None, message: format!("{place} did not answer in time"), why: Why::Trouble };
+    }
+    // Certificates do not become right by waiting.
+    if reason.contains("certificate") || reason.contains("HandshakeFailure") {
+        return Failed::Never { code: "certificate".to_owned(), message: format!("{place} cannot be trusted: {reason}") };
+    }
+    let why = if error.is_connect() { Why::Unreached } else { Why::Trouble };
+    Failed::Again { after: None, message: format!("{place} cannot be reached: {reason}"), why }
+}
+
+/// The innermost causes say what happened; the outer ones only that something did.
+pub(crate) fn reason(error: &reqwest::Error) -> String {
+    let mut reasons = Vec::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        reasons.push(error.to_string());
+        cause = error.source();
+    }
+    reasons.dedup();
+    if reasons.is_empty() { error.to_string() } else { reasons.join(": ") }
+}
+
+/// What a status other than success means.
+fn refusal(
+    account: &Account,
+    request: &Request,
+    status: StatusCode,
+    headers: &HeaderMap,
+    error: &Value,
+    bytes: &[u8],
+) -> Result<Got, Failed> {
+    let said = said(error).map_or_else(|| quoted(account, bytes), |said| clipped(&account.masked(&said)));
+    let code = code(error).unwrap_or_default();
+    let message = format!("{} answered {}: {said}", place(account, request), status.as_u16());
+    let after = retry_after(headers).or_else(|| (account.protocol.retry_after)(error));
+    match status.as_u16() {
+        // No money left is no matter of speed.
+        429 if code.contains("insufficient_quota") || code.contains("billing") || used_up_for_today(error) => {
+            Err(Failed::Never { code: "quota".to_owned(), message: format!("{message}\nthe account's quota is used up") })
+        }
+        429 => Err(Failed::TooFast { after, message }),
+        408 | 409 | 425 | 500..=599 => Err(Failed::Again { after, message, why: Why::Trouble }),
+        400 if code.contains("content_filter") || code.contains("content_policy") => {
+            Ok(unanswered(request, Outcome::Blocked, &code))
+        }
+        400 | 413 if code.contains("context_length") || said.contains("context length") || said.contains("too long") => {
+            Ok(unanswered(request, Outcome::Error, "context_length_exceeded"))
+        }
+        number => {
+            let help = match number {
+                _ if said.contains("API key") || number == 401 => format!("\nis the key of `{}` right?", account.name),
+                403 => format!("\nmay the key of `{}` use this model?", account.name),
+                404 => "\nis there such a model, and is `base_url` right?".to_owned(),
+                300..=399 => "\nthe address moved: correct `base_url`".to_owned(),
+                _ => String::new(),
+            };
+            Err(Failed::Never { code: format!("{number} {code}"), message: message + &help })
+        }
+    }
+}
+
+/// Whether Gemini names a quota of the day as the one that is used up.
+fn used_up_for_today(error: &Value) -> bool {
+    let details = error.pointer("/error/details").and_then(Value::as_array);
+    let violations = details.into_iter().flatten().filter_map(|detail| detail.get("violations")?.as_array()).flatten();
+    violations.filter_map(|violation| violation.get("quotaId")?.as_str()).any(|quota| quota.contains("PerDay"))
+}
+
+/// A reply that says that there will be none for this prompt.
+fn unanswered(request: &Request, outcome: Outcome, finish: &str) -> Got {
+    let reply = Reply { text: None, outcome, finish: finish.to_owned(), served: request.model.clone(), usage: Usage::default() };
+    Got { reply, id: None, announced: Announced::default() }
+}
+
+/// The status that an error inside a success stands for.
+fn inner_status(value: &Value) -> Option<StatusCode> {
+    let error = value.get("error").filter(|error| !error.is_null())?;
+    let number = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    let stated = ["code", "status", "status_code"].iter().find_map(|name| number(error.get(*name)?));
+    let named = match error.get("type").or(error.get("code")).and_then(Value::as_str).unwrap_or_default() {
+        name if name.contains("rate_limit") => 429,
+        name if name.contains("authentication") || name.contains("invalid_api_key") => 401,
+        name if name.contains("not_found") => 404,
+        name if name.contains("invalid") => 400,
+        _ => 500,
+    };
+    StatusCode::from_u16(u16::try_from(stated.unwrap_or(named)).ok()?).ok()
+}
+
+fn said(error: &Value) -> Option<String> {
+    let inner = error.get("error").unwrap_or(error);
+    let texts = [inner.get("message"), error.get("message"), error.get("detail"), Some(inner)];
+    texts.into_iter().flatten().find_map(|value| value.as_str().map(str::to_owned))
+}
+
+fn code(error: &Value) -> Option<String> {
+    let inner = error.get("error")?;
+    ["code", "status", "type"].iter().find_map(|name| inner.get(*name)?.as_str().map(str::to_owned))
+}
+
+/// `retry-after-ms`, or `retry-after` in seconds. A date in its place is left to the jitter.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
+    let seconds = number("retry-after-ms").map(|milliseconds| milliseconds / 1000.0).or_else(|| number("retry-after"))?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+fn announced(account: &Account, headers: &HeaderMap) -> Announced {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.parse().ok();
+    let (requests, tokens) = account.protocol.limit_headers;
+    Announced { requests_per_minute: number(requests), tokens_per_minute: number(tokens) }
+}
+
+fn place(account: &Account, request: &Request) -> String {
+    format!("`{}/{}` at {}", account.name, request.model, request.base_url)
+}
+
+fn what_it_is(bytes: &[u8], error: &serde_json::Error) -> String {
+    let start = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    match start {
+        None => "nothing".to_owned(),
+        Some(b'<') => "a page of HTML; is `base_url` right?".to_owned(),
+        Some(_) if std::str::from_utf8(bytes).is_err() => "text that is not UTF-8".to_owned(),
+        Some(_) => format!("no JSON ({})", engine::without_place(error)),
+    }
+}
+
+fn quoted(account: &Account, bytes: &[u8]) -> String {
+    let head = &bytes[..bytes.len().min(QUOTED * 4)];
+    clipped(&account.masked(&String::from_utf8_lossy(head)))
+}
+
+fn clipped(text: &str) -> String {
+    let line: Vec<_> = text.split_whitespace().collect();
+    let line = line.join(" ");
+    // Control characters of a server's could paint over what a terminal shows.
+    line.chars().filter(|character| !character.is_control()).take(QUOTED).collect()
+}

@@ -1,0 +1,441 @@
+//! When the next call of an account may start: so many at once, so many a minute, as declared, as announced, or as found out.
+//!
+//! Calls at once start low and grow by half each round until something is refused. A limit per minute that nobody states is
+//! measured: a server that refuses has given out what had gathered, so the calls that got through between two refusals, over the
+//! time between them, are its rate. Where refusals go on although calls are slower than that, they have another cause and slow
+//! nothing down.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+/// What a provider's settings say.
+pub(crate) struct Limits {
+    pub concurrency: usize,
+    pub requests_per_minute: Option<u32>,
+    pub tokens_per_minute: Option<u32>,
+}
+
+/// What a reply's headers say of the limits.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Announced {
+    pub requests_per_minute: Option<u32>,
+    pub tokens_per_minute: Option<u32>,
+}
+
+/// Calls at once before anything is known.
+const FIRST_WINDOW: f64 = 16.0;
+
+/// Calls at once after the first refusal.
+const CAREFUL_WINDOW: f64 = 4.0;
+
+/// By how much each reply widens the window while nothing was refused: by half in a round.
+const GROWTH: f64 = 0.5;
+
+/// The pause after a refusal without a hint.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
+/// Refusals so close together are one: in less time than this a rate cannot be measured.
+const ONE_REFUSAL: Duration = Duration::from_secs(1);
+
+/// How much of a measured rate is used at first, and by how much it grows a second.
+const MARGIN: f64 = 0.97;
+const CREEP: f64 = 0.005;
+
+/// The slowest that a measured rate gets, in calls a second.
+const SLOWEST: f64 = 0.05;
+
+/// Lateness that a rate makes up for.
+const CATCH_UP: Duration = Duration::from_millis(100);
+
+/// Calls of which the share that is refused is looked at.
+const SAMPLE: u32 = 30;
+
+/// A larger share in so many samples, although calls keep to the measured rate, shows that the rate is not the cause.
+const SUSPICIOUS_SHARE: f64 = 0.06;
+const SUSPICIOUS_SAMPLES: u32 = 2;
+
+/// A larger share shows that the rate is the cause after all.
+const LARGEST_SHARE: f64 = 0.4;
+
+/// The gate of an account.
+pub(crate) struct Pace {
+    /// Held by the one who is next: the others wait for it in their order.
+    gate: tokio::sync::Mutex<()>,
+    changed: Notify,
+    state: Mutex<State>,
+}
+
+struct State {
+    most: f64,
+    window: f64,
+    in_flight: usize,
+    refused_ever: bool,
+    /// The rates of requests and of tokens, a second.
+    requests: Option<Rate>,
+    tokens: Option<Rate>,
+    /// Nothing starts before.
+    paused_until: Instant,
+    /// Since when calls that got through are counted, and how many.
+    since: Instant,
+    through: u32,
+    /// Calls and refusals that are counted for a sample.
+    sample: (u32, u32),
+    /// Samples in a row with too many refusals.
+    suspicious: u32,
+    /// Refusals have another cause than the rate.
+    unrelated: bool,
+}
+
+/// An even stream: the next unit may pass when the one before has had its time.
+struct Rate {
+    per_second: f64,
+    /// Measured, and not stated by anybody.
+    measured: bool,
+    next: Instant,
+    set: Instant,
+}
+
+impl Rate {
+    fn per_minute(limit: u32) -> Self {
+        let now = Instant::now();
+        Self { per_second: f64::from(limit) / 60.0, measured: false, next: now, set: now }
+    }
+
+    /// The moment at which `amount` may pass; the stream moves on by it.
+    fn take(&mut self, now: Instant, amount: f64) {
+        let mut per_second = self.per_second;
+        if self.measured {
+            per_second *= (1.0 + CREEP).powf(now.duration_since(self.set).as_secs_f64());
+        }
+        let late = now.checked_sub(CATCH_UP).unwrap_or(now);
+        self.next = self.next.max(late) + Duration::from_secs_f64(amount / per_second);
+    }
+}
+
+impl Pace {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let now = Instant::now();
+        let most = limits.concurrency as f64;
+        Self {
+            gate: tokio::sync::Mutex::new(()),
+            changed: Notify::new(),
+            state: Mutex::new(State {
+                most,
+                window: most.min(FIRST_WINDOW),
+                in_flight: 0,
+                refused_ever: false,
+                requests: limits.requests_per_minute.map(Rate::per_minute),
+                tokens: limits.tokens_per_minute.map(Rate::per_minute),
+                paused_until: now,
+                since: now,
+                through: 0,
+                sample: (0, 0),
+                suspicious: 0,
+                unrelated: false,
+            }),
+        }
+    }
+
+    /// Waits until a call of about so many tokens may start.
+    pub(crate) async fn permit(&self, tokens: u64) -> Permit<'_> {
+        let _gate = self.gate.lock().await;
+        loop {
+            let changed = self.changed.notified();
+            let now = Instant::now();
+            let wait = {
+                let mut state = self.state();
+                let at = state.earliest();
+                if state.in_flight as f64 >= state.window.floor() {
+                    None
+                } else if at > now {
+                    Some(at)
+                } else {
+                    state.in_flight += 1;
+                    if let Some(rate) = &mut state.requests {
+                        rate.take(now, 1.0);
+                    }
+                    if let Some(rate) = &mut state.tokens {
+                        rate.take(now, tokens as f64);
+                    }
+                    return Permit { pace: self, tokens, open: true };
+                }
+            };
+            match wait {
+                None => changed.await,
+                Some(at) => tokio::select! {
+                    () = tokio::time::sleep_until(at) => {}
+                    () = changed => {}
+                },
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn leave(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state();
+        state.in_flight -= 1;
+        change(&mut state);
+        drop(state);
+        self.changed.notify_one();
+    }
+}
+
+impl State {
+    fn earliest(&self) -> Instant {
+        let rates = [&self.requests, &self.tokens].into_iter().flatten().map(|rate| rate.next);
+        rates.fold(self.paused_until, Instant::max)
+    }
+
+    fn stated(&self) -> bool {
+        self.requests.as_ref().is_some_and(|rate| !rate.measured)
+    }
+
+    fn through(&mut self) {
+        self.through += 1;
+        let step = if self.refused_ever && !self.unrelated { 1.0 / self.window } else { GROWTH };
+        self.window = (self.window + step).min(self.most);
+        self.count(0);
+    }
+
+    fn refused(&mut self, now: Instant, after: Option<Duration>) {
+        self.count(1);
+        if self.unrelated {
+            return;
+        }
+        if self.stated() {
+            // The rate is kept; what a hint says is another's use of the same limit.
+            return self.pause(now, after);
+        }
+        let elapsed = now.duration_since(self.since);
+        if self.refused_ever && elapsed < ONE_REFUSAL {
+            return;
+        }
+        if self.refused_ever {
+            let per_second = (f64::from(self.through) / elapsed.as_secs_f64() * MARGIN).max(SLOWEST);
+            self.requests = Some(Rate { per_second, measured: true, next: now, set: now });
+            // The rate bounds what is under way from here on.
+            self.window = self.most;
+            self.pause(now, after);
+        } else {
+            self.refused_ever = true;
+            self.be_careful(now, after);
+        }
+        self.since = now;
+        self.through = 0;
+    }
+
+    /// Lets a server gather what it gives out, so that it can be measured.
+    fn be_careful(&mut self, now: Instant, after: Option<Duration>) {
+        self.window = CAREFUL_WINDOW.min(self.most);
+        self.pause(now, Some(after.unwrap_or(PAUSE)));
+    }
+
+    /// Counts a call, and with each whole sample judges whether refusals have to do with the rate.
+    fn count(&mut self, refused: u32) {
+        self.sample = (self.sample.0 + 1, self.sample.1 + refused);
+        if self.sample.0 < SAMPLE {
+            return;
+        }
+        let share = f64::from(self.sample.1) / f64::from(self.sample.0);
+        self.sample = (0, 0);
+        if self.unrelated {
+            if share > LARGEST_SHARE {
+                let now = Instant::now();
+                self.unrelated = false;
+                (self.since, self.through) = (now, 0);
+                self.be_careful(now, None);
+            }
+            return;
+        }
+        let paced = self.requests.as_ref().is_some_and(|rate| rate.measured);
+        self.suspicious = if paced && share > SUSPICIOUS_SHARE { self.suspicious + 1 } else { 0 };
+        if self.suspicious >= SUSPICIOUS_SAMPLES {
+            self.unrelated = true;
+            self.suspicious = 0;
+            self.requests = None;
+            self.window = self.window.min(FIRST_WINDOW).min(self.most);
+        }
+    }
+
+    fn pause(&mut self, now: Instant, after: Option<Duration>) {
+        if let Some(after) = after {
+            self.paused_until = self.paused_until.max(now + after.min(LONGEST_PAUSE));
+        }
+    }
+}
+
+/// A call under way. Dropped without a word it counts as failed.
+pub(crate) struct Permit<'a> {
+    pace: &'a Pace,
+    tokens: u64,
+    open: bool,
+}
+
+impl Permit<'_> {
+    /// The call was answered, with these limits in its headers, and used so many tokens.
+    pub(crate) fn answered(mut self, announced: Announced, used: u64) {
+        self.open = false;
+        self.pace.leave(|state| {
+            state.through();
+            if let Some(limit) = announced.requests_per_minute.filter(|limit| *limit > 0)
+                && state.requests.as_ref().is_none_or(|rate| rate.measured)
+            {
+                state.requests = Some(Rate::per_minute(limit));
+            }
+            if let Some(limit) = announced.tokens_per_minute.filter(|limit| *limit > 0) {
+                state.tokens.get_or_insert_with(|| Rate::per_minute(limit));
+            }
+            // What was taken beyond what was used comes back.
+            if let Some(rate) = &mut state.tokens {
+                let over = Duration::from_secs_f64(self.tokens.saturating_sub(used) as f64 / rate.per_second);
+                rate.next = rate.next.checked_sub(over).unwrap_or(rate.next);
+            }
+        });
+    }
+
+    /// The call was refused for being too fast.
+    pub(crate) fn refused(mut self, after: Option<Duration>) {
+        self.open = false;
+        self.pace.leave(|state| state.refused(Instant::now(), after));
+    }
+
+    /// The call failed, which says nothing about the pace.
+    pub(crate) fn failed(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            self.pace.leave(|_| {});
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// A server that gives out so many calls a second, and keeps what nobody takes for a second.
+    struct Server {
+        per_second: f64,
+        latency: Duration,
+        /// Of 256 calls, so many are refused for no reason.
+        at_random: u8,
+        bucket: Mutex<(f64, Instant)>,
+        tally: Mutex<Tally>,
+    }
+
+    #[derive(Clone, Copy, Default)]
+    struct Tally {
+        calls: u64,
+        refused: u64,
+    }
+
+    impl Server {
+        fn new(per_second: f64, at_random: u8) -> Arc<Self> {
+            let bucket = Mutex::new((per_second, Instant::now()));
+            Arc::new(Self { per_second, latency: Duration::from_millis(50), at_random, bucket, tally: Mutex::default() })
+        }
+
+        fn admits(&self) -> bool {
+            let mut tally = self.tally.lock().unwrap();
+            tally.calls += 1;
+            let unlucky = blake3::hash(&tally.calls.to_le_bytes()).as_bytes()[0] < self.at_random;
+            let mut bucket = self.bucket.lock().unwrap();
+            let now = Instant::now();
+            bucket.0 = (bucket.0 + now.duration_since(bucket.1).as_secs_f64() * self.per_second).min(self.per_second);
+            bucket.1 = now;
+            let admits = !unlucky && bucket.0 >= 1.0;
+            if admits {
+                bucket.0 -= 1.0;
+            } else {
+                tally.refused += 1;
+            }
+            admits
+        }
+    }
+
+    /// Lets so many calls through, each again until it is; returns the share refused and the calls a second.
+    async fn drive(limits: Limits, server: Arc<Server>, calls: usize) -> (f64, f64) {
+        let pace = Arc::new(Pace::new(&limits));
+        let started = Instant::now();
+        let tasks: Vec<_> = (0..calls)
+            .map(|_| {
+                let (pace, server) = (Arc::clone(&pace), Arc::clone(&server));
+                tokio::spawn(async move {
+                    loop {
+                        let permit = pace.permit(0).await;
+                        if server.admits() {
+                            tokio::time::sleep(server.latency).await;
+                            return permit.answered(Announced::default(), 0);
+                        }
+                        permit.refused(None);
+                        tokio::time::sleep(Duration::from_millis(250)).await;
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let tally = *server.tally.lock().unwrap();
+        (tally.refused as f64 / tally.calls as f64, calls as f64 / started.elapsed().as_secs_f64())
+    }
+
+    fn limits(requests_per_minute: Option<u32>) -> Limits {
+        Limits { concurrency: 256, requests_per_minute, tokens_per_minute: None }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_declared_limit_is_used_and_not_passed() {
+        let (refused, rate) = drive(limits(Some(3000)), Server::new(50.0, 0), 3000).await;
+        assert!(refused <= 0.005 && rate >= 0.95 * 50.0, "{refused} refused at {rate} a second");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_that_nobody_states_is_found_out() {
+        // At the start as many are under way as the slowest lets through in three seconds.
+        for (per_second, allowed) in [(5.0, 0.05), (50.0, 0.03), (500.0, 0.03)] {
+            let (refused, rate) = drive(limits(None), Server::new(per_second, 0), (per_second * 60.0) as usize).await;
+            assert!(refused <= allowed && rate >= 0.85 * per_second, "{refused} refused at {rate} of {per_second} a second");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_for_no_reason_slow_nothing_down_for_long() {
+        // Without a limit 256 at once with 50 ms each are 5,120 a second.
+        let (_, rate) = drive(limits(None), Server::new(1e9, 26), 60_000).await;
+        assert!(rate >= 1000.0, "{rate} a second");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_limit_all_calls_are_used_soon() {
+        let (refused, rate) = drive(limits(None), Server::new(1e9, 0), 20_000).await;
+        assert!(refused == 0.0 && rate >= 4000.0, "{refused} refused at {rate} a second");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tokens_a_minute_are_kept() {
+        let pace = Pace::new(&Limits { concurrency: 8, requests_per_minute: None, tokens_per_minute: Some(6000) });
+        let started = Instant::now();
+        for _ in 0..10 {
+            let permit = pace.permit(500).await;
+            // Half of what was thought: half comes back.
+            permit.answered(Announced::default(), 250);
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        assert!((20.0..27.0).contains(&seconds), "{seconds} seconds for 2,500 tokens at 100 a second");
+    }
+}

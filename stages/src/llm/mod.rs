@@ -1,0 +1,12 @@
+//! Asking a model: a request → a completion, bought once and kept.
+//!
+//! Takes a prompt and settings; gives a completion with what it cost. Read from the bottom: `providers` (what is sent to whom), `calls`
+//! (sending, limits, retries, batches), `completion` (the cached effect), then `prompt` and `json_reply` (text in, text out).
+
+pub(crate) mod calls;
+pub(crate) mod completion;
+pub(crate) mod json_reply;
+pub(crate) mod prompt;
+pub(crate) mod providers;
+pub(crate) mod recording;
+pub(crate) mod secret;

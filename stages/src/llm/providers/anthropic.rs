@@ -1,0 +1,123 @@
+//! Anthropic's messages, version 2023-06-01.
+
+use serde_json::{Value, json};
+
+use super::{Batches, Job, JobState, Protocol, ProviderKind, Replies};
+use crate::{
+    llm::completion::{Reply, Request},
+    rows::{Outcome, Usage},
+};
+
+pub(crate) const KIND: ProviderKind =
+    ProviderKind { name: "anthropic", version: 1, check: |_, _| Ok(()), replies: Replies::Called(&PROTOCOL) };
+
+static PROTOCOL: Protocol = Protocol {
+    base_url: "https://api.anthropic.com",
+    key: "ANTHROPIC_API_KEY",
+    url,
+    key_header: ("x-api-key", str::to_owned),
+    headers: &[("anthropic-version", "2023-06-01")],
+    body,
+    read,
+    retry_after: |_| None,
+    limit_headers: ("anthropic-ratelimit-requests-limit", "anthropic-ratelimit-tokens-limit"),
+    batches: Batches {
+        most_requests: 100_000,
+        most_bytes: 240 << 20,
+        upload: None,
+        submit: |job| {
+            let requests: Vec<_> = job.requests.iter().map(|(name, body)| json!({ "custom_id": name, "params": body })).collect();
+            (batches(job.base_url), json!({ "requests": requests }))
+        },
+        name: "id",
+        list: |base_url| format!("{}?limit=100", batches(base_url)),
+        find,
+        address: |base_url, name| format!("{}/{name}", batches(base_url)),
+        state: |base_url, batch| match batch.get("processing_status").and_then(Value::as_str) {
+            Some("ended") => {
+                let name = batch.get("id").and_then(Value::as_str).unwrap_or_default();
+                JobState::Ended { files: vec![format!("{}/{name}/results", batches(base_url))], results: Vec::new() }
+            }
+            _ => JobState::Running,
+        },
+        result: |line| {
+            let name = line.get("custom_id")?.as_str()?.to_owned();
+            let result = line.get("result")?;
+            let body = ["message", "error"].iter().find_map(|field| result.get(field));
+            // One that expired or was cancelled has no body, and may be asked again.
+            let status = body.is_none().then_some(503);
+            Some((name, status, body.cloned().unwrap_or_else(|| json!({ "error": { "message": result.get("type") } }))))
+        },
+    },
+};
+
+fn batches(base_url: &str) -> String {
+    format!("{}/batches", url(base_url, ""))
+}
+
+/// Jobs have no names of ours: it is one of as many requests, made since. If it is another one after all, its results say so.
+fn find(list: &Value, job: &Job<'_>) -> Option<String> {
+    let like_ours = |batch: &&Value| {
+        let counts = batch.get("request_counts").and_then(Value::as_object);
+        let requests: u64 = counts.into_iter().flat_map(|counts| counts.values()).filter_map(Value::as_u64).sum();
+        let created = batch.get("created_at").and_then(Value::as_str).and_then(|at| at.parse::<jiff::Timestamp>().ok());
+        requests >= job.requests && created.is_some_and(|at| at.as_second() + CLOCKS_APART >= job.since as i64)
+    };
+    list.get("data")?.as_array()?.iter().rfind(like_ours)?.get("id")?.as_str().map(str::to_owned)
+}
+
+/// How far the provider's clock may be behind ours, in seconds.
+const CLOCKS_APART: i64 = 60;
+
+fn url(base_url: &str, _: &str) -> String {
+    let version = if base_url.ends_with("/v1") { "" } else { "/v1" };
+    format!("{base_url}{version}/messages")
+}
+
+fn body(request: &Request) -> Value {
+    let settings = &request.settings;
+    let turns: Vec<_> = request.prompt.iter().filter(|message| message.role != "system").collect();
+    let system: Vec<_> = request.prompt.iter().filter(|message| message.role == "system").map(|m| m.content.as_str()).collect();
+    let mut body = json!({ "model": request.model, "messages": turns, "max_tokens": settings.max_output_tokens });
+    let thinking = settings.thinking.filter(|tokens| *tokens > 0);
+    for (name, value) in [
+        ("system", (!system.is_empty()).then(|| json!(system.join("\n\n")))),
+        ("temperature", settings.temperature.map(Value::from)),
+        ("top_p", settings.top_p.map(Value::from)),
+        ("stop_sequences", (!settings.stop.is_empty()).then(|| json!(settings.stop))),
+        ("thinking", thinking.map(|tokens| json!({ "type": "enabled", "budget_tokens": tokens }))),
+    ] {
+        if let Some(value) = value {
+            body[name] = value;
+        }
+    }
+    body
+}
+
+fn read(request: &Request, body: &Value) -> Option<Reply> {
+    let parts = body.get("content")?.as_array()?;
+    let said = parts.iter().filter(|part| part.get("type").and_then(Value::as_str) == Some("text"));
+    let text: String = said.filter_map(|part| part.get("text")?.as_str()).collect();
+    let finish = body.get("stop_reason").and_then(Value::as_str).unwrap_or_default();
+    let outcome = match finish {
+        "refusal" => Outcome::Refused,
+        "max_tokens" | "model_context_window_exceeded" => Outcome::Truncated,
+        _ if text.trim().is_empty() => Outcome::Empty,
+        _ => Outcome::Ok,
+    };
+    let tokens = |name: &str| body.pointer(&format!("/usage/{name}")).and_then(Value::as_u64).unwrap_or(0);
+    let (cached, cache_write) = (tokens("cache_read_input_tokens"), tokens("cache_creation_input_tokens"));
+    Some(Reply {
+        text: Some(text).filter(|text| !text.is_empty()),
+        outcome,
+        finish: finish.to_owned(),
+        served: body.get("model").and_then(Value::as_str).unwrap_or(&request.model).to_owned(),
+        usage: Usage {
+            input: tokens("input_tokens") + cached + cache_write,
+            output: tokens("output_tokens"),
+            cached,
+            cache_write,
+            ..Usage::default()
+        },
+    })
+}

@@ -1,0 +1,42 @@
+//! The two calculators as models: a question → a reply that is known without a call.
+
+use engine::StageError;
+
+use super::{VERSION, answer};
+use crate::{
+    llm::{
+        completion::Reply,
+        providers::{Known, ProviderKind, Replies},
+    },
+    rows::{Outcome, Question, Usage},
+};
+
+/// The calculators among the providers.
+pub(crate) const KIND: ProviderKind = ProviderKind {
+    name: "calculator",
+    version: VERSION,
+    check: |model, _| match answer(model, "") {
+        Some(_) => Ok(()),
+        None => Err(format!("there is no calculator `{model}`; there are `pocket` and `scientific`")),
+    },
+    replies: Replies::Known(|_, model, _| Ok(Box::new(Calculator { model: model.to_owned() }))),
+};
+
+struct Calculator {
+    model: String,
+}
+
+impl Known for Calculator {
+    fn reply(&self, question: &Question) -> Result<Reply, StageError> {
+        let text = answer(&self.model, &question.question)
+            .ok_or_else(|| StageError::failed(format!("there is no calculator `{}`", self.model)))?;
+        let words = |text: &str| text.split_whitespace().count() as u64;
+        Ok(Reply {
+            usage: Usage { input: words(&question.question), output: words(&text), ..Usage::default() },
+            text: Some(text),
+            outcome: Outcome::Ok,
+            finish: String::new(),
+            served: self.model.clone(),
+        })
+    }
+}

@@ -1,0 +1,153 @@
+//! Google's `generateContent`, version v1beta.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Batches, JobState, Protocol, ProviderKind, Replies};
+use crate::{
+    llm::completion::{Reply, Request},
+    rows::{Outcome, Usage},
+};
+
+pub(crate) const KIND: ProviderKind =
+    ProviderKind { name: "gemini", version: 1, check: |_, _| Ok(()), replies: Replies::Called(&PROTOCOL) };
+
+static PROTOCOL: Protocol = Protocol {
+    base_url: "https://generativelanguage.googleapis.com",
+    key: "GEMINI_API_KEY",
+    url,
+    key_header: ("x-goog-api-key", str::to_owned),
+    headers: &[],
+    body,
+    read,
+    retry_after,
+    limit_headers: ("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens"),
+    batches: Batches {
+        most_requests: 50_000,
+        // Requests stand in the submission itself, which may have 20 MB.
+        most_bytes: 18_000_000,
+        upload: None,
+        submit: |job| {
+            let requests = job.requests.iter();
+            let requests: Vec<_> = requests.map(|(name, body)| json!({ "request": body, "metadata": { "key": name } })).collect();
+            let batch = json!({ "display_name": job.job, "input_config": { "requests": { "requests": requests } } });
+            (versioned(job.base_url, &format!("models/{}:batchGenerateContent", job.model)), json!({ "batch": batch }))
+        },
+        name: "name",
+        list: |base_url| versioned(base_url, "batches?pageSize=100"),
+        find: |list, job| {
+            let name = |batch: &Value| batch.pointer("/metadata/displayName").and_then(Value::as_str).map(str::to_owned);
+            let ours = |batch: &&Value| name(batch).as_deref() == Some(job.name);
+            list.get("operations")?.as_array()?.iter().find(ours)?.get("name")?.as_str().map(str::to_owned)
+        },
+        address: versioned,
+        state: batch_state,
+        result: |item| {
+            let key = item.pointer("/metadata/key").or_else(|| item.get("key"))?.as_str()?.to_owned();
+            let code = item.pointer("/error/code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
+            // The codes inside are gRPC's: of them only these say that the request itself is wrong.
+            let status = code.map(|code| if code < 100 && ![3, 5, 7, 9, 11, 12].contains(&code) { 503 } else { 400 });
+            Some((key, status, item.get("response").cloned().unwrap_or_else(|| item.clone())))
+        },
+    },
+};
+
+fn url(base_url: &str, model: &str) -> String {
+    versioned(base_url, &format!("models/{model}:generateContent"))
+}
+
+fn versioned(base_url: &str, path: &str) -> String {
+    let version = if base_url.ends_with("/v1beta") || base_url.ends_with("/v1") { "" } else { "/v1beta" };
+    format!("{base_url}{version}/{path}")
+}
+
+fn batch_state(_: &str, operation: &Value) -> JobState {
+    let state = operation.pointer("/metadata/state").and_then(Value::as_str).unwrap_or_default();
+    let output = operation.get("response").or_else(|| operation.pointer("/metadata/output"));
+    let results = output.and_then(|output| output.pointer("/inlinedResponses/inlinedResponses")).and_then(Value::as_array);
+    let said = operation.pointer("/error/message").and_then(Value::as_str);
+    if let Some(results) = results {
+        return JobState::Ended { files: Vec::new(), results: results.clone() };
+    }
+    match state.rsplit('_').next().unwrap_or_default() {
+        "FAILED" => JobState::Failed(said.unwrap_or("it failed").to_owned()),
+        "CANCELLED" | "EXPIRED" | "SUCCEEDED" => JobState::Ended { files: Vec::new(), results: Vec::new() },
+        _ => JobState::Running,
+    }
+}
+
+fn body(request: &Request) -> Value {
+    let settings = &request.settings;
+    let part = |text: &str| json!([{ "text": text }]);
+    let turns = request.prompt.iter().filter(|message| message.role != "system").map(|message| {
+        let role = if message.role == "assistant" { "model" } else { "user" };
+        json!({ "role": role, "parts": part(&message.content) })
+    });
+    let mut body = json!({ "contents": turns.collect::<Vec<_>>() });
+    let system: Vec<_> = request.prompt.iter().filter(|message| message.role == "system").map(|m| m.content.as_str()).collect();
+    if !system.is_empty() {
+        body["systemInstruction"] = json!({ "parts": part(&system.join("\n\n")) });
+    }
+    let config = &mut body["generationConfig"];
+    *config = json!({});
+    for (name, value) in [
+        ("maxOutputTokens", settings.max_output_tokens.map(Value::from)),
+        ("temperature", settings.temperature.map(Value::from)),
+        ("topP", settings.top_p.map(Value::from)),
+        ("seed", settings.seed.map(Value::from)),
+        ("stopSequences", (!settings.stop.is_empty()).then(|| json!(settings.stop))),
+        ("thinkingConfig", settings.thinking.map(|tokens| json!({ "thinkingBudget": tokens }))),
+        ("thinkingConfig", settings.reasoning_effort.as_ref().map(|effort| json!({ "thinkingLevel": effort }))),
+        ("responseMimeType", settings.schema.is_some().then(|| json!("application/json"))),
+        ("responseJsonSchema", settings.schema.clone()),
+    ] {
+        if let Some(value) = value {
+            config[name] = value;
+        }
+    }
+    body
+}
+
+fn read(request: &Request, body: &Value) -> Option<Reply> {
+    let blocked = body.pointer("/promptFeedback/blockReason").and_then(Value::as_str);
+    let candidate = body.pointer("/candidates/0");
+    if blocked.is_none() && candidate.is_none() {
+        return None;
+    }
+    let parts = candidate.and_then(|candidate| candidate.pointer("/content/parts")).and_then(Value::as_array);
+    let said = parts.into_iter().flatten().filter(|part| part.get("thought") != Some(&Value::Bool(true)));
+    let text: String = said.filter_map(|part| part.get("text")?.as_str()).collect();
+    let finish = candidate.and_then(|candidate| candidate.get("finishReason")).and_then(Value::as_str);
+    let outcome = match (blocked, finish.unwrap_or("STOP")) {
+        (None, "MAX_TOKENS") => Outcome::Truncated,
+        (None, "STOP") if !text.trim().is_empty() => Outcome::Ok,
+        (None, "STOP" | "OTHER" | "FINISH_REASON_UNSPECIFIED" | "MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL") => {
+            Outcome::Empty
+        }
+        // Of the prompt; for safety, recitation, blocklists and whatever is added to them.
+        _ => Outcome::Blocked,
+    };
+    let tokens = |name: &str| body.pointer(&format!("/usageMetadata/{name}")).and_then(Value::as_u64).unwrap_or(0);
+    Some(Reply {
+        text: Some(text).filter(|text| !text.is_empty()),
+        outcome,
+        finish: blocked.or(finish).unwrap_or_default().to_owned(),
+        served: body.get("modelVersion").and_then(Value::as_str).unwrap_or(&request.model).to_owned(),
+        usage: Usage {
+            input: tokens("promptTokenCount"),
+            output: tokens("candidatesTokenCount"),
+            thinking: tokens("thoughtsTokenCount"),
+            cached: tokens("cachedContentTokenCount"),
+            ..Usage::default()
+        },
+    })
+}
+
+/// `RetryInfo.retryDelay`, such as `12.5s`.
+fn retry_after(error: &Value) -> Option<Duration> {
+    let details = error.pointer("/error/details")?.as_array()?;
+    let delay = details.iter().find_map(|detail| detail.get("retryDelay")?.as_str())?;
+    let seconds: f64 = delay.strip_suffix('s')?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}

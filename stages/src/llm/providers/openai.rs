@@ -1,0 +1,126 @@
+//! The chat completions of `OpenAI`, and of every server that speaks them: vLLM, Ollama, llama.cpp, `OpenRouter`, `LiteLLM`.
+
+use serde_json::{Value, json};
+
+use super::{Batches, JobState, Protocol, ProviderKind, Replies, capabilities};
+use crate::{
+    llm::completion::{Reply, Request},
+    rows::{Outcome, Usage},
+};
+
+pub(crate) const KIND: ProviderKind =
+    ProviderKind { name: "openai", version: 1, check: |_, _| Ok(()), replies: Replies::Called(&PROTOCOL) };
+
+static PROTOCOL: Protocol = Protocol {
+    base_url: "https://api.openai.com/v1",
+    key: "OPENAI_API_KEY",
+    url: |base_url, _| format!("{base_url}/chat/completions"),
+    key_header: ("authorization", |key| format!("Bearer {key}")),
+    headers: &[],
+    body,
+    read,
+    retry_after: |_| None,
+    limit_headers: ("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens"),
+    batches: Batches {
+        most_requests: 50_000,
+        most_bytes: 190 << 20,
+        upload: Some((|base_url| format!("{base_url}/files"), line)),
+        submit: |job| {
+            let body = json!({
+                "input_file_id": job.file, "endpoint": ENDPOINT, "completion_window": "24h", "metadata": { "job": job.job },
+            });
+            (format!("{}/batches", job.base_url), body)
+        },
+        name: "id",
+        list: |base_url| format!("{base_url}/batches?limit=100"),
+        find: |list, job| {
+            let ours = |batch: &&Value| batch.pointer("/metadata/job").and_then(Value::as_str) == Some(job.name);
+            list.get("data")?.as_array()?.iter().find(ours)?.get("id")?.as_str().map(str::to_owned)
+        },
+        address: |base_url, name| format!("{base_url}/batches/{name}"),
+        state: batch_state,
+        result: |line| {
+            let name = line.get("custom_id")?.as_str()?.to_owned();
+            let status = line.pointer("/response/status_code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
+            let body = line.pointer("/response/body").cloned();
+            Some((name, status, body.unwrap_or_else(|| json!({ "error": line.get("error") }))))
+        },
+    },
+};
+
+/// What jobs of chat completions are for, in the vendor's words.
+const ENDPOINT: &str = "/v1/chat/completions";
+
+fn line(name: &str, body: &Value) -> Value {
+    json!({ "custom_id": name, "method": "POST", "url": ENDPOINT, "body": body })
+}
+
+fn batch_state(base_url: &str, batch: &Value) -> JobState {
+    let said = batch.pointer("/errors/data/0/message").and_then(Value::as_str);
+    match batch.get("status").and_then(Value::as_str).unwrap_or_default() {
+        "completed" | "expired" | "cancelled" => {
+            let files = ["output_file_id", "error_file_id"].iter().filter_map(|field| batch.get(field)?.as_str());
+            let files = files.map(|file| format!("{base_url}/files/{file}/content")).collect();
+            JobState::Ended { files, results: Vec::new() }
+        }
+        "failed" => JobState::Failed(said.unwrap_or("it failed").to_owned()),
+        _ => JobState::Running,
+    }
+}
+
+fn body(request: &Request) -> Value {
+    let settings = &request.settings;
+    let mut body = json!({ "model": request.model, "messages": request.prompt });
+    let cap = if capabilities::counts_completion_tokens(request) { "max_completion_tokens" } else { "max_tokens" };
+    let format =
+        |schema: &Value| json!({ "type": "json_schema", "json_schema": { "name": "answer", "strict": true, "schema": schema } });
+    for (name, value) in [
+        (cap, settings.max_output_tokens.map(Value::from)),
+        ("temperature", settings.temperature.map(Value::from)),
+        ("top_p", settings.top_p.map(Value::from)),
+        ("seed", settings.seed.map(Value::from)),
+        ("stop", (!settings.stop.is_empty()).then(|| json!(settings.stop))),
+        ("reasoning_effort", settings.reasoning_effort.as_deref().map(Value::from)),
+        ("response_format", settings.schema.as_ref().map(format)),
+    ] {
+        if let Some(value) = value {
+            body[name] = value;
+        }
+    }
+    body
+}
+
+fn read(request: &Request, body: &Value) -> Option<Reply> {
+    let choice = body.pointer("/choices/0")?;
+    let message = choice.get("message")?;
+    let text = match message.get("content") {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(parts)) => parts.iter().filter_map(|part| part.get("text")?.as_str()).collect(),
+        _ => String::new(),
+    };
+    let refusal = message.get("refusal").and_then(Value::as_str).filter(|refusal| !refusal.is_empty());
+    let finish = choice.get("finish_reason").and_then(Value::as_str).unwrap_or_default();
+    let outcome = match finish {
+        "content_filter" => Outcome::Blocked,
+        _ if refusal.is_some() => Outcome::Refused,
+        "length" => Outcome::Truncated,
+        _ if text.trim().is_empty() => Outcome::Empty,
+        _ => Outcome::Ok,
+    };
+    let tokens = |path: &str| body.pointer(&format!("/usage/{path}")).and_then(Value::as_u64);
+    let thinking = tokens("completion_tokens_details/reasoning_tokens").unwrap_or(0);
+    Some(Reply {
+        usage: Usage {
+            input: tokens("prompt_tokens").unwrap_or_else(|| super::estimated_tokens(&request.prompt)),
+            output: tokens("completion_tokens").unwrap_or_else(|| text.len().div_ceil(4) as u64).saturating_sub(thinking),
+            thinking,
+            cached: tokens("prompt_tokens_details/cached_tokens").unwrap_or(0),
+            estimated: tokens("prompt_tokens").is_none(),
+            ..Usage::default()
+        },
+        text: Some(refusal.map_or(text, str::to_owned)).filter(|text| !text.is_empty()),
+        outcome,
+        finish: finish.to_owned(),
+        served: body.get("model").and_then(Value::as_str).unwrap_or(&request.model).to_owned(),
+    })
+}

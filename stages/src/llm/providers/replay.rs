@@ -1,0 +1,51 @@
+//! Recorded answers: JSON lines with `answers: { NAME: { text, … } }` → replies by question id.
+
+use std::collections::BTreeMap;
+
+use engine::{Context, StageError};
+
+use super::{Known, ProviderKind, Replies, Source};
+use crate::{
+    llm::{completion::Reply, recording},
+    rows::Question,
+    sections::providers::ProviderSetting,
+};
+
+pub(crate) const KIND: ProviderKind = ProviderKind { name: "replay", version: 1, check, replies: Replies::Known(open) };
+
+struct Replay {
+    model: String,
+    file: String,
+    replies: BTreeMap<String, Reply>,
+}
+
+fn check(_: &str, setting: &ProviderSetting) -> Result<(), String> {
+    match setting.file {
+        Some(_) => Ok(()),
+        None => {
+            Err("a `replay` provider needs the file of recorded answers: `providers: { replay: { kind: replay, file: PATH } }`"
+                .to_owned())
+        }
+    }
+}
+
+fn open(ctx: &Context, model: &str, source: &Source) -> Result<Box<dyn Known>, StageError> {
+    let file = source.file.as_ref().ok_or_else(|| StageError::failed("a `replay` provider needs a file"))?;
+    let mut replies = BTreeMap::new();
+    for row in recording::read(ctx, file)? {
+        let row = row?;
+        if let Some(recorded) = row.answers.get(model) {
+            replies.insert(row.id, recorded.reply(model));
+        }
+    }
+    Ok(Box::new(Replay { model: model.to_owned(), file: file.name().to_owned(), replies }))
+}
+
+impl Known for Replay {
+    fn reply(&self, question: &Question) -> Result<Reply, StageError> {
+        self.replies.get(&question.id).cloned().ok_or_else(|| {
+            StageError::failed(format!("`{}` has no answer of `{}` to question `{}`", self.file, self.model, question.id))
+                .help("take the questions from the same file, or name a model that is in it")
+        })
+    }
+}

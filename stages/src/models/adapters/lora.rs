@@ -1,0 +1,89 @@
+//! What an adapter does to a linear layer: its factors and the layer's inputs in, the layer's outputs with the side branch out.
+
+use burn::tensor::{DType, Tensor};
+
+use crate::models::{
+    fused::{self, Matrix},
+    weights::parameters::Parameters,
+};
+
+/// Names of an adapter's factors, after the module's.
+pub(crate) const LORA_A: &str = ".lora_A.weight";
+pub(crate) const LORA_B: &str = ".lora_B.weight";
+pub(crate) const MAGNITUDE: &str = ".lora_magnitude_vector";
+pub(crate) const EMBEDDING_A: &str = ".lora_embedding_A";
+pub(crate) const EMBEDDING_B: &str = ".lora_embedding_B";
+pub(crate) const FACTORS: [&str; 5] = [LORA_A, LORA_B, MAGNITUDE, EMBEDDING_A, EMBEDDING_B];
+
+/// What an adapter does to one module; its factors stand among the weights, under PEFT's names.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Lora {
+    /// Factor of the side branch: alpha by rank, or by the rank's root (rsLoRA).
+    pub(crate) scale: f64,
+    /// Whether rows are brought to the length of `lora_magnitude_vector` (`DoRA`).
+    pub(crate) magnitude: bool,
+}
+
+/// `LoRA` (Hu et al. 2021) as a side branch, so that the dense `W + s * B * A` is never made; `DoRA` (Liu et al. 2024) scales its rows.
+pub(crate) fn linear(
+    parameters: &Parameters,
+    module: &str,
+    weight: &Matrix,
+    bias: Option<Tensor<1>>,
+    lora: Lora,
+    input: Tensor<2>,
+) -> Tensor<2> {
+    let first = parameters.factor(parameters.matrix(&format!("{module}{LORA_A}")));
+    let second = parameters.factor(parameters.matrix(&format!("{module}{LORA_B}")));
+    if parameters.dropout().is_none() && !lora.magnitude && !parameters.rounds() {
+        return biased(weight.adapted(input, [first, second], lora.scale), bias);
+    }
+    let kept = parameters.dropout().map(|dropout| dropout.apply(module, input.clone()));
+    let seen = kept.clone().unwrap_or_else(|| input.clone());
+    let inner = parameters.product(fused::linear(seen, first.clone()));
+    let branch = parameters.product(fused::linear(parameters.factor(inner), second.clone())) * lora.scale;
+    let whole = weight.multiply(input);
+    if !lora.magnitude {
+        return parameters.rounded(parameters.product(biased(whole, bias)) + branch);
+    }
+    let whole = parameters.product(whole);
+    let magnitude = parameters.vector(&format!("{module}{MAGNITUDE}"));
+    let norms = row_norms(constant(weight.dense(parameters.device())), constant(first), constant(second), lora.scale);
+    // Norms that are the magnitudes but for rounding are the magnitudes: a fresh adapter then leaves its base as it is, in every bit.
+    let fresh = constant(magnitude.clone());
+    let near = (norms.clone() - fresh.clone()).abs().lower_equal(norms.clone() * ROUNDING);
+    let ratio = (magnitude / norms.mask_where(near, fresh)).unsqueeze();
+    let output = match kept {
+        None => parameters.rounded(whole + branch) * ratio,
+        // The base keeps its own part whole; what the ratio changes of it is seen like the rest of the adapter, as PEFT has it.
+        Some(kept) => whole + weight.multiply(kept).cast(DType::F32) * (ratio.clone() - 1.0) + branch * ratio,
+    };
+    biased(output, bias.map(|bias| bias.cast(DType::F32)))
+}
+
+/// Adds a bias where there is one.
+pub(crate) fn biased(output: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    match bias {
+        Some(bias) => output + bias.unsqueeze(),
+        None => output,
+    }
+}
+
+/// What norms may be off by rounding, as a share of them.
+const ROUNDING: f64 = 4.0 * f32::EPSILON as f64;
+
+/// Takes a tensor out of the graph, where it is in one, in f32.
+fn constant<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+    tensor.inner().cast(DType::F32)
+}
+
+/// Computes the Euclidean norms of the rows of `W + s * B * A` without making it: `|w|² + 2s b·(Wa) + s² b(AAᵀ)bᵀ`.
+///
+/// No gradient flows through it: `DoRA` takes the norms as constants.
+pub(crate) fn row_norms(weight: Tensor<2>, first: Tensor<2>, second: Tensor<2>, scale: f64) -> Tensor<1> {
+    let cross = fused::product(weight.clone(), first.clone(), [false, true]) * (2.0 * scale);
+    let lengths = fused::product(first.clone(), first, [false, true]);
+    let own = fused::product(second.clone(), lengths, [false, false]) * (scale * scale);
+    let squares = weight.square().sum_dim(1) + (second * (cross + own)).sum_dim(1);
+    squares.sqrt().squeeze_dim(1)
+}

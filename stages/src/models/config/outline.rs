@@ -1,0 +1,280 @@
+//! A checkpoint as its `config.json` and the headers of its files tell it: names, shapes, and in how many bits each weight is held. No weight
+//! is read, and nothing is allocated by a size that a file claims.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Read},
+    path::Path,
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::shapes::{adapter_shapes, config_of, shapes};
+use crate::models::{
+    adapters::{self, config::AdapterConfig},
+    architectures::architecture,
+    decoder::CONFIG,
+    error::CheckpointError,
+    new::NewModel,
+    weights::{
+        frozen::Frozen,
+        nf4::Scales,
+        quantised,
+        safetensors_in::{INDEX, Index, WEIGHTS},
+        weight::{Weight, layer_of},
+    },
+};
+use crate::regular::open_regular;
+
+/// The longest header that safetensors writes and reads.
+const LONGEST_HEADER: u64 = 100_000_000;
+
+/// What is known of a checkpoint without its weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Outline {
+    /// `config.json`.
+    pub(crate) config: Map<String, Value>,
+    /// How base weights are held, by name, where it is not in f32.
+    held: BTreeMap<String, Held>,
+    /// Settings of the adapter that is on, where there is one.
+    pub(crate) adapter: Option<AdapterConfig>,
+}
+
+/// In how many bits a weight is held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Held {
+    /// 32: as numbers to compute with.
+    #[default]
+    Full,
+    /// 16, in the memory of its file.
+    Half,
+    /// 4, with a scale in f32 for each block.
+    Nf4,
+    /// 4, with a scale of 8 bits for each block.
+    Nf4Nested,
+}
+
+impl Held {
+    /// Says how a weight is held.
+    pub(crate) fn of(weight: &Weight) -> Self {
+        match weight {
+            Weight::Frozen(Frozen::Half(_)) => Self::Half,
+            Weight::Frozen(Frozen::Nf4(matrix)) if matches!(matrix.scales, Scales::Nested(_)) => Self::Nf4Nested,
+            Weight::Frozen(Frozen::Nf4(_)) | Weight::Nf4Tensor(_) => Self::Nf4,
+            Weight::Vector(_) | Weight::Matrix(_) => Self::Full,
+        }
+    }
+
+    /// Says whether it is 4 bits.
+    pub(crate) fn in_codes(self) -> bool {
+        matches!(self, Self::Nf4 | Self::Nf4Nested)
+    }
+
+    /// Returns the bytes of so many values, in blocks of 64 where there are blocks.
+    pub(crate) fn bytes(self, count: u64) -> u64 {
+        match self {
+            Self::Full => count.saturating_mul(4),
+            Self::Half => count.saturating_mul(2),
+            Self::Nf4 => count / 2 + count / 64 * 4,
+            Self::Nf4Nested => count / 2 + count / 64,
+        }
+    }
+}
+
+impl Outline {
+    /// Returns that of a decoder from scratch, whose tokenizer has `vocabulary` tokens [default: as many as it may learn].
+    pub(crate) fn of_new(new: &NewModel, vocabulary: Option<usize>) -> Self {
+        let vocab_size = vocabulary.unwrap_or(new.vocab_size);
+        let config = config_of(&NewModel { vocab_size, ..new.clone() });
+        Self { config, held: BTreeMap::new(), adapter: None }
+    }
+
+    /// Reads that of a folder.
+    ///
+    /// # Errors
+    /// As [`Outline::read`].
+    pub(crate) fn of_folder(folder: &Path) -> Result<Self, CheckpointError> {
+        Self::read(folder, |name| match open_regular(&folder.join(name)) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        })
+    }
+
+    /// Reads the configuration, the weights' headers and the adapter's settings of files that `open` opens by name where they are there;
+    /// `folder` is for messages.
+    ///
+    /// # Errors
+    /// A file that cannot be read or understood. Whether the weights are those of the configuration is not looked at.
+    pub(crate) fn read<R: Read>(folder: &Path, open: impl Fn(&str) -> io::Result<Option<R>>) -> Result<Self, CheckpointError> {
+        let content = |name: &str, reason: String| CheckpointError::Content { path: folder.join(name), reason };
+        let whole = |name: &str| {
+            let unread = |source| CheckpointError::File { path: folder.join(name), source };
+            let Some(mut file) = open(name).map_err(unread)? else { return Ok(None) };
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).map_err(unread)?;
+            Ok::<_, CheckpointError>(Some(bytes))
+        };
+        let missing = || CheckpointError::File { path: folder.join(CONFIG), source: io::ErrorKind::NotFound.into() };
+        let config = whole(CONFIG)?.ok_or_else(missing)?;
+        let config: Map<String, Value> = serde_json::from_slice(&config).map_err(|error| content(CONFIG, error.to_string()))?;
+        let shapes = shapes(&config).map_err(|reason| content(CONFIG, reason))?;
+        let in_codes = quantised::check(&config).map_err(|reason| content(CONFIG, reason))?;
+
+        let mut types = BTreeMap::new();
+        let mut add = |name: &str| {
+            let unread = |source| CheckpointError::File { path: folder.join(name), source };
+            let Some(file) = open(name).map_err(unread)? else { return Ok(false) };
+            types.extend(header(file).map_err(|error| content(name, error.to_string()))?);
+            Ok::<_, CheckpointError>(true)
+        };
+        // As transformers does: a whole file before shards.
+        if !add(WEIGHTS)?
+            && let Some(index) = whole(INDEX)?
+        {
+            let index: Index = serde_json::from_slice(&index).map_err(|error| content(INDEX, error.to_string()))?;
+            for shard in index.shards().map_err(|reason| content(INDEX, reason))? {
+                add(shard)?;
+            }
+        }
+        let held = |name: &String| {
+            if in_codes && types.contains_key(&format!("{name}{}", quantised::STATE)) {
+                let nested = types.contains_key(&format!("{name}.nested_absmax"));
+                return if nested { Held::Nf4Nested } else { Held::Nf4 };
+            }
+            match types.get(name).map(String::as_str) {
+                Some("BF16" | "F16") => Held::Half,
+                _ => Held::Full,
+            }
+        };
+        let held = shapes.keys().map(|name| (name.clone(), held(name))).filter(|(_, held)| *held != Held::Full).collect();
+        let adapter = whole(adapters::CONFIG)?.map(|bytes| AdapterConfig::read(&bytes)).transpose();
+        let adapter = adapter.map_err(|reason| content(adapters::CONFIG, reason))?;
+        Ok(Self { config, held, adapter })
+    }
+
+    /// Returns that of a model in memory, whose adapter has these settings.
+    #[cfg(test)]
+    pub(crate) fn of_model(model: &crate::models::Model, adapter: Option<AdapterConfig>) -> Self {
+        let held = model.parameters().iter().map(|(name, weight)| (name.to_owned(), Held::of(weight)));
+        let held = held.filter(|(_, held)| *held != Held::Full).collect();
+        Self { config: model.config().clone(), held, adapter }
+    }
+
+    /// Returns the same with the projections of all blocks in 4 bits, as [`crate::models::Model::quantise`] puts them there.
+    #[must_use]
+    pub(crate) fn quantised(mut self, double_quant: bool) -> Self {
+        let held = if double_quant { Held::Nf4Nested } else { Held::Nf4 };
+        for (name, shape) in shapes(&self.config).unwrap_or_default() {
+            if shape.len() == 2 && layer_of(&name).is_some() && !self.held_as(&name).in_codes() {
+                self.held.insert(name, held);
+            }
+        }
+        self
+    }
+
+    /// Returns the same with an adapter on.
+    #[must_use]
+    pub(crate) fn adapted(self, adapter: AdapterConfig) -> Self {
+        Self { adapter: Some(adapter), ..self }
+    }
+
+    /// Returns the same with all weights in f32: what training in full makes of them.
+    #[must_use]
+    pub(crate) fn in_full(self) -> Self {
+        Self { held: BTreeMap::new(), ..self }
+    }
+
+    /// Returns how a weight is held.
+    fn held_as(&self, name: &str) -> Held {
+        self.held.get(name).copied().unwrap_or_default()
+    }
+
+    /// Returns the base's weights: shape by name, and how each is held.
+    ///
+    /// # Errors
+    /// A configuration that is not understood.
+    pub(crate) fn weights(&self) -> Result<BTreeMap<String, (Vec<usize>, Held)>, String> {
+        let held = |(name, shape): (String, Vec<usize>)| {
+            let held = self.held_as(&name);
+            (name, (shape, held))
+        };
+        Ok(shapes(&self.config)?.into_iter().map(held).collect())
+    }
+
+    /// Returns the shapes of what the adapter adds to the base, or puts in its place; nothing where there is none.
+    ///
+    /// # Errors
+    /// As [`Outline::weights`].
+    pub(crate) fn added(&self) -> Result<BTreeMap<String, Vec<usize>>, String> {
+        let shapes = shapes(&self.config)?;
+        Ok(self.adapter.as_ref().map(|adapter| adapter_shapes(adapter, &shapes)).unwrap_or_default())
+    }
+
+    /// Returns the most tokens of a row.
+    ///
+    /// # Errors
+    /// As [`Outline::weights`].
+    pub(crate) fn max_position_embeddings(&self) -> Result<usize, String> {
+        Ok(architecture(&self.config)?.sizes().max_position_embeddings)
+    }
+}
+
+/// Reads the types of a safetensors file's tensors by their names, and nothing behind its header.
+fn header(mut file: impl Read) -> io::Result<BTreeMap<String, String>> {
+    let invalid = |reason: String| io::Error::new(io::ErrorKind::InvalidData, reason);
+    let mut length = [0; 8];
+    file.read_exact(&mut length)?;
+    let length = u64::from_le_bytes(length);
+    if length > LONGEST_HEADER {
+        return Err(invalid(format!("its header has {length} bytes")));
+    }
+    let tensors: BTreeMap<String, Value> =
+        serde_json::from_reader(file.take(length)).map_err(|error| invalid(error.to_string()))?;
+    let dtype = |(name, tensor): (String, Value)| Some((name, tensor.get("dtype")?.as_str()?.to_owned()));
+    Ok(tensors.into_iter().filter_map(dtype).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::Checkpoint;
+    use crate::models::tests::tiny;
+
+    #[test]
+    fn a_folder_is_told_as_the_model_that_is_read_from_it() {
+        let folder = tempfile::tempdir().unwrap();
+        for double_quant in [None, Some(false), Some(true)] {
+            let mut checkpoint: Checkpoint = tiny(1);
+            if let Some(double_quant) = double_quant {
+                checkpoint.model.quantise(double_quant);
+            }
+            let config = AdapterConfig {
+                r: 3,
+                target_modules: Some(crate::models::Modules::Names(vec!["q_proj".into()])),
+                ..AdapterConfig::default()
+            };
+            checkpoint.model.add_adapter(&config, 1).unwrap();
+            checkpoint.adapter = Some(config);
+            checkpoint.save(folder.path()).unwrap();
+            let read = Checkpoint::load(folder.path()).unwrap();
+            let outline = Outline::of_folder(folder.path()).unwrap();
+            assert_eq!(outline, Outline::of_model(&read.model, read.adapter.clone()));
+            let expected = double_quant.map_or(Held::Full, |nested| if nested { Held::Nf4Nested } else { Held::Nf4 });
+            let weights = outline.weights().unwrap();
+            assert_eq!(weights["model.layers.1.mlp.up_proj.weight"], (vec![24, 16], expected));
+            assert_eq!(weights["model.embed_tokens.weight"].1, Held::Full);
+            assert_eq!(outline.added().unwrap().len(), 2 * read.model.layers());
+        }
+    }
+
+    #[test]
+    fn a_header_that_claims_too_much_is_refused() {
+        for bytes in [&[255_u8; 16][..], &[1, 2], &[2, 0, 0, 0, 0, 0, 0, 0, b'{'], &[2, 0, 0, 0, 0, 0, 0, 0, b'[', b']']] {
+            assert!(header(bytes).is_err(), "{bytes:?}");
+        }
+        let empty = header(&[2, 0, 0, 0, 0, 0, 0, 0, b'{', b'}'][..]).unwrap();
+        assert!(empty.is_empty());
+    }
+}

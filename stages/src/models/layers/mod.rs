@@ -1,0 +1,195 @@
+//! The layers that an architecture asks for by name, `linear("model.layers.0.mlp.up_proj", input)`: activations in, activations out.
+//!
+//! What an adapter adds to a module happens here and nowhere else, and so does the rounding of products to bfloat16.
+
+pub(crate) mod activation;
+pub(crate) mod attention;
+pub(crate) mod dropout;
+pub(crate) mod dynamic_rope;
+pub(crate) mod norm;
+pub(crate) mod rope_parameters;
+pub(crate) mod rotary;
+
+use burn::tensor::{DType, Int, Tensor, TensorData};
+
+use super::{
+    adapters::lora::{self, EMBEDDING_A, EMBEDDING_B},
+    device::is_processor,
+    fused::{self, FrozenMatrix, Matrix},
+    weights::{
+        parameters::Parameters,
+        weight::{EMBEDDING, HEAD, Weight, weight_of},
+    },
+};
+use activation::Activation;
+
+/// In which numbers products are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Products {
+    /// float32.
+    #[default]
+    Full,
+    /// float32 that was rounded to bfloat16: what `PyTorch`'s autocast computes, where the processor has no such products.
+    Rounded,
+    /// bfloat16, with sums of float32 inside.
+    Half,
+}
+
+impl Parameters {
+    /// Lets products be computed of bfloat16, as `PyTorch`'s autocast does: factors and products are rounded, sums are not.
+    pub(crate) fn compute_in_half(&mut self, half: bool) {
+        self.products = match half {
+            false => Products::Full,
+            true if is_processor(self.device()) => Products::Rounded,
+            true => Products::Half,
+        };
+    }
+
+    /// Says whether what bfloat16 cannot hold is rounded away here.
+    pub(super) fn rounds(&self) -> bool {
+        self.products == Products::Rounded
+    }
+
+    /// Says whether products are computed of bfloat16.
+    pub(super) fn computes_in_half(&self) -> bool {
+        self.products != Products::Full
+    }
+
+    /// Makes a factor of a product ready: in the numbers that products are computed in.
+    pub(super) fn factor<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
+        match self.products {
+            Products::Full | Products::Rounded => self.rounded(tensor.cast(DType::F32)),
+            Products::Half => tensor.cast(DType::BF16),
+        }
+    }
+
+    /// Makes a factor of several products ready once, where it is made ready by a pass over memory.
+    pub(super) fn shared_factor<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
+        if self.products == Products::Half { tensor.cast(DType::BF16) } else { tensor }
+    }
+
+    /// Takes what a product of such factors gave back to f32, in which everything else is computed.
+    pub(super) fn product<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
+        self.rounded(tensor.cast(DType::F32))
+    }
+
+    /// Rounds to bfloat16 what autocast holds in it, where the processor stands in for a device that computes so: such a device has better
+    /// numbers at hand, and keeps them. The gradient is rounded on the way back.
+    pub(super) fn rounded<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
+        match self.products {
+            Products::Rounded => tensor.cast(DType::BF16).cast(DType::F32),
+            Products::Full | Products::Half => tensor,
+        }
+    }
+
+    /// Applies a layer's gated feed-forward block, `[places, hidden]` both.
+    pub(super) fn gated(&self, layer: &str, activation: Activation, input: Tensor<2>) -> Tensor<2> {
+        let input = self.shared_factor(input);
+        let [gate, up] = ["gate_proj", "up_proj"].map(|name| self.raw_linear(&format!("{layer}.mlp.{name}"), input.clone()));
+        self.linear(&format!("{layer}.mlp.down_proj"), self.gate(activation, gate, up))
+    }
+
+    /// Multiplies `value` by the function of `gate`, `[places, size]` each, rounded as products are.
+    fn gate(&self, activation: Activation, gate: Tensor<2>, value: Tensor<2>) -> Tensor<2> {
+        match self.products {
+            Products::Rounded => self.rounded(activation.apply(gate)) * value,
+            _ if !is_processor(self.device()) => activation.gate_elsewhere(self.computes_in_half(), gate, value),
+            Products::Full | Products::Half => activation.gate(gate, value),
+        }
+    }
+
+    /// Puts a tensor where gradients are computed, if the weights are there.
+    fn placed<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
+        if self.tracked { tensor.autodiff() } else { tensor }
+    }
+
+    /// Returns a vector in f32: a norm's scale or a bias.
+    pub(crate) fn vector(&self, name: &str) -> Tensor<1> {
+        match self.get(name) {
+            Some(Weight::Vector(tensor)) => tensor.clone().cast(DType::F32),
+            Some(Weight::Frozen(frozen)) if frozen.shape().len() == 1 => {
+                let values = frozen.values();
+                let shape = [values.len()];
+                self.placed(Tensor::from_data(TensorData::new(values, shape), self.device()))
+            }
+            _ => unreachable!("`{name}` was checked to be a vector when the model was made"),
+        }
+    }
+
+    /// Returns a matrix in f32, dense.
+    pub(crate) fn matrix(&self, name: &str) -> Tensor<2> {
+        match self.held(name) {
+            Matrix::Dense(tensor) => tensor.cast(DType::F32),
+            Matrix::Frozen(matrix) => self.placed(FrozenMatrix { half: false, ..matrix }.dense(self.device())),
+        }
+    }
+
+    /// Returns a matrix on its way into products.
+    fn held(&self, name: &str) -> Matrix {
+        match self.get(name) {
+            Some(Weight::Matrix(tensor)) => Matrix::Dense(tensor.clone()),
+            Some(Weight::Frozen(frozen)) if frozen.shape().len() == 2 => {
+                Matrix::Frozen(FrozenMatrix::new(frozen.clone(), self.computes_in_half()))
+            }
+            Some(Weight::Nf4Tensor(matrix)) => {
+                let dtype = if self.products == Products::Half { DType::BF16 } else { DType::F32 };
+                Matrix::Dense(self.placed(matrix.dense(dtype)))
+            }
+            _ => unreachable!("`{name}` was checked to be a matrix when the model was made"),
+        }
+    }
+
+    /// Applies a linear layer: `[places, in]` to `[places, out]`, with its bias if it has one and with its adapter.
+    pub(crate) fn linear(&self, module: &str, input: Tensor<2>) -> Tensor<2> {
+        self.raw_linear(module, input).cast(DType::F32)
+    }
+
+    /// The same in the numbers that its product gives, which may be bfloat16.
+    pub(crate) fn raw_linear(&self, module: &str, input: Tensor<2>) -> Tensor<2> {
+        self.project(module, &weight_of(module), input)
+    }
+
+    /// Applies the head, which is the embedding's matrix where there is no other: `[places, hidden]` to `[places, vocabulary]`, in the numbers that
+    /// the product gives.
+    pub(crate) fn head(&self, input: Tensor<2>) -> Tensor<2> {
+        let own = weight_of(HEAD);
+        let name = if self.get(&own).is_some() { own } else { weight_of(EMBEDDING) };
+        self.project(HEAD, &name, input)
+    }
+
+    /// Looks tokens up: `[places]` to `[places, hidden]`.
+    pub(crate) fn embedding(&self, tokens: &[i32]) -> Tensor<2> {
+        let count = tokens.len();
+        let ids = || Tensor::<1, Int>::from_data(TensorData::new(tokens.to_vec(), [count]), self.device());
+        let found = match self.held(&weight_of(EMBEDDING)) {
+            Matrix::Dense(table) => table.select(0, ids()).cast(DType::F32),
+            Matrix::Frozen(FrozenMatrix { weight, .. }) => {
+                let rows: Vec<usize> = tokens.iter().map(|&token| token as usize).collect();
+                let [_, hidden] = weight.matrix_shape();
+                self.placed(Tensor::from_data(TensorData::new(weight.rows(&rows), [count, hidden]), self.device()))
+            }
+        };
+        let Some(lora) = self.lora().get(EMBEDDING) else { return found };
+        let first = self.matrix(&format!("{EMBEDDING}{EMBEDDING_A}"));
+        let second = self.matrix(&format!("{EMBEDDING}{EMBEDDING_B}"));
+        found + fused::linear(first.transpose().select(0, ids()), second) * lora.scale
+    }
+
+    /// Applies a linear layer; where products are computed of bfloat16, what comes out can be so too.
+    fn project(&self, module: &str, weight: &str, input: Tensor<2>) -> Tensor<2> {
+        let weight = match self.held(weight) {
+            Matrix::Dense(tensor) => Matrix::Dense(self.factor(tensor)),
+            frozen @ Matrix::Frozen(_) => frozen,
+        };
+        let input = self.factor(input);
+        let bias = format!("{module}.bias");
+        let bias = self.get(&bias).is_some().then(|| self.factor(self.vector(&bias)));
+        match self.lora().get(module) {
+            None => {
+                let output = lora::biased(weight.multiply(input), bias);
+                if self.products == Products::Half { output } else { self.product(output) }
+            }
+            Some(&lora) => lora::linear(self, module, &weight, bias, lora, input),
+        }
+    }
+}

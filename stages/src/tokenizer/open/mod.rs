@@ -1,0 +1,193 @@
+//! The files of a tokenizer as Hugging Face folders have them → a [`Tokenizer`].
+//!
+//! `tokenizer.json` is the tokenizer itself, the begin and end tokens around a text included: as transformers does, `add_bos_token` and
+//! `add_eos_token` are not read where it is there. `tokenizer_config.json` names special tokens and may hold the chat template; `special_tokens_map.json` and `generation_config.json` fill in what it leaves out. The model's
+//! `config.json` tells whose tokenizer it is, where transformers has a class for it.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
+
+use serde_json::{Map, Value};
+use tokenizers::AddedToken;
+
+use super::{ChatTemplate, Tokenizer, TokenizerError, classes};
+use crate::{guarded::guarded, regular::read_regular};
+
+impl Tokenizer {
+    /// Opens a folder, or a single `tokenizer.json`.
+    ///
+    /// # Errors
+    /// Files that are missing, damaged, or that contradict each other.
+    pub fn open(path: &Path) -> Result<Self, TokenizerError> {
+        if !path.is_dir() {
+            return Self::new(read_tokenizer(path)?, Value::Object(Map::new()), None);
+        }
+        let mut inner = read_tokenizer(&path.join("tokenizer.json"))?;
+        let mut config = read_object(&path.join("tokenizer_config.json"))?.unwrap_or_default();
+        for (name, token) in read_object(&path.join("special_tokens_map.json"))?.unwrap_or_default() {
+            if config.get(&name).is_none_or(Value::is_null) {
+                config.insert(name, token);
+            }
+        }
+        let generation = read_object(&path.join("generation_config.json"))?.unwrap_or_default();
+        for name in ["bos_token", "eos_token", "pad_token"] {
+            if config.get(name).is_none_or(Value::is_null)
+                && let Some(token) = ids(generation.get(&format!("{name}_id"))).first().and_then(|id| inner.id_to_token(*id))
+            {
+                config.insert(name.to_owned(), token.into());
+            }
+        }
+        let model = read_object(&path.join("config.json"))?.unwrap_or_default();
+        classes::rebuild(&mut inner, &mut config, model.get("model_type").and_then(Value::as_str))?;
+        let template = read_chat_template(path, &config)?;
+        // A file of its own holds the only template, whatever the configuration lists.
+        let listed = config
+            .get("chat_template")
+            .filter(|_| !["jinja", "json"].iter().any(|end| path.join(format!("chat_template.{end}")).exists()));
+        let tools = listed.and_then(|list| named(list, "tool_use")).map(str::to_owned);
+        let mut tokenizer = Self::new(inner, Value::Object(config), template)?;
+        tokenizer.model_type = model.get("model_type").and_then(Value::as_str).map(str::to_owned);
+        tokenizer.stops = ids(generation.get("eos_token_id"));
+        tokenizer.tool_template = tools.map(|text| ChatTemplate::new("tool_use", text)).transpose()?;
+        Ok(tokenizer)
+    }
+
+    /// Puts a tokenizer together; a chat template beside the configuration wins over the one in it.
+    pub(super) fn new(
+        mut inner: tokenizers::Tokenizer,
+        config: Value,
+        template: Option<(PathBuf, String)>,
+    ) -> Result<Self, TokenizerError> {
+        // Rows are cut and padded where they are laid out, and a file may have either left on from its last use.
+        inner.with_truncation(None)?;
+        inner.with_padding(None);
+        let special = special_tokens(&config);
+        add_missing(&mut inner, &config, &special);
+        let own = config
+            .get("chat_template")
+            .and_then(Value::as_str)
+            .map(|text| (PathBuf::from("tokenizer_config.json"), text.to_owned()));
+        let placement = config.get("system_placement").cloned().map(serde_json::from_value).transpose();
+        let placement =
+            placement.map_err(|error| file(Path::new("tokenizer_config.json"), format!("`system_placement`: {error}")))?;
+        let placement = placement.unwrap_or_default();
+        let sanitize = config.get("sanitize_control_tokens").and_then(Value::as_bool).unwrap_or(false);
+        let tokenizer = Self {
+            inner,
+            plain: Arc::new(OnceLock::new()),
+            config,
+            special,
+            chat_template: None,
+            tool_template: None,
+            control: None,
+            placement,
+            model_type: None,
+            stops: Vec::new(),
+        };
+        let tokenizer = match template.or(own) {
+            Some((path, text)) => tokenizer.with_chat_template(ChatTemplate::new(path.display().to_string(), text)?),
+            None => tokenizer,
+        };
+        Ok(if sanitize { tokenizer.with_sanitized_control_tokens() } else { tokenizer })
+    }
+}
+
+/// The texts of `bos_token`, `eos_token` and the others, each a string or an object with its `content`.
+fn special_tokens(config: &Value) -> BTreeMap<String, String> {
+    let entries = config.as_object().into_iter().flatten().filter(|(name, _)| name.ends_with("_token"));
+    entries.filter_map(|(name, value)| Some((name.clone(), token_text(value)?.to_owned()))).collect()
+}
+
+pub(super) fn token_text(value: &Value) -> Option<&str> {
+    value.as_str().or_else(|| value.get("content")?.as_str())
+}
+
+/// Adds the special tokens that the configuration names and `tokenizer.json` does not mark as such.
+fn add_missing(inner: &mut tokenizers::Tokenizer, config: &Value, special: &BTreeMap<String, String>) {
+    let known: Vec<String> = inner.get_added_tokens_decoder().into_values().map(|token| token.content).collect();
+    let listed = config.get("added_tokens_decoder").and_then(Value::as_object);
+    let mut listed: Vec<(u32, &Value)> =
+        listed.into_iter().flatten().filter_map(|(id, token)| Some((id.parse().ok()?, token))).collect();
+    listed.sort_by_key(|(id, _)| *id);
+    let flag = |token: &Value, name: &str| token.get(name).and_then(Value::as_bool).unwrap_or(false);
+    let listed = listed.into_iter().filter_map(|(_, token)| {
+        let content = token_text(token)?.to_owned();
+        let is_special = flag(token, "special");
+        let added = AddedToken::from(content, is_special).lstrip(flag(token, "lstrip")).rstrip(flag(token, "rstrip"));
+        Some(added.single_word(flag(token, "single_word")).normalized(flag(token, "normalized")))
+    });
+    let named = special.values().map(|token| AddedToken::from(token.clone(), true));
+    for token in listed.chain(named).filter(|token| !known.contains(&token.content)) {
+        inner.add_tokens(&[token]);
+    }
+}
+
+/// Looks for a chat template where checkpoints keep theirs: a file of its own, a JSON file of its own, a list of named ones in the
+/// configuration. A single one in the configuration is found by [`Tokenizer::new`].
+fn read_chat_template(folder: &Path, config: &Map<String, Value>) -> Result<Option<(PathBuf, String)>, TokenizerError> {
+    let path = folder.join("chat_template.jinja");
+    if path.exists() {
+        return Ok(Some((path.clone(), read_text(&path)?)));
+    }
+    let path = folder.join("chat_template.json");
+    if let Some(object) = read_object(&path)?
+        && let Some(template) = object.get("chat_template")
+    {
+        return default_template(&path, template).map(Some);
+    }
+    let path = folder.join("tokenizer_config.json");
+    config
+        .get("chat_template")
+        .filter(|template| template.is_array())
+        .map(|template| default_template(&path, template))
+        .transpose()
+}
+
+/// The one that is a string, or that is named `default` in a list.
+fn default_template(path: &Path, template: &Value) -> Result<(PathBuf, String), TokenizerError> {
+    let text = template.as_str().or_else(|| named(template, "default"));
+    let missing = || file(path, "`chat_template` is neither a text nor a list with one named `default`");
+    text.map(|text| (path.to_owned(), text.to_owned())).ok_or_else(missing)
+}
+
+/// The template of a name in a list of named ones.
+fn named<'a>(list: &'a Value, name: &str) -> Option<&'a str> {
+    let of_name = list.as_array()?.iter().find(|entry| entry.get("name").and_then(Value::as_str) == Some(name))?;
+    of_name.get("template")?.as_str()
+}
+
+/// One id, or a list of them.
+fn ids(value: Option<&Value>) -> Vec<u32> {
+    let Some(value) = value else { return Vec::new() };
+    let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+    values.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok()).collect()
+}
+
+fn read_tokenizer(path: &Path) -> Result<tokenizers::Tokenizer, TokenizerError> {
+    let bytes = read_regular(path).map_err(|error| file(path, error))?;
+    let read = guarded(|| tokenizers::Tokenizer::from_bytes(bytes)).map_err(|reason| file(path, reason))?;
+    read.map_err(|error| file(path, error))
+}
+
+/// Reads a JSON object, if the file is there.
+fn read_object(path: &Path) -> Result<Option<Map<String, Value>>, TokenizerError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    serde_json::from_str(&read_text(path)?).map(Some).map_err(|error| file(path, error))
+}
+
+fn read_text(path: &Path) -> Result<String, TokenizerError> {
+    let bytes = read_regular(path).map_err(|error| file(path, error))?;
+    String::from_utf8(bytes).map_err(|error| file(path, error))
+}
+
+fn file(path: &Path, reason: impl std::fmt::Display) -> TokenizerError {
+    TokenizerError::File { path: path.to_owned(), reason: reason.to_string() }
+}
+
+#[cfg(test)]
+mod tests;

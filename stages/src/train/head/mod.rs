@@ -1,0 +1,119 @@
+//! What a model says of the tokens that it is to predict: logits → figures of each target; and back, slopes of log-probabilities → the
+//! gradient of the logits.
+//!
+//! The losses here are functions of the targets' log-probabilities alone. So their gradient is made by hand: no graph reaches further than the
+//! logits, and one pass over them gives all figures that TRL logs.
+
+pub(crate) mod in_parts;
+pub(crate) mod on_device;
+
+use crate::models::Target;
+
+/// What a model says of one target.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Prediction {
+    /// Natural logarithm of the target's share.
+    pub(super) log_probability: f64,
+    /// Entropy of all shares, in nats.
+    pub(super) entropy: f64,
+    /// Mean of the logits.
+    pub(super) mean_logit: f64,
+    /// Logarithm of the sum of all squared shares.
+    pub(super) log_sum_squares: f64,
+    /// Whether the target has the largest share.
+    pub(super) correct: bool,
+}
+
+/// Reads logits, `[targets, vocabulary]`, and turns them into shares in place.
+pub(super) fn predict(logits: &mut [f32], targets: &[Target]) -> Vec<Prediction> {
+    let vocabulary = logits.len() / targets.len().max(1);
+    targets
+        .iter()
+        .zip(logits.chunks_exact_mut(vocabulary.max(1)))
+        .map(|(target, row)| prediction(row, target.token as usize))
+        .collect()
+}
+
+fn prediction(row: &mut [f32], token: usize) -> Prediction {
+    let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let logit = f64::from(row[token] - largest);
+    let correct = row.iter().position(|&value| value >= largest) == Some(token);
+    let (mut total, mut squares, mut weighted, mut sum) = (0.0_f64, 0.0_f64, 0.0_f64, 0.0_f64);
+    for value in row.iter_mut() {
+        let below = *value - largest;
+        let share = below.exp();
+        *value = share;
+        let (below, share) = (f64::from(below), f64::from(share));
+        total += share;
+        squares += share * share;
+        weighted += share * below;
+        sum += below;
+    }
+    let inverse = total.recip() as f32;
+    for share in row.iter_mut() {
+        *share *= inverse;
+    }
+    Prediction {
+        log_probability: logit - total.ln(),
+        entropy: total.ln() - weighted / total,
+        mean_logit: f64::from(largest) + sum / row.len() as f64,
+        log_sum_squares: squares.ln() - 2.0 * total.ln(),
+        correct,
+    }
+}
+
+/// Turns shares into the gradient of the logits, in place; `slopes` is the loss's derivative by each target's log-probability.
+pub(super) fn descend(shares: &mut [f32], targets: &[Target], slopes: &[f32]) {
+    let vocabulary = shares.len() / targets.len().max(1);
+    for ((target, &slope), row) in targets.iter().zip(slopes).zip(shares.chunks_exact_mut(vocabulary.max(1))) {
+        for share in row.iter_mut() {
+            *share *= -slope;
+        }
+        row[target.token as usize] += slope;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TARGETS: [Target; 2] = [Target { place: 0, token: 1 }, Target { place: 1, token: 0 }];
+
+    #[test]
+    fn figures_follow_their_definitions() {
+        let logits = [1.0_f64, 2.0, 0.5];
+        let mut row: Vec<f32> = logits.iter().map(|&value| value as f32).collect();
+        let found = predict(&mut row, &TARGETS[..1])[0];
+        let total: f64 = logits.iter().map(|value| value.exp()).sum();
+        let shares: Vec<f64> = logits.iter().map(|value| value.exp() / total).collect();
+        let close = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+        close(found.log_probability, shares[1].ln());
+        close(found.entropy, -shares.iter().map(|share| share * share.ln()).sum::<f64>());
+        close(found.mean_logit, 3.5 / 3.0);
+        close(found.log_sum_squares, shares.iter().map(|share| share * share).sum::<f64>().ln());
+        assert!(found.correct);
+        row.iter().zip(&shares).for_each(|(&found, &expected)| close(f64::from(found), expected));
+    }
+
+    #[test]
+    fn the_gradient_is_that_of_finite_differences() {
+        let logits = [0.3_f32, -1.2, 0.9, 2.0, 0.1, -0.4];
+        let slopes = [-0.25_f32, 0.75];
+        let loss = |logits: &[f32]| -> f64 {
+            let found = predict(&mut logits.to_vec(), &TARGETS);
+            found.iter().zip(slopes).map(|(found, slope)| found.log_probability * f64::from(slope)).sum()
+        };
+        let mut gradient = logits.to_vec();
+        predict(&mut gradient, &TARGETS);
+        descend(&mut gradient, &TARGETS, &slopes);
+        for (index, &found) in gradient.iter().enumerate() {
+            let at = |step: f32| {
+                let mut moved = logits;
+                moved[index] += step;
+                loss(&moved)
+            };
+            let expected = (at(0.01) - at(-0.01)) / 0.02;
+            assert!((f64::from(found) - expected).abs() < 1e-4, "{index}: {found} {expected}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The head on another device than the processor: what the layers give for each target in; predictions out; then slopes in, gradients out.
+//!
+//! Logits of all targets can be gigabytes (256,000 a target with Gemma's vocabulary). So they are made for some targets at a time, and
+//! nothing of their size is kept or crosses to the processor. A log-probability hangs on its own target's activations alone, so its
+//! derivative by them can be made in the first pass, before the slope is known that it is multiplied by; where the head is trained
+//! too, its logits are made a second time.
+
+use burn::tensor::{DType, IndexingUpdateOp, Int, Tensor, TensorData, activation};
+
+use super::Prediction;
+use crate::{
+    models::{FIGURES, Model, Target, aimed, prediction_figures, prediction_slopes},
+    train::gradients::Gradients,
+};
+
+/// Logits that are made at a time: half a GiB of them in bfloat16, and as much of their gradient; without kernels of our own each is in several
+/// tensors of f32 until the next ones are made. In tests a few targets have so many.
+pub(crate) const LOGITS: usize = if cfg!(test) { 700 } else { 1 << 28 };
+
+/// What the backward pass of a head needs.
+pub(crate) struct Head {
+    /// `[targets, hidden_size]`: derivatives of the log-probabilities by the activations where the head is not trained, else the activations.
+    kept: Tensor<2>,
+    trained: bool,
+    tokens: Tensor<2, Int>,
+    /// `[targets, FIGURES]`.
+    known: Tensor<2>,
+}
+
+/// Says what the model predicts of each target, from `[targets, hidden_size]` without gradients; `model` may have leaves.
+pub(crate) fn predict(model: &Model, hidden: &Tensor<2>, targets: &[Target]) -> Vec<Prediction> {
+    read(known(model, hidden, &tokens_of(hidden, targets)))
+}
+
+/// Computes what predictions are made of, `[targets, FIGURES]`.
+fn known(model: &Model, hidden: &Tensor<2>, tokens: &Tensor<2, Int>) -> Tensor<2> {
+    let of_part = |[from, count]: [usize; 2]| {
+        let logits = model.raw_head(hidden.clone().narrow(0, from, count)).inner();
+        figures(&logits, &tokens.clone().narrow(0, from, count))
+    };
+    Tensor::cat(parts(model, tokens.dims()[0]).into_iter().map(of_part).collect(), 0)
+}
+
+/// The same, with what the backward pass needs; `trained` says whether the model has leaves.
+pub(crate) fn forward(model: &Model, hidden: Tensor<2>, targets: &[Target], trained: bool) -> (Vec<Prediction>, Head) {
+    let tokens = tokens_of(&hidden, targets);
+    if !trained {
+        let (mut all, mut derivatives) = (Vec::new(), Vec::new());
+        for [from, count] in parts(model, targets.len()) {
+            let tokens = tokens.clone().narrow(0, from, count);
+            let leaf = hidden.clone().narrow(0, from, count).autodiff().require_grad();
+            let logits = model.raw_head(leaf.clone());
+            let known = figures(&logits.clone().inner(), &tokens);
+            // Of the log-probabilities themselves, before any slope.
+            let ones = Tensor::ones([count, 1], &hidden.device());
+            let mut gradients = descend(logits, &tokens, &known, &ones).backward();
+            all.push(known);
+            derivatives.push(leaf.grad_remove(&mut gradients).expect("logits hang on the activations"));
+        }
+        let known = Tensor::cat(all, 0);
+        return (read(known.clone()), Head { kept: Tensor::cat(derivatives, 0), trained, tokens, known });
+    }
+    let known = known(model, &hidden, &tokens);
+    (read(known.clone()), Head { kept: hidden, trained, tokens, known })
+}
+
+impl Head {
+    /// Returns the gradient of the activations, `[targets, hidden_size]`, and adds those of the model's leaves to `found`.
+    pub(crate) fn backward(self, model: &Model, names: &[String], slopes: &[f32], found: &mut Gradients) -> Tensor<2> {
+        let count = slopes.len();
+        let slopes = Tensor::<2>::from_data(TensorData::new(slopes.to_vec(), [count, 1]), &self.kept.device());
+        if !self.trained {
+            return self.kept * slopes;
+        }
+        let mut of_hidden = Vec::new();
+        for [from, count] in parts(model, count) {
+            let leaf = self.kept.clone().narrow(0, from, count).autodiff().require_grad();
+            let tokens = self.tokens.clone().narrow(0, from, count);
+            let logits = model.raw_head(leaf.clone());
+            let [known, slopes] = [&self.known, &slopes].map(|all| all.clone().narrow(0, from, count));
+            let mut gradients = descend(logits, &tokens, &known, &slopes).backward();
+            of_hidden.push(leaf.grad_remove(&mut gradients).expect("logits hang on the activations"));
+            found.add(model.parameters(), names, &mut gradients);
+        }
+        Tensor::cat(of_hidden, 0)
+    }
+}
+
+/// Cuts targets into parts with so many logits: the first target of each, and how many.
+fn parts(model: &Model, targets: usize) -> Vec<[usize; 2]> {
+    let most = (LOGITS / model.vocab_size().max(1)).max(1);
+    (0..targets).step_by(most).map(|from| [from, most.min(targets - from)]).collect()
+}
+
+fn tokens_of(hidden: &Tensor<2>, targets: &[Target]) -> Tensor<2, Int> {
+    let tokens: Vec<i32> = targets.iter().map(|target| target.token.cast_signed()).collect();
+    Tensor::from_data(TensorData::new(tokens, [targets.len(), 1]), &hidden.device())
+}
+
+/// Returns a number whose backward pass gives logits the gradient of the log-probabilities, times a slope each.
+fn descend(logits: Tensor<2>, tokens: &Tensor<2, Int>, known: &Tensor<2>, slopes: &Tensor<2>) -> Tensor<2> {
+    let inner = logits.clone().inner();
+    let slope = prediction_slopes(&inner, tokens, known, slopes).unwrap_or_else(|| {
+        let dtype = inner.dtype();
+        let shares = activation::softmax(inner.cast(DType::F32), 1);
+        (shares * slopes.clone().neg()).scatter(1, tokens.clone(), slopes.clone(), IndexingUpdateOp::Add).cast(dtype)
+    });
+    aimed(logits, slope)
+}
+
+/// Computes what [`Prediction`] is made of, `[targets, FIGURES]`.
+fn figures(logits: &Tensor<2>, tokens: &Tensor<2, Int>) -> Tensor<2> {
+    prediction_figures(logits, tokens).unwrap_or_else(|| composed(logits.clone().cast(DType::F32), tokens.clone()))
+}
+
+fn composed(logits: Tensor<2>, tokens: Tensor<2, Int>) -> Tensor<2> {
+    let largest = logits.clone().max_dim(1);
+    let correct = logits.clone().argmax(1).equal(tokens.clone()).float();
+    let below = logits - largest.clone();
+    let logit = below.clone().gather(1, tokens);
+    let powers = below.clone().exp();
+    let total = powers.clone().sum_dim(1);
+    let squares = powers.clone().square().sum_dim(1);
+    let weighted = (powers * below.clone()).sum_dim(1);
+    let mean = below.mean_dim(1);
+    Tensor::cat(vec![largest, correct, logit, total, squares, weighted, mean], 1)
+}
+
+/// Brings figures of all targets to the processor at once.
+fn read(figures: Tensor<2>) -> Vec<Prediction> {
+    let figures = figures.into_data().try_into_vec::<f32>().expect("logits are f32");
+    let figures = figures.as_chunks::<FIGURES>().0.iter().map(|figures| figures.map(f64::from));
+    let prediction = |[largest, correct, logit, total, squares, weighted, mean]: [f64; FIGURES]| Prediction {
+        log_probability: logit - total.ln(),
+        entropy: total.ln() - weighted / total,
+        mean_logit: largest + mean,
+        log_sum_squares: squares.ln() - 2.0 * total.ln(),
+        correct: correct > 0.5,
+    };
+    figures.map(prediction).collect()
+}
