@@ -459,10 +459,10 @@ fn answers_that_were_paid_for_elsewhere_are_bought_by_nobody() {
     assert!(err(&early).contains("`questions` has not run"), "{}", err(&early));
     place.good(&["run", "m.yaml", "questions"]);
     assert!(failed(&import("p/other"), 2).contains("no row of `m.yaml` asks `p/other`"));
-    assert!(String::from_utf8_lossy(&import("p/m").stdout).contains("2 replies taken over, 0 were here"));
+    assert!(String::from_utf8_lossy(&import("p/m").stdout).contains("imported 2 replies, 0 already present"));
     // The one manifest in the folder is meant where none is named.
     let again = place.call(&["cache", "import", "answers.jsonl", "--as", "p/m"]);
-    assert!(String::from_utf8_lossy(&again.stdout).contains("0 replies taken over, 2 were here"), "{}", err(&again));
+    assert!(String::from_utf8_lossy(&again.stdout).contains("imported 0 replies, 2 already present"), "{}", err(&again));
     assert_eq!(run(&place).status.code(), Some(0));
     assert_eq!(server.count(), 2);
     let texts: Vec<_> = place.rows(&["m.yaml", "answers"]).iter().map(|row| row["text"].clone()).collect();
