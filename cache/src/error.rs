@@ -217,8 +217,8 @@ fn memo_hint(source: &heed::Error) -> &'static str {
     match source {
         heed::Error::Io(source) => hint(source),
         heed::Error::Mdb(heed::MdbError::Corrupted | heed::MdbError::PageNotFound | heed::MdbError::Invalid) => {
-            "; its file is damaged: restore it from a backup, or name another folder with `--cache`. Keep this folder if its replies \
-             were paid for: `fingerpost cache export FILE` saves those that can still be read"
+            "; its file is damaged. Keep the folder, whose replies may have been paid for: restore it from a backup, or save what can \
+             still be read with `fingerpost cache export FILE`, and name another folder with `--cache`"
         }
         _ => "",
     }

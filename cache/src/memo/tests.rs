@@ -61,7 +61,7 @@ fn a_file_that_is_no_database_is_an_error_and_not_a_crash() {
     let scratch = tempfile::tempdir().unwrap();
     std::fs::write(scratch.path().join("data.mdb"), vec![b'x'; 100_000]).unwrap();
     let message = Memo::open_with(scratch.path(), 64 << 20).err().unwrap().to_string();
-    assert!(message.contains("its file is damaged: restore it from a backup"), "{message}");
+    assert!(message.contains("its file is damaged. Keep the folder"), "{message}");
 }
 
 #[test]
