@@ -193,19 +193,18 @@ impl Checkpoint {
     /// # Errors
     /// The listing is damaged, or the cache cannot be written.
     pub fn with_file(&self, name: &str, content: &[u8]) -> Result<Self, StageError> {
-        let mut tree = tree(&self.store, &self.output.digest)?;
+        let mut tree = self.store.cache().tree(&self.output.digest)?;
         let digest = self.store.cache().put(content)?;
         tree.files.insert(name.to_owned(), TreeEntry { digest, bytes: content.len() as u64 });
         Self::seal_tree(self.store.clone(), &tree)
     }
 
     fn seal_tree(store: Store, tree: &Tree) -> Result<Self, StageError> {
-        let text = canonical::text(tree).map_err(StageError::failed)?;
         let output = Output {
-            digest: store.cache().put(&text)?,
+            digest: store.cache().put_tree(tree)?,
             artifact: "checkpoint".to_owned(),
             rows: None,
-            bytes: tree.files.values().map(|entry| entry.bytes).sum(),
+            bytes: tree.bytes(),
             tree: true,
         };
         Ok(Self { store, output })
@@ -216,7 +215,7 @@ impl Checkpoint {
     /// # Errors
     /// The listing or the file is not in the cache, or is damaged.
     pub fn open_file(&self, name: &str) -> Result<Option<impl Read + use<>>, StageError> {
-        let tree = tree(&self.store, &self.output.digest)?;
+        let tree = self.store.cache().tree(&self.output.digest)?;
         tree.files.get(name).map(|entry| self.store.buffered(&entry.digest)).transpose()
     }
 
@@ -229,14 +228,14 @@ impl Checkpoint {
     }
 }
 
-pub(crate) fn tree(store: &Store, digest: &Digest) -> Result<Tree, StageError> {
-    serde_json::from_slice(&store.cache().read(digest)?)
-        .map_err(|error| StageError::failed(format!("a folder's listing is damaged: {error}")))
-}
-
+/// Writes a tree's files into a folder that exists.
 pub(crate) fn copy_tree(store: &Store, digest: &Digest, folder: &Path) -> Result<(), StageError> {
-    for (name, entry) in tree(store, digest)?.files {
-        store.cache().copy_to(&entry.digest, &folder.join(name))?;
+    for (name, entry) in store.cache().tree(digest)?.files {
+        let path = folder.join(name);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        store.cache().copy_to(&entry.digest, &path)?;
     }
     Ok(())
 }

@@ -67,5 +67,5 @@ pub enum Ask<E: Effect> {
 /// # Errors
 /// The unit has a value without a digest, such as NaN.
 pub fn unit_digest<E: Effect>(unit: &E::Unit) -> Result<Digest, StageError> {
-    Ok(Digest::of_value(&(E::NAME, E::VERSION, unit))?)
+    Digest::of_value(&(E::NAME, E::VERSION, unit)).map_err(StageError::failed)
 }
