@@ -68,16 +68,26 @@ fn a_damaged_parquet_file_is_an_error_that_names_it() {
 fn a_damaged_tokenizer_is_an_error_that_names_it() {
     let place = Place::new();
     let model = json!({
-        "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": "###", "end_of_word_suffix": null,
+        "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null, "end_of_word_suffix": null,
         "fuse_unk": false, "byte_fallback": false, "vocab": { "a": 0, "b": 1, "ab": 2 }, "merges": ["a b"],
     });
-    let tokenizer = json!({ "version": "1.0", "added_tokens": [], "normalizer": null, "pre_tokenizer": null, "model": model });
-    fs::write(place.path("tokenizer.json"), tokenizer.to_string()).unwrap();
+    let whole = json!({ "version": "1.0", "added_tokens": [], "normalizer": null, "pre_tokenizer": null, "model": model });
+    // The first damage shows when the file is read, the second at the first text.
+    let mut merges = whole.clone();
+    merges["model"]["continuing_subword_prefix"] = json!("###");
+    let mut template = whole.clone();
+    let pieces = json!([{ "SpecialToken": { "id": "<s>", "type_id": 0 } }, { "Sequence": { "id": "A", "type_id": 0 } }]);
+    template["post_processor"] = json!({ "type": "TemplateProcessing", "single": pieces, "pair": pieces, "special_tokens": {} });
     fs::write(place.path("in.json"), r#"{ "cases": [{ "text": "ab" }] }"#).unwrap();
-    let output = place.call(&["debug", "tokenize", "--tokenizer", "tokenizer.json", "--input", "in.json", "--out", "out.json"]);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("`tokenizer.json`") && !said.contains("panicked"), "{said}");
+    for (tokenizer, code) in [(whole, 0), (merges, 2), (template, 2)] {
+        fs::write(place.path("tokenizer.json"), tokenizer.to_string()).unwrap();
+        let output =
+            place.call(&["debug", "tokenize", "--tokenizer", "tokenizer.json", "--input", "in.json", "--out", "out.json"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert_eq!(said.contains("`tokenizer.json`"), code == 2, "{said}");
+        assert!(!said.contains("panicked"), "{said}");
+    }
 }
 
 #[test]
