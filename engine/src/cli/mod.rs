@@ -16,6 +16,7 @@ mod run;
 mod schema;
 mod select;
 mod show;
+mod signals;
 mod spent;
 mod style;
 mod terminal;
