@@ -48,7 +48,7 @@ impl Plan {
         let shared = super::shared(registry, &pipeline, cache, Vec::new(), Limit::Unset, None, None)?;
         super::refuse(plan::missing(&plan, &pipeline, &shared, &request)?)?;
         plan::forecast(&mut plan, &pipeline, &shared, &request)?;
-        github::append(&format!("```text\n{}```\n\n", text(&pipeline, &plan)));
+        github::append(&github::block(&text(&pipeline, &plan)));
         match common.format {
             Format::Json => data(&format!("{:#}\n", document(&pipeline, &plan)))?,
             Format::Text | Format::Github => data(&text(&pipeline, &plan))?,

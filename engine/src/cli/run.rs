@@ -62,7 +62,7 @@ impl Run {
         let request = self.selection.request(&pipeline)?;
         let planned = crate::plan::plan(&pipeline, &cache, &request)?;
         if self.frozen && !planned.is_fresh() {
-            talk(&plan::text(&pipeline, &planned));
+            talk(&visible(&plan::text(&pipeline, &planned)));
             return Err(Failure::new(Exit::Stale, "something would run, and `--frozen` forbids it")
                 .help("run without `--frozen`, and keep the cache"));
         }
@@ -116,7 +116,7 @@ impl Run {
         });
         if common.quiet && common.format != Format::Json {
             for (stage, failure) in &outcome.failures {
-                talk(&format!("error: {}\n", visible(&format!("`{stage}` failed: {failure}"))));
+                talk(&format!("error: {}\n", github::inert(&visible(&format!("`{stage}` failed: {failure}")))));
             }
         }
         if github::is_here() || common.format == Format::Github {

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    Common, Format, ManifestArguments, data,
+    Common, Format, ManifestArguments, bytes, data,
     exit::{Exit, Failure},
     select::position,
 };
@@ -63,10 +63,10 @@ impl Show {
         if output.artifact.starts_with("dataset<") {
             return self.rows(&store, output);
         }
-        let bytes = store.cache().read(&output.digest)?;
-        match serde_json::from_slice::<Value>(&bytes) {
+        let content = store.cache().read(&output.digest)?;
+        match serde_json::from_slice::<Value>(&content) {
             Ok(value) if output.artifact == "metrics" => data(&format!("{value:#}\n"))?,
-            _ => data(&String::from_utf8_lossy(&bytes))?,
+            _ => bytes(&content)?,
         }
         Ok(Exit::Done)
     }

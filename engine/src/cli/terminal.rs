@@ -11,6 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{
     exit::Exit,
+    github,
     live::Live,
     plan::saved,
     style::{self, counted, duration},
@@ -89,6 +90,7 @@ impl Terminal {
 
     /// Writes a line whose text from outside is made visible already.
     fn write(&self, line: &str) {
+        let line = github::inert(line);
         match &self.live {
             Some(live) => live.suspend(|| talk(&format!("{line}\n"))),
             None => talk(&format!("{line}\n")),

@@ -30,7 +30,8 @@ impl fmt::Display for Reason {
 
 fn short(value: &Value) -> String {
     let text = match value {
-        Value::String(text) => text.clone(),
+        // A reason stays on its line.
+        Value::String(text) => text.replace('\n', "\\n"),
         other => other.to_string(),
     };
     if text.chars().count() > 60 {

@@ -109,6 +109,32 @@ fn text_from_outside_does_not_drive_the_terminal() {
 }
 
 #[test]
+fn the_reasons_of_a_plan_are_shown_on_their_lines() {
+    let place = Place::new();
+    place.run(&[]);
+    place.change("models: [loud]", "models: [loud], ending: \"\u{202e}one\\ntwo\"");
+    let refused = place.call(&["run", "words.yaml", "--frozen"]).with(3);
+    assert!(refused.err.contains("with.ending: was !, now \\u{202e}one\\ntwo\n"), "{}", refused.err);
+}
+
+#[test]
+fn text_from_outside_gives_a_workflow_no_commands() {
+    let place = Place::new();
+    let name = "words\n::add-mask::a.txt";
+    place.write(name, "a\tb\n");
+    let written = name.replace('\n', "\\n");
+    place.write("words.yaml", &format!("version: 1\nstages:\n  words: {{ uses: lines, with: {{ path: \"{written}\" }} }}\n"));
+    for words in [&["run", "words.yaml"][..], &["run", "words.yaml", "--quiet"]] {
+        let mut command = place.command(words, 0);
+        command.env("GITHUB_ACTIONS", "true").env_remove("GITHUB_STEP_SUMMARY");
+        let failed = ended(command.spawn().unwrap()).with(1);
+        assert!(failed.err.contains("\n\\::add-mask::a.txt"), "{}", failed.err);
+        let mut commands = failed.err.lines().filter(|line| line.trim_start().starts_with("::"));
+        assert!(commands.all(|line| line.starts_with("::error file=words.yaml,")), "{}", failed.err);
+    }
+}
+
+#[test]
 fn a_workflow_gets_an_annotation_and_a_summary() {
     let place = Place::new();
     place.change("uses: count", "uses: fail, with: { how: stage }");
