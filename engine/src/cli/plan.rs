@@ -35,7 +35,7 @@ Examples:
   fingerpost plan pipelines/quickstart.yaml
   fingerpost plan simpleqa.yaml --exit-code           for CI: 3 if something would run
 
-= cached   + never run   ~ changed   ! forced   ? depends on what comes before
+= cached   + never run   ~ changed   ! forced   ? depends on stages that run first
 
 `fingerpost why MANIFEST STAGE` explains one stage.";
 
@@ -90,8 +90,7 @@ pub(super) fn text(pipeline: &Pipeline, plan: &plan::Plan) -> String {
             }
             Decision::Later { on } => {
                 later += 1;
-                let verb = if on.len() == 1 { "is" } else { "are" };
-                ("?", format!("decided when {} {verb} known", on.join(", ")), Vec::new())
+                ("?", format!("depends on {}", on.join(", ")), Vec::new())
             }
         };
         let mut details = details;
