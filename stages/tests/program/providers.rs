@@ -178,7 +178,7 @@ fn another_model_than_the_first_stops_the_stage_or_marks_the_row() {
     place.good(&["run", "m.yaml", "questions"]);
     let plan = place.good(&["plan", "m.yaml"]);
     for told in
-        ["`p/m` is pinned to `m-2026-01-02`, as it was served first", "1 calls, 3 known", "1 to run, 0 decided later; 1 call for"]
+        ["`p/m` is pinned to `m-2026-01-02`, as it was served first", "1 call, 3 cached", "1 to run, 0 decided later; 1 call for"]
     {
         assert!(plan.contains(told), "{told}: {plan}");
     }
