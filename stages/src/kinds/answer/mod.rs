@@ -188,11 +188,11 @@ impl EachRow for Stage {
     }
 
     fn ready(ctx: &Context, params: &Params) -> Result<(), StageError> {
-        providers::ready(ctx, params.models.values(), &params.providers)
+        providers::ready(ctx, params.models.values().map(String::as_str), &params.providers)
     }
 
     fn missing(params: &Params, sections: &Sections) -> Vec<ParamMistake> {
-        providers::missing(params.models.iter().map(|(role, asked)| (vec!["models", role], asked)), sections)
+        providers::missing(params.models.iter().map(|(role, asked)| (vec!["models", role], asked.as_str())), sections)
     }
 
     fn name(question: &Question) -> String {

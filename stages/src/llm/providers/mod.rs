@@ -264,7 +264,7 @@ fn called(model: &str, sections: &Sections) -> Result<(String, Source), String> 
 /// Says which environment variables calls to these models need and are not set.
 pub(crate) fn ready<'a>(
     ctx: &Context,
-    models: impl Iterator<Item = &'a String>,
+    models: impl Iterator<Item = &'a str>,
     sources: &BTreeMap<String, Source>,
 ) -> Result<(), StageError> {
     for asked in models {
@@ -282,9 +282,9 @@ pub(crate) fn ready<'a>(
 }
 
 /// Finds devices that models on this machine are to be computed on and that are not there; each model stands at a field of a stage's params.
-pub(crate) fn missing<'a>(models: impl Iterator<Item = (Vec<&'a str>, &'a String)>, sections: &Sections) -> Vec<ParamMistake> {
+pub(crate) fn missing<'a>(models: impl Iterator<Item = (Vec<&'a str>, &'a str)>, sections: &Sections) -> Vec<ParamMistake> {
     let declared = sections.get::<ProviderSettings>();
-    let missing = |(field, asked): (Vec<&str>, &String)| {
+    let missing = |(field, asked): (Vec<&str>, &str)| {
         let (provider, _) = split(asked)?;
         let setting = declared.0.get(provider).filter(|setting| setting.kind == local::NAME)?;
         let mistake = errors::missing(&field, setting.device.unwrap_or_default())?;
