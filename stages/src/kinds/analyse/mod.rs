@@ -13,10 +13,11 @@ use crate::{
     defaults::is_default,
     llm::{
         calls,
-        completion::{Completion, Reply, Request, Settings},
-        json_reply,
+        completion::Completion,
+        json_reply, model,
         prompt::{Template, lettered},
-        providers::{self, Source},
+        providers::Source,
+        request::{Reply, Request, Settings},
     },
     rows::{Analysis, Question},
 };
@@ -109,14 +110,14 @@ impl EachRow for Stage {
                     schema: Some(schema()),
                     ..params.settings.clone()
                 };
-                (params.providers, params.settings_of) = providers::settle_called(&[("model", model)], &given, sections)?;
+                (params.providers, params.settings_of) = model::settle_called(&[("model", model)], &given, sections)?;
                 Ok(params)
             }
         }
     }
 
     fn parts(params: &Params) -> BTreeMap<String, u32> {
-        let sources = params.providers.values().filter_map(Source::part);
+        let sources = params.providers.values().map(Source::part);
         // Rules stand in where a model says nothing.
         let rules = ("analyse/rules".to_owned(), rules::VERSION);
         let llm = params.model.as_ref().map(|_| ("analyse/llm".to_owned(), LLM_VERSION));
@@ -124,11 +125,11 @@ impl EachRow for Stage {
     }
 
     fn ready(ctx: &Context, params: &Params) -> Result<(), StageError> {
-        providers::ready(ctx, params.model.as_deref().into_iter(), &params.providers)
+        model::ready(ctx, params.model.as_deref().into_iter(), &params.providers)
     }
 
     fn missing(params: &Params, sections: &Sections) -> Vec<ParamMistake> {
-        providers::missing(params.model.as_deref().into_iter().map(|asked| (vec!["model"], asked)), sections)
+        model::missing(params.model.as_deref().into_iter().map(|asked| (vec!["model"], asked)), sections)
     }
 
     fn name(question: &Question) -> String {
@@ -138,8 +139,8 @@ impl EachRow for Stage {
     fn open(ctx: &Context, params: &Params, inputs: Inputs) -> Result<(Self, Dataset<Question>), StageError> {
         let llm = match &params.model {
             None => None,
-            Some(model) => Some((
-                providers::request(ctx, model, &params.providers, &params.settings_of)?,
+            Some(asked) => Some((
+                model::request(ctx, asked, &params.providers, &params.settings_of)?,
                 Template::read(ctx, params.prompt.as_ref(), PROMPT, &["question"])?,
             )),
         };

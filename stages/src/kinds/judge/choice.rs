@@ -13,7 +13,7 @@ use super::{
     grader::{self, Grader, NoParams, Opening, idk},
 };
 use crate::{
-    llm::completion::Reply,
+    llm::request::Reply,
     rows::{Answer, Grade, Question},
 };
 

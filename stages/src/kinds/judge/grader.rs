@@ -8,8 +8,9 @@ use serde::{Serialize, de::MapAccess};
 
 use crate::{
     llm::{
-        completion::{Completion, Reply, Settings},
+        completion::Completion,
         providers::Source,
+        request::{Reply, Settings},
     },
     rows::{Answer, Grade, Question},
     train::settings::part::{Filled, Part},

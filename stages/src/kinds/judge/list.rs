@@ -16,7 +16,7 @@ use super::{
     llm, numeric, recorded, regex, squad,
 };
 use crate::{
-    llm::completion::Settings,
+    llm::request::Settings,
     train::settings::part::{Filled, Part},
 };
 

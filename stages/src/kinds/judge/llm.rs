@@ -10,10 +10,10 @@ use super::grader::{self, Grader, Opening, mistake};
 use crate::{
     defaults::is_default,
     llm::{
-        completion::{Completion, Reply, Request, Settings},
-        json_reply,
+        completion::Completion,
+        json_reply, model,
         prompt::{Template, lettered},
-        providers,
+        request::{Reply, Request, Settings},
     },
     rows::{Answer, Grade, Question},
     train::settings::part::settings,
@@ -90,7 +90,7 @@ impl grader::Judge for Judge {
     }
 
     fn open(ctx: &Context, params: &Params, common: &Opening<'_>) -> Result<Self, StageError> {
-        let open = |asked: &String| providers::request(ctx, asked, common.providers, common.settings_of);
+        let open = |asked: &String| model::request(ctx, asked, common.providers, common.settings_of);
         let model = params.model.as_ref().ok_or_else(|| StageError::failed("judge `llm` needs a model"))?;
         Ok(Self {
             model: open(model)?,

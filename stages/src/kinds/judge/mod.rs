@@ -21,11 +21,7 @@ use engine::{Ask, Context, Dataset, EachRow, ParamMistake, Sections, StageError,
 
 use super::{join::ById, unanswered::MissingBy};
 use crate::{
-    llm::{
-        calls,
-        completion::{Completion, Reply},
-        providers::{self, Source},
-    },
+    llm::{calls, completion::Completion, model, providers::Source, request::Reply},
     rows::{Answer, Outcome, Question, Verdict},
 };
 use grader::Grader;
@@ -61,15 +57,15 @@ impl EachRow for Stage {
 
     fn parts(params: &Params) -> BTreeMap<String, u32> {
         let judge = (format!("judge/{}", params.judge.name), params.judge.version);
-        [judge].into_iter().chain(params.providers.values().filter_map(Source::part)).collect()
+        [judge].into_iter().chain(params.providers.values().map(Source::part)).collect()
     }
 
     fn ready(ctx: &Context, params: &Params) -> Result<(), StageError> {
-        providers::ready(ctx, params.models().into_iter().map(|(_, asked)| asked), &params.providers)
+        model::ready(ctx, params.models().into_iter().map(|(_, asked)| asked), &params.providers)
     }
 
     fn missing(params: &Params, sections: &Sections) -> Vec<ParamMistake> {
-        providers::missing(params.models().into_iter().map(|(field, asked)| (vec![field], asked)), sections)
+        model::missing(params.models().into_iter().map(|(field, asked)| (vec![field], asked)), sections)
     }
 
     fn name(answer: &Answer) -> String {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     defaults::is_default,
-    llm::completion::Reply,
+    llm::request::Reply,
     rows::{Answer, Grade, Question},
     train::settings::part::settings,
 };

@@ -17,10 +17,7 @@ use super::{
 use crate::{
     defaults::is_default,
     kinds::unanswered::MissingBy,
-    llm::{
-        completion::Settings,
-        providers::{self, Source},
-    },
+    llm::{model, providers::Source, request::Settings},
     train::settings::part::{self, Filled, Part, settings},
 };
 
@@ -102,7 +99,7 @@ impl Params {
     pub(crate) fn settle(self, sections: &Sections) -> Result<Self, Vec<ParamMistake>> {
         let mut mistakes = self.judge.mistakes(&self.own);
         let models = (self.judge.models)(&self.own);
-        let settled = providers::settle_called(&models, &(self.judge.settings)(&self.own), sections);
+        let settled = model::settle_called(&models, &(self.judge.settings)(&self.own), sections);
         let (providers, settings_of) = settled.unwrap_or_else(|wrong| {
             mistakes.extend(wrong);
             Default::default()

@@ -6,7 +6,7 @@ use engine::{Context, File, ParamMistake, StageError};
 
 use super::grader::{self, Grader, Opening, mistake};
 use crate::{
-    llm::{completion::Reply, recording},
+    llm::{recording, request::Reply},
     rows::{Answer, Grade, Question},
     train::settings::part::settings,
 };

@@ -8,7 +8,7 @@ use super::{
     squad::words,
 };
 use crate::{
-    llm::completion::Reply,
+    llm::request::Reply,
     rows::{Answer, Grade, Question},
     train::settings::part::settings,
 };

@@ -5,7 +5,7 @@ use engine::{Context, StageError};
 
 use super::grader::{self, Grader, NoParams, Opening, idk};
 use crate::{
-    llm::completion::Reply,
+    llm::request::Reply,
     rows::{Answer, Grade, Question},
 };
 
