@@ -7,6 +7,7 @@ mod benchmarks;
 mod devices;
 mod examples;
 mod golden;
+mod hostile;
 mod judging;
 mod manifests;
 mod memory;

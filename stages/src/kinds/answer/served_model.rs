@@ -53,7 +53,8 @@ impl Served {
 
     /// Whether the reply is another model's.
     ///
-    /// Errors: it is, and the stage is to stop then.
+    /// # Errors
+    /// It is, and the stage is to stop then.
     pub(crate) fn is_swapped(&self, reply: &Reply) -> Result<bool, StageError> {
         // A reply without usage came from the door, not from a model.
         let Some(expected) = self.expected.as_ref().filter(|_| reply.usage.output + reply.usage.input > 0) else {
