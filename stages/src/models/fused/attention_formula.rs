@@ -8,7 +8,7 @@ use burn::tensor::{DType, Tensor, activation};
 use super::{
     device::{self, Scoring},
     formula::{self, Formula},
-    products::product,
+    multiply::product,
 };
 
 #[derive(Clone, Debug)]
@@ -78,7 +78,7 @@ impl Formula<4, 4> for Mix {
 }
 
 /// Mixes values by the likeness of queries and keys, all of one type, which products are computed in and the result has.
-pub(crate) fn mix_elsewhere(
+pub(crate) fn mix_on_device(
     [queries, keys, values]: [Tensor<4>; 3],
     mask: &Tensor<4>,
     scale: f64,
@@ -112,7 +112,7 @@ mod tests {
             };
             agree(
                 inputs,
-                |inputs| mix_elsewhere(shaped(inputs), &mask, 0.6, softcap),
+                |inputs| mix_on_device(shaped(inputs), &mask, 0.6, softcap),
                 |inputs| {
                     let [queries, keys, values] = shaped(inputs);
                     let repeated = |tensor: Tensor<4>| {
