@@ -10,12 +10,16 @@ use burn::{
 use burn_flex::FlexTensor;
 
 use super::{
-    formula::{self, Formula},
-    lanes::vectorised,
+    cpu::{
+        lanes::vectorised,
+        operation::{Input, Operation, apply, elements},
+        product::product,
+    },
+    device::{
+        formula::{self, Formula},
+        multiply::{self, sum_of_products},
+    },
     linear::linear,
-    multiply::{self, sum_of_products},
-    operation::{Input, Operation, apply, elements},
-    product::product,
 };
 
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::formula::{self, Formula};
+use super::device::formula::{self, Formula};
 
 #[derive(Clone, Debug)]
 struct InjectGradient;

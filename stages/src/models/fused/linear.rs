@@ -9,10 +9,14 @@ use burn::{
 use burn_flex::FlexTensor;
 
 use super::{
-    formula::{self, Formula},
-    multiply,
-    operation::{Input, Operation, apply},
-    product::product,
+    cpu::{
+        operation::{Input, Operation, apply},
+        product::product,
+    },
+    device::{
+        formula::{self, Formula},
+        multiply,
+    },
 };
 
 #[derive(Clone, Debug)]

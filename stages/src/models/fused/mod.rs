@@ -36,41 +36,33 @@
 
 mod adapted;
 mod attention;
-mod attention_formula;
+mod cpu;
 mod cross_entropy;
 #[cfg_attr(not(feature = "cuda"), path = "absent.rs")]
 mod cuda;
 mod device;
-mod formula;
 mod frozen;
-mod gate;
 mod gated;
-mod gated_formula;
 mod inject_gradient;
-mod kernel;
-mod lanes;
 mod linear;
-mod multiply;
-mod operation;
-mod product;
 mod rms_norm;
 mod rotary;
 
 pub(super) use attention::mix;
-pub(super) use attention_formula::mix_on_device;
+pub(crate) use cpu::product::with_threads;
 pub(crate) use cross_entropy::log_probabilities;
+pub(super) use device::attention::mix_on_device;
+pub(super) use device::gate::Gate;
+pub(super) use device::gated::gated_on_device;
+pub(super) use device::multiply::product;
 #[cfg(feature = "cuda")]
 pub(super) use device::works;
 pub(crate) use device::{AdamWStep, FIGURES, adamw, clipping, nf4_values, prediction_figures, prediction_slopes, squares};
 pub(crate) use frozen::block_of;
 pub(super) use frozen::{FrozenMatrix, Matrix};
-pub(super) use gate::Gate;
 pub(super) use gated::gated;
-pub(super) use gated_formula::gated_on_device;
 pub(crate) use inject_gradient::inject_gradient;
 pub(super) use linear::linear;
-pub(super) use multiply::product;
-pub(crate) use product::with_threads;
 pub(super) use rms_norm::rms_norm;
 pub(super) use rotary::rotate;
 

@@ -15,7 +15,7 @@ use cudarc::{
 };
 
 use super::{Side, memory::memory, operand::Operand, run};
-use crate::models::fused::kernel::Launch;
+use crate::models::fused::device::kernel::Launch;
 
 /// What a thread reads at once, which addresses have to be multiples of.
 const ALIGNMENT: u64 = 16;

@@ -4,15 +4,15 @@ use burn::tensor::{DType, Shape};
 
 /// A kernel with what it is told. Its parameters are its inputs, its outputs, the integers and the floats, in this order.
 #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "read where kernels are launched"))]
-pub(super) struct Launch<'a> {
+pub(crate) struct Launch<'a> {
     /// Its name in `kernels.cu`.
-    pub(super) kernel: &'static str,
+    pub(crate) kernel: &'static str,
     /// What it is compiled with for `VALUE`.
-    pub(super) values: DType,
-    pub(super) blocks: usize,
+    pub(crate) values: DType,
+    pub(crate) blocks: usize,
     /// Threads of a block.
-    pub(super) threads: [u32; 2],
-    pub(super) outputs: &'a [(Shape, DType)],
-    pub(super) integers: &'a [usize],
-    pub(super) floats: &'a [f32],
+    pub(crate) threads: [u32; 2],
+    pub(crate) outputs: &'a [(Shape, DType)],
+    pub(crate) integers: &'a [usize],
+    pub(crate) floats: &'a [f32],
 }

@@ -1,13 +1,18 @@
 //! Kernels of our own on devices that have them, by what they compute: tensors in, tensors out, or nothing where there is none and the caller computes
 //! with burn's operations.
 
+pub(crate) mod attention;
+pub(crate) mod formula;
+pub(crate) mod gate;
+pub(crate) mod gated;
+pub(crate) mod kernel;
+pub(crate) mod multiply;
+
 use burn::tensor::{DType, Int, Tensor};
 
-use super::{
-    cuda::{Operand, launch, launch_all},
-    gate::Gate,
-    kernel::Launch,
-};
+use super::cuda::{Operand, launch, launch_all};
+use gate::Gate;
+use kernel::Launch;
 
 /// Threads of a block, as `kernels.cu` has it.
 const THREADS: u32 = 256;

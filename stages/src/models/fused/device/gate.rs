@@ -15,7 +15,7 @@ pub(crate) enum Gate {
 
 impl Gate {
     /// Returns the function and its derivative.
-    pub(super) fn at(self, gate: Tensor<2>) -> [Tensor<2>; 2] {
+    pub(crate) fn at(self, gate: Tensor<2>) -> [Tensor<2>; 2] {
         match self {
             Self::Silu => {
                 let share = activation::sigmoid(gate.clone());

@@ -4,7 +4,6 @@
 use burn::tensor::{DType, Tensor};
 
 use super::{
-    device,
     formula::{self, Formula},
     gate::Gate,
 };
@@ -18,7 +17,7 @@ struct Gated {
 
 impl Formula<2, 2> for Gated {
     fn forward(&self, [gate, value]: [Tensor<2>; 2]) -> (Tensor<2>, Vec<Tensor<2>>) {
-        let output = device::gate_forward(&gate, &value, self.gate).unwrap_or_else(|| {
+        let output = super::gate_forward(&gate, &value, self.gate).unwrap_or_else(|| {
             let [opened, _] = self.gate.at(gate.clone().cast(DType::F32));
             (opened * value.clone().cast(DType::F32)).cast(self.held)
         });
@@ -27,7 +26,7 @@ impl Formula<2, 2> for Gated {
 
     fn backward(&self, saved: Vec<Tensor<2>>, gradient: Tensor<2>, wanted: [bool; 2]) -> [Option<Tensor<2>>; 2] {
         let [gate, value]: [Tensor<2>; 2] = saved.try_into().expect("what the forward pass saved");
-        if let Some(found) = device::gate_backward(&gate, &value, &gradient, self.gate) {
+        if let Some(found) = super::gate_backward(&gate, &value, &gradient, self.gate) {
             return found.map(Some);
         }
         let [opened, slope] = self.gate.at(gate.cast(DType::F32));
