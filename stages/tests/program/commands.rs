@@ -34,7 +34,8 @@ fn until(what: &str, holds: impl Fn() -> bool) {
 /// Finds the number that the shell wrote down, in the scratch folder of its stage.
 fn group(scratch: &Path) -> Option<String> {
     let folders = std::fs::read_dir(scratch).ok()?;
-    let text = folders.filter_map(|folder| std::fs::read_to_string(folder.ok()?.path().join("pid")).ok()).next()?;
+    let mut texts = folders.filter_map(|folder| std::fs::read_to_string(folder.ok()?.path().join("pid")).ok());
+    let text = texts.next()?;
     Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
