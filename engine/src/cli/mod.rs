@@ -67,32 +67,29 @@ struct Arguments {
 #[derive(Args)]
 struct Common {
     /// Folder of cached results and replies [default: the nearest `.fingerpost/cache` upward, else here]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = "Common options", value_name = "DIR")]
     cache: Option<PathBuf>,
     /// Folder that records runs
-    #[arg(long, global = true, value_name = "DIR", default_value = "runs")]
+    #[arg(long, global = true, help_heading = "Common options", value_name = "DIR", default_value = "runs")]
     runs: PathBuf,
     /// Whether cached results are used and new ones are kept: off, read, write, read-write
-    #[arg(long, global = true, value_name = "MODE", default_value = "read-write")]
+    #[arg(long, global = true, help_heading = "Common options", value_name = "MODE", default_value = "read-write")]
     cache_mode: Mode,
-    /// Output format
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    /// Output format: for people, for programs, or with mistakes as annotations of a GitHub workflow
+    #[arg(long, global = true, help_heading = "Common options", value_name = "FORMAT", default_value = "text")]
     format: Format,
     /// When to use colour
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, help_heading = "Common options", value_name = "WHEN", default_value = "auto")]
     color: When,
     /// Report failures only
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = "Common options")]
     quiet: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people.
     Text,
-    /// For programs: one document, or a line for each event of a run.
     Json,
-    /// Text, with mistakes as annotations of a GitHub workflow.
     Github,
 }
 

@@ -66,6 +66,9 @@ impl Run {
             return Err(Failure::new(Exit::Stale, "something would run, and `--frozen` forbids it")
                 .help("run without `--frozen`, and keep the cache"));
         }
+        if !planned.is_fresh() {
+            cache.check_writable()?;
+        }
         let limit = self.budget.unwrap_or(Limit::Unset);
         let before = super::shared(registry, &pipeline, Arc::clone(&cache), Vec::new(), limit, None, None)?;
         super::refuse(missing(&planned, &pipeline, &before, &request)?)?;

@@ -12,7 +12,7 @@ use super::{
     select::position,
 };
 use crate::{
-    contract::{artifact, registry::Registry},
+    contract::registry::Registry,
     plan::{self, Decision, Request},
     resolve::Pipeline,
     store::Store,
@@ -158,7 +158,7 @@ pub(super) fn named<'a>(outputs: &'a [(String, Output)], stage: &str, port: &str
 }
 
 fn listing(common: &Common, store: &Store, output: &Output) -> Result<Exit, Failure> {
-    let tree = artifact::tree(store, &output.digest)?;
+    let tree = store.cache().tree(&output.digest)?;
     match common.format {
         Format::Json => data(&format!("{:#}\n", json!({ "version": 1, "files": tree.files })))?,
         Format::Text | Format::Github => {

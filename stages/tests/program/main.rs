@@ -8,6 +8,7 @@ mod commands;
 mod devices;
 mod examples;
 mod golden;
+mod hostile;
 mod judging;
 mod manifests;
 mod memory;

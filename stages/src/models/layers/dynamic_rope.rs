@@ -19,7 +19,8 @@ impl<'a> Reader<'a> {
 
     /// Computes the logits of some places among `rows * width`, `[places, vocab_size]`.
     ///
-    /// Errors: a token that the model does not have.
+    /// # Errors
+    /// A token that the model does not have.
     pub(crate) fn logits_at(&mut self, batch: &Batch, places: &[usize]) -> Result<Tensor<2>, InputError> {
         self.model.check(batch)?;
         let (now, most) = (batch.length(), self.model.max_position_embeddings());
