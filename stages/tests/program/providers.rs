@@ -334,7 +334,7 @@ fn a_budget_is_hard_for_models_too() {
     let place = place("openai", &server.url(), 30, ", settings: { max_output_tokens: 100 }");
     // At worst a call takes 200 millionths of a dollar for its answer and some 30 for its prompt; it costs 20.
     let text = failed(&place.call(&["run", "m.yaml", "--budget", "0.0005"]), 5);
-    assert!(text.contains("what was bought is kept"), "{text}");
+    assert!(text.contains("replies that are bought are kept"), "{text}");
     let bought = server.count();
     assert!((10..=15).contains(&bought), "{bought} calls of 20 millionths, as long as the worst case of one more fits into 500");
     assert_eq!(place.call(&["run", "m.yaml", "--budget", "0.001"]).status.code(), Some(0));
@@ -486,7 +486,7 @@ fn answers_that_were_paid_for_elsewhere_are_bought_by_nobody() {
     let import = |payee: &str| place.call(&["cache", "import", "answers.jsonl", "--as", payee, "--manifest", "m.yaml"]);
     let early = import("p/m");
     assert_eq!(early.status.code(), Some(3), "{}", err(&early));
-    assert!(err(&early).contains("`questions` has not run"), "{}", err(&early));
+    assert!(err(&early).contains("`questions`, which has not run"), "{}", err(&early));
     place.good(&["run", "m.yaml", "questions"]);
     assert!(failed(&import("p/other"), 2).contains("no row of `m.yaml` asks `p/other`"));
     assert!(String::from_utf8_lossy(&import("p/m").stdout).contains("imported 2 replies, 0 already present"));
