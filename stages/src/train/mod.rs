@@ -17,7 +17,7 @@ mod gradients;
 mod head;
 mod memory;
 mod objective;
-mod optimizer;
+pub mod optimizer;
 mod order;
 mod pass;
 pub mod prepared;

@@ -6,8 +6,8 @@
 use std::thread;
 
 use super::{
+    gradients,
     head::Prediction,
-    optimizer::adamw,
     pass::{self, Pass},
 };
 use crate::models::{Batch, Dropout, Model, Values, is_processor};
@@ -57,11 +57,11 @@ pub(super) fn backward(
     slopes: &[Vec<f32>],
 ) -> Vec<Values> {
     let parts = shards.iter().zip(passed).zip(slopes);
-    let gradients =
+    let parts =
         each(model, parts, |((shard, passed), slopes)| passed.pass.map(|pass| pass.backward(names, &shard.batch, slopes)));
     let mut sum = Vec::new();
-    for gradients in gradients.into_iter().flatten() {
-        adamw::add(&mut sum, gradients);
+    for part in parts.into_iter().flatten() {
+        gradients::add(&mut sum, part);
     }
     sum
 }

@@ -8,14 +8,14 @@ use super::{
         self,
         best::{self, Verdict},
     },
-    listed,
+    gradients, listed,
     objective::{Objective, Scored, Share, Weighed},
-    optimizer::adamw::{self, AdamW},
+    optimizer::Stepper,
     order::{self, StepRows},
     schedule::{Schedule, Scheduler},
-    settings::{Dtype, Training},
+    settings::{Dtype, Training, range},
     shards::{self, Shard},
-    state::{Changing, Position},
+    state::{Position, State},
 };
 use crate::models::{Dropout, Model, Values};
 
@@ -75,14 +75,14 @@ impl<'a> Trainer<'a> {
         let names = model.trained_names();
         model.parameters_mut().thaw(&names);
         let half = settings.quantization.as_ref().is_some_and(|held| held.adapter_dtype == Dtype::Bfloat16);
-        let mut adamw = AdamW::new(&settings.optimizer, half);
+        let mut optimizer = Stepper::new(&settings.optimizer, half);
         if half {
-            AdamW::round(model.parameters_mut(), &names);
+            names.iter().for_each(|name| model.parameters_mut().change(name, Values::rounded));
         }
         let (mut position, mut best) = (Position::default(), None);
         if let Some(folder) = watch.kept()? {
-            let mut changing = Changing { model: &mut model, names: &names, adamw: &mut adamw, objective, best: &mut best };
-            position = changing.load(&folder)?;
+            let mut state = State { model: &mut model, names: &names, optimizer: &mut optimizer, objective, best: &mut best };
+            position = state.load(&folder)?;
             // Both began alike and follow the same model.
             if let (Some(reference), Some(other)) =
                 (objective.reference(), evaluated.as_deref_mut().and_then(|evaluated| evaluated.reference()))
@@ -113,7 +113,7 @@ impl<'a> Trainer<'a> {
             if !loss.is_finite() {
                 return diverged("loss", loss, model);
             }
-            let grad_norm = adamw.step(model.parameters_mut(), &names, &gradients, settings.max_grad_norm, learning_rate);
+            let grad_norm = optimizer.step(model.parameters_mut(), &names, &gradients, settings.max_grad_norm, learning_rate);
             if !grad_norm.is_finite() {
                 return diverged("grad_norm", grad_norm, model);
             }
@@ -146,9 +146,9 @@ impl<'a> Trainer<'a> {
             // After the evaluation: a training that goes on behind this step has its verdict.
             if step < self.steps.len() {
                 watch.keep(step, &mut |folder| {
-                    let mut changing =
-                        Changing { model: &mut model, names: &names, adamw: &mut adamw, objective, best: &mut best };
-                    changing.save(position, folder)
+                    let mut state =
+                        State { model: &mut model, names: &names, optimizer: &mut optimizer, objective, best: &mut best };
+                    state.save(position, folder)
                 })?;
             }
         }
@@ -183,7 +183,7 @@ impl<'a> Trainer<'a> {
             for (name, figure) in figures {
                 *gathered.figures.entry(name.into()).or_default() += figure / micro_batches.len() as f64;
             }
-            adamw::add(&mut gathered.gradients, shards::backward(model, names, &shards, passed, &slopes));
+            gradients::add(&mut gathered.gradients, shards::backward(model, names, &shards, passed, &slopes));
         }
         if gathered.gradients.is_empty() {
             gathered.gradients = names.iter().map(|name| model.parameters().zeros(name)).collect();
@@ -221,18 +221,7 @@ fn check(settings: &Training) -> Result<(), TrainError> {
     if let Some((name, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
         return Err(TrainError::Setting { name, reason: "must be at least 1".into() });
     }
-    let epochs = settings.epochs.unwrap_or(1.0);
-    let positive = [("epochs", epochs), ("eps", settings.optimizer.eps)];
-    if let Some((name, value)) = positive.into_iter().find(|(_, value)| !(value.is_finite() && *value > 0.0)) {
-        return Err(TrainError::Setting { name, reason: format!("is {value} and must be above 0") });
-    }
-    if let Some(value) = settings.optimizer.betas.into_iter().find(|value| !(0.0..1.0).contains(value)) {
-        return Err(TrainError::Setting { name: "betas", reason: format!("has {value}, and must be from 0 to below 1") });
-    }
-    for (name, value) in [("max_grad_norm", settings.max_grad_norm), ("weight_decay", settings.optimizer.weight_decay)] {
-        if !(value.is_finite() && value >= 0.0) {
-            return Err(TrainError::Setting { name, reason: format!("is {value} and must be 0 or above") });
-        }
-    }
-    Ok(())
+    range::positive("epochs", settings.epochs.unwrap_or(1.0))?;
+    range::not_negative("max_grad_norm", settings.max_grad_norm)?;
+    settings.optimizer.check()
 }

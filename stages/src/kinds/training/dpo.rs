@@ -15,8 +15,9 @@ use crate::{
     rows::DpoExample,
     tokenizer::Tokenizer,
     train::{
+        optimizer::AdamW,
         prepared::{self, Rows},
-        settings::{Dpo, Method, Optimizer, Settings, Training, Warmup, part},
+        settings::{Dpo, Method, Settings, Training, Warmup, part},
     },
 };
 
@@ -38,7 +39,7 @@ impl Default for Params {
             // A higher one takes away from what SFT learned: pairs are told apart on average, and no longer at the border.
             learning_rate: 1e-5,
             warmup: Warmup { ratio: 0.1, steps: None },
-            optimizer: Optimizer { betas: [0.9, 0.99], ..Optimizer::default() },
+            optimizer: AdamW { betas: [0.9, 0.99], ..AdamW::default() }.into(),
             max_length: Some(256),
             seed: 0,
             ..Training::default()

@@ -16,9 +16,10 @@ use crate::{
     sections::Policies,
     tokenizer::{ChatTemplate, Placement, System, Tokenizer},
     train::{
+        optimizer::AdamW,
         prepared::{self, Columns, Rows},
         settings::{
-            Method, Optimizer, Settings, Sft, Training, Warmup,
+            Method, Settings, Sft, Training, Warmup,
             part::{self, settings},
         },
     },
@@ -62,7 +63,7 @@ impl Default for Params {
             batch_size: 8,
             learning_rate: 2e-3,
             warmup: Warmup { ratio: 0.05, steps: None },
-            optimizer: Optimizer { betas: [0.9, 0.95], weight_decay: 0.01, ..Optimizer::default() },
+            optimizer: AdamW { betas: [0.9, 0.95], weight_decay: 0.01, ..AdamW::default() }.into(),
             max_length: Some(256),
             seed: 0,
             ..Training::default()

@@ -46,7 +46,7 @@ const LOGIT_TABLES: u64 = 5;
 pub struct Memory {
     /// Weights, and copies of trained ones: of a reference that follows, of the best evaluation.
     pub weights: u64,
-    /// The optimiser's averages.
+    /// What the optimiser keeps of each weight.
     pub optimizer: u64,
     /// Gradients that wait for those of further micro-batches.
     pub waiting: u64,
@@ -139,6 +139,8 @@ impl Load {
 pub(crate) fn estimate(sizes: &Sizes, settings: &Training, method: &Method, load: &Load) -> Memory {
     let (tokens, targets) = load.largest(settings);
     let trained = sizes.trained * F32;
+    let state_sizes = sizes.trained_shapes.iter().map(|shape| settings.optimizer.state_size(shape));
+    let state = state_sizes.fold(0, u64::saturating_add);
     let shards = settings.shards.min(settings.batch_size) as u64;
     // Where they are many, those of some targets of each shard.
     let of_shard = in_parts::at_a_time(sizes.vocabulary as usize, targets.div_ceil(shards.max(1)) as usize) as u64;
@@ -148,7 +150,7 @@ pub(crate) fn estimate(sizes: &Sizes, settings: &Training, method: &Method, load
     let rounded = settings.precision == Precision::Bf16;
     let memory = Memory {
         weights: sizes.weights + copies * trained,
-        optimizer: 2 * trained,
+        optimizer: state.saturating_mul(F32),
         waiting: if settings.gradient_accumulation_steps > 1 { trained } else { 0 },
         gradients: shards * trained,
         ..Memory::default()

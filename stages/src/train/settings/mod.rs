@@ -6,10 +6,12 @@
 mod adapter;
 mod dpo;
 mod files;
-mod optimizer;
+mod optim;
 pub(crate) mod part;
+pub(crate) mod range;
 mod sft;
 mod training;
+mod warmup;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -19,10 +21,10 @@ use serde_json::{Map, Value};
 pub use adapter::{Adapter, Code, Dtype, Quantization};
 pub use dpo::{Divergence, Dpo, DpoLoss, Losses, Reference};
 pub use files::Files;
-pub use optimizer::{Optimizer, OptimizerName, Warmup};
 use part::Part;
 pub use sft::{Packing, Sft, SftLoss};
 pub use training::{Precision, Training};
+pub use warmup::Warmup;
 
 /// Says why settings could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +109,7 @@ mod tests {
             (json!({"stage": "dpo", "adapter": {"rank": 8}}), "`rank`"),
             (json!({"stage": "dpo", "loss_type": ["sigmoit"]}), "`sigmoit`"),
             (json!({"stage": "sft", "lr_scheduler_args": {"cycles": 1}}), "`cycles`"),
+            (json!({"stage": "sft", "optim": "sgd"}), "`sgd`"),
             (json!({"stage": "ppo"}), "`stage`"),
             (json!({}), "`stage`"),
         ] {
@@ -148,9 +151,13 @@ mod tests {
         }));
         assert_eq!(ours, theirs);
         assert_ne!(ours, settings(json!({"stage": "sft"})));
+        let named =
+            settings(json!({"stage": "sft", "optim": "adamw_torch", "adam_beta1": 0.8, "adam_beta2": 0.9, "weight_decay": 0.5}));
+        assert_eq!(named, settings(json!({"stage": "sft", "optimizer": {"betas": [0.8, 0.9], "weight_decay": 0.5}})));
         for twice in [
             json!({"stage": "sft", "batch_size": 4, "per_device_train_batch_size": 4}),
             json!({"stage": "sft", "optimizer": {}, "adam_beta1": 0.8}),
+            json!({"stage": "sft", "optimizer": {}, "optim": "adamw_torch"}),
         ] {
             let error = settings(twice).unwrap_err();
             assert!(error.contains("are two names of one setting"), "{error}");
