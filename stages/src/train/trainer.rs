@@ -14,7 +14,7 @@ use super::{
     order::{self, StepRows},
     schedule::{Schedule, Scheduler},
     settings::{Dtype, Training, range},
-    shards::{self, Shard},
+    shards,
     state::{Position, State},
 };
 use crate::models::{Dropout, Model, Values};
@@ -37,18 +37,14 @@ struct Gathered {
 }
 
 impl<'a> Trainer<'a> {
-    /// Lays a training on rows with these ids out, at least one.
-    pub(super) fn new(settings: &'a Training, ids: &'a [String]) -> Result<Self, TrainError> {
+    /// Lays out a training on rows with these ids, at least one; `dropout` says whether the adapter's is applied.
+    pub(super) fn new(settings: &'a Training, ids: &'a [String], dropout: bool) -> Result<Self, TrainError> {
         check(settings)?;
         let steps = order::steps(settings, ids.len())?;
         let Training { lr_scheduler, lr_scheduler_args, learning_rate, warmup, .. } = *settings;
         let schedule = Schedule::new(lr_scheduler, lr_scheduler_args, learning_rate, warmup, steps.len())?;
-        Ok(Self { settings, ids, steps, schedule, dropout: 0.0 })
-    }
-
-    /// Lets the adapter not see a share of its inputs.
-    pub(super) fn with_dropout(self) -> Self {
-        Self { dropout: self.settings.adapter.as_ref().map_or(0.0, |adapter| adapter.lora_dropout), ..self }
+        let dropout = settings.adapter.as_ref().filter(|_| dropout).map_or(0.0, |adapter| adapter.lora_dropout);
+        Ok(Self { settings, ids, steps, schedule, dropout })
     }
 
     /// Names rows by the ids of their examples.
@@ -57,8 +53,8 @@ impl<'a> Trainer<'a> {
     }
 
     /// Returns the rows of all micro-batches, one after another.
-    pub(super) fn micro_batches(&self) -> impl Iterator<Item = &[usize]> {
-        self.steps.iter().flat_map(|step| step.micro_batches.iter().map(Vec::as_slice))
+    pub(super) fn micro_batches(&self) -> Vec<&[usize]> {
+        self.steps.iter().flat_map(|step| step.micro_batches.iter().map(Vec::as_slice)).collect()
     }
 
     /// Trains, and returns the new model with how it was got.
@@ -77,7 +73,9 @@ impl<'a> Trainer<'a> {
         let half = settings.quantization.as_ref().is_some_and(|held| held.adapter_dtype == Dtype::Bfloat16);
         let mut optimizer = Stepper::new(&settings.optimizer, half);
         if half {
-            names.iter().for_each(|name| model.parameters_mut().change(name, Values::rounded));
+            for name in &names {
+                model.parameters_mut().change(name, Values::rounded);
+            }
         }
         let (mut position, mut best) = (Position::default(), None);
         if let Some(folder) = watch.kept()? {
@@ -170,7 +168,7 @@ impl<'a> Trainer<'a> {
         let share = Share { targets, micro_batches: micro_batches.len() };
         let mut gathered = Gathered { gradients: Vec::new(), figures: BTreeMap::new() };
         for (index, rows) in micro_batches.iter().enumerate() {
-            let shards = deal(objective, rows, self.settings.shards);
+            let shards = shards::split(objective, rows, self.settings.shards);
             let dropout = self.dropout(step, index);
             let passed = shards::forward(model, names, &shards, dropout, self.settings.gradient_checkpointing);
             let scored: Vec<Scored<'_>> = shards
@@ -190,23 +188,6 @@ impl<'a> Trainer<'a> {
         }
         gathered
     }
-}
-
-/// Deals a micro-batch out: by width, in turn, so that the shards get equal work and little padding. Each knows how long the longest row of
-/// all is, for positions that are stretched by it are to be those of the whole micro-batch.
-pub(super) fn deal(objective: &dyn Objective, rows: &[usize], shards: usize) -> Vec<Shard> {
-    let mut rows = rows.to_vec();
-    rows.sort_by_key(|&row| objective.width(row));
-    let dealt = (0..shards.min(rows.len())).map(|shard| {
-        let rows: Vec<usize> = rows.iter().copied().skip(shard).step_by(shards).collect();
-        Shard { batch: objective.lay_out(&rows), rows }
-    });
-    let mut dealt: Vec<Shard> = dealt.collect();
-    let longest = dealt.iter().map(|shard| shard.batch.length()).max().unwrap_or(0);
-    for shard in &mut dealt {
-        shard.batch.longest = longest;
-    }
-    dealt
 }
 
 /// Refuses settings out of their range.

@@ -116,7 +116,7 @@ impl Default for Optimizer {
     }
 }
 
-/// An object with `name`, by default AdamW's, and the settings of that optimiser.
+/// An object with `name`, by default `adamw`, and the settings of that optimiser.
 impl<'de> Deserialize<'de> for Optimizer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut settings = Map::deserialize(deserializer)?;

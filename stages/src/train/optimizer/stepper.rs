@@ -8,7 +8,7 @@ use super::{
     rule::{OnDevice, Update},
 };
 use crate::{
-    models::{Parameters, Squares, Values, clipping},
+    models::{Parameters, Squares, Values, Weight, clipping},
     train::TrainError,
 };
 
@@ -160,7 +160,7 @@ fn on_device(values: &Values) -> Option<&Tensor<1>> {
 }
 
 fn shape(parameters: &Parameters, name: &str) -> Vec<usize> {
-    parameters.get(name).map(|weight| weight.shape()).unwrap_or_default()
+    parameters.get(name).map(Weight::shape).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::train::optimizer::Optimizer;
 /// What is read of that spelling, until all entries are there; they come in any order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Optim {
-    pub(super) optim: Word,
+    pub(super) word: Word,
     pub(super) adam_beta1: Number,
     pub(super) adam_beta2: Number,
     pub(super) adam_epsilon: Number,
@@ -43,8 +43,8 @@ impl From<f64> for Number {
 impl Optim {
     /// Puts what was read into the settings of the optimiser; another optimiser than theirs begins with its own.
     pub(super) fn apply(self, optimizer: &mut Optimizer) -> Result<(), String> {
-        let Self { optim, adam_beta1, adam_beta2, adam_epsilon, weight_decay } = self;
-        if let Word(Some(named)) = optim
+        let Self { word, adam_beta1, adam_beta2, adam_epsilon, weight_decay } = self;
+        if let Word(Some(named)) = word
             && named.name() != optimizer.name()
         {
             *optimizer = named;

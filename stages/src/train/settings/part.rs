@@ -14,15 +14,15 @@ use serde_json::{Value, json};
 
 /// What an entry of an object filled.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Filled {
+pub struct Filled {
     /// The field.
-    pub(crate) field: &'static str,
+    pub field: &'static str,
     /// Whether it filled the field as a whole, and not one number of it.
-    pub(crate) whole: bool,
+    pub whole: bool,
 }
 
 /// Settings that are read out of an object which may have those of others too.
-pub(crate) trait Part {
+pub trait Part {
     /// Reads the value of an entry, if it is one of these settings, and says whether it is.
     ///
     /// # Errors

@@ -98,7 +98,7 @@ settings! {
             warmup_steps: Option<usize> = warmup.steps,
         }
         optimizer {
-            optim: Word = trl.optim,
+            optim: Word = trl.word,
             adam_beta1: Number = trl.adam_beta1,
             adam_beta2: Number = trl.adam_beta2,
             adam_epsilon: Number = trl.adam_epsilon,
