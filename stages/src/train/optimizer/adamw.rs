@@ -148,13 +148,18 @@ impl Numbers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::optimizer::tests::{PLACES, steps};
+    use crate::train::optimizer::tests::{PLACES, assert_reference, steps};
+
+    #[test]
+    fn steps_are_those_of_pytorch() {
+        assert_reference("adamw", include_str!("../../../tests/reference/adamw.json"));
+    }
 
     #[test]
     fn two_steps_follow_the_formula() {
         let adamw = AdamW { betas: [0.9, 0.99], weight_decay: 0.5, ..AdamW::default() };
         for place in PLACES {
-            let [first, second] = steps(&adamw, place, (&[1], &[1.0]), &[&[2.0], &[-4.0]], 0.1).try_into().unwrap();
+            let [first, second] = steps(&adamw, place, (&[1], &[1.0]), &[(&[2.0], 0.1), (&[-4.0], 0.1)]).try_into().unwrap();
             // Step 1: averages corrected to g and g², so the weight moves by the rate: 1 * (1 - 0.05) - 0.1.
             assert!((first[0] - 0.85).abs() < 1e-6, "{first:?}");
             // Step 2, gradient -4: m = (0.9 * 0.2 - 0.4) / 0.19, v = (0.99 * 0.04 + 0.16) / 0.0199.
