@@ -10,10 +10,12 @@ use crate::models::{EMBEDDING, Model, Outline, Storage, block_of, layer_of, weig
 pub(super) const F32: u64 = 4;
 
 /// Sizes of a model and of what is trained in it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sizes {
     /// Bytes of all weights, as they are held.
     pub(super) weights: u64,
+    /// Shapes of the weights that are trained, in the order of their names.
+    pub(super) trained_shapes: Vec<Vec<usize>>,
     /// Numbers that are trained.
     pub(super) trained: u64,
     /// Numbers of the largest part of a matrix in 4 or 16 bits that is made f32 at a time.
@@ -74,7 +76,10 @@ impl Sizes {
         for (name, (shape, held)) in weights {
             let count = numbers(shape);
             let is_trained = trained(name);
-            sizes.trained += if is_trained { count } else { 0 };
+            if is_trained {
+                sizes.trained += count;
+                sizes.trained_shapes.push(shape.clone());
+            }
             // What is trained is made f32 before.
             let held = if is_trained { Storage::Full } else { *held };
             sizes.weights = sizes.weights.saturating_add(held.bytes(count));

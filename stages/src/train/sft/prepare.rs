@@ -4,21 +4,23 @@
 //! that tokens which the template writes at the end of an answer are learned. As TRL's `SFTTrainer` does it.
 
 use super::{
-    IGNORED, PrepareError, Prepared, SftRow,
-    columns::{Columns, Passage, at, conversation, ended, passage, refused, variables},
-    common_prefix, id,
+    IGNORED, Packing, Sft, SftRow,
     packing::{self, Packed},
 };
 use crate::{
     tokenizer::{Tokenizer, TokenizerError},
-    train::settings::Sft,
+    train::prepared::{
+        PrepareError, Prepared,
+        columns::{Columns, Passage, at, conversation, ended, passage, refused, variables},
+        common_prefix, id,
+    },
 };
 
 /// Prepares rows; `max_length` cuts them, and drops those in which nothing to learn is left.
 ///
 /// # Errors
 /// Rows without the columns that they need, and what the tokenizer refuses.
-pub fn prepare(
+pub(super) fn prepare(
     tokenizer: &Tokenizer,
     rows: &[Columns],
     settings: &Sft,
@@ -35,7 +37,7 @@ pub fn prepare(
     match (settings.packing, max_length) {
         (Some(_), None | Some(0)) => Err(PrepareError::Unbounded),
         (Some(strategy), Some(length)) => {
-            let cut = if strategy == super::super::settings::Packing::Bfd { longer(&prepared.rows, length) } else { 0 };
+            let cut = if strategy == Packing::Bfd { longer(&prepared.rows, length) } else { 0 };
             let packed = packing::pack(&prepared.rows, length, strategy);
             let named = |from: &[usize]| from.iter().map(|&row| prepared.ids[row].as_str()).collect::<Vec<_>>().join(", ");
             let (rows, ids) = packed.into_iter().map(|Packed { row, from }| (row, named(&from))).unzip();

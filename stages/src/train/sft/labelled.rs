@@ -1,16 +1,16 @@
-//! Supervised fine-tuning: rows of ids with labels → batches; what the model says of the labels → the negative log-likelihood.
+//! The objective of supervised fine-tuning: rows of ids with labels → batches; what the model predicts of the labels → the negative
+//! log-likelihood.
 
-use super::{
-    objective::{Objective, Scored, Share, Weighed},
-    prepared::{IGNORED, SftRow},
-    settings::{Sft, SftLoss},
+use super::{IGNORED, Sft, SftLoss, SftRow};
+use crate::{
+    models::{Batch, Target},
+    train::objective::{Objective, Scored, Share, Weighed},
 };
-use crate::models::{Batch, Target};
 
 /// Rows with labels, and the loss that is taken of them.
-pub(super) struct Labelled<'a> {
-    pub(super) rows: &'a [SftRow],
-    pub(super) settings: &'a Sft,
+pub(crate) struct Labelled<'a> {
+    pub(crate) rows: &'a [SftRow],
+    pub(crate) settings: &'a Sft,
 }
 
 impl Objective for Labelled<'_> {

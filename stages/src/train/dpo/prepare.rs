@@ -5,18 +5,26 @@
 
 use minijinja::Value;
 
-use super::{
-    DpoRow, PrepareError, Prepared,
-    columns::{Columns, Passage, at, ended, passage, refused, variables},
-    common_prefix, id,
+use super::DpoRow;
+use crate::{
+    tokenizer::{Tokenizer, TokenizerError},
+    train::prepared::{
+        PrepareError, Prepared,
+        columns::{Columns, Passage, at, ended, refused, variables},
+        common_prefix, id,
+        pairs::prompt_and_answers,
+    },
 };
-use crate::tokenizer::{Tokenizer, TokenizerError};
 
 /// Prepares pairs; those whose prompt alone fills `max_length` are dropped.
 ///
 /// # Errors
 /// Rows without the columns that they need, and what the tokenizer refuses.
-pub fn prepare(tokenizer: &Tokenizer, rows: &[Columns], max_length: Option<usize>) -> Result<Prepared<DpoRow>, PrepareError> {
+pub(super) fn prepare(
+    tokenizer: &Tokenizer,
+    rows: &[Columns],
+    max_length: Option<usize>,
+) -> Result<Prepared<DpoRow>, PrepareError> {
     let mut prepared = Prepared { rows: Vec::with_capacity(rows.len()), ids: Vec::with_capacity(rows.len()), cut: 0, dropped: 0 };
     for (number, columns) in rows.iter().enumerate() {
         let row = pair(tokenizer, columns, number)?;
@@ -34,12 +42,7 @@ pub fn prepare(tokenizer: &Tokenizer, rows: &[Columns], max_length: Option<usize
 
 fn pair(tokenizer: &Tokenizer, row: &Columns, number: usize) -> Result<DpoRow, PrepareError> {
     let (at, refused) = (at(number), refused(number));
-    let needed = |column: &str| passage(row, column)?.ok_or_else(|| format!("`{column}` is missing"));
-    let (chosen, rejected) = (needed("chosen").map_err(at)?, needed("rejected").map_err(at)?);
-    let (prompt, [chosen, rejected]) = match passage(row, "prompt").map_err(at)? {
-        Some(prompt) => (prompt, [chosen, rejected]),
-        None => split(chosen, rejected).map_err(at)?,
-    };
+    let (prompt, [chosen, rejected]) = prompt_and_answers(row).map_err(at)?;
     let render = |turns: &[Value], opened: bool| {
         tokenizer.render_variables(variables(row, turns.to_vec(), opened).map_err(at)?).map_err(refused)
     };
@@ -63,32 +66,4 @@ fn pair(tokenizer: &Tokenizer, row: &Columns, number: usize) -> Result<DpoRow, P
         rejected_ids: rejected_ids[prompt..].to_vec(),
         ..DpoRow::default()
     })
-}
-
-/// Takes what two answers begin with alike for their prompt; what is left of each is never nothing.
-fn split(chosen: Passage, rejected: Passage) -> Result<(Passage, [Passage; 2]), String> {
-    match (chosen, rejected) {
-        (Passage::Turns(chosen), Passage::Turns(rejected)) => {
-            let alike = alike(&chosen, &rejected).ok_or("`chosen` or `rejected` has no message")?;
-            let rest = |turns: &[Value]| Passage::Turns(turns[alike..].to_vec());
-            Ok((Passage::Turns(chosen[..alike].to_vec()), [rest(&chosen), rest(&rejected)]))
-        }
-        (Passage::Text(chosen), Passage::Text(rejected)) => {
-            let (chosen, rejected): (Vec<char>, Vec<char>) = (chosen.chars().collect(), rejected.chars().collect());
-            let mut alike = alike(&chosen, &rejected).ok_or("`chosen` or `rejected` is empty")?;
-            // A space before a word belongs to the word.
-            if alike > 0 && chosen[alike] != rejected[alike] && chosen[alike - 1] == ' ' {
-                alike -= 1;
-            }
-            let text = |characters: &[char]| Passage::Text(characters.iter().collect());
-            Ok((text(&chosen[..alike]), [text(&chosen[alike..]), text(&rejected[alike..])]))
-        }
-        _ => Err("`chosen` and `rejected` are not of one kind: texts or messages".to_owned()),
-    }
-}
-
-/// How much two lists begin with alike; one less than the shorter has where that is all of it. `None` where one is empty.
-fn alike<T: PartialEq>(left: &[T], right: &[T]) -> Option<usize> {
-    let shorter = left.len().min(right.len()).checked_sub(1)?;
-    Some(left.iter().zip(right).take_while(|(left, right)| left == right).count().min(shorter))
 }

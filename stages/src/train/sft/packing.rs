@@ -2,24 +2,23 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::SftRow;
-use crate::train::settings::Packing;
+use super::{Packing, SftRow};
 
 /// Rows that are packed together at most: TRL packs what `datasets` hands it, a thousand rows at a time.
 const BATCH: usize = 1000;
 
 /// A row of several, and which.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Packed {
+pub(super) struct Packed {
     /// The row.
-    pub row: SftRow,
+    pub(super) row: SftRow,
     /// Numbers of the rows that it has a part of, in its order.
-    pub from: Vec<usize>,
+    pub(super) from: Vec<usize>,
 }
 
 /// Packs rows into rows of at most `length` tokens; `length` is at least 1.
 #[must_use]
-pub fn pack(rows: &[SftRow], length: usize, strategy: Packing) -> Vec<Packed> {
+pub(super) fn pack(rows: &[SftRow], length: usize, strategy: Packing) -> Vec<Packed> {
     let numbered: Vec<(usize, &SftRow)> = rows.iter().enumerate().collect();
     let packed = |rows: &[(usize, &SftRow)]| match strategy {
         Packing::Bfd => best_fit(rows.iter().map(|&(number, row)| (number, piece(row, 0, length))).collect(), length),

@@ -20,20 +20,23 @@ fn a_training_on_16_bits_is_one_on_their_values() {
         ]
     };
     for ((way, half), (_, full)) in on(&half).into_iter().zip(on(&full)) {
-        for (mut settings, precision) in
-            [sft(), dpo(|_| ())].into_iter().flat_map(|settings| [Precision::F32, Precision::Bf16].map(|p| (settings.clone(), p)))
-        {
-            settings.training.precision = precision;
-            settings.training.adapter = Some(settings::Adapter { lora_dropout: 0.25, ..settings::Adapter::default() });
-            for gradient_checkpointing in [false, true] {
-                settings.training.gradient_checkpointing = gradient_checkpointing;
-                let (mut notes, mut expected) = (Notes::default(), Notes::default());
-                let (found, full) =
-                    (trained(&half, &settings, &mut notes).unwrap(), trained(&full, &settings, &mut expected).unwrap());
-                let case = format!("{way}, {precision:?}, {gradient_checkpointing}, {:?}", settings.method);
-                assert_eq!(notes.losses, expected.losses, "{case}");
-                assert!(weights(&found.model) == weights(&full.model), "{case}");
-            }
+        learns_the_same::<Sft>(&half, &full, way);
+        learns_the_same::<Dpo>(&half, &full, way);
+    }
+}
+
+fn learns_the_same<M: Example>(half: &Model, full: &Model, way: &str) {
+    let mut settings = settings::<M>();
+    settings.training.adapter = Some(settings::Adapter { lora_dropout: 0.25, ..settings::Adapter::default() });
+    for precision in [Precision::F32, Precision::Bf16] {
+        for gradient_checkpointing in [false, true] {
+            (settings.training.precision, settings.training.gradient_checkpointing) = (precision, gradient_checkpointing);
+            let (mut notes, mut expected) = (Notes::default(), Notes::default());
+            let found = trained(half, &settings, &mut notes).unwrap();
+            let full = trained(full, &settings, &mut expected).unwrap();
+            let case = format!("{way}, {precision:?}, {gradient_checkpointing}, {}", M::NAME);
+            assert_eq!(notes.losses, expected.losses, "{case}");
+            assert!(weights(&found.model) == weights(&full.model), "{case}");
         }
     }
 }

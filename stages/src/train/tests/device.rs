@@ -6,7 +6,7 @@ use burn::tensor::{DType, Device};
 use super::*;
 use crate::{
     models::{
-        Batch, Model, elsewhere, generate,
+        Batch, elsewhere, generate,
         tests::{fixtures, tiny},
     },
     router::score::score,
@@ -89,29 +89,32 @@ fn a_step_has_the_same_loss_and_the_same_gradients() {
 fn a_training_takes_the_same_way_and_goes_on_where_it_was_stopped() {
     let synced = |method: &mut Dpo| (method.sync_ref_model, method.ref_model_sync_steps) = (true, 2);
     for place in places() {
-        let mut cases: Vec<(&str, Model, Settings)> = models().into_iter().map(|(path, model)| (path, model, sft())).collect();
-        cases.push(("pairs", adapted(tiny(6).model, |_| ()), dpo(|_| ())));
-        cases.push(("pairs, followed", tiny(6).model, dpo(synced)));
-        for (path, model, mut settings) in cases {
-            let mut here = Notes::default();
-            let expected = trained(&model, &settings, &mut here).unwrap().model;
-            settings.training.device = place.name;
-            let (found, [first, rest]) = gone_on(4, |notes| place.there(|| trained(&model, &settings, notes)));
-            let found = found.model;
-            let (losses, case) = ([&first.losses[..3], &rest.losses].concat(), format!("{}, {path}", place.name));
-            assert_eq!(losses.len(), here.losses.len());
-            for (found, expected) in losses.iter().zip(&here.losses) {
-                let expected_losses = &here.losses;
-                assert!((found - expected).abs() < 1e-3 * expected.abs(), "{case}: {losses:?}, here {expected_losses:?}");
-            }
-            for name in expected.trained_names() {
-                let values = |model: &Model| model.parameters().get(&name).unwrap().clone().into_values();
-                let (found, expected) = (values(&found), values(&expected));
-                // AdamW's steps are of one size where gradients are near 0: their sign is then a matter of rounding.
-                let off = found.iter().zip(&expected).map(|(found, expected)| f64::from((found - expected).abs())).sum::<f64>();
-                assert!(off / (found.len() as f64) < 2e-3, "{case}, `{name}`: {off} over {}", found.len());
-            }
+        for (path, model) in models() {
+            takes_the_same_way(&place, path, &model, sft());
         }
+        takes_the_same_way(&place, "pairs", &adapted(tiny(6).model, |_| ()), dpo(|_| ()));
+        takes_the_same_way(&place, "pairs, followed", &tiny(6).model, dpo(synced));
+    }
+}
+
+fn takes_the_same_way<M: Example>(place: &Place, path: &str, model: &Model, mut settings: Settings<M>) {
+    let mut here = Notes::default();
+    let expected = trained(model, &settings, &mut here).unwrap().model;
+    settings.training.device = place.name;
+    let (found, [first, rest]) = gone_on(4, |notes| place.there(|| trained(model, &settings, notes)));
+    let found = found.model;
+    let (losses, case) = ([&first.losses[..3], &rest.losses].concat(), format!("{}, {path}", place.name));
+    assert_eq!(losses.len(), here.losses.len());
+    for (found, expected) in losses.iter().zip(&here.losses) {
+        let expected_losses = &here.losses;
+        assert!((found - expected).abs() < 1e-3 * expected.abs(), "{case}: {losses:?}, here {expected_losses:?}");
+    }
+    for name in expected.trained_names() {
+        let values = |model: &Model| model.parameters().get(&name).unwrap().clone().into_values();
+        let (found, expected) = (values(&found), values(&expected));
+        // AdamW's steps are of one size where gradients are near 0: their sign is then a matter of rounding.
+        let off = found.iter().zip(&expected).map(|(found, expected)| f64::from((found - expected).abs())).sum::<f64>();
+        assert!(off / (found.len() as f64) < 2e-3, "{case}, `{name}`: {off} over {}", found.len());
     }
 }
 
