@@ -17,9 +17,10 @@ use burn::tensor::{DType, Device};
 use fingerpost::{
     models::{AdapterConfig, DeviceName, Model, Modules},
     train::{
-        self, Step, Stop, Watch,
-        prepared::{Prepared, Rows, SftRow},
-        settings::{Method, Precision, Settings, Sft, Training},
+        self, Step, Stop, TrainingRun, Watch,
+        prepared::Prepared,
+        settings::{Precision, Settings, Training},
+        sft::{Sft, SftRow},
     },
 };
 use serde_json::{Map, Value, json};
@@ -44,7 +45,7 @@ fn config(small: bool) -> Map<String, Value> {
 }
 
 /// Packed rows of tokens that mean nothing; all but each document's first are learned.
-fn rows(count: usize, width: usize, vocabulary: u64) -> Rows {
+fn rows(count: usize, width: usize, vocabulary: u64) -> Prepared<SftRow> {
     let mut state = 7_u64;
     let mut token = move || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -57,12 +58,7 @@ fn rows(count: usize, width: usize, vocabulary: u64) -> Rows {
         lengths[0] += width % DOCUMENTS;
         SftRow { input_ids, labels, seq_lengths: Some(lengths) }
     };
-    Rows::Sft(Prepared {
-        rows: (0..count).map(row).collect(),
-        ids: (0..count).map(|row| row.to_string()).collect(),
-        cut: 0,
-        dropped: 0,
-    })
+    Prepared { rows: (0..count).map(row).collect(), ids: (0..count).map(|row| row.to_string()).collect(), cut: 0, dropped: 0 }
 }
 
 /// Notes what each step took, and ends the training after the last that is asked for.
@@ -130,9 +126,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         ..Training::default()
     };
     let mut rows = rows((SKIPPED + steps + 1) * batch_size, width, vocabulary);
-    let settings = Settings { training, method: Method::Sft(Sft::default()) };
+    let settings = Settings { training, method: Sft::default() };
     let mut clock = Clock { steps, last: Instant::now(), first: 0.0, seconds: Vec::new(), losses: Vec::new() };
-    match train::run(model, &settings, &mut rows, None, &mut clock) {
+    match train::run(TrainingRun { model, settings: &settings, rows: &mut rows, evaluation: None, watch: &mut clock }) {
         Ok(_) | Err(train::TrainError::Stopped { .. }) => {}
         Err(error) => return Err(error.into()),
     }

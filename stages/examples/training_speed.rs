@@ -16,9 +16,11 @@ use fingerpost::{
     rows::{DpoExample, Message, SftExample},
     tokenizer::Tokenizer,
     train::{
-        self, Memory, Step, Stop, Watch,
-        prepared::{self, Rows},
-        settings::{Dpo, Method, Precision, Settings, Sft, Training},
+        self, Memory, Method, Step, Stop, TrainError, TrainingRun, Watch,
+        dpo::Dpo,
+        prepared::{Columns, columns},
+        settings::{Precision, Settings, Training},
+        sft::Sft,
     },
 };
 
@@ -123,6 +125,16 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
+/// Trains until the clock ends the training.
+fn run<M: Method>(start: Checkpoint, settings: Settings<M>, rows: &[Columns], clock: &mut Clock) -> Result<(), Box<dyn Error>> {
+    let mut rows = settings.method.prepare(&start.tokenizer, rows, settings.training.max_length)?;
+    let run = TrainingRun { model: start.model, settings: &settings, rows: &mut rows, evaluation: None, watch: clock };
+    match train::run(run) {
+        Ok(_) | Err(TrainError::Stopped { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 #[expect(clippy::print_stdout, reason = "what this program is for")]
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -160,28 +172,27 @@ fn main() -> Result<(), Box<dyn Error>> {
         ..Training::default()
     };
     let count = (SKIPPED + steps + 1) * batch_size;
-    let (mut rows, method) = if kind == "sft" {
+    let columns = if kind == "sft" {
         let row = |id: usize| {
             let (prompt, completion) = (say("user", tokens - answer - turn)?, say("assistant", answer)?);
-            Ok::<_, Box<dyn Error>>(prepared::columns::of(&SftExample { id: id.to_string(), prompt, completion }))
+            Ok::<_, Box<dyn Error>>(columns::of(&SftExample { id: id.to_string(), prompt, completion }))
         };
-        let rows = (0..count).map(row).collect::<Result<Vec<_>, _>>()?;
-        let method = Sft::default();
-        (Rows::Sft(prepared::sft::prepare(&start.tokenizer, &rows, &method, training.max_length)?), Method::Sft(method))
+        (0..count).map(row).collect::<Result<Vec<_>, _>>()?
     } else {
         let row = |id: usize| {
             let (prompt, chosen) = (say("user", tokens - answer - turn)?, say("assistant", answer)?);
             let rejected = say("assistant", answer)?;
-            Ok::<_, Box<dyn Error>>(prepared::columns::of(&DpoExample { id: id.to_string(), prompt, chosen, rejected }))
+            Ok::<_, Box<dyn Error>>(columns::of(&DpoExample { id: id.to_string(), prompt, chosen, rejected }))
         };
-        let rows = (0..count).map(row).collect::<Result<Vec<_>, _>>()?;
-        (Rows::Dpo(prepared::dpo::prepare(&start.tokenizer, &rows, training.max_length)?), Method::Dpo(Dpo::default()))
+        (0..count).map(row).collect::<Result<Vec<_>, _>>()?
     };
     let (wall, cpu, counted) = (Vec::new(), Vec::new(), Vec::new());
     let mut clock = Clock { steps, last: (Instant::now(), 0.0, 0.0), wall, cpu, counted, losses: Vec::new(), estimate: 0.0 };
-    let settings = Settings { training, method };
-    // The clock ends the training, which is no failure here.
-    drop(train::run(start.model, &settings, &mut rows, None, &mut clock));
+    if kind == "sft" {
+        run(start, Settings { training, method: Sft::default() }, &columns, &mut clock)?;
+    } else {
+        run(start, Settings { training, method: Dpo::default() }, &columns, &mut clock)?;
+    }
     let Clock { wall, cpu, counted, losses, estimate, .. } = clock;
     let rates = wall.iter().zip(&counted).map(|(wall, tokens)| tokens / wall).collect();
     println!(

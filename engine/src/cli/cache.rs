@@ -28,10 +28,19 @@ use crate::{
 
 /// Show what is in the cache, check it, share its replies, or free space
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct CacheCommand {
     #[command(subcommand)]
     action: Option<Action>,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fingerpost cache                                    how much is kept
+  fingerpost cache collect --days 90 --yes            free space
+  fingerpost cache export replies.jsonl               for a colleague: `cache import replies.jsonl`
+
+`fingerpost cache ACTION --help` explains an action.";
 
 #[derive(Subcommand)]
 enum Action {

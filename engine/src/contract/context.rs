@@ -43,7 +43,7 @@ impl Services {
 }
 
 /// Asks what a run may spend before a stage pays: the stage's name and what it would buy → the budget, or `None` for nothing.
-pub(crate) type AskBudget = Arc<dyn Fn(&str, &Forecast) -> Option<Limit> + Send + Sync>;
+pub(crate) type AskBudget = Arc<dyn Fn(&str, &Forecast, &CancellationToken) -> Option<Limit> + Send + Sync>;
 
 /// What all stages of a run share.
 pub(crate) struct Shared {

@@ -255,17 +255,17 @@ impl Scheduler<'_> {
 
     /// Starts stages that are ready while there is a place for them; after a signal none.
     async fn launch(&mut self) -> Result<(), StageError> {
-        if self.shared.cancellation.is_cancelled() {
-            for ready in self.ready.drain(..) {
-                self.states[ready.stage] = State::Stopped;
-                self.outcome.interrupted = true;
-            }
-        }
         while self.tasks.len() < self.jobs
             && let Some(ready) = self.ready.pop_front()
         {
             self.ask_for_budget(&ready).await?;
-            self.spawn(ready)?;
+            // The signal may have come in place of an answer.
+            if self.shared.cancellation.is_cancelled() {
+                self.states[ready.stage] = State::Stopped;
+                self.outcome.interrupted = true;
+            } else {
+                self.spawn(ready)?;
+            }
         }
         Ok(())
     }
@@ -274,7 +274,7 @@ impl Scheduler<'_> {
     async fn ask_for_budget(&mut self, ready: &Ready) -> Result<(), StageError> {
         let resolved = &self.pipeline.stages[ready.stage];
         let Some(ask) = self.shared.ask.clone().filter(|_| !self.asked && self.shared.budget.is_unset()) else { return Ok(()) };
-        if matches!(resolved.budget, Limit::AtMost(_)) {
+        if matches!(resolved.budget, Limit::AtMost(_)) || self.shared.cancellation.is_cancelled() {
             return Ok(());
         }
         let rebuy = self.request.rebought.contains(&ready.stage);
@@ -285,11 +285,9 @@ impl Scheduler<'_> {
         }
         self.asked = true;
         let name = resolved.name.clone();
-        let answer = tokio::select! {
-            answer = tokio::task::spawn_blocking(move || ask(&name, &forecast)) => answer.ok().flatten(),
-            () = self.shared.cancellation.cancelled() => None,
-        };
-        if let Some(limit) = answer {
+        let stop = self.shared.cancellation.clone();
+        let answer = tokio::task::spawn_blocking(move || ask(&name, &forecast, &stop)).await;
+        if let Some(limit) = answer.ok().flatten() {
             self.shared.budget.set(limit);
         }
         Ok(())

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::{
-    completion::{Reply, Request},
     prompt::fill,
+    request::{Reply, Request},
 };
 use crate::rows::{Message, Outcome};
 

@@ -28,6 +28,17 @@ impl Gradients {
     }
 }
 
+/// Adds gradients to `sum`, weight by weight; either may be empty.
+pub(super) fn add(sum: &mut Vec<Values>, other: Vec<Values>) {
+    if sum.is_empty() {
+        *sum = other;
+        return;
+    }
+    for (sum, other) in sum.iter_mut().zip(&other) {
+        sum.add(other);
+    }
+}
+
 /// Names those weights that belong to a layer, or to none.
 pub(super) fn of_layer(names: &[String], layer: Option<usize>) -> Vec<String> {
     names.iter().filter(|name| layer_of(name) == layer).cloned().collect()

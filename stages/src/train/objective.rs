@@ -4,7 +4,7 @@ use super::head::Prediction;
 use crate::models::{Batch, Model};
 
 /// Rows that a model learns from, and how.
-pub(super) trait Objective: Sync {
+pub trait Objective: Sync {
     /// Returns the number of rows.
     fn rows(&self) -> usize;
 
@@ -26,6 +26,9 @@ pub(super) trait Objective: Sync {
     /// Names the figures that [`weigh`](Self::weigh) gives beside the loss.
     fn figures(&self) -> &'static [&'static str];
 
+    /// Asks the reference about rows before the first step, if there is one. `batches` are those that will be computed.
+    fn begin(&mut self, _model: &Model, _batches: &[&[usize]]) {}
+
     /// Returns the model that follows the trained one, where there is one.
     fn reference(&mut self) -> Option<&mut Model> {
         None
@@ -36,30 +39,30 @@ pub(super) trait Objective: Sync {
 }
 
 /// A shard of a micro-batch and what the model says of it.
-pub(super) struct Scored<'a> {
+pub struct Scored<'a> {
     /// Its rows.
-    pub(super) rows: &'a [usize],
+    pub rows: &'a [usize],
     /// The same rows, laid out.
-    pub(super) batch: &'a Batch,
+    pub batch: &'a Batch,
     /// One for each of the batch's targets.
-    pub(super) predictions: &'a [Prediction],
+    pub predictions: &'a [Prediction],
 }
 
 /// What a micro-batch is a part of.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Share {
+pub struct Share {
     /// Learned tokens of the whole step.
-    pub(super) targets: usize,
+    pub targets: usize,
     /// Micro-batches of the step.
-    pub(super) micro_batches: usize,
+    pub micro_batches: usize,
 }
 
 /// What a micro-batch gives.
-pub(super) struct Weighed {
+pub struct Weighed {
     /// Its part in the step's loss: the parts of all micro-batches add up to it.
-    pub(super) loss: f64,
+    pub loss: f64,
     /// For each shard the derivative of that part by each target's log-probability.
-    pub(super) slopes: Vec<Vec<f32>>,
+    pub slopes: Vec<Vec<f32>>,
     /// Figures of this micro-batch under TRL's names; the step's are their mean.
-    pub(super) figures: Vec<(&'static str, f64)>,
+    pub figures: Vec<(&'static str, f64)>,
 }

@@ -3,7 +3,7 @@
 //! On the processor one graph reaches to the logits, whose shares are in memory; with checkpoints the layers have theirs for themselves. On
 //! another device the head's is always apart, so that its logits are made for some targets at a time; here it is where they are many.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 
 use super::{
     gradients::{Gradients, of_layer},
@@ -14,7 +14,7 @@ use super::{
     },
     recompute::Kept,
 };
-use crate::models::{Batch, Model, Parameters, Target, Values, aimed, is_processor};
+use crate::models::{Batch, Model, Parameters, Values, inject_gradient, is_processor};
 
 /// A batch after its forward pass.
 pub(super) struct Pass {
@@ -62,7 +62,7 @@ impl Pass {
         if here && !gradient_checkpointing && !many {
             let leaves = leaves(&model);
             let logits = model.with_parameters(leaves.clone()).logits(batch);
-            let mut shares = taken(logits.clone().inner());
+            let mut shares = head::to_memory(logits.clone().inner());
             let predictions = head::predict(&mut shares, &batch.targets);
             return (predictions, Self { model, graph: Graph::Whole { leaves, logits, shares } });
         }
@@ -83,7 +83,7 @@ impl Pass {
         } else if here {
             let hidden = hidden.autodiff().require_grad();
             let logits = tail.head(hidden.clone());
-            let mut shares = taken(logits.clone().inner());
+            let mut shares = head::to_memory(logits.clone().inner());
             (head::predict(&mut shares, &batch.targets), End::Memory { hidden, logits, shares })
         } else {
             let (predictions, head) = on_device::forward(&tail, hidden, &batch.targets, !own.is_empty());
@@ -98,13 +98,13 @@ impl Pass {
         let mut found = Gradients::default();
         match graph {
             Graph::Whole { leaves, logits, shares } => {
-                found.add(&leaves, names, &mut descended(logits, shares, &batch.targets, slopes).backward());
+                found.add(&leaves, names, &mut head::inject_slopes(logits, shares, &batch.targets, slopes).backward());
             }
             Graph::Parts { layers, ends, end } => {
                 let own = of_layer(names, None);
                 let slope = match end {
                     End::Memory { hidden, logits, shares } => {
-                        let mut gradients = descended(logits, shares, &batch.targets, slopes).backward();
+                        let mut gradients = head::inject_slopes(logits, shares, &batch.targets, slopes).backward();
                         found.add(&ends, &own, &mut gradients);
                         hidden.grad_remove(&mut gradients)
                     }
@@ -116,7 +116,7 @@ impl Pass {
                 };
                 match (layers, slope) {
                     (Layers::Whole { leaves, hidden }, Some(slope)) => {
-                        found.add(&leaves, names, &mut aimed(*hidden, slope).backward());
+                        found.add(&leaves, names, &mut inject_gradient(*hidden, slope).backward());
                     }
                     (Layers::Kept(kept), Some(slope)) => kept.backward(names, batch, slope, &mut found),
                     (_, None) => {}
@@ -136,19 +136,7 @@ pub(super) fn predict(model: &Model, batch: &Batch) -> Vec<Prediction> {
         if in_parts::is_needed(model, batch.targets.len()) {
             return in_parts::predict(model, &model.hidden(batch).inner(), &batch.targets);
         }
-        return head::predict(&mut taken(model.logits(batch).inner()), &batch.targets);
+        return head::predict(&mut head::to_memory(model.logits(batch).inner()), &batch.targets);
     }
     on_device::predict(model, &model.hidden(batch).inner(), &batch.targets)
-}
-
-/// Returns a number whose backward pass gives logits in memory the gradient of the loss.
-pub(super) fn descended(logits: Tensor<2>, mut shares: Vec<f32>, targets: &[Target], slopes: &[f32]) -> Tensor<2> {
-    head::descend(&mut shares, targets, slopes);
-    let slope = Tensor::from_data(TensorData::new(shares, logits.dims()), &logits.device().without_autodiff());
-    aimed(logits, slope)
-}
-
-/// Takes logits out of a tensor of the processor.
-pub(super) fn taken(logits: Tensor<2>) -> Vec<f32> {
-    logits.into_data().try_into_vec().expect("logits are f32")
 }

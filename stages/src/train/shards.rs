@@ -6,8 +6,9 @@
 use std::thread;
 
 use super::{
+    gradients,
     head::Prediction,
-    optimizer::adamw,
+    objective::Objective,
     pass::{self, Pass},
 };
 use crate::models::{Batch, Dropout, Model, Values, is_processor};
@@ -26,6 +27,23 @@ pub(super) struct Passed {
     pub(super) predictions: Vec<Prediction>,
     /// What the backward pass needs; a shard without targets has nothing to go back from.
     pass: Option<Pass>,
+}
+
+/// Splits a micro-batch into shards: rows are sorted by width and taken in turn, so that shards have equal work and little padding. Each knows
+/// the longest row of all, for positions that are stretched by it must be those of the whole micro-batch.
+pub(super) fn split(objective: &dyn Objective, rows: &[usize], count: usize) -> Vec<Shard> {
+    let mut rows = rows.to_vec();
+    rows.sort_by_key(|&row| objective.width(row));
+    let shard = |index: usize| {
+        let rows: Vec<usize> = rows.iter().copied().skip(index).step_by(count).collect();
+        Shard { batch: objective.lay_out(&rows), rows }
+    };
+    let mut shards: Vec<Shard> = (0..count.min(rows.len())).map(shard).collect();
+    let longest = shards.iter().map(|shard| shard.batch.length()).max().unwrap_or(0);
+    for shard in &mut shards {
+        shard.batch.longest = longest;
+    }
+    shards
 }
 
 /// Runs the model forward over each shard, with fresh leaves for the named weights: threads that shared them would join their graphs, and
@@ -57,11 +75,11 @@ pub(super) fn backward(
     slopes: &[Vec<f32>],
 ) -> Vec<Values> {
     let parts = shards.iter().zip(passed).zip(slopes);
-    let gradients =
+    let parts =
         each(model, parts, |((shard, passed), slopes)| passed.pass.map(|pass| pass.backward(names, &shard.batch, slopes)));
     let mut sum = Vec::new();
-    for gradients in gradients.into_iter().flatten() {
-        adamw::add(&mut sum, gradients);
+    for part in parts.into_iter().flatten() {
+        gradients::add(&mut sum, part);
     }
     sum
 }

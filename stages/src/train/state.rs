@@ -6,14 +6,8 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    TrainError,
-    evaluation::best::Best,
-    objective::Objective,
-    optimizer::adamw::{AdamW, Moments},
-    schedule::plateau::Plateau,
-};
-use crate::models::{Model, Values, read_tensors, tensors_to_bytes};
+use super::{TrainError, evaluation::best::Best, objective::Objective, optimizer::Stepper, schedule::plateau::Plateau};
+use crate::models::{Model, read_tensors, tensors_to_bytes};
 
 const POSITION: &str = "training.json";
 const TENSORS: &str = "training.safetensors";
@@ -35,18 +29,18 @@ pub(super) struct Position {
 }
 
 /// What changes while a model is trained.
-pub(super) struct Changing<'a> {
+pub(super) struct State<'a> {
     pub(super) model: &'a mut Model,
     /// Names of the weights that are trained.
     pub(super) names: &'a [String],
-    pub(super) adamw: &'a mut AdamW,
+    pub(super) optimizer: &'a mut Stepper,
     /// Whose reference may follow the model.
     pub(super) objective: &'a mut dyn Objective,
     /// The model of the best evaluation, where it is to be taken in the end.
     pub(super) best: &'a mut Option<Model>,
 }
 
-impl Changing<'_> {
+impl State<'_> {
     /// Writes everything into an existing folder.
     pub(super) fn save(&mut self, position: Position, folder: &Path) -> Result<(), TrainError> {
         let mut tensors = BTreeMap::new();
@@ -58,12 +52,8 @@ impl Changing<'_> {
                 tensors.insert(format!("{part}/{name}"), (weight.shape(), weight.clone().into_values()));
             }
         }
-        for (name, moments) in self.names.iter().zip(self.adamw.moments()) {
-            for (part, values) in [("first", &moments.first), ("second", &moments.second)] {
-                let values = values.to_vec();
-                tensors.insert(format!("{part}/{name}"), (vec![values.len()], values));
-            }
-        }
+        let kept = self.optimizer.state(self.model.parameters(), self.names);
+        tensors.extend(kept.map(|(name, values)| (name, (vec![values.len()], values))));
         let position = serde_json::to_vec(&position).expect("only numbers");
         let written = std::fs::write(folder.join(TENSORS), tensors_to_bytes(&tensors));
         written.and_then(|()| std::fs::write(folder.join(POSITION), position)).map_err(|error| TrainError::Unkept(error.into()))
@@ -83,7 +73,6 @@ impl Changing<'_> {
                 .map(|(_, values)| values)
                 .ok_or_else(|| TrainError::Damaged(format!("`{part}/{name}` is missing or of another shape")))
         };
-        let mut moments = Vec::with_capacity(self.names.len());
         for name in self.names {
             let length = self.model.parameters().get(name).map_or(0, |weight| weight.shape().iter().product());
             let values = take("model", name, length)?;
@@ -95,11 +84,8 @@ impl Changing<'_> {
             if let Some(best) = &mut self.best {
                 best.parameters_mut().set(name, take("best", name, length)?);
             }
-            let mut average =
-                |part| Ok::<_, TrainError>(Values::new(take(part, name, length)?, self.model.parameters().device()));
-            moments.push(Moments { first: average("first")?, second: average("second")? });
         }
-        self.adamw.go_on(position.step, moments);
+        self.optimizer.resume(position.step, self.model.parameters(), self.names, take)?;
         Ok(position)
     }
 }

@@ -8,14 +8,14 @@ use super::{
         self,
         best::{self, Verdict},
     },
-    listed,
+    gradients, listed,
     objective::{Objective, Scored, Share, Weighed},
-    optimizer::adamw::{self, AdamW},
+    optimizer::Stepper,
     order::{self, StepRows},
     schedule::{Schedule, Scheduler},
-    settings::{Dtype, Training},
-    shards::{self, Shard},
-    state::{Changing, Position},
+    settings::{Dtype, Training, range},
+    shards,
+    state::{Position, State},
 };
 use crate::models::{Dropout, Model, Values};
 
@@ -37,18 +37,14 @@ struct Gathered {
 }
 
 impl<'a> Trainer<'a> {
-    /// Lays a training on rows with these ids out, at least one.
-    pub(super) fn new(settings: &'a Training, ids: &'a [String]) -> Result<Self, TrainError> {
+    /// Lays out a training on rows with these ids, at least one; `dropout` says whether the adapter's is applied.
+    pub(super) fn new(settings: &'a Training, ids: &'a [String], dropout: bool) -> Result<Self, TrainError> {
         check(settings)?;
         let steps = order::steps(settings, ids.len())?;
         let Training { lr_scheduler, lr_scheduler_args, learning_rate, warmup, .. } = *settings;
         let schedule = Schedule::new(lr_scheduler, lr_scheduler_args, learning_rate, warmup, steps.len())?;
-        Ok(Self { settings, ids, steps, schedule, dropout: 0.0 })
-    }
-
-    /// Lets the adapter not see a share of its inputs.
-    pub(super) fn with_dropout(self) -> Self {
-        Self { dropout: self.settings.adapter.as_ref().map_or(0.0, |adapter| adapter.lora_dropout), ..self }
+        let dropout = settings.adapter.as_ref().filter(|_| dropout).map_or(0.0, |adapter| adapter.lora_dropout);
+        Ok(Self { settings, ids, steps, schedule, dropout })
     }
 
     /// Names rows by the ids of their examples.
@@ -57,8 +53,8 @@ impl<'a> Trainer<'a> {
     }
 
     /// Returns the rows of all micro-batches, one after another.
-    pub(super) fn micro_batches(&self) -> impl Iterator<Item = &[usize]> {
-        self.steps.iter().flat_map(|step| step.micro_batches.iter().map(Vec::as_slice))
+    pub(super) fn micro_batches(&self) -> Vec<&[usize]> {
+        self.steps.iter().flat_map(|step| step.micro_batches.iter().map(Vec::as_slice)).collect()
     }
 
     /// Trains, and returns the new model with how it was got.
@@ -75,14 +71,16 @@ impl<'a> Trainer<'a> {
         let names = model.trained_names();
         model.parameters_mut().thaw(&names);
         let half = settings.quantization.as_ref().is_some_and(|held| held.adapter_dtype == Dtype::Bfloat16);
-        let mut adamw = AdamW::new(&settings.optimizer, half);
+        let mut optimizer = Stepper::new(&settings.optimizer, half);
         if half {
-            AdamW::round(model.parameters_mut(), &names);
+            for name in &names {
+                model.parameters_mut().change(name, Values::rounded);
+            }
         }
         let (mut position, mut best) = (Position::default(), None);
         if let Some(folder) = watch.kept()? {
-            let mut changing = Changing { model: &mut model, names: &names, adamw: &mut adamw, objective, best: &mut best };
-            position = changing.load(&folder)?;
+            let mut state = State { model: &mut model, names: &names, optimizer: &mut optimizer, objective, best: &mut best };
+            position = state.load(&folder)?;
             // Both began alike and follow the same model.
             if let (Some(reference), Some(other)) =
                 (objective.reference(), evaluated.as_deref_mut().and_then(|evaluated| evaluated.reference()))
@@ -113,7 +111,7 @@ impl<'a> Trainer<'a> {
             if !loss.is_finite() {
                 return diverged("loss", loss, model);
             }
-            let grad_norm = adamw.step(model.parameters_mut(), &names, &gradients, settings.max_grad_norm, learning_rate);
+            let grad_norm = optimizer.step(model.parameters_mut(), &names, &gradients, settings.max_grad_norm, learning_rate);
             if !grad_norm.is_finite() {
                 return diverged("grad_norm", grad_norm, model);
             }
@@ -146,9 +144,9 @@ impl<'a> Trainer<'a> {
             // After the evaluation: a training that goes on behind this step has its verdict.
             if step < self.steps.len() {
                 watch.keep(step, &mut |folder| {
-                    let mut changing =
-                        Changing { model: &mut model, names: &names, adamw: &mut adamw, objective, best: &mut best };
-                    changing.save(position, folder)
+                    let mut state =
+                        State { model: &mut model, names: &names, optimizer: &mut optimizer, objective, best: &mut best };
+                    state.save(position, folder)
                 })?;
             }
         }
@@ -170,7 +168,7 @@ impl<'a> Trainer<'a> {
         let share = Share { targets, micro_batches: micro_batches.len() };
         let mut gathered = Gathered { gradients: Vec::new(), figures: BTreeMap::new() };
         for (index, rows) in micro_batches.iter().enumerate() {
-            let shards = deal(objective, rows, self.settings.shards);
+            let shards = shards::split(objective, rows, self.settings.shards);
             let dropout = self.dropout(step, index);
             let passed = shards::forward(model, names, &shards, dropout, self.settings.gradient_checkpointing);
             let scored: Vec<Scored<'_>> = shards
@@ -183,30 +181,13 @@ impl<'a> Trainer<'a> {
             for (name, figure) in figures {
                 *gathered.figures.entry(name.into()).or_default() += figure / micro_batches.len() as f64;
             }
-            adamw::add(&mut gathered.gradients, shards::backward(model, names, &shards, passed, &slopes));
+            gradients::add(&mut gathered.gradients, shards::backward(model, names, &shards, passed, &slopes));
         }
         if gathered.gradients.is_empty() {
             gathered.gradients = names.iter().map(|name| model.parameters().zeros(name)).collect();
         }
         gathered
     }
-}
-
-/// Deals a micro-batch out: by width, in turn, so that the shards get equal work and little padding. Each knows how long the longest row of
-/// all is, for positions that are stretched by it are to be those of the whole micro-batch.
-pub(super) fn deal(objective: &dyn Objective, rows: &[usize], shards: usize) -> Vec<Shard> {
-    let mut rows = rows.to_vec();
-    rows.sort_by_key(|&row| objective.width(row));
-    let dealt = (0..shards.min(rows.len())).map(|shard| {
-        let rows: Vec<usize> = rows.iter().copied().skip(shard).step_by(shards).collect();
-        Shard { batch: objective.lay_out(&rows), rows }
-    });
-    let mut dealt: Vec<Shard> = dealt.collect();
-    let longest = dealt.iter().map(|shard| shard.batch.length()).max().unwrap_or(0);
-    for shard in &mut dealt {
-        shard.batch.longest = longest;
-    }
-    dealt
 }
 
 /// Refuses settings out of their range.
@@ -221,18 +202,7 @@ fn check(settings: &Training) -> Result<(), TrainError> {
     if let Some((name, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
         return Err(TrainError::Setting { name, reason: "must be at least 1".into() });
     }
-    let epochs = settings.epochs.unwrap_or(1.0);
-    let positive = [("epochs", epochs), ("eps", settings.optimizer.eps)];
-    if let Some((name, value)) = positive.into_iter().find(|(_, value)| !(value.is_finite() && *value > 0.0)) {
-        return Err(TrainError::Setting { name, reason: format!("is {value} and must be above 0") });
-    }
-    if let Some(value) = settings.optimizer.betas.into_iter().find(|value| !(0.0..1.0).contains(value)) {
-        return Err(TrainError::Setting { name: "betas", reason: format!("has {value}, and must be from 0 to below 1") });
-    }
-    for (name, value) in [("max_grad_norm", settings.max_grad_norm), ("weight_decay", settings.optimizer.weight_decay)] {
-        if !(value.is_finite() && value >= 0.0) {
-            return Err(TrainError::Setting { name, reason: format!("is {value} and must be 0 or above") });
-        }
-    }
-    Ok(())
+    range::positive("epochs", settings.epochs.unwrap_or(1.0))?;
+    range::not_negative("max_grad_norm", settings.max_grad_norm)?;
+    settings.optimizer.check()
 }

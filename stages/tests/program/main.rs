@@ -4,6 +4,7 @@
 
 mod batches;
 mod benchmarks;
+mod commands;
 mod devices;
 mod examples;
 mod golden;

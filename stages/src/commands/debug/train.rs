@@ -16,9 +16,11 @@ use crate::{
     kinds::training,
     models::{Batch, Outline, Values, tensors_to_bytes},
     train::{
-        self, Step, Stop, TrainError, Watch,
-        prepared::{self, Rows},
-        settings::Settings,
+        self, Method, Step, Stop, TrainError, TrainingRun, Watch,
+        dpo::Dpo,
+        prepared::{self, columns},
+        settings::{Settings, StageFile},
+        sft::Sft,
     },
 };
 
@@ -32,6 +34,10 @@ pub(super) struct Train {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
+
+/// What trains by each method, under what `stage` is in a `stage.json`.
+const METHODS: [(&str, fn(&Train, StageFile) -> Result<(), CommandError>); 2] =
+    [(Sft::NAME, Train::by::<Sft>), (Dpo::NAME, Train::by::<Dpo>)];
 
 /// What is written down of a training.
 struct Notes {
@@ -62,12 +68,21 @@ impl Watch for Notes {
 
 impl Train {
     pub(super) fn run(&self) -> Result<(), CommandError> {
-        let (settings, files) = Settings::read(&self.stage).map_err(CommandError::usage)?;
+        let (train_by, stage) = StageFile::open(&self.stage, &METHODS).map_err(CommandError::usage)?;
+        train_by(self, stage)
+    }
+
+    fn by<M: Method>(&self, stage: StageFile) -> Result<(), CommandError> {
+        let (settings, files): (Settings<M>, _) = stage.read().map_err(CommandError::usage)?;
         let failed = |error: TrainError| CommandError::from(training::failed(error));
         let tokenizer = prepared::tokenizer(&files).map_err(|error| failed(error.into()))?;
-        let rows = |path: &Path, range| prepared::rows(&settings, &tokenizer, path, range).map_err(|error| failed(error.into()));
+        let rows = |path: &Path, range| {
+            let columns = columns::read(path, range).map_err(|error| failed(error.into()))?;
+            let rows = settings.method.prepare(&tokenizer, &columns, settings.training.max_length);
+            rows.map_err(|error| failed(error.into()))
+        };
         let mut learned = rows(&files.train_data, files.train_rows)?;
-        let evaluated = files.eval_data.as_ref().map(|path| rows(path, files.eval_rows)).transpose()?;
+        let mut evaluated = files.eval_data.as_ref().map(|path| rows(path, files.eval_rows)).transpose()?;
         let start = Outline::of_folder(&files.base_model).map_err(|error| failed(error.into()))?;
         let warning = train::admit(&start, &settings, &learned).map_err(failed)?;
         let (model, adapter) = train::open(&files.base_model, &settings.training).map_err(failed)?;
@@ -77,15 +92,19 @@ impl Train {
         if let Some(warning) = warning {
             notes.warn(&warning);
         }
-        let trained = train::run(model, &settings, &mut learned, evaluated.as_ref(), &mut notes).map_err(failed)?;
+        let trained = train::run(TrainingRun {
+            model,
+            settings: &settings,
+            rows: &mut learned,
+            evaluation: evaluated.as_mut(),
+            watch: &mut notes,
+        })
+        .map_err(failed)?;
         let unwritten = |error| StageError::environment(format!("`{}` cannot be written: {error}", self.out.display()));
         let folder = self.out.join(if adapter.is_some() { "adapter" } else { "model" });
         fs::create_dir_all(&folder).map_err(unwritten)?;
         let prepared = BufWriter::new(fs::File::create(self.out.join("prepared.jsonl")).map_err(unwritten)?);
-        match &learned {
-            Rows::Sft(rows) => rows.write(prepared).map_err(unwritten)?,
-            Rows::Dpo(rows) => rows.write(prepared).map_err(unwritten)?,
-        }
+        learned.write(prepared).map_err(unwritten)?;
         write(&self.out.join("metrics.jsonl"), &lines(&notes.steps)?)?;
         if evaluated.is_some() {
             write(&self.out.join("eval_metrics.jsonl"), &lines(&notes.evaluations)?)?;

@@ -1,12 +1,13 @@
-//! What `sft` and `dpo` share: a start, settings and rows → a trained checkpoint and its figures, step by step.
+//! What the kinds that train share: a start, settings and rows → a trained checkpoint and its figures, step by step.
 
 pub(crate) mod dpo;
+mod preferences;
+mod report;
 pub(crate) mod sft;
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
 };
 
 use engine::{Ahead, Blame, Checkpoint, Context, Dataset, Metrics, ParamMistake, Row, StageError};
@@ -18,14 +19,15 @@ use crate::{
     router::Router,
     tokenizer::Tokenizer,
     train::{
-        self, Load, Memory, Sizes, Step, Stop, Summary, TrainError, Watch, Write,
+        self, Load, Method, Sizes, Summary, TrainError, TrainingRun,
         prepared::{
-            Rows,
+            Prepared,
             columns::{self, Columns},
         },
-        settings::{Adapter, Method, Settings, Training},
+        settings::{Adapter, Settings, Training},
     },
 };
+use report::Report;
 
 /// What a training starts from, of which no weight is read yet.
 pub(crate) struct Start {
@@ -33,6 +35,8 @@ pub(crate) struct Start {
     pub(crate) tokenizer: Tokenizer,
     pub(crate) router: Router,
     pub(crate) weights: Weights,
+    /// The param that takes a folder to start from, if the kind has one.
+    pub(crate) param: Option<&'static str>,
 }
 
 /// Where a training's first weights are.
@@ -71,10 +75,9 @@ pub(crate) fn mistakes(adapter: Option<&Adapter>) -> Vec<ParamMistake> {
     if named { vec![ParamMistake { field, message, help }] } else { Vec::new() }
 }
 
-/// Reads examples as rows are prepared from; none where nothing is wired.
-pub(crate) fn columns_of<E: Row>(examples: Option<&Dataset<E>>) -> Result<Option<Vec<Columns>>, StageError> {
-    let read = |examples: &Dataset<E>| examples.rows()?.map(|row| row.map(|row| columns::of(&row))).collect();
-    examples.map(read).transpose()
+/// Reads examples as the rows that a method prepares.
+pub(crate) fn columns_of<E: Row>(examples: &Dataset<E>) -> Result<Vec<Columns>, StageError> {
+    examples.rows()?.map(|row| row.map(|row| columns::of(&row))).collect()
 }
 
 /// Cuts rows to what the model has places for.
@@ -83,98 +86,12 @@ pub(crate) fn within(training: &Training, start: &Outline) -> Result<Training, S
     Ok(Training { max_length: Some(training.max_length.map_or(most, |length| length.min(most))), ..training.clone() })
 }
 
-/// Reports every step, and stops the training when the run is to end.
-struct Report {
-    ctx: Context,
-    /// When the first step was done that this run took, and the tokens learned from by then.
-    first: Option<(Instant, f64)>,
-    /// When what is needed to go on was kept last.
-    kept: Instant,
-    save_steps: Option<usize>,
-    /// Figures of the last step.
-    last: BTreeMap<String, f64>,
-    /// Figures of the last evaluation; empty where there was none.
-    evaluated: BTreeMap<String, f64>,
-    /// Steps that were to be taken.
-    steps: usize,
-}
-
-/// How long a training goes on before what it needs to go on is kept, where no number of steps is set.
-const KEPT_EVERY: Duration = Duration::from_mins(1);
-
-impl Report {
-    /// Makes an empty folder.
-    fn folder(&self, name: &str) -> std::io::Result<PathBuf> {
-        let folder = self.ctx.scratch().join(name);
-        if folder.exists() {
-            std::fs::remove_dir_all(&folder)?;
-        }
-        std::fs::create_dir_all(&folder)?;
-        Ok(folder)
-    }
-}
-
-impl Watch for Report {
-    fn step(&mut self, step: &Step) -> Result<(), Stop> {
-        self.steps = step.steps;
-        self.ctx.total(step.steps);
-        self.ctx.figures(step);
-        let figure = |name: &str| step.metrics.get(name).copied().unwrap_or(0.0);
-        if self.first.is_none() {
-            self.ctx.done(step.step - 1);
-        }
-        let (since, tokens) = *self.first.get_or_insert_with(|| (Instant::now(), figure("num_tokens")));
-        self.ctx.tick(|| {
-            let rate = (figure("num_tokens") - tokens) / since.elapsed().as_secs_f64();
-            let rate = if rate.is_finite() { format!(", {rate:.0} tokens/s") } else { String::new() };
-            let peak = train::used("VmHWM:").map_or_else(String::new, |bytes| format!(", peak {} MiB", bytes >> 20));
-            format!("loss {:.3}{rate}{peak}", figure("loss"))
-        });
-        self.last.clone_from(&step.metrics);
-        self.ctx.check().map_err(|_| Stop)
-    }
-
-    fn evaluated(&mut self, evaluation: &Step) {
-        self.ctx.figures(evaluation);
-        self.evaluated.clone_from(&evaluation.metrics);
-    }
-
-    fn memory(&mut self, memory: &Memory) {
-        self.ctx.say(format!("memory: about {memory}"));
-    }
-
-    fn warn(&mut self, message: &str) {
-        self.ctx.warn(message);
-    }
-
-    fn kept(&mut self) -> Result<Option<PathBuf>, TrainError> {
-        let folder = self.folder("kept").map_err(|error| TrainError::Unkept(error.into()))?;
-        let step = self.ctx.latest_checkpoint(&folder).map_err(|error| TrainError::Unkept(error.into()))?;
-        Ok(step.map(|_| folder))
-    }
-
-    fn keep(&mut self, step: usize, write: Write<'_>) -> Result<(), TrainError> {
-        let due = match self.save_steps {
-            Some(every) => step.is_multiple_of(every.max(1)),
-            None => self.kept.elapsed() >= KEPT_EVERY,
-        };
-        if !due {
-            return Ok(());
-        }
-        let folder = self.folder("keep").map_err(|error| TrainError::Unkept(error.into()))?;
-        write(&folder)?;
-        self.ctx.checkpoint(step as u64, &folder).map_err(|error| TrainError::Unkept(error.into()))?;
-        self.kept = Instant::now();
-        Ok(())
-    }
-}
-
 /// Says of a training from this start what it takes of memory at most: rows that fill `max_length`, each token learned.
-pub(crate) fn forecast(start: &Outline, training: &Training, method: &Method) -> Vec<String> {
+pub(crate) fn forecast(start: &Outline, training: &Training, method: &impl Method) -> Vec<String> {
     let positions = start.max_position_embeddings().ok();
     let length = training.max_length.into_iter().chain(positions).min().unwrap_or(0);
     let Ok(sizes) = Sizes::of_outline(&train::foretold(start.clone(), training)) else { return Vec::new() };
-    vec![format!("memory: at most {}", train::estimate(&sizes, training, method, &Load::longest(length, method)))]
+    vec![format!("memory: at most {}", train::estimate(&sizes, training, &Load::longest(method, length)))]
 }
 
 /// Returns what is known of a checkpoint that comes in at a port: from its files where it is there, else from the stage that will give it.
@@ -214,16 +131,16 @@ fn leave(
     step: usize,
     checkpoint: &models::Checkpoint,
     router: &Router,
-    method: &Method,
+    param: Option<&str>,
 ) -> Result<String, StageError> {
     const SMALLER: &str = "a smaller `learning_rate` or a longer `warmup` usually helps";
     let Some(folder) = ctx.leave(&format!("after-step-{step}"))? else { return Ok(SMALLER.to_owned()) };
     checkpoint.save(&folder)?;
     router.save(&folder)?;
     let folder = folder.display();
-    Ok(match method {
-        Method::Sft(_) => format!("{SMALLER}; the checkpoint before the step is kept, and `base: {folder}` goes on from it"),
-        Method::Dpo(_) => format!("{SMALLER}; the checkpoint before the step is kept in `{folder}`"),
+    Ok(match param {
+        Some(param) => format!("{SMALLER}; the checkpoint before the step is kept, and `{param}: {folder}` goes on from it"),
+        None => format!("{SMALLER}; the checkpoint before the step is kept in `{folder}`"),
     })
 }
 
@@ -240,14 +157,14 @@ struct Figures<'a> {
 }
 
 /// Trains, and keeps the trained checkpoint with its `router.json`, and the training's figures.
-pub(crate) fn train(
+pub(crate) fn train<M: Method>(
     ctx: &Context,
     start: Start,
-    settings: &Settings,
-    mut rows: Rows,
-    validation: Option<Rows>,
+    settings: &Settings<M>,
+    mut rows: Prepared<M::Row>,
+    mut validation: Option<Prepared<M::Row>>,
 ) -> Result<(Checkpoint, Metrics), StageError> {
-    let Start { outline, tokenizer, router, weights } = start;
+    let Start { outline, tokenizer, router, weights, param } = start;
     if outline.adapter.is_some() && settings.training.adapter.is_some() {
         let error = StageError::failed("the checkpoint has an adapter, and `adapter` asks for another");
         return Err(error.help("leave `adapter` out, and the one that is there is trained on"));
@@ -260,16 +177,9 @@ pub(crate) fn train(
         ctx.say(format!("computed on `{device}`"));
     }
     let models::Checkpoint { model, adapter, tokenizer } = weights.open(tokenizer, &settings.training)?;
-    let mut report = Report {
-        ctx: ctx.clone(),
-        first: None,
-        kept: Instant::now(),
-        save_steps: settings.training.save_steps,
-        last: BTreeMap::new(),
-        evaluated: BTreeMap::new(),
-        steps: 0,
-    };
-    let trained = match train::run(model, settings, &mut rows, validation.as_ref(), &mut report) {
+    let mut report = Report::new(ctx, settings.training.save_steps);
+    let evaluation = validation.as_mut();
+    let trained = match train::run(TrainingRun { model, settings, rows: &mut rows, evaluation, watch: &mut report }) {
         Ok(trained) => trained,
         Err(error) => {
             let last = if let TrainError::Diverged { step, last, .. } = &error { Some((*step, last)) } else { None };
@@ -278,7 +188,7 @@ pub(crate) fn train(
                 Some((1, _)) => "nothing was learned before it: look at the rows, and at the base's weights".to_owned(),
                 Some((step, last)) => {
                     let kept = models::Checkpoint { model: (**last).clone(), adapter, tokenizer };
-                    leave(ctx, step - 1, &kept, &router, &settings.method)?
+                    leave(ctx, step - 1, &kept, &router, param)?
                 }
             };
             return Err(failed(error).help(help));

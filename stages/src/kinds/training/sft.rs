@@ -16,11 +16,14 @@ use crate::{
     sections::Policies,
     tokenizer::{ChatTemplate, Placement, System, Tokenizer},
     train::{
-        prepared::{self, Columns, Rows},
+        Method as _,
+        optimizer::AdamW,
+        prepared::columns::{self, Columns},
         settings::{
-            Method, Optimizer, Settings, Sft, Training, Warmup,
+            Settings, Training, Warmup,
             part::{self, settings},
         },
+        sft::Sft,
     },
 };
 
@@ -62,7 +65,7 @@ impl Default for Params {
             batch_size: 8,
             learning_rate: 2e-3,
             warmup: Warmup { ratio: 0.05, steps: None },
-            optimizer: Optimizer { betas: [0.9, 0.95], weight_decay: 0.01, ..Optimizer::default() },
+            optimizer: AdamW { betas: [0.9, 0.95], weight_decay: 0.01, ..AdamW::default() }.into(),
             max_length: Some(256),
             seed: 0,
             ..Training::default()
@@ -201,7 +204,7 @@ impl engine::Stage for Stage {
 
     fn notes(ctx: &Context, params: &Params, ahead: &Ahead) -> Result<Vec<String>, StageError> {
         let start = params.origin.outline(ctx, ahead)?;
-        let forecast = |start: Outline| forecast(&start, &params.training, &Method::Sft(params.method.clone()));
+        let forecast = |start: Outline| forecast(&start, &params.training, &params.method);
         let mut notes = start.map(forecast).unwrap_or_default();
         notes.extend(params.origin.conversations().ok().flatten().and_then(|tokenizer| {
             let place = match tokenizer.placement() {
@@ -227,15 +230,13 @@ impl engine::Stage for Stage {
         let (outline, tokenizer, weights) = origin.open(ctx, inputs.base.as_ref(), &examples)?;
         let tokenizer = origin.spoken(ctx, tokenizer)?;
         let training = within(training, &outline)?;
-        let columns: Vec<_> = examples.iter().map(prepared::columns::of).collect();
-        let prepare = |columns: &[Columns]| {
-            let rows = prepared::sft::prepare(&tokenizer, columns, method, training.max_length);
-            rows.map(Rows::Sft).map_err(|error| failed(error.into()))
-        };
-        let rows = prepare(&columns)?;
-        let validation = columns_of(inputs.validation.as_ref())?.map(|columns| prepare(&columns)).transpose()?;
-        let settings = Settings { training, method: Method::Sft(method.clone()) };
-        let start = Start { outline, tokenizer, router: Router::new(&origin.policies), weights };
+        let prepare =
+            |columns: &[Columns]| method.prepare(&tokenizer, columns, training.max_length).map_err(|error| failed(error.into()));
+        let rows = prepare(&examples.iter().map(columns::of).collect::<Vec<_>>())?;
+        let validation = inputs.validation.as_ref().map(columns_of).transpose()?;
+        let validation = validation.map(|columns| prepare(&columns)).transpose()?;
+        let settings = Settings { training, method: method.clone() };
+        let start = Start { outline, tokenizer, router: Router::new(&origin.policies), weights, param: Some("base") };
         train(ctx, start, &settings, rows, validation).map(|(checkpoint, metrics)| Outputs { checkpoint, metrics })
     }
 }

@@ -37,11 +37,11 @@ impl Values {
         Self::Device(tensor.cast(DType::F32).reshape([count]))
     }
 
-    /// Returns as many zeros, in the same place.
-    pub(crate) fn zeros_like(&self) -> Self {
+    /// Returns `count` zeros on the same device.
+    pub(crate) fn zeros(&self, count: usize) -> Self {
         match self {
-            Self::Host(values) => Self::Host(vec![0.0; values.len()]),
-            Self::Device(tensor) => Self::Device(tensor.zeros_like()),
+            Self::Host(_) => Self::Host(vec![0.0; count]),
+            Self::Device(tensor) => Self::Device(Tensor::zeros([count], &tensor.device())),
         }
     }
 
@@ -174,7 +174,7 @@ mod tests {
             values.add(&others);
             let blended = values.clone().blended(others, 0.75, 0.3);
             let norm = Squares::of(&[values.clone(), blended.clone()]).norm();
-            let found = [values.zeros_like(), values, blended.clone(), blended.rounded()].map(|values| values.to_vec());
+            let found = [values.zeros(3), values, blended.clone(), blended.rounded()].map(|values| values.to_vec());
             (found, norm)
         };
         let ((found, norm), (expected, expected_norm)) = (run(&device), run(&host));

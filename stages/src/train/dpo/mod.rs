@@ -1,282 +1,230 @@
-//! Direct preference optimisation: pairs of answers to one prompt → batches; what the model says of both → one of the preference losses.
+//! Direct preference optimisation (Rafailov et al. 2023): pairs of answers to a prompt → one of the losses that prefer the chosen answer to the
+//! rejected one, measured against a reference.
 
 mod losses;
-pub(crate) mod reference;
+mod pairs;
+mod prepare;
+mod words;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    head::Prediction,
-    objective::{Objective, Scored, Share, Weighed},
-    prepared::DpoRow,
-    settings::{Dpo, DpoLoss},
-    shards,
-    trainer::deal,
+    TrainError,
+    method::Method,
+    objective::Objective,
+    prepared::{Columns, PrepareError, Prepared},
+    settings::{Training, part::settings},
 };
-use crate::models::{Batch, Model, Row};
-use losses::{Answer, Loss, Pair};
+use crate::tokenizer::Tokenizer;
+use pairs::Pairs;
+use words::one_or_many;
 
-/// Where the reference's log-probabilities come from.
-enum Reference {
-    /// They are 0: nothing holds the model.
+settings! {
+    /// Settings of direct preference optimisation.
+    pub struct Dpo {
+        /// How strongly the model is held to the reference.
+        beta: f64 = 0.1,
+        /// The losses that are added up.
+        loss_type: Losses = Losses(vec![DpoLoss::Sigmoid]),
+        /// Their weights [default: 1 each].
+        loss_weights: Option<Vec<f64>> = None,
+        /// Share of pairs that are taken to be the wrong way round.
+        label_smoothing: f64 = 0.0,
+        /// How far the model is from the reference.
+        f_divergence_type: Divergence = Divergence::ReverseKl,
+        /// The exponent of the alpha divergence.
+        f_alpha_divergence_coef: f64 = 0.5,
+        /// Weight of the tokens that the longer answer has more [default: all count alike].
+        ld_alpha: Option<f64> = None,
+        /// Whether pairs are weighted by how likely the model is to say them.
+        use_weighting: bool = false,
+        /// Temperature of `discopop`.
+        discopop_tau: f64 = 0.05,
+        /// Whether what the reference says is noted in the prepared rows; it is asked once and beforehand in any case, unless it follows.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        precompute_ref_log_probs: bool = false,
+        /// Whether the reference follows the model.
+        sync_ref_model: bool = false,
+        /// Share of the model in the reference when it follows.
+        ref_model_mixup_alpha: f64 = 0.6,
+        /// Steps between two times that it follows.
+        ref_model_sync_steps: usize = 512,
+        /// What the model is held to.
+        reference: Reference = Reference::StartAdapter,
+    }
+}
+
+/// What the model is held to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reference {
+    /// The model as it starts.
+    StartAdapter,
+    /// The model without its adapter. Biases that are trained stay as they are by then, as when PEFT switches an adapter off.
+    BaseModel,
+    /// Nothing.
     None,
-    /// They are known, for each row, of the chosen answer and the rejected one.
-    Known(Vec<[f64; 2]>),
-    /// They are asked of a model that follows the trained one.
-    Synced(Box<Model>),
-    /// They are asked of the base, whose biases are trained.
-    Biased(Box<Model>),
 }
 
-/// Pairs, and what the model is held to.
-pub(super) struct Pairs<'a> {
-    settings: &'a Dpo,
-    rows: Vec<Row>,
-    reference: Reference,
+/// How far two models are from each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Divergence {
+    /// Kullback–Leibler, from the model's side.
+    ReverseKl,
+    /// Kullback–Leibler, from the reference's side.
+    ForwardKl,
+    /// Jensen–Shannon.
+    JsDivergence,
+    /// Alpha divergence.
+    AlphaDivergence,
 }
 
-impl<'a> Pairs<'a> {
-    /// Lays pairs out, answers cut to `max_length` with their prompts.
-    pub(super) fn new(rows: &[DpoRow], settings: &'a Dpo, max_length: Option<usize>) -> Self {
-        let row = |row: &DpoRow| {
-            let answers = [&row.chosen_ids, &row.rejected_ids].map(|answer| row.within(answer, max_length).to_vec());
-            Row::new(row.prompt_ids.clone(), answers.into())
-        };
-        Self { settings, rows: rows.iter().map(row).collect(), reference: Reference::None }
-    }
+/// Losses of direct preference optimisation, under TRL's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names are those of the papers, which `losses` tells of one by one")]
+pub enum DpoLoss {
+    /// With `label_smoothing` where that is given.
+    #[serde(alias = "sigmoid_smoothed")]
+    Sigmoid,
+    SigmoidNorm,
+    Hinge,
+    Ipo,
+    ExoPair,
+    NcaPair,
+    Robust,
+    BcoPair,
+    SppoHard,
+    Aot,
+    AotUnpaired,
+    ApoZero,
+    ApoDown,
+    Discopop,
+    Sft,
+}
 
-    /// Asks a frozen model once about all pairs of these micro-batches, laid out as they will be: a model that is its own reference then says
-    /// the same in every bit.
-    pub(super) fn hold_to<'b>(&mut self, model: &Model, micro_batches: impl Iterator<Item = &'b [usize]>, shards: usize) {
-        let mut known = vec![None; self.rows.len()];
-        for rows in micro_batches {
-            if rows.iter().all(|&row| known[row].is_some()) {
-                continue;
-            }
-            let dealt = deal(self, rows, shards);
-            let predictions = shards::refer(model, dealt.iter().map(|shard| &shard.batch));
-            for (shard, predictions) in dealt.iter().zip(&predictions) {
-                for (&row, sums) in shard.rows.iter().zip(sums(self.settings, &shard.batch, predictions)) {
-                    known[row].get_or_insert(sums);
-                }
-            }
-        }
-        self.reference = Reference::Known(known.into_iter().map(Option::unwrap_or_default).collect());
-    }
+/// Losses that are added up: one, or a list of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Losses(pub Vec<DpoLoss>);
 
-    /// Lets the reference follow the model from `start` on.
-    pub(super) fn follow_from(&mut self, start: Model) {
-        self.reference = Reference::Synced(Box::new(start));
-    }
+impl std::ops::Deref for Losses {
+    type Target = [DpoLoss];
 
-    /// Asks the base at every step, whose biases are those of the model.
-    pub(super) fn ask_base(&mut self, base: Model) {
-        self.reference = Reference::Biased(Box::new(base));
-    }
-
-    /// Returns the reference's log-probabilities of each pair, where they are known.
-    pub(super) fn known(&self) -> Option<&[[f64; 2]]> {
-        match &self.reference {
-            Reference::Known(known) => Some(known),
-            Reference::None | Reference::Synced(_) | Reference::Biased(_) => None,
-        }
-    }
-
-    /// Reads the pairs of all shards.
-    fn read(&self, scored: &[Scored<'_>]) -> Vec<Pair> {
-        let asked = match &self.reference {
-            Reference::Synced(model) | Reference::Biased(model) => shards::refer(model, scored.iter().map(|shard| shard.batch)),
-            Reference::None | Reference::Known(_) => Vec::new(),
-        };
-        let mut pairs = Vec::new();
-        for (index, shard) in scored.iter().enumerate() {
-            let references = match &self.reference {
-                Reference::None => vec![[0.0; 2]; shard.rows.len()],
-                Reference::Known(known) => shard.rows.iter().map(|&row| known[row]).collect(),
-                Reference::Synced(_) | Reference::Biased(_) => sums(self.settings, shard.batch, &asked[index]).collect(),
-            };
-            let lengths = shard.batch.sequences.chunks_exact(2);
-            let each = sums(self.settings, shard.batch, shard.predictions).zip(references).zip(lengths);
-            pairs.extend(each.map(|((sums, references), lengths)| {
-                let answer = |side: usize| Answer {
-                    log_probability: sums[side],
-                    reference: references[side],
-                    tokens: lengths[side].len(),
-                };
-                [answer(0), answer(1)]
-            }));
-        }
-        pairs
+    fn deref(&self) -> &[DpoLoss] {
+        &self.0
     }
 }
 
-impl Objective for Pairs<'_> {
-    fn rows(&self) -> usize {
-        self.rows.len()
+impl<'de> Deserialize<'de> for Losses {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        one_or_many(deserializer).map(Self)
     }
+}
 
-    fn width(&self, row: usize) -> usize {
-        self.rows[row].width()
+/// A pair for direct preference optimisation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DpoRow {
+    /// What both answers begin with.
+    pub prompt_ids: Vec<u32>,
+    /// The better answer.
+    pub chosen_ids: Vec<u32>,
+    /// The worse one.
+    pub rejected_ids: Vec<u32>,
+    /// The reference's log-probability of the better answer, where it was asked beforehand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ref_chosen_logps: Option<f64>,
+    /// And of the worse one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ref_rejected_logps: Option<f64>,
+}
+
+impl DpoRow {
+    /// Returns the answer's tokens that `max_length` leaves after the prompt.
+    #[must_use]
+    pub fn within<'a>(&self, answer: &'a [u32], max_length: Option<usize>) -> &'a [u32] {
+        let room = max_length.map_or(answer.len(), |most| most.saturating_sub(self.prompt_ids.len()));
+        &answer[..room.min(answer.len())]
     }
+}
 
-    fn tokens(&self, row: usize) -> usize {
-        self.rows[row].tokens()
-    }
+impl Method for Dpo {
+    const NAME: &'static str = "dpo";
+    const SEQUENCES: u64 = 2;
+    const DROPOUT: bool = false;
+    type Row = DpoRow;
 
-    fn targets(&self, row: usize) -> usize {
-        self.rows[row].targets()
-    }
-
-    fn lay_out(&self, rows: &[usize]) -> Batch {
-        Batch::new(&rows.iter().map(|&row| &self.rows[row]).collect::<Vec<_>>())
-    }
-
-    fn weigh(&self, scored: &[Scored<'_>], step: Share) -> Weighed {
-        let pairs: Vec<Pair> = self.read(scored);
-        let weights: Vec<f64> = scored.iter().flat_map(|shard| pair_weights(self.settings, shard)).collect();
-        let chosen_tokens: usize = pairs.iter().map(|pair| pair[0].tokens).sum();
-        let (mut loss, mut token_slope) = (0.0, 0.0);
-        let mut slopes = vec![[0.0; 2]; pairs.len()];
-        let part = 1.0 / (pairs.len().max(1) * step.micro_batches) as f64;
-        for (index, &kind) in self.settings.loss_type.iter().enumerate() {
-            let factor = self.settings.loss_weights.as_ref().map_or(1.0, |weights| weights[index]);
-            if kind == DpoLoss::Sft {
-                // The mean over the chosen tokens of all pairs, then by each pair's weight.
-                let mean_weight = weights.iter().sum::<f64>() * part;
-                token_slope -= factor * mean_weight / chosen_tokens.max(1) as f64;
-                continue;
+    fn check(&self, training: &Training) -> Result<(), TrainError> {
+        let refuse = |name, reason: &str| Err(TrainError::Setting { name, reason: reason.into() });
+        let has = |loss: DpoLoss| self.loss_type.contains(&loss);
+        if !(self.beta.is_finite() && self.beta > 0.0) {
+            return Err(TrainError::Setting { name: "beta", reason: format!("is {} and must be above 0", self.beta) });
+        }
+        if self.loss_type.is_empty() {
+            return refuse("loss_type", "names no loss");
+        }
+        if self.loss_weights.as_ref().is_some_and(|weights| weights.len() != self.loss_type.len()) {
+            return refuse("loss_weights", "must have one for each of `loss_type`");
+        }
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            return refuse("label_smoothing", "must be from 0 to below 1");
+        }
+        if has(DpoLoss::ExoPair) && self.label_smoothing == 0.0 {
+            return refuse("label_smoothing", "must be above 0 with `exo_pair`, 0.001 for example");
+        }
+        if has(DpoLoss::Robust) && self.label_smoothing >= 0.5 {
+            return refuse("label_smoothing", "must be below 0.5 with `robust`");
+        }
+        if self.ld_alpha.is_some_and(|alpha| !(0.0..=1.0).contains(&alpha)) {
+            return refuse("ld_alpha", "must be from 0 to 1");
+        }
+        if has(DpoLoss::Discopop) && !(self.discopop_tau.is_finite() && self.discopop_tau > 0.0) {
+            return refuse("discopop_tau", "must be above 0");
+        }
+        if self.sync_ref_model {
+            if training.adapter.is_some() {
+                return refuse("sync_ref_model", "is for training in full: with an adapter the reference is the frozen start");
             }
-            for (pair, Loss { value, slopes: each }) in losses::losses(kind, self.settings, &pairs).into_iter().enumerate() {
-                let share = factor * weights[pair] * part;
-                loss += share * value;
-                slopes[pair] = [slopes[pair][0] + share * each[0], slopes[pair][1] + share * each[1]];
+            if self.precompute_ref_log_probs {
+                return refuse("sync_ref_model", "cannot be with `precompute_ref_log_probs`: the reference changes");
+            }
+            if self.ref_model_sync_steps == 0 {
+                return refuse("ref_model_sync_steps", "must be at least 1");
             }
         }
-        let chosen_sum: f64 = scored.iter().map(chosen_log_probability).sum();
-        loss += token_slope * chosen_sum;
-        let mut rest = slopes.as_slice();
-        let mut shard_slopes = Vec::with_capacity(scored.len());
-        for shard in scored {
-            let (own, after) = rest.split_at(shard.batch.sequences.len() / 2);
-            shard_slopes.push(spread(self.settings, shard, own, token_slope));
-            rest = after;
+        Ok(())
+    }
+
+    fn prepare(
+        &self,
+        tokenizer: &Tokenizer,
+        rows: &[Columns],
+        max_length: Option<usize>,
+    ) -> Result<Prepared<DpoRow>, PrepareError> {
+        prepare::prepare(tokenizer, rows, max_length)
+    }
+
+    fn size(row: &DpoRow, max_length: Option<usize>) -> [usize; 2] {
+        let answers = [&row.chosen_ids, &row.rejected_ids].iter().map(|ids| row.within(ids, max_length).len()).sum();
+        [row.prompt_ids.len() + answers, answers]
+    }
+
+    /// A reference that follows the model is a copy of its trained weights.
+    fn copies(&self) -> u64 {
+        u64::from(self.sync_ref_model)
+    }
+
+    fn objective<'a>(
+        &'a self,
+        training: &'a Training,
+        rows: &'a mut [DpoRow],
+        ids: &[String],
+    ) -> Result<Box<dyn Objective + 'a>, TrainError> {
+        if let Some(row) = rows.iter().position(|row| row.prompt_ids.is_empty()) {
+            return Err(TrainError::Prompt { row: ids[row].clone() });
         }
-        let figures = figures(self.settings, scored, &pairs);
-        Weighed { loss, slopes: shard_slopes, figures }
+        Ok(Box::new(Pairs::new(self, training, rows)))
     }
-
-    fn figures(&self) -> &'static [&'static str] {
-        &FIGURES
-    }
-
-    fn reference(&mut self) -> Option<&mut Model> {
-        match &mut self.reference {
-            Reference::Synced(model) | Reference::Biased(model) => Some(model),
-            Reference::None | Reference::Known(_) => None,
-        }
-    }
-
-    fn follow(&mut self, step: usize, model: &Model) {
-        let Dpo { ref_model_sync_steps, ref_model_mixup_alpha, .. } = *self.settings;
-        match &mut self.reference {
-            Reference::Synced(reference) if step.is_multiple_of(ref_model_sync_steps) => {
-                reference.mix(model, ref_model_mixup_alpha);
-            }
-            Reference::Biased(base) => base.take(&model.trained_biases(), model),
-            Reference::None | Reference::Known(_) | Reference::Synced(_) => {}
-        }
-    }
-}
-
-/// Adds up what a model says of both answers of each pair, the tail of the longer one weighted.
-fn sums<'a>(settings: &'a Dpo, batch: &'a Batch, predictions: &'a [Prediction]) -> impl Iterator<Item = [f64; 2]> + 'a {
-    batch.sequences.chunks_exact(2).map(move |sequences| {
-        let shared = sequences.iter().map(Vec::len).min().unwrap_or(0);
-        let sum = |side: usize| {
-            let tokens = sequences[side].iter().enumerate();
-            tokens.map(|(place, &target)| predictions[target].log_probability * weight(settings, place, shared)).sum()
-        };
-        [sum(0), sum(1)]
-    })
-}
-
-/// Returns how much an answer's token counts; `shared` is the length of the shorter answer (LD-DPO, Liu et al. 2024).
-fn weight(settings: &Dpo, place: usize, shared: usize) -> f64 {
-    if place < shared { 1.0 } else { settings.ld_alpha.unwrap_or(1.0) }
-}
-
-/// Adds up what the model says of all chosen tokens.
-fn chosen_log_probability(scored: &Scored<'_>) -> f64 {
-    let chosen = scored.batch.sequences.iter().step_by(2).flatten();
-    chosen.map(|&target| scored.predictions[target].log_probability).sum()
-}
-
-/// Returns each pair's weight: how likely the model is to say both answers itself (WPO, Zhou et al. 2024).
-fn pair_weights(settings: &Dpo, scored: &Scored<'_>) -> Vec<f64> {
-    let likely = |sequence: &Vec<usize>| {
-        let aligned = sequence.iter().map(|&target| {
-            let prediction = &scored.predictions[target];
-            prediction.log_probability - prediction.log_sum_squares
-        });
-        (aligned.sum::<f64>() / sequence.len().max(1) as f64).exp()
-    };
-    let weight = |pair: &[Vec<usize>]| if settings.use_weighting { pair.iter().map(likely).product() } else { 1.0 };
-    scored.batch.sequences.chunks_exact(2).map(weight).collect()
-}
-
-/// Spreads slopes over targets: those of both answers of each pair, and one of each chosen token. What both answers share has the sum of both.
-fn spread(settings: &Dpo, scored: &Scored<'_>, slopes: &[[f64; 2]], token_slope: f64) -> Vec<f32> {
-    let mut spread = vec![0.0_f64; scored.predictions.len()];
-    for (sequences, slopes) in scored.batch.sequences.chunks_exact(2).zip(slopes) {
-        let shared = sequences.iter().map(Vec::len).min().unwrap_or(0);
-        for (side, sequence) in sequences.iter().enumerate() {
-            for (place, &target) in sequence.iter().enumerate() {
-                spread[target] += slopes[side] * weight(settings, place, shared);
-                spread[target] += if side == 0 { token_slope } else { 0.0 };
-            }
-        }
-    }
-    spread.into_iter().map(|slope| slope as f32).collect()
-}
-
-/// Names of the figures beside the loss.
-const FIGURES: [&str; 10] = [
-    "rewards/chosen",
-    "rewards/rejected",
-    "rewards/margins",
-    "rewards/accuracies",
-    "logps/chosen",
-    "logps/rejected",
-    "logits/chosen",
-    "logits/rejected",
-    "entropy",
-    "mean_token_accuracy",
-];
-
-/// Computes TRL's figures of a micro-batch.
-fn figures(settings: &Dpo, scored: &[Scored<'_>], pairs: &[Pair]) -> Vec<(&'static str, f64)> {
-    let mean = |value: &dyn Fn(&Pair) -> f64| pairs.iter().map(value).sum::<f64>() / pairs.len().max(1) as f64;
-    let reward = |pair: &Pair, side: usize| settings.beta * pair[side].log_ratio();
-    // Means over the tokens of both answers, of the chosen ones and of the rejected ones.
-    let predictions = |first: usize, every: usize| {
-        scored.iter().flat_map(move |shard| {
-            let sequences = shard.batch.sequences.iter().skip(first).step_by(every);
-            sequences.flatten().map(|&target| &shard.predictions[target])
-        })
-    };
-    let token_mean = |first, every, value: &dyn Fn(&Prediction) -> f64| {
-        let count = predictions(first, every).count();
-        predictions(first, every).map(value).sum::<f64>() / count.max(1) as f64
-    };
-    let values = [
-        mean(&|pair| reward(pair, 0)),
-        mean(&|pair| reward(pair, 1)),
-        mean(&|pair| reward(pair, 0) - reward(pair, 1)),
-        mean(&|pair| f64::from(u8::from(reward(pair, 0) > reward(pair, 1)))),
-        mean(&|pair| pair[0].log_probability),
-        mean(&|pair| pair[1].log_probability),
-        token_mean(0, 2, &|prediction| prediction.mean_logit),
-        token_mean(1, 2, &|prediction| prediction.mean_logit),
-        token_mean(0, 1, &|prediction| prediction.entropy),
-        token_mean(0, 2, &|prediction| f64::from(u8::from(prediction.correct))),
-    ];
-    FIGURES.into_iter().zip(values).collect()
 }

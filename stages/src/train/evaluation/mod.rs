@@ -8,7 +8,6 @@ use super::{
     objective::{Objective, Scored, Share},
     settings::Training,
     shards,
-    trainer::deal,
 };
 use crate::models::Model;
 
@@ -24,7 +23,7 @@ pub(super) fn evaluate(
     let count = batches.len() as f64;
     let mut sums: BTreeMap<String, f64> = BTreeMap::new();
     for batch in batches {
-        let shards = deal(objective, batch, settings.shards);
+        let shards = shards::split(objective, batch, settings.shards);
         let predictions = shards::predict(model, shards.iter().map(|shard| &shard.batch));
         let scored: Vec<Scored<'_>> = shards
             .iter()

@@ -7,13 +7,10 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::Prediction;
+use super::{Prediction, inject_slopes, to_memory};
 use crate::{
     models::{Model, Target},
-    train::{
-        gradients::Gradients,
-        pass::{descended, taken},
-    },
+    train::gradients::Gradients,
 };
 
 /// Logits that are made at a time (64 MiB); fewer are held as a whole, which is faster.
@@ -44,7 +41,7 @@ pub(crate) fn predict(model: &Model, hidden: &Tensor<2>, targets: &[Target]) -> 
 }
 
 fn predict_by(size: usize, model: &Model, hidden: &Tensor<2>, targets: &[Target]) -> Vec<Prediction> {
-    let of_part = |(hidden, targets): (Tensor<2>, &[Target])| super::predict(&mut taken(model.head(hidden).inner()), targets);
+    let of_part = |(hidden, targets): (Tensor<2>, &[Target])| super::predict(&mut to_memory(model.head(hidden).inner()), targets);
     parts(size, hidden, targets).flat_map(of_part).collect()
 }
 
@@ -103,9 +100,9 @@ struct Through {
 fn through(model: &Model, hidden: Tensor<2>, targets: &[Target], slopes: &[f32]) -> Through {
     let leaf = hidden.autodiff().require_grad();
     let logits = model.head(leaf.clone());
-    let mut shares = taken(logits.clone().inner());
+    let mut shares = to_memory(logits.clone().inner());
     let predictions = super::predict(&mut shares, targets);
-    let mut of_leaves = descended(logits, shares, targets, slopes).backward();
+    let mut of_leaves = inject_slopes(logits, shares, targets, slopes).backward();
     let of_hidden = leaf.grad_remove(&mut of_leaves).expect("logits hang on the activations");
     Through { predictions, of_hidden, of_leaves }
 }
@@ -155,9 +152,9 @@ mod tests {
             // Against one graph that reaches from the activations to the logits, and no derivative that is kept.
             let leaf = hidden.clone().autodiff().require_grad();
             let logits = tail.head(leaf.clone());
-            let mut shares = taken(logits.clone().inner());
+            let mut shares = to_memory(logits.clone().inner());
             crate::train::head::predict(&mut shares, &batch.targets);
-            let mut gradients = descended(logits, shares, &batch.targets, &slopes).backward();
+            let mut gradients = inject_slopes(logits, shares, &batch.targets, &slopes).backward();
             let expected = Values::of(leaf.grad_remove(&mut gradients).unwrap()).to_vec();
             assert!(expected.iter().zip(parted[0].to_vec()).all(|(one, other)| (one - other).abs() < 1e-5));
         }

@@ -7,21 +7,23 @@
 pub(crate) mod in_parts;
 pub(crate) mod on_device;
 
-use crate::models::Target;
+use burn::tensor::{Tensor, TensorData};
+
+use crate::models::{Target, inject_gradient};
 
 /// What a model says of one target.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Prediction {
+pub struct Prediction {
     /// Natural logarithm of the target's share.
-    pub(super) log_probability: f64,
+    pub log_probability: f64,
     /// Entropy of all shares, in nats.
-    pub(super) entropy: f64,
+    pub entropy: f64,
     /// Mean of the logits.
-    pub(super) mean_logit: f64,
+    pub mean_logit: f64,
     /// Logarithm of the sum of all squared shares.
-    pub(super) log_sum_squares: f64,
+    pub log_sum_squares: f64,
     /// Whether the target has the largest share.
-    pub(super) correct: bool,
+    pub correct: bool,
 }
 
 /// Reads logits, `[targets, vocabulary]`, and turns them into shares in place.
@@ -71,6 +73,19 @@ pub(super) fn descend(shares: &mut [f32], targets: &[Target], slopes: &[f32]) {
         }
         row[target.token as usize] += slope;
     }
+}
+
+/// Returns a scalar whose backward pass gives logits, `[targets, vocabulary]`, the gradient of the loss; `shares` are theirs, and `slopes` the
+/// loss's derivative by each target's log-probability.
+pub(super) fn inject_slopes(logits: Tensor<2>, mut shares: Vec<f32>, targets: &[Target], slopes: &[f32]) -> Tensor<2> {
+    descend(&mut shares, targets, slopes);
+    let slope = Tensor::from_data(TensorData::new(shares, logits.dims()), &logits.device().without_autodiff());
+    inject_gradient(logits, slope)
+}
+
+/// Copies logits from a tensor of the processor into memory, row by row.
+pub(super) fn to_memory(logits: Tensor<2>) -> Vec<f32> {
+    logits.into_data().try_into_vec().expect("logits are f32")
 }
 
 #[cfg(test)]

@@ -24,8 +24,9 @@ use std::fmt;
 use super::{
     TrainError,
     head::in_parts,
-    prepared::{DpoRow, IGNORED, Rows, SftRow},
-    settings::{Method, Precision, Settings, Training},
+    method::Method,
+    prepared::Prepared,
+    settings::{Precision, Settings, Training},
     start::foretold,
 };
 use crate::models::{Outline, is_processor};
@@ -46,7 +47,7 @@ const LOGIT_TABLES: u64 = 5;
 pub struct Memory {
     /// Weights, and copies of trained ones: of a reference that follows, of the best evaluation.
     pub weights: u64,
-    /// The optimiser's averages.
+    /// What the optimiser keeps of each weight.
     pub optimizer: u64,
     /// Gradients that wait for those of further micro-batches.
     pub waiting: u64,
@@ -88,47 +89,37 @@ impl fmt::Display for Memory {
     }
 }
 
-/// Widths of rows and how many of their tokens are learned, longest first.
+/// What rows and their method add to the sizes of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Load {
+    /// Tokens of each row, and those of them that are learned; longest first.
     rows: Vec<(u64, u64)>,
-    /// Answers that a row has.
-    answers: u64,
+    /// Sequences of a row.
+    sequences: u64,
+    /// Copies of the trained weights.
+    copies: u64,
     /// There are more such rows than are known.
     more: bool,
 }
 
 impl Load {
     /// Measures rows.
-    pub(crate) fn of(rows: &Rows, max_length: Option<usize>) -> Self {
-        let (mut rows, answers): (Vec<_>, _) = match rows {
-            Rows::Sft(prepared) => {
-                let learned = |row: &SftRow| row.labels.iter().filter(|&&label| label != IGNORED).count();
-                (prepared.rows.iter().map(|row| (row.input_ids.len() as u64, learned(row) as u64)).collect(), 1)
-            }
-            Rows::Dpo(prepared) => {
-                let row = |row: &DpoRow| {
-                    let answers: usize =
-                        [&row.chosen_ids, &row.rejected_ids].iter().map(|ids| row.within(ids, max_length).len()).sum();
-                    ((row.prompt_ids.len() + answers) as u64, answers as u64)
-                };
-                (prepared.rows.iter().map(row).collect(), 2)
-            }
-        };
+    pub(crate) fn of<M: Method>(method: &M, rows: &[M::Row], max_length: Option<usize>) -> Self {
+        let sizes = rows.iter().map(|row| M::size(row, max_length));
+        let mut rows: Vec<_> = sizes.map(|[tokens, targets]| (tokens as u64, targets as u64)).collect();
         rows.sort_unstable_by(|one, other| other.cmp(one));
-        Self { rows, answers, more: false }
+        Self { rows, sequences: M::SEQUENCES, copies: method.copies(), more: false }
     }
 
-    /// Rows that fill a length, each token learned: the most that there can be.
-    pub(crate) fn longest(length: usize, method: &Method) -> Self {
-        let answers = if matches!(method, Method::Dpo(_)) { 2 } else { 1 };
-        let tokens = answers * length as u64;
-        Self { rows: vec![(tokens, tokens)], answers, more: true }
+    /// Takes rows that fill a length, each token learned: the most that there can be.
+    pub(crate) fn longest<M: Method>(method: &M, length: usize) -> Self {
+        let tokens = M::SEQUENCES * length as u64;
+        Self { rows: vec![(tokens, tokens)], sequences: M::SEQUENCES, copies: method.copies(), more: true }
     }
 
     /// Tokens and learned tokens of the largest micro-batch.
     fn largest(&self, settings: &Training) -> (u64, u64) {
-        let most = settings.max_length.map_or(u64::MAX, |length| self.answers * length as u64);
+        let most = settings.max_length.map_or(u64::MAX, |length| self.sequences * length as u64);
         let unknown = self.rows.last().filter(|_| self.more).into_iter().cycle();
         let rows = self.rows.iter().chain(unknown).take(settings.batch_size);
         rows.fold((0, 0), |(tokens, learned), &(width, targets)| (tokens + width.min(most), learned + targets.min(most)))
@@ -136,19 +127,20 @@ impl Load {
 }
 
 /// Estimates a training.
-pub(crate) fn estimate(sizes: &Sizes, settings: &Training, method: &Method, load: &Load) -> Memory {
+pub(crate) fn estimate(sizes: &Sizes, settings: &Training, load: &Load) -> Memory {
     let (tokens, targets) = load.largest(settings);
     let trained = sizes.trained * F32;
+    let state_sizes = sizes.trained_shapes.iter().map(|shape| settings.optimizer.state_size(shape));
+    let state = state_sizes.fold(0, u64::saturating_add);
     let shards = settings.shards.min(settings.batch_size) as u64;
     // Where they are many, those of some targets of each shard.
     let of_shard = in_parts::at_a_time(sizes.vocabulary as usize, targets.div_ceil(shards.max(1)) as usize) as u64;
     let at_once = targets.min(shards * of_shard);
-    let follows = matches!(method, Method::Dpo(dpo) if dpo.sync_ref_model);
-    let copies = u64::from(follows) + u64::from(settings.load_best_model_at_end);
+    let copies = load.copies + u64::from(settings.load_best_model_at_end);
     let rounded = settings.precision == Precision::Bf16;
     let memory = Memory {
         weights: sizes.weights + copies * trained,
-        optimizer: 2 * trained,
+        optimizer: state.saturating_mul(F32),
         waiting: if settings.gradient_accumulation_steps > 1 { trained } else { 0 },
         gradients: shards * trained,
         ..Memory::default()
@@ -180,7 +172,11 @@ pub(crate) fn estimate(sizes: &Sizes, settings: &Training, method: &Method, load
 ///
 /// # Errors
 /// As [`Question::check`]; a device that is not there.
-pub(crate) fn admit(start: &Outline, settings: &Settings, rows: &Rows) -> Result<Option<String>, TrainError> {
+pub(crate) fn admit<M: Method>(
+    start: &Outline,
+    settings: &Settings<M>,
+    rows: &Prepared<M::Row>,
+) -> Result<Option<String>, TrainError> {
     let Settings { training, method } = settings;
     let device = training.device.open()?;
     let available = if is_processor(&device) {
@@ -188,7 +184,7 @@ pub(crate) fn admit(start: &Outline, settings: &Settings, rows: &Rows) -> Result
     } else {
         training.device.room(&device).map(|bytes| Available { bytes, by: "the device" })
     };
-    let question = Question { start, settings: training, method, load: Load::of(rows, training.max_length) };
+    let question = Question { start, settings: training, load: Load::of(method, &rows.rows, training.max_length) };
     match available {
         Some(available) => question.check(available),
         None => Ok(None),
@@ -200,7 +196,6 @@ pub(crate) struct Question<'a> {
     /// What the training starts from, before the settings change how it is held.
     pub(crate) start: &'a Outline,
     pub(crate) settings: &'a Training,
-    pub(crate) method: &'a Method,
     pub(crate) load: Load,
 }
 
@@ -211,7 +206,7 @@ impl Question<'_> {
     /// A configuration that is not understood.
     pub(crate) fn memory(&self, settings: &Training) -> Result<Memory, String> {
         let sizes = Sizes::of_outline(&foretold(self.start.clone(), settings))?;
-        Ok(estimate(&sizes, settings, self.method, &self.load))
+        Ok(estimate(&sizes, settings, &self.load))
     }
 
     /// Compares the estimate with what is left; the program is there already, and no weight. Returns a warning where it is close. What is not

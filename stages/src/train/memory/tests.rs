@@ -4,7 +4,9 @@ use super::*;
 use crate::{
     models::{DeviceName, Modules, NewModel, tests::tiny},
     train::{
-        settings::{Adapter, Code, Dpo, Dtype, Quantization, Sft},
+        dpo::Dpo,
+        settings::{Adapter, Code, Dtype, Quantization},
+        sft::Sft,
         start,
     },
 };
@@ -26,18 +28,17 @@ fn training() -> Training {
     Training { batch_size: 8, max_length: Some(256), ..Training::default() }
 }
 
-fn question<'a>(start: &'a Outline, settings: &'a Training, method: &'a Method) -> Question<'a> {
-    let load = Load::longest(settings.max_length.unwrap(), method);
-    Question { start, settings, method, load }
+fn question<'a>(start: &'a Outline, settings: &'a Training, method: &impl Method) -> Question<'a> {
+    Question { start, settings, load: Load::longest(method, settings.max_length.unwrap()) }
 }
 
-fn memory(start: &Outline, settings: &Training, method: &Method) -> Memory {
+fn memory(start: &Outline, settings: &Training, method: &impl Method) -> Memory {
     question(start, settings, method).memory(settings).unwrap()
 }
 
 #[test]
 fn parts_are_those_of_the_shapes() {
-    let method = Method::Sft(Sft::default());
+    let method = Sft::default();
     let memory = memory(&outline(), &training(), &method);
     // Attention of 64 by 64, 32 by 64 twice and 64 by 64; three matrices of 64 by 128; two norms.
     let layer = 64 * 64 * 2 + 32 * 64 * 2 + 3 * 64 * 128 + 2 * 64;
@@ -53,7 +54,7 @@ fn parts_are_those_of_the_shapes() {
 
 #[test]
 fn another_device_keeps_less_of_a_token() {
-    let method = Method::Sft(Sft::default());
+    let method = Sft::default();
     let there = |settings: Training| memory(&outline(), &Training { device: DeviceName::Cuda(0), ..settings }, &method);
     let full = there(training());
     // Norms keep their inputs in f32; queries, keys and values, attention's output, gate, value and product are kept once, and so are two inputs.
@@ -95,7 +96,7 @@ fn a_model_measures_as_its_configuration() {
 
 #[test]
 fn what_is_advised_fits_and_is_the_smallest() {
-    let method = Method::Sft(Sft::default());
+    let method = Sft::default();
     let (start, settings) = (outline(), training());
     let told = |bytes: u64| {
         let checked = question(&start, &settings, &method).check(Available { bytes, by: "the test" });
@@ -121,15 +122,15 @@ fn what_is_advised_fits_and_is_the_smallest() {
 #[test]
 fn pairs_have_two_answers_and_copies_count() {
     let (start, settings) = (outline(), training());
-    let sft = memory(&start, &settings, &Method::Sft(Sft::default()));
-    let dpo = memory(&start, &settings, &Method::Dpo(Dpo { sync_ref_model: true, ..Dpo::default() }));
+    let sft = memory(&start, &settings, &Sft::default());
+    let dpo = memory(&start, &settings, &Dpo { sync_ref_model: true, ..Dpo::default() });
     assert_eq!((dpo.activations, dpo.logits), (2 * sft.activations, 2 * sft.logits));
     assert_eq!(dpo.weights, 2 * sft.weights);
 }
 
 #[test]
 fn an_adapter_that_is_there_is_not_advised() {
-    let method = Method::Dpo(Dpo::default());
+    let method = Dpo::default();
     let adapter = Adapter { r: 3, target_modules: Some(Modules::Pattern("all-linear".into())), ..Adapter::default() };
     let settings = Training { batch_size: 1, max_length: Some(64), gradient_checkpointing: true, ..training() };
     let start = foretold(outline(), &Training { adapter: Some(adapter), ..settings.clone() });

@@ -56,7 +56,7 @@ pub fn of(row: &impl Serialize) -> Columns {
 ///
 /// # Errors
 /// A value that is neither a text nor a list of messages.
-pub(super) fn passage(row: &Columns, column: &str) -> Result<Option<Passage>, String> {
+pub(crate) fn passage(row: &Columns, column: &str) -> Result<Option<Passage>, String> {
     let Some(value) = row.get(column).filter(|value| !value.is_none()) else { return Ok(None) };
     if let Some(text) = value.as_str() {
         return Ok(Some(Passage::Text(text.to_owned())));
@@ -74,7 +74,7 @@ pub(super) fn passage(row: &Columns, column: &str) -> Result<Option<Passage>, St
 ///
 /// # Errors
 /// As [`passage`].
-pub(super) fn conversation(row: &Columns) -> Result<Option<Passage>, String> {
+pub(crate) fn conversation(row: &Columns) -> Result<Option<Passage>, String> {
     Ok(passage(row, "messages")?.or(passage(row, "conversations")?))
 }
 
@@ -95,7 +95,7 @@ fn renamed(turn: &Value) -> Value {
 ///
 /// # Errors
 /// Tools that are a text and no JSON.
-pub(super) fn variables(row: &Columns, messages: Vec<Value>, add_generation_prompt: bool) -> Result<Variables, String> {
+pub(crate) fn variables(row: &Columns, messages: Vec<Value>, add_generation_prompt: bool) -> Result<Variables, String> {
     let tools = row.get("tools").filter(|tools| !tools.is_none());
     let tools = match tools.and_then(|tools| tools.as_str()) {
         Some(text) => Some(serde_json::from_str(text).map_err(|error| format!("`tools`: {error}"))?),
@@ -107,16 +107,16 @@ pub(super) fn variables(row: &Columns, messages: Vec<Value>, add_generation_prom
 }
 
 /// Says which row is wrong.
-pub(super) fn at(row: usize) -> impl Fn(String) -> PrepareError + Copy {
+pub(crate) fn at(row: usize) -> impl Fn(String) -> PrepareError + Copy {
     move |reason| PrepareError::Shape { row, reason }
 }
 
 /// Says which row the tokenizer refuses.
-pub(super) fn refused(row: usize) -> impl Fn(TokenizerError) -> PrepareError + Copy {
+pub(crate) fn refused(row: usize) -> impl Fn(TokenizerError) -> PrepareError + Copy {
     move |source| PrepareError::Row { row, source }
 }
 
 /// Appends the end token to a text that does not end with it.
-pub(super) fn ended(text: &str, end: &str) -> String {
+pub(crate) fn ended(text: &str, end: &str) -> String {
     if text.ends_with(end) { text.to_owned() } else { format!("{text}{end}") }
 }

@@ -1,29 +1,17 @@
-//! Rows of text → rows of token ids with labels, as TRL's trainers make them.
+//! What methods share when they prepare rows: rows of text by their columns → rows of token ids, with what became of each.
 //!
-//! ```text
-//! file → columns → examples → ids and labels → cut, dropped → packed
-//! ```
-//!
-//! [`columns`] reads a file and tells what shape its rows have, [`sft`] and [`dpo`] tokenise them, [`packing`] puts short ones together.
+//! [`columns`] reads a file and what is in its columns, [`pairs`] a prompt with two answers. Each method tokenises its rows itself.
 
 pub mod columns;
-pub mod dpo;
-pub mod packing;
-pub mod sft;
+pub(crate) mod pairs;
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::{io::Write, path::PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::settings::{Files, Method, Settings};
+use super::settings::Files;
 use crate::tokenizer::{ChatTemplate, Tokenizer, TokenizerError};
 pub use columns::Columns;
-
-/// The label of a token that nothing is learned from.
-pub const IGNORED: i64 = -100;
 
 /// Says why rows could not be prepared.
 #[derive(Debug, thiserror::Error)]
@@ -60,44 +48,6 @@ pub enum PrepareError {
     Tokenizer(#[from] TokenizerError),
 }
 
-/// A row for supervised fine-tuning.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SftRow {
-    /// Token ids.
-    pub input_ids: Vec<u32>,
-    /// For each the id that is to be predicted at the place before it, or [`IGNORED`].
-    pub labels: Vec<i64>,
-    /// Lengths of the documents that a packed row is made of: positions restart, and none sees another.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seq_lengths: Option<Vec<usize>>,
-}
-
-/// A pair for direct preference optimisation.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct DpoRow {
-    /// What both answers begin with.
-    pub prompt_ids: Vec<u32>,
-    /// The better answer.
-    pub chosen_ids: Vec<u32>,
-    /// The worse one.
-    pub rejected_ids: Vec<u32>,
-    /// The reference's log-probability of the better answer, where it was asked beforehand.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ref_chosen_logps: Option<f64>,
-    /// And of the worse one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ref_rejected_logps: Option<f64>,
-}
-
-impl DpoRow {
-    /// Returns the answer's tokens that `max_length` leaves after the prompt.
-    #[must_use]
-    pub fn within<'a>(&self, answer: &'a [u32], max_length: Option<usize>) -> &'a [u32] {
-        let room = max_length.map_or(answer.len(), |most| most.saturating_sub(self.prompt_ids.len()));
-        &answer[..room.min(answer.len())]
-    }
-}
-
 /// Rows that are ready, and what became of the others.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prepared<R> {
@@ -125,15 +75,6 @@ impl<R: Serialize> Prepared<R> {
     }
 }
 
-/// The rows of a method.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Rows {
-    /// For supervised fine-tuning.
-    Sft(Prepared<SftRow>),
-    /// For direct preference optimisation.
-    Dpo(Prepared<DpoRow>),
-}
-
 /// Opens the tokenizer that a training reads its rows with: the base model's, with the chat template that is named beside it.
 ///
 /// # Errors
@@ -146,26 +87,13 @@ pub fn tokenizer(files: &Files) -> Result<Tokenizer, PrepareError> {
     Ok(tokenizer.with_chat_template(template))
 }
 
-/// Prepares a file's rows for a method.
-///
-/// # Errors
-/// A file that cannot be read, and rows that cannot be tokenised.
-pub fn rows(settings: &Settings, tokenizer: &Tokenizer, path: &Path, range: Option<[usize; 2]>) -> Result<Rows, PrepareError> {
-    let columns = columns::read(path, range)?;
-    let max_length = settings.training.max_length;
-    Ok(match &settings.method {
-        Method::Sft(method) => Rows::Sft(sft::prepare(tokenizer, &columns, method, max_length)?),
-        Method::Dpo(_) => Rows::Dpo(dpo::prepare(tokenizer, &columns, max_length)?),
-    })
-}
-
 /// Names a row by its `id`, or by its number from 0 where it has none.
-fn id(row: &Columns, number: usize) -> String {
+pub(crate) fn id(row: &Columns, number: usize) -> String {
     row.get("id").filter(|id| !id.is_none()).map_or_else(|| format!("row {number}"), ToString::to_string)
 }
 
 /// The number of tokens that two rows begin with alike.
-fn common_prefix(left: &[u32], right: &[u32]) -> usize {
+pub(crate) fn common_prefix(left: &[u32], right: &[u32]) -> usize {
     left.iter().zip(right).take_while(|(left, right)| left == right).count()
 }
 

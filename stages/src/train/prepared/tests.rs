@@ -8,7 +8,16 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::*;
-use crate::{rows::SftExample, tokenizer::Pieces, train::settings::Sft};
+use crate::{
+    rows::SftExample,
+    tokenizer::Pieces,
+    train::{
+        dpo::{Dpo, DpoRow},
+        method::Method,
+        settings::{Settings, StageFile},
+        sft::{IGNORED, Packing, Sft, SftRow},
+    },
+};
 
 /// The fixtures' folder, or a word that a test is skipped.
 #[expect(clippy::print_stdout, reason = "a test says what it skips")]
@@ -31,10 +40,12 @@ fn read<R: DeserializeOwned>(path: &Path) -> Vec<R> {
 }
 
 /// Prepares a stage's rows, and returns how they differ from the fixture's.
-fn difference(stage: &Path) -> Result<usize, String> {
-    let (settings, files) = Settings::read(stage).map_err(|error| error.to_string())?;
+fn difference<M: Method>(stage: &Path) -> Result<usize, String> {
+    let ((), stage) = StageFile::open(stage, &[(M::NAME, ())]).map_err(|error| error.to_string())?;
+    let (settings, files): (Settings<M>, _) = stage.read().map_err(|error| error.to_string())?;
     let tokenizer = tokenizer(&files).map_err(|error| error.to_string())?;
-    let rows = rows(&settings, &tokenizer, &files.train_data, files.train_rows).map_err(|error| error.to_string())?;
+    let columns = columns::read(&files.train_data, files.train_rows).map_err(|error| error.to_string())?;
+    let rows = settings.method.prepare(&tokenizer, &columns, settings.training.max_length).map_err(|error| error.to_string())?;
     let prepared = files.prepared.as_ref().unwrap();
     let mut wanted: Vec<serde_json::Value> = read(prepared);
     for row in &mut wanted {
@@ -43,10 +54,7 @@ fn difference(stage: &Path) -> Result<usize, String> {
         row.remove("ref_chosen_logps");
         row.remove("ref_rejected_logps");
     }
-    let got = match rows {
-        Rows::Sft(prepared) => written(&prepared.rows),
-        Rows::Dpo(prepared) => written(&prepared.rows),
-    };
+    let got = written(&rows.rows);
     if got.len() != wanted.len() {
         return Err(format!("{} rows, and TRL has {}", got.len(), wanted.len()));
     }
@@ -60,8 +68,10 @@ fn difference(stage: &Path) -> Result<usize, String> {
 fn rows_are_those_of_trl() {
     let Some(fixtures) = fixtures() else { return };
     let (mut count, mut wrong) = (0, Vec::new());
-    for kind in ["sft", "dpo"] {
-        let folders = std::fs::read_dir(fixtures.join(kind)).unwrap().map(|entry| entry.unwrap().path());
+    let methods: [(&str, fn(&Path) -> Result<usize, String>); 2] =
+        [(Sft::NAME, difference::<Sft>), (Dpo::NAME, difference::<Dpo>)];
+    for (method, difference) in methods {
+        let folders = std::fs::read_dir(fixtures.join(method)).unwrap().map(|entry| entry.unwrap().path());
         for folder in folders.collect::<BTreeSet<_>>() {
             match difference(&folder.join("stage.json")) {
                 Ok(rows) => count += rows,
@@ -82,7 +92,7 @@ fn columns(rows: &[&str]) -> Vec<Columns> {
 }
 
 fn prepared(rows: &[&str], settings: &Sft, max_length: Option<usize>) -> Result<Prepared<SftRow>, PrepareError> {
-    sft::prepare(&scratch(), &columns(rows), settings, max_length)
+    settings.prepare(&scratch(), &columns(rows), max_length)
 }
 
 const PAIR: &str = r#"{"prompt": [{"role": "user", "content": "what"}], "completion": [{"role": "assistant", "content": "3"}]}"#;
@@ -124,14 +134,16 @@ fn rows_of_another_shape_are_told_by_their_number() {
     let assistant = Sft { assistant_only_loss: true, ..Sft::default() };
     let error = prepared(&[PAIR], &assistant, None).unwrap_err().to_string();
     assert!(error.contains("no `{% generation %}` block"), "{error}");
-    let packed = Sft { packing: Some(crate::train::settings::Packing::Bfd), ..Sft::default() };
+    let packed = Sft { packing: Some(Packing::Bfd), ..Sft::default() };
     assert!(prepared(&[PAIR], &packed, None).unwrap_err().to_string().contains("`max_length`"));
 }
 
 #[test]
 fn answers_without_a_prompt_have_what_they_begin_with_alike_for_one() {
     let tokenizer = scratch();
-    let dpo = |row: &str| dpo::prepare(&tokenizer, &columns(&[row]), None).map(|mut prepared| prepared.rows.remove(0));
+    let dpo = |row: &str| -> Result<DpoRow, PrepareError> {
+        Dpo::default().prepare(&tokenizer, &columns(&[row]), None).map(|mut prepared| prepared.rows.remove(0))
+    };
     let turns =
         |answer: &str| format!(r#"[{{"role": "user", "content": "what"}}, {{"role": "assistant", "content": "{answer}"}}]"#);
     let implicit = dpo(&format!(r#"{{"chosen": {}, "rejected": {}}}"#, turns("3"), turns("4"))).unwrap();
@@ -149,7 +161,7 @@ fn answers_without_a_prompt_have_what_they_begin_with_alike_for_one() {
 #[test]
 fn pairs_whose_prompt_fills_the_row_are_dropped() {
     let pair = r#"{"prompt": "what is", "chosen": " 3", "rejected": " 4"}"#;
-    let dpo = |most| dpo::prepare(&scratch(), &columns(&[pair]), Some(most)).unwrap();
+    let dpo = |most| Dpo::default().prepare(&scratch(), &columns(&[pair]), Some(most)).unwrap();
     let row = dpo(100).rows.remove(0);
     let prompt = row.prompt_ids.len();
     assert_eq!((dpo(prompt).rows.len(), dpo(prompt).dropped), (0, 1));
@@ -165,7 +177,7 @@ fn the_pipelines_own_examples_are_rows_too() {
     let (question, answer) = (turn("user", "what is 3"), turn("assistant", "Policy: A"));
     let example: SftExample =
         serde_json::from_str(&format!(r#"{{"id": "1", "prompt": {question}, "completion": {answer}}}"#)).unwrap();
-    let rows = sft::prepare(&tokenizer, &[columns::of(&example)], &Sft::default(), None).unwrap().rows;
+    let rows = Sft::default().prepare(&tokenizer, &[columns::of(&example)], None).unwrap().rows;
     let (prompt, [completion]) = tokenizer.render_answers(&example.prompt, [&example.completion]).unwrap();
     assert_eq!(rows[0].input_ids, [prompt.clone(), completion.clone()].concat());
     let learned = rows[0].labels.iter().filter(|&&label| label != IGNORED);

@@ -4,25 +4,22 @@
 //! `stage` says which method; its own settings stand beside those that all trainings share. A key that neither knows is refused by its name.
 
 mod adapter;
-mod dpo;
 mod files;
-mod optimizer;
+mod optim;
 pub(crate) mod part;
-mod sft;
+pub(crate) mod range;
 mod training;
-mod words;
+mod warmup;
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 pub use adapter::{Adapter, Code, Dtype, Quantization};
-pub use dpo::{Divergence, Dpo, DpoLoss, Losses, Reference};
 pub use files::Files;
-pub use optimizer::{Optimizer, OptimizerName, Warmup};
 use part::Part;
-pub use sft::{Packing, Sft, SftLoss};
 pub use training::{Precision, Training};
+pub use warmup::Warmup;
 
 /// Says why settings could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -36,32 +33,43 @@ pub struct SettingsError {
 
 /// All settings of one training.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub struct Settings<M> {
     /// What every training has.
     pub training: Training,
     /// What its method has.
-    pub method: Method,
+    pub method: M,
 }
 
-/// How the model learns.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Method {
-    /// Supervised fine-tuning.
-    Sft(Sft),
-    /// Direct preference optimisation.
-    Dpo(Dpo),
+/// A `stage.json` whose settings are not read yet.
+pub struct StageFile {
+    path: PathBuf,
+    entries: Map<String, Value>,
 }
 
-impl Settings {
-    /// Reads a `stage.json`; its paths become relative to the current folder.
+impl StageFile {
+    /// Opens a `stage.json`, and returns what stands beside the method that its `stage` names.
     ///
     /// # Errors
-    /// A file that cannot be read, a key that is not known, a value of the wrong kind.
-    pub fn read(path: &Path) -> Result<(Self, Files), SettingsError> {
+    /// A file that cannot be read, or that names another method.
+    pub fn open<T: Copy>(path: &Path, methods: &[(&str, T)]) -> Result<(T, Self), SettingsError> {
         let wrong = |reason: String| SettingsError { path: path.to_owned(), reason };
         let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-        let object: Map<String, Value> = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
-        let (mut settings, mut files) = Self::from_object(object).map_err(wrong)?;
+        let mut entries: Map<String, Value> = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+        let listed = || methods.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let stage = entries.remove("stage").ok_or_else(|| wrong(format!("`stage` is missing: one of {}", listed())))?;
+        match methods.iter().find(|(name, _)| stage == *name) {
+            Some((_, method)) => Ok((*method, Self { path: path.to_owned(), entries })),
+            None => Err(wrong(format!("`stage` is {stage} and must be one of {}", listed()))),
+        }
+    }
+
+    /// Reads the settings of its method; paths become relative to the current folder.
+    ///
+    /// # Errors
+    /// A key that is not known, a value of the wrong kind.
+    pub fn read<M: Part + Default>(self) -> Result<(Settings<M>, Files), SettingsError> {
+        let Self { path, entries } = self;
+        let (mut settings, mut files) = from_entries(entries).map_err(|reason| SettingsError { path: path.clone(), reason })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         files.below(folder);
         if let Some(adapter) = settings.training.adapter.as_mut().and_then(|adapter| adapter.init_from.as_mut()) {
@@ -69,21 +77,12 @@ impl Settings {
         }
         Ok((settings, files))
     }
-
-    fn from_object(mut object: Map<String, Value>) -> Result<(Self, Files), String> {
-        let stage = object.remove("stage").ok_or("`stage` is missing: `sft` or `dpo`")?;
-        match stage.as_str() {
-            Some("sft") => with_method(object, Method::Sft),
-            Some("dpo") => with_method(object, Method::Dpo),
-            _ => Err(format!("`stage` is {stage} and must be `sft` or `dpo`")),
-        }
-    }
 }
 
-fn with_method<M: Part + Default>(object: Map<String, Value>, method: fn(M) -> Method) -> Result<(Settings, Files), String> {
+fn from_entries<M: Part + Default>(entries: Map<String, Value>) -> Result<(Settings<M>, Files), String> {
     let parts: ((Training, M), Files) = Default::default();
-    let ((training, own), files) = part::read(Value::Object(object), parts).map_err(|error| error.to_string())?;
-    Ok((Settings { training, method: method(own) }, files))
+    let ((training, method), files) = part::read(Value::Object(entries), parts).map_err(|error| error.to_string())?;
+    Ok((Settings { training, method }, files))
 }
 
 #[cfg(test)]
@@ -91,68 +90,97 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::models::DeviceName;
-    use crate::models::Modules;
+    use crate::{
+        models::{DeviceName, Modules},
+        train::{
+            dpo::{Dpo, DpoLoss},
+            sft::Sft,
+        },
+    };
 
-    fn settings(value: Value) -> Result<Settings, String> {
-        Settings::from_object(value.as_object().unwrap().clone()).map(|(settings, _)| settings)
+    fn settings<M: Part + Default>(value: Value) -> Result<Settings<M>, String> {
+        from_entries(value.as_object().unwrap().clone()).map(|(settings, _)| settings)
+    }
+
+    fn sft(value: Value) -> Result<Settings<Sft>, String> {
+        settings(value)
     }
 
     #[test]
     fn a_key_that_is_not_known_is_refused_by_its_name() {
         for (value, named) in [
-            (json!({"stage": "sft", "learning_rat": 1}), "`learning_rat`"),
-            (json!({"stage": "sft", "beta": 1}), "`beta`"),
-            (json!({"stage": "dpo", "packing": "bfd"}), "`packing`"),
-            (json!({"stage": "dpo", "adapter": {"rank": 8}}), "`rank`"),
-            (json!({"stage": "dpo", "loss_type": ["sigmoit"]}), "`sigmoit`"),
-            (json!({"stage": "sft", "lr_scheduler_args": {"cycles": 1}}), "`cycles`"),
-            (json!({"stage": "ppo"}), "`stage`"),
-            (json!({}), "`stage`"),
+            (json!({"learning_rat": 1}), "`learning_rat`"),
+            (json!({"beta": 1}), "`beta`"),
+            (json!({"lr_scheduler_args": {"cycles": 1}}), "`cycles`"),
+            (json!({"optim": "sgd"}), "`sgd`"),
         ] {
-            let error = settings(value).unwrap_err();
+            let error = sft(value).unwrap_err();
+            assert!(error.contains(named), "{error}");
+        }
+        for (value, named) in [
+            (json!({"packing": "bfd"}), "`packing`"),
+            (json!({"adapter": {"rank": 8}}), "`rank`"),
+            (json!({"loss_type": ["sigmoit"]}), "`sigmoit`"),
+        ] {
+            let error = settings::<Dpo>(value).unwrap_err();
             assert!(error.contains(named), "{error}");
         }
     }
 
     #[test]
+    fn a_method_that_is_not_known_is_refused_with_those_that_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("stage.json");
+        for (text, message) in
+            [(r#"{"stage": "ppo"}"#, "is \"ppo\" and must be one of `sft`, `dpo`"), ("{}", "is missing: one of `sft`")]
+        {
+            std::fs::write(&path, text).unwrap();
+            let Err(error) = StageFile::open(&path, &[("sft", ()), ("dpo", ())]) else { panic!("{text} is taken") };
+            assert!(error.to_string().contains(message), "{error}");
+        }
+    }
+
+    #[test]
     fn a_device_is_read_by_its_name_and_is_no_part_of_what_is_kept() {
-        let training = settings(json!({"stage": "sft", "device": "cuda:1"})).unwrap().training;
+        let training = sft(json!({"device": "cuda:1"})).unwrap().training;
         assert_eq!(training.device, DeviceName::Cuda(1));
         assert_eq!(serde_json::to_value(&training).unwrap().get("device"), None);
-        let error = settings(json!({"stage": "sft", "device": "gpu"})).unwrap_err();
+        let error = sft(json!({"device": "gpu"})).unwrap_err();
         assert!(error.contains("`gpu`") && error.contains("`cuda:N`"), "{error}");
     }
 
     #[test]
     fn a_list_and_a_single_word_are_told_apart() {
         let targets = |value: Value| {
-            let settings = settings(json!({"stage": "sft", "adapter": {"target_modules": value}})).unwrap();
+            let settings = sft(json!({"adapter": {"target_modules": value}})).unwrap();
             settings.training.adapter.unwrap().target_modules.unwrap()
         };
         assert_eq!(targets(json!("all-linear")), Modules::Pattern("all-linear".into()));
         assert_eq!(targets(json!(["q_proj"])), Modules::Names(vec!["q_proj".into()]));
-        let Method::Dpo(dpo) = settings(json!({"stage": "dpo", "loss_type": "ipo"})).unwrap().method else { panic!() };
-        assert_eq!(*dpo.loss_type, [DpoLoss::Ipo]);
+        let dpo: Settings<Dpo> = settings(json!({"loss_type": "ipo"})).unwrap();
+        assert_eq!(*dpo.method.loss_type, [DpoLoss::Ipo]);
     }
 
     #[test]
     fn spellings_of_trl_fill_the_same_settings() {
-        let ours = settings(json!({
-            "stage": "sft", "batch_size": 4, "epochs": 2, "lr_scheduler": "cosine", "warmup": 7,
+        let ours = sft(json!({
+            "batch_size": 4, "epochs": 2, "lr_scheduler": "cosine", "warmup": 7,
             "optimizer": {"betas": [0.8, 0.9], "eps": 1e-6, "weight_decay": 0.5}, "packing": "bfd",
         }));
-        let theirs = settings(json!({
-            "stage": "sft", "per_device_train_batch_size": 4, "num_train_epochs": 2, "lr_scheduler_type": "cosine", "warmup_steps": 7,
+        let theirs = sft(json!({
+            "per_device_train_batch_size": 4, "num_train_epochs": 2, "lr_scheduler_type": "cosine", "warmup_steps": 7,
             "adam_beta1": 0.8, "adam_beta2": 0.9, "adam_epsilon": 1e-6, "weight_decay": 0.5, "packing_strategy": "bfd",
         }));
         assert_eq!(ours, theirs);
-        assert_ne!(ours, settings(json!({"stage": "sft"})));
+        assert_ne!(ours, sft(json!({})));
+        let named = sft(json!({"optim": "adamw_torch", "adam_beta1": 0.8, "adam_beta2": 0.9, "weight_decay": 0.5}));
+        assert_eq!(named, sft(json!({"optimizer": {"betas": [0.8, 0.9], "weight_decay": 0.5}})));
         for twice in [
-            json!({"stage": "sft", "batch_size": 4, "per_device_train_batch_size": 4}),
-            json!({"stage": "sft", "optimizer": {}, "adam_beta1": 0.8}),
+            json!({"batch_size": 4, "per_device_train_batch_size": 4}),
+            json!({"optimizer": {}, "adam_beta1": 0.8}),
+            json!({"optimizer": {}, "optim": "adamw_torch"}),
         ] {
-            let error = settings(twice).unwrap_err();
+            let error = sft(twice).unwrap_err();
             assert!(error.contains("are two names of one setting"), "{error}");
         }
     }

@@ -14,15 +14,15 @@ use serde_json::{Value, json};
 
 /// What an entry of an object filled.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Filled {
+pub struct Filled {
     /// The field.
-    pub(crate) field: &'static str,
+    pub field: &'static str,
     /// Whether it filled the field as a whole, and not one number of it.
-    pub(crate) whole: bool,
+    pub whole: bool,
 }
 
 /// Settings that are read out of an object which may have those of others too.
-pub(crate) trait Part {
+pub trait Part {
     /// Reads the value of an entry, if it is one of these settings, and says whether it is.
     ///
     /// # Errors
@@ -31,6 +31,14 @@ pub(crate) trait Part {
 
     /// Names every entry, the settings' own names first and then how TRL spells them, with the field that each fills.
     fn names() -> Vec<(&'static str, Filled)>;
+
+    /// Completes the settings once all entries are read.
+    ///
+    /// # Errors
+    /// Entries that do not go together.
+    fn finish(&mut self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 impl<First: Part, Second: Part> Part for (First, Second) {
@@ -40,6 +48,11 @@ impl<First: Part, Second: Part> Part for (First, Second) {
 
     fn names() -> Vec<(&'static str, Filled)> {
         [First::names(), Second::names()].concat()
+    }
+
+    fn finish(&mut self) -> Result<(), String> {
+        self.0.finish()?;
+        self.1.finish()
     }
 }
 
@@ -84,6 +97,7 @@ pub(crate) fn read<'de, D: Deserializer<'de>, P: Part>(deserializer: D, parts: P
                 self.0.set(&name, &mut map)?;
                 given.push((name, filled));
             }
+            self.0.finish().map_err(A::Error::custom)?;
             Ok(self.0)
         }
     }
@@ -115,24 +129,27 @@ pub(crate) fn complete<P: Part>(schema: &mut Schema, defaults: &impl Serialize) 
     }
 }
 
-/// Declares a struct of settings: `name | other_name: Kind = default`. Names after `also` fill one number of a field.
+/// Declares a struct of settings: `name | other_name: Kind = default`. Names after `also` fill one number of the field that they stand
+/// under. With `finish`, a field without an entry of its own holds such numbers until a method settles them, once all entries are read.
 macro_rules! settings {
     (
         $(#[$meta:meta])*
         $visibility:vis struct $name:ident {
             $($(#[$field_meta:meta])* $field:ident $(| $other:ident)* : $kind:ty = $default:expr,)*
         }
-        $(also { $($part:ident : $part_kind:ty = $of:ident $(. $inner:ident)? $([$index:literal])?,)* })?
+        $(also { $($of:ident { $($part:ident : $part_kind:ty = $place:ident . $inner:ident,)* })* })?
+        $(finish { $pending:ident : $pending_kind:ty => $finish:ident })?
     ) => {
         #[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
         $(#[$meta])*
         $visibility struct $name {
             $($(#[$field_meta])* $visibility $field: $kind,)*
+            $(#[serde(skip)] #[schemars(skip)] #[doc = "What is read and not yet settled."] $visibility $pending: $pending_kind,)?
         }
 
         impl Default for $name {
             fn default() -> Self {
-                Self { $($field: $default,)* }
+                Self { $($field: $default,)* $($pending: Default::default(),)? }
             }
         }
 
@@ -140,7 +157,7 @@ macro_rules! settings {
             fn set<'de, A: serde::de::MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
                 match name {
                     $(stringify!($field) $(| stringify!($other))* => self.$field = map.next_value()?,)*
-                    $($(stringify!($part) => self.$of $(.$inner)? $([$index])? = map.next_value::<$part_kind>()?,)*)?
+                    $($($(stringify!($part) => self.$place.$inner = map.next_value::<$part_kind>()?,)*)*)?
                     _ => return Ok(false),
                 }
                 Ok(true)
@@ -151,9 +168,13 @@ macro_rules! settings {
                 vec![
                     $((stringify!($field), Filled { field: stringify!($field), whole: true }),)*
                     $($((stringify!($other), Filled { field: stringify!($field), whole: true }),)*)*
-                    $($((stringify!($part), Filled { field: stringify!($of), whole: false }),)*)?
+                    $($($((stringify!($part), Filled { field: stringify!($of), whole: false }),)*)*)?
                 ]
             }
+
+            $(fn finish(&mut self) -> Result<(), String> {
+                self.$finish()
+            })?
         }
     };
 }

@@ -3,10 +3,17 @@
 use schemars::{JsonSchema, Schema, generate::SchemaSettings, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::{Adapter, Optimizer, Quantization, Warmup, part::settings};
+use super::{
+    Adapter, Quantization, Warmup,
+    optim::{Number, Optim, Word},
+    part::settings,
+};
 use crate::{
     models::DeviceName,
-    train::schedule::{Scheduler, arguments::SchedulerArguments},
+    train::{
+        optimizer::Optimizer,
+        schedule::{Scheduler, arguments::SchedulerArguments},
+    },
 };
 
 settings! {
@@ -86,12 +93,24 @@ settings! {
         device: DeviceName = DeviceName::Auto,
     }
     also {
-        warmup_ratio: f64 = warmup.ratio,
-        warmup_steps: Option<usize> = warmup.steps,
-        weight_decay: f64 = optimizer.weight_decay,
-        adam_beta1: f64 = optimizer.betas[0],
-        adam_beta2: f64 = optimizer.betas[1],
-        adam_epsilon: f64 = optimizer.eps,
+        warmup {
+            warmup_ratio: f64 = warmup.ratio,
+            warmup_steps: Option<usize> = warmup.steps,
+        }
+        optimizer {
+            optim: Word = trl.word,
+            adam_beta1: Number = trl.adam_beta1,
+            adam_beta2: Number = trl.adam_beta2,
+            adam_epsilon: Number = trl.adam_epsilon,
+            weight_decay: Number = trl.weight_decay,
+        }
+    }
+    finish { trl: Optim => settle_optimizer }
+}
+
+impl Training {
+    fn settle_optimizer(&mut self) -> Result<(), String> {
+        std::mem::take(&mut self.trl).apply(&mut self.optimizer)
     }
 }
 
@@ -99,9 +118,11 @@ settings! {
 fn with_parts(schema: &mut Schema) {
     let mut generator = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true).into_generator();
     let warmup = "Steps in which the rate rises from 0; below 1 a share of all steps, rounded up.";
+    let words: Vec<&str> = Optimizer::optim_words().into_iter().map(|(word, _)| word).collect();
     let parts = [
         ("optimizer", Optimizer::json_schema(&mut generator)),
         ("warmup", json_schema!({ "type": "number", "description": warmup })),
+        ("optim", json_schema!({ "enum": words, "description": "The optimiser, under transformers' name." })),
     ];
     if let Some(properties) = schema.as_object_mut().and_then(|object| object.get_mut("properties")?.as_object_mut()) {
         properties.extend(parts.into_iter().map(|(name, part)| (name.to_owned(), part.to_value())));

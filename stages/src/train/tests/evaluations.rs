@@ -8,12 +8,12 @@ fn others() -> Vec<SftRow> {
     vec![row(&[5, 6, 40, 41, 42], 2), row(&[10, 33, 12], 1), row(&[13, 5, 7, 50], 2)]
 }
 
-fn validation() -> Rows {
-    Rows::Sft(Prepared { ids: ids(others().len()), rows: others(), cut: 0, dropped: 0 })
+fn validation() -> Prepared<SftRow> {
+    prepared(others())
 }
 
 /// Settings under which a small model learns its few rows by heart.
-fn overfitting(change: impl FnOnce(&mut Training)) -> Settings {
+fn overfitting(change: impl FnOnce(&mut Training)) -> Settings<Sft> {
     let mut settings = sft();
     let training = &mut settings.training;
     (training.epochs, training.eval_steps, training.load_best_model_at_end) = (Some(40.0), Some(2), true);
@@ -21,8 +21,17 @@ fn overfitting(change: impl FnOnce(&mut Training)) -> Settings {
     settings
 }
 
-fn evaluated(model: &Model, settings: &Settings, notes: &mut Notes) -> Result<Trained, TrainError> {
-    run(model.clone(), settings, &mut prepared(), Some(&validation()), notes)
+fn evaluated(model: &Model, settings: &Settings<Sft>, notes: &mut Notes) -> Result<Trained, TrainError> {
+    evaluated_on(model, settings, Some(&mut validation()), notes)
+}
+
+fn evaluated_on<M: Example>(
+    model: &Model,
+    settings: &Settings<M>,
+    evaluation: Option<&mut Prepared<M::Row>>,
+    notes: &mut Notes,
+) -> Result<Trained, TrainError> {
+    run(TrainingRun { model: model.clone(), settings, rows: &mut M::example(), evaluation, watch: notes })
 }
 
 fn loss_on_others(model: &Model) -> f64 {
@@ -69,7 +78,7 @@ fn evaluations_of_preferences_know_all_their_figures() {
     let mut settings = dpo(|method| method.sync_ref_model = true);
     settings.training.metric_for_best_model = Some("rewards/margins".into());
     let mut notes = Notes::default();
-    let trained = run(tiny(6).model, &settings, &mut pairs(), Some(&pairs()), &mut notes).unwrap();
+    let trained = evaluated_on(&tiny(6).model, &settings, Some(&mut Dpo::example()), &mut notes).unwrap();
     let last = &notes.evaluations.last().unwrap().metrics;
     assert_eq!(trained.summary.best_metric, Some(last["eval_rewards/margins"]));
     for name in ["eval_loss", "eval_rewards/accuracies", "eval_logps/chosen", "eval_entropy", "eval_num_tokens"] {
@@ -79,20 +88,20 @@ fn evaluations_of_preferences_know_all_their_figures() {
 
 #[test]
 fn what_evaluations_cannot_give_is_refused_by_name() {
-    let refused = |settings: Settings, rows: Option<&Rows>| {
-        run(tiny(1).model, &settings, &mut prepared(), rows, &mut Notes::default()).unwrap_err().to_string()
+    let refused = |settings: Settings<Sft>, rows: Option<&mut Prepared<SftRow>>| {
+        evaluated_on(&tiny(1).model, &settings, rows, &mut Notes::default()).unwrap_err().to_string()
     };
     let message = refused(overfitting(|_| ()), None);
     assert!(message.starts_with("`eval_steps` needs rows"), "{message}");
-    let message = refused(overfitting(|training| training.metric_for_best_model = Some("f1".into())), Some(&validation()));
+    let message = refused(overfitting(|training| training.metric_for_best_model = Some("f1".into())), Some(&mut validation()));
     assert!(message.contains("`eval_f1`") && message.contains("`mean_token_accuracy`"), "{message}");
 }
 
 #[test]
 fn rows_without_a_token_to_learn_are_told() {
-    let mut rows = Rows::Sft(Prepared { rows: vec![row(&[5, 6], 2)], ids: vec!["empty".into()], cut: 0, dropped: 0 });
+    let mut rows = Prepared { rows: vec![row(&[5, 6], 2)], ids: vec!["empty".into()], cut: 0, dropped: 0 };
     let mut notes = Notes::default();
-    run(tiny(1).model, &sft(), &mut rows, None, &mut notes).unwrap();
+    trained_on(&tiny(1).model, &sft(), &mut rows, &mut notes).unwrap();
     let [warning] = notes.warnings.as_slice() else { panic!("{:?}", notes.warnings) };
     assert!(warning.contains("step 1") && warning.contains("`empty`"), "{warning}");
 }

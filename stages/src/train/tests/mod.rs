@@ -1,20 +1,23 @@
 //! Trainings of a small model: gradients against finite differences, rows laid out in several ways, and stops.
 
-mod elsewhere;
+mod device;
 mod evaluations;
+mod recompute;
+mod stored_weights;
 
 use std::path::PathBuf;
 
 use super::{
-    objective::{Scored, Share},
-    prepared::{DpoRow, IGNORED, SftRow},
-    settings::{Dpo, DpoLoss, Reference, Sft},
-    trainer::deal,
+    dpo::{Dpo, DpoLoss, DpoRow, Losses, Reference},
+    objective::{Objective as _, Scored, Share},
+    prepared::Prepared,
+    settings::{Precision, Settings, Training},
+    sft::{IGNORED, Labelled, Sft, SftRow},
     *,
 };
 use crate::{
     models::{
-        AdapterConfig, Bias, DeviceName, Modules, Values,
+        AdapterConfig, Bias, DeviceName, Model, Modules, Values,
         tests::{tiny, tiny_with_biases},
     },
     random::Random,
@@ -39,33 +42,53 @@ fn ids(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("example-{number}")).collect()
 }
 
-fn prepared() -> Rows {
-    Rows::Sft(Prepared { ids: ids(rows().len()), rows: rows(), cut: 0, dropped: 0 })
+fn prepared<R>(rows: Vec<R>) -> Prepared<R> {
+    Prepared { ids: ids(rows.len()), rows, cut: 0, dropped: 0 }
 }
 
-fn pairs() -> Rows {
+fn pairs() -> Vec<DpoRow> {
     let pair = |prompt_ids: &[u32], chosen_ids: &[u32], rejected_ids: &[u32]| DpoRow {
         prompt_ids: prompt_ids.to_vec(),
         chosen_ids: chosen_ids.to_vec(),
         rejected_ids: rejected_ids.to_vec(),
         ..DpoRow::default()
     };
-    let rows = vec![pair(&[5, 6], &[7, 8], &[7, 9, 10]), pair(&[4], &[11, 12, 13], &[14]), pair(&[8, 9], &[20], &[21, 22])];
-    Rows::Dpo(Prepared { ids: ids(rows.len()), rows, cut: 0, dropped: 0 })
+    vec![pair(&[5, 6], &[7, 8], &[7, 9, 10]), pair(&[4], &[11, 12, 13], &[14]), pair(&[8, 9], &[20], &[21, 22])]
+}
+
+/// A method with a few rows to learn.
+trait Example: Method {
+    fn example() -> Prepared<Self::Row>;
+}
+
+impl Example for Sft {
+    fn example() -> Prepared<SftRow> {
+        prepared(rows())
+    }
+}
+
+impl Example for Dpo {
+    fn example() -> Prepared<DpoRow> {
+        prepared(pairs())
+    }
 }
 
 fn training() -> Training {
     Training { batch_size: 2, epochs: Some(3.0), learning_rate: 1e-2, device: DeviceName::Cpu, ..Training::default() }
 }
 
-fn sft() -> Settings {
-    Settings { training: training(), method: Method::Sft(Sft::default()) }
+fn settings<M: Method>() -> Settings<M> {
+    Settings { training: training(), method: M::default() }
 }
 
-fn dpo(change: impl FnOnce(&mut Dpo)) -> Settings {
-    let mut method = Dpo::default();
-    change(&mut method);
-    Settings { training: training(), method: Method::Dpo(method) }
+fn sft() -> Settings<Sft> {
+    settings()
+}
+
+fn dpo(change: impl FnOnce(&mut Dpo)) -> Settings<Dpo> {
+    let mut settings: Settings<Dpo> = settings();
+    change(&mut settings.method);
+    settings
 }
 
 /// Puts an adapter on that is no longer fresh.
@@ -90,16 +113,16 @@ fn step_with(model: &Model, rows: &[SftRow], shards: usize, gradient_checkpointi
     let objective = Labelled { rows, settings: &Sft::default() };
     let all: Vec<usize> = (0..rows.len()).collect();
     let names = model.trained_names();
-    let dealt = deal(&objective, &all, shards);
-    let passed = shards::forward(model, &names, &dealt, None, gradient_checkpointing);
-    let scored: Vec<Scored<'_>> = dealt
+    let split = shards::split(&objective, &all, shards);
+    let passed = shards::forward(model, &names, &split, None, gradient_checkpointing);
+    let scored: Vec<Scored<'_>> = split
         .iter()
         .zip(&passed)
         .map(|(shard, passed)| Scored { rows: &shard.rows, batch: &shard.batch, predictions: &passed.predictions })
         .collect();
     let targets = all.iter().map(|&row| objective.targets(row)).sum();
     let weighed = objective.weigh(&scored, Share { targets, micro_batches: 1 });
-    let gradients = shards::backward(model, &names, &dealt, passed, &weighed.slopes);
+    let gradients = shards::backward(model, &names, &split, passed, &weighed.slopes);
     (weighed.loss, gradients.iter().map(Values::to_vec).collect())
 }
 
@@ -193,9 +216,17 @@ impl Watch for Notes {
     }
 }
 
-fn trained(model: &Model, settings: &Settings, notes: &mut Notes) -> Result<Trained, TrainError> {
-    let mut rows = if matches!(settings.method, Method::Sft(_)) { prepared() } else { pairs() };
-    run(model.clone(), settings, &mut rows, None, notes)
+fn trained<M: Example>(model: &Model, settings: &Settings<M>, notes: &mut Notes) -> Result<Trained, TrainError> {
+    trained_on(model, settings, &mut M::example(), notes)
+}
+
+fn trained_on<M: Method>(
+    model: &Model,
+    settings: &Settings<M>,
+    rows: &mut Prepared<M::Row>,
+    notes: &mut Notes,
+) -> Result<Trained, TrainError> {
+    run(TrainingRun { model: model.clone(), settings, rows, evaluation: None, watch: notes })
 }
 
 /// Stops a training at a step, and goes on from what was kept; returns what came out, and the notes of both parts.
@@ -213,31 +244,27 @@ fn weights(model: &Model) -> Vec<(String, Vec<u32>)> {
     model.parameters().iter().map(|(name, weight)| (name.to_owned(), bits(weight.clone().into_values()))).collect()
 }
 
+/// Trains at once, and with a stop on the way.
+fn resumes_to_the_same_bytes<M: Example>(model: &Model, settings: &Settings<M>) {
+    let mut whole = Notes::default();
+    let expected = trained(model, settings, &mut whole).unwrap();
+    let (found, [_, rest]) = gone_on(4, |notes| trained(model, settings, notes));
+    // What was kept last is behind step 3: the stop came before the fourth was kept.
+    assert_eq!(rest.losses, whole.losses[3..]);
+    assert_eq!(weights(&found.model), weights(&expected.model));
+    assert_eq!(found.summary, expected.summary);
+}
+
 #[test]
 fn a_stopped_training_goes_on_to_the_same_bytes() {
     let base = tiny(6).model;
-    let cases = [
-        (base.clone(), sft()),
-        (adapted(base.clone(), |config| config.use_dora = true), sft()),
-        (adapted(base.clone(), |_| ()), dpo(|_| ())),
-        (adapted(tiny_with_biases(6), |config| config.bias = Bias::All), dpo(|method| method.reference = Reference::BaseModel)),
-        (
-            base,
-            dpo(|method| {
-                method.sync_ref_model = true;
-                method.ref_model_sync_steps = 2;
-            }),
-        ),
-    ];
-    for (model, settings) in cases {
-        let mut whole = Notes::default();
-        let expected = trained(&model, &settings, &mut whole).unwrap();
-        let (found, [_, rest]) = gone_on(4, |notes| trained(&model, &settings, notes));
-        // What was kept last is behind step 3: the stop came before the fourth was kept.
-        assert_eq!(rest.losses, whole.losses[3..]);
-        assert_eq!(weights(&found.model), weights(&expected.model));
-        assert_eq!(found.summary, expected.summary);
-    }
+    resumes_to_the_same_bytes(&base, &sft());
+    resumes_to_the_same_bytes(&adapted(base.clone(), |config| config.use_dora = true), &sft());
+    resumes_to_the_same_bytes(&adapted(base.clone(), |_| ()), &dpo(|_| ()));
+    let biased = adapted(tiny_with_biases(6), |config| config.bias = Bias::All);
+    resumes_to_the_same_bytes(&biased, &dpo(|method| method.reference = Reference::BaseModel));
+    let synced = dpo(|method| (method.sync_ref_model, method.ref_model_sync_steps) = (true, 2));
+    resumes_to_the_same_bytes(&base, &synced);
 }
 
 #[test]
@@ -299,9 +326,8 @@ fn a_norm_of_0_clips_nothing_and_what_a_reference_says_is_noted_in_all_rows() {
 
     let mut settings = dpo(|method| method.precompute_ref_log_probs = true);
     (settings.training.max_steps, settings.training.batch_size) = (Some(1), 1);
-    let mut rows = pairs();
-    run(tiny(8).model, &settings, &mut rows, None, &mut Notes::default()).unwrap();
-    let Rows::Dpo(prepared) = rows else { unreachable!("they are pairs") };
+    let mut prepared = prepared(pairs());
+    trained_on(&tiny(8).model, &settings, &mut prepared, &mut Notes::default()).unwrap();
     assert!(prepared.rows.len() > 1);
     assert!(prepared.rows.iter().all(|row| row.ref_chosen_logps.is_some_and(|sum| sum < 0.0)), "{:?}", prepared.rows);
 }
@@ -340,23 +366,20 @@ fn a_loss_that_is_no_number_names_the_rows() {
 #[test]
 fn settings_out_of_their_range_are_refused_by_name() {
     let model = tiny(1).model;
-    let refused = |settings: &Settings| trained(&model, settings, &mut Notes::default()).unwrap_err().to_string();
     let mut without_rows = sft();
     without_rows.training.batch_size = 0;
-    assert!(refused(&without_rows).contains("`batch_size`"));
+    let error = trained(&model, &without_rows, &mut Notes::default()).unwrap_err().to_string();
+    assert!(error.contains("`batch_size`"), "{error}");
     for (named, settings) in [
         ("`beta`", dpo(|method| method.beta = 0.0)),
-        ("`label_smoothing`", dpo(|method| method.loss_type = settings::Losses(vec![DpoLoss::ExoPair]))),
+        ("`label_smoothing`", dpo(|method| method.loss_type = Losses(vec![DpoLoss::ExoPair]))),
         ("`loss_weights`", dpo(|method| method.loss_weights = Some(vec![1.0, 2.0]))),
         ("`ref_model_sync_steps`", dpo(|method| (method.sync_ref_model, method.ref_model_sync_steps) = (true, 0))),
     ] {
-        let message = refused(&settings);
+        let message = trained(&model, &settings, &mut Notes::default()).unwrap_err().to_string();
         assert!(message.contains(named), "{message}");
     }
-    let mut nothing = Rows::Sft(Prepared { rows: Vec::new(), ids: Vec::new(), cut: 0, dropped: 3 });
-    let error = run(model, &sft(), &mut nothing, None, &mut Notes::default()).unwrap_err().to_string();
+    let mut nothing = Prepared { rows: Vec::new(), ids: Vec::new(), cut: 0, dropped: 3 };
+    let error = trained_on(&model, &sft(), &mut nothing, &mut Notes::default()).unwrap_err().to_string();
     assert!(error.contains("of 3, 3 have nothing to learn"), "{error}");
 }
-
-mod held;
-mod recompute;

@@ -3,7 +3,7 @@
 use std::f64::consts::LN_2;
 
 use super::{log_sigmoid, sigmoid};
-use crate::train::settings::{Divergence, Dpo};
+use crate::train::dpo::{Divergence, Dpo};
 
 /// Exponents above it count as it, as in TRL.
 const LARGEST: f64 = 80.0;

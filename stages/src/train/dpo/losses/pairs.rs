@@ -1,7 +1,7 @@
 //! The losses that are a mean over pairs, one after another; `sft` among them is none, for it is a mean over tokens.
 
 use super::{Pair, divergence::score, log_sigmoid, sigmoid};
-use crate::train::settings::{Dpo, DpoLoss};
+use crate::train::dpo::{Dpo, DpoLoss};
 
 /// A pair's loss, and its derivatives by the log-probabilities of the chosen and of the rejected answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -149,8 +149,7 @@ fn sorted(values: impl Iterator<Item = f64>) -> Vec<(usize, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::dpo::losses::Answer;
-    use crate::train::settings::Divergence;
+    use crate::train::dpo::{Divergence, losses::Answer};
 
     const ALL: [DpoLoss; 15] = [
         DpoLoss::Sigmoid,

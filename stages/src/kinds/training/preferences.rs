@@ -1,0 +1,112 @@
+//! What `dpo` and `orpo` share: they train a checkpoint further on pairs of answers. Examples and a checkpoint → a checkpoint and training metrics.
+
+use std::{collections::BTreeMap, marker::PhantomData};
+
+use engine::{Ahead, Checkpoint, Context, Dataset, Metrics, ParamMistake, Sections, StageError, ports};
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use super::{Start, Weights, ahead_of, columns_of, failed, forecast, mistakes, told, train, within};
+use crate::{
+    kinds::errors,
+    models::Outline,
+    router::Router,
+    rows::DpoExample,
+    tokenizer::Tokenizer,
+    train::{
+        Method,
+        settings::{Settings, Training, part},
+    },
+};
+
+/// A kind of stage that trains by a method whose rows are pairs.
+pub(crate) trait Preferences: Method + Serialize + JsonSchema + Send + 'static {
+    /// As [`engine::Stage::VERSION`].
+    const VERSION: u32;
+    /// As [`engine::Stage::SUMMARY`].
+    const SUMMARY: &'static str;
+
+    /// Returns this kind's defaults of the settings that all trainings have.
+    fn training() -> Training;
+}
+
+/// Settings of the training. Names that TRL spells otherwise are known by its spelling too.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "{M}Settings", transform = complete::<M>, bound = "M: Preferences")]
+pub(crate) struct Params<M> {
+    #[serde(flatten)]
+    training: Training,
+    #[serde(flatten)]
+    method: M,
+}
+
+impl<M: Preferences> Default for Params<M> {
+    fn default() -> Self {
+        Self { training: M::training(), method: M::default() }
+    }
+}
+
+impl<'de, M: Preferences> Deserialize<'de> for Params<M> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Self { training, method } = Self::default();
+        let (training, method) = part::read(deserializer, (training, method))?;
+        Ok(Self { training, method })
+    }
+}
+
+fn complete<M: Preferences>(schema: &mut Schema) {
+    part::complete::<(Training, M)>(schema, &Params::<M>::default());
+}
+
+ports! { pub struct Inputs { examples: Dataset<DpoExample>, validation: Option<Dataset<DpoExample>>, checkpoint: Checkpoint } }
+ports! { pub struct Outputs { checkpoint: Checkpoint, metrics: Metrics } }
+
+/// The stage.
+pub(crate) struct Stage<M>(PhantomData<M>);
+
+impl<M: Preferences> engine::Stage for Stage<M> {
+    const KIND: &'static str = M::NAME;
+    const VERSION: u32 = M::VERSION;
+    const SUMMARY: &'static str = M::SUMMARY;
+    type Params = Params<M>;
+    type Inputs = Inputs;
+    type Outputs = Outputs;
+
+    fn settle(params: Params<M>, _: &Sections) -> Result<Params<M>, Vec<ParamMistake>> {
+        let found = mistakes(params.training.adapter.as_ref());
+        if found.is_empty() { Ok(params) } else { Err(found) }
+    }
+
+    fn notes(ctx: &Context, params: &Params<M>, ahead: &Ahead) -> Result<Vec<String>, StageError> {
+        let Some(start) = ahead_of(ctx, ahead, "checkpoint")? else { return Ok(Vec::new()) };
+        Ok(forecast(&start, &params.training, &params.method))
+    }
+
+    fn tell(ctx: &Context, params: &Params<M>, ahead: &Ahead) -> Result<BTreeMap<String, Value>, StageError> {
+        told(ahead_of(ctx, ahead, "checkpoint")?, &params.training)
+    }
+
+    fn missing(params: &Params<M>, _: &Sections) -> Vec<ParamMistake> {
+        errors::missing(&["device"], params.training.device).into_iter().collect()
+    }
+
+    async fn run(ctx: &Context, params: &Params<M>, inputs: Inputs) -> Result<Outputs, StageError> {
+        let folder = ctx.scratch().join("start");
+        std::fs::create_dir_all(&folder)?;
+        inputs.checkpoint.copy_to(&folder)?;
+        let router = Router::load(&folder)?;
+        let outline = Outline::of_folder(&folder).map_err(StageError::failed)?;
+        let tokenizer = Tokenizer::open(&folder).map_err(StageError::failed)?;
+        let training = within(&params.training, &outline)?;
+        let prepare = |examples: &Dataset<DpoExample>| {
+            let rows = params.method.prepare(&tokenizer, &columns_of(examples)?, training.max_length);
+            rows.map_err(|error| failed(error.into()))
+        };
+        let rows = prepare(&inputs.examples)?;
+        let validation = inputs.validation.as_ref().map(prepare).transpose()?;
+        let settings = Settings { training, method: params.method.clone() };
+        let start = Start { outline, tokenizer, router, weights: Weights::Folder(folder), param: None };
+        train(ctx, start, &settings, rows, validation).map(|(checkpoint, metrics)| Outputs { checkpoint, metrics })
+    }
+}

@@ -1,0 +1,67 @@
+//! What a method of training is: its settings, how it prepares rows, and what it learns from them. All that methods share asks a method
+//! through this trait and nothing else: settings, memory, [`run`](super::run), `debug train` and the stage kinds.
+
+use std::fmt::Debug;
+
+use serde::Serialize;
+
+use super::{
+    TrainError,
+    objective::Objective,
+    prepared::{Columns, PrepareError, Prepared},
+    settings::{Training, part::Part},
+};
+use crate::tokenizer::Tokenizer;
+
+/// A method of training; its value is its settings, which stand beside those that all trainings have.
+pub trait Method: Part + Clone + Debug + Default + Sync {
+    /// What `stage` is in a `stage.json`.
+    const NAME: &'static str;
+
+    /// Sequences of at most `max_length` tokens in a row: 1, or 2 where a row is a pair of answers.
+    const SEQUENCES: u64;
+
+    /// Whether an adapter's `lora_dropout` is applied.
+    const DROPOUT: bool;
+
+    /// A prepared row.
+    type Row: Serialize;
+
+    /// Refuses settings that are out of range or contradict each other.
+    ///
+    /// # Errors
+    /// The first such setting.
+    fn check(&self, _training: &Training) -> Result<(), TrainError> {
+        Ok(())
+    }
+
+    /// Tokenises rows, and cuts them to `max_length`; rows of which nothing is left to learn are dropped.
+    ///
+    /// # Errors
+    /// Rows without the columns that they need, and what the tokenizer refuses.
+    fn prepare(
+        &self,
+        tokenizer: &Tokenizer,
+        rows: &[Columns],
+        max_length: Option<usize>,
+    ) -> Result<Prepared<Self::Row>, PrepareError>;
+
+    /// Counts the tokens that are computed for a row, and those of them that are learned.
+    fn size(row: &Self::Row, max_length: Option<usize>) -> [usize; 2];
+
+    /// Counts the copies of all trained weights that the objective holds.
+    fn copies(&self) -> u64 {
+        0
+    }
+
+    /// Makes the objective over rows, of which `ids` are the names.
+    ///
+    /// # Errors
+    /// A row that cannot be learned.
+    fn objective<'a>(
+        &'a self,
+        training: &'a Training,
+        rows: &'a mut [Self::Row],
+        ids: &[String],
+    ) -> Result<Box<dyn Objective + 'a>, TrainError>;
+}

@@ -1,0 +1,46 @@
+//! A row → a prompt with the chosen and the rejected answer.
+
+use minijinja::Value;
+
+use super::columns::{Columns, Passage, passage};
+
+/// Reads a row's prompt and answers; without a `prompt`, what both answers begin with alike is the prompt.
+///
+/// # Errors
+/// A column that is missing or of another kind.
+pub(crate) fn prompt_and_answers(row: &Columns) -> Result<(Passage, [Passage; 2]), String> {
+    let needed = |column: &str| passage(row, column)?.ok_or_else(|| format!("`{column}` is missing"));
+    let (chosen, rejected) = (needed("chosen")?, needed("rejected")?);
+    match passage(row, "prompt")? {
+        Some(prompt) => Ok((prompt, [chosen, rejected])),
+        None => split(chosen, rejected),
+    }
+}
+
+/// Takes what two answers begin with alike for their prompt; what is left of each is never nothing.
+fn split(chosen: Passage, rejected: Passage) -> Result<(Passage, [Passage; 2]), String> {
+    match (chosen, rejected) {
+        (Passage::Turns(chosen), Passage::Turns(rejected)) => {
+            let alike = alike(&chosen, &rejected).ok_or("`chosen` or `rejected` has no message")?;
+            let rest = |turns: &[Value]| Passage::Turns(turns[alike..].to_vec());
+            Ok((Passage::Turns(chosen[..alike].to_vec()), [rest(&chosen), rest(&rejected)]))
+        }
+        (Passage::Text(chosen), Passage::Text(rejected)) => {
+            let (chosen, rejected): (Vec<char>, Vec<char>) = (chosen.chars().collect(), rejected.chars().collect());
+            let mut alike = alike(&chosen, &rejected).ok_or("`chosen` or `rejected` is empty")?;
+            // A space before a word belongs to the word.
+            if alike > 0 && chosen[alike] != rejected[alike] && chosen[alike - 1] == ' ' {
+                alike -= 1;
+            }
+            let text = |characters: &[char]| Passage::Text(characters.iter().collect());
+            Ok((text(&chosen[..alike]), [text(&chosen[alike..]), text(&rejected[alike..])]))
+        }
+        _ => Err("`chosen` and `rejected` are not of one kind: texts or messages".to_owned()),
+    }
+}
+
+/// How much two lists begin with alike; one less than the shorter has where that is all of it. `None` where one is empty.
+fn alike<T: PartialEq>(left: &[T], right: &[T]) -> Option<usize> {
+    let shorter = left.len().min(right.len()).checked_sub(1)?;
+    Some(left.iter().zip(right).take_while(|(left, right)| left == right).count().min(shorter))
+}
