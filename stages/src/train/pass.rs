@@ -14,7 +14,7 @@ use super::{
     },
     recompute::Kept,
 };
-use crate::models::{Batch, Model, Parameters, Target, Values, aimed, is_processor};
+use crate::models::{Batch, Model, Parameters, Target, Values, inject_gradient, is_processor};
 
 /// A batch after its forward pass.
 pub(super) struct Pass {
@@ -116,7 +116,7 @@ impl Pass {
                 };
                 match (layers, slope) {
                     (Layers::Whole { leaves, hidden }, Some(slope)) => {
-                        found.add(&leaves, names, &mut aimed(*hidden, slope).backward());
+                        found.add(&leaves, names, &mut inject_gradient(*hidden, slope).backward());
                     }
                     (Layers::Kept(kept), Some(slope)) => kept.backward(names, batch, slope, &mut found),
                     (_, None) => {}
@@ -145,7 +145,7 @@ pub(super) fn predict(model: &Model, batch: &Batch) -> Vec<Prediction> {
 pub(super) fn descended(logits: Tensor<2>, mut shares: Vec<f32>, targets: &[Target], slopes: &[f32]) -> Tensor<2> {
     head::descend(&mut shares, targets, slopes);
     let slope = Tensor::from_data(TensorData::new(shares, logits.dims()), &logits.device().without_autodiff());
-    aimed(logits, slope)
+    inject_gradient(logits, slope)
 }
 
 /// Takes logits out of a tensor of the processor.

@@ -6,12 +6,12 @@ use burn::tensor::Tensor;
 use crate::models::{batch::Batch, decoder::Model, error::InputError};
 
 /// A model, and the length that its angles are made for.
-pub(crate) struct Reader<'a> {
+pub(crate) struct DynamicRope<'a> {
     model: &'a Model,
     length: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> DynamicRope<'a> {
     /// Begins with a model that has read nothing.
     pub(crate) fn new(model: &'a Model) -> Self {
         Self { model, length: 0 }
