@@ -86,6 +86,7 @@ macro_rules! optimizers {
 
 optimizers! {
     adamw::AdamW,
+    adafactor::Adafactor,
     lion::Lion,
 }
 
