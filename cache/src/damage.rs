@@ -1,24 +1,26 @@
 //! What was found damaged, kept until somebody asks.
 
-use std::fmt;
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
 
 use crate::digest::Digest;
 
 /// Something in the cache that is not what was put there. It is not served; what needs it computes it again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Damage {
-    /// A blob that does not match its digest, set aside.
+    /// A blob that does not match its digest. It was moved out of the way where the cache can be written.
     Blob {
         /// Digest that it should have had.
         digest: Digest,
-        /// Where it lies now.
+        /// Where its bytes are now.
         aside: PathBuf,
     },
-    /// An entry of the memo whose checksum is wrong.
+    /// An entry of the database whose checksum is wrong.
     Entry {
-        /// Table it stands in: `results`, `replies`, and so on.
+        /// The entry's table: `results`, `replies`, and so on.
         table: &'static str,
         /// The entry's name.
         key: Digest,
@@ -29,7 +31,7 @@ impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Blob { digest, aside } => {
-                write!(f, "blob `{}` does not match its digest and was set aside as `{}`", digest.short(), aside.display())
+                write!(f, "blob `{}` does not match its digest; its bytes are in `{}`", digest.short(), aside.display())
             }
             Self::Entry { table, key } => write!(f, "entry `{}` of `{table}` is damaged and is not used", key.short()),
         }
@@ -46,6 +48,12 @@ impl DamageList {
         if !list.contains(&damage) {
             list.push(damage);
         }
+    }
+
+    /// Says whether a blob was found damaged.
+    pub(crate) fn names(&self, blob: &Digest) -> bool {
+        let list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        list.iter().any(|damage| matches!(damage, Damage::Blob { digest, .. } if digest == blob))
     }
 
     pub(crate) fn take(&self) -> Vec<Damage> {

@@ -1,13 +1,10 @@
 //! Bytes or any serialisable value in, its BLAKE3 digest out.
 
-use std::fmt;
-use std::io;
-use std::str::FromStr;
+use std::{fmt, io, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::canonical;
-use crate::error::CacheError;
+use crate::canonical::{self, NoDigest};
 
 /// A BLAKE3 digest: 32 bytes, written as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,9 +19,12 @@ impl Digest {
 
     /// Digests a value by what it means and not by how anything prints it: maps in key order, every part tagged and framed.
     ///
-    /// A value and what `serde_json::to_value` makes of it have one digest. NaN and infinite numbers are refused.
-    pub fn of_value(value: &(impl Serialize + ?Sized)) -> Result<Self, CacheError> {
-        canonical::digest(value)
+    /// A value and what `serde_json::to_value` makes of it have one digest.
+    ///
+    /// # Errors
+    /// [`NoDigest`] where a number is NaN, infinite or beyond 127 bits, or a map's key is neither a text nor a whole number.
+    pub fn of_value(value: &(impl Serialize + ?Sized)) -> Result<Self, NoDigest> {
+        canonical::digest(value).map(Self)
     }
 
     /// Returns the first eight hexadecimal digits, for people.
@@ -39,10 +39,6 @@ impl Digest {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
-    }
-
-    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
     }
 
     pub(crate) fn from_slice(bytes: &[u8]) -> Option<Self> {
@@ -62,11 +58,16 @@ impl fmt::Debug for Digest {
     }
 }
 
-impl FromStr for Digest {
-    type Err = CacheError;
+/// The refusal of a text that is not a digest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a digest; a digest has 64 lower-case hexadecimal digits")]
+pub struct NotADigest(String);
 
-    fn from_str(text: &str) -> Result<Self, CacheError> {
-        let refusal = || CacheError::NotADigest { text: text.to_owned() };
+impl FromStr for Digest {
+    type Err = NotADigest;
+
+    fn from_str(text: &str) -> Result<Self, NotADigest> {
+        let refusal = || NotADigest(text.to_owned());
         // One spelling only, so that a digest's text can be compared and used as a file name.
         if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return Err(refusal());

@@ -1,10 +1,12 @@
 //! What can go wrong in the cache, and who is to blame for it.
 
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use crate::digest::Digest;
+use crate::{digest::Digest, output::TreeError};
 
 /// An error of the cache; cloneable, because one failed commit answers many waiting callers.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -17,12 +19,12 @@ pub enum CacheError {
         /// The cache's folder.
         folder: PathBuf,
     },
-    /// A blob did not match its digest and was set aside.
-    #[error("blob `{digest}` does not match its digest and was set aside as `{aside}`; run again to make it anew")]
+    /// A blob does not match its digest. It is moved out of the way where the cache can be written.
+    #[error("blob `{digest}` is damaged: it does not match its digest; its bytes are in `{aside}`; run again to make it anew")]
     Damaged {
         /// Digest that the bytes should have had.
         digest: Digest,
-        /// Where the bytes lie now.
+        /// Where the bytes are now.
         aside: PathBuf,
     },
     /// A blob that should be a tree is none.
@@ -31,7 +33,15 @@ pub enum CacheError {
         /// Digest of the blob.
         digest: Digest,
         /// What is wrong with it.
-        reason: String,
+        reason: TreeError,
+    },
+    /// A tree lists a file that would be written outside its folder. Nothing in this crate stores such a tree.
+    #[error("tree `{}` is refused: {reason}; make it again with `--force STAGE`", digest.short())]
+    UnsafeTree {
+        /// Digest of the tree.
+        digest: Digest,
+        /// Which name is refused.
+        reason: TreeError,
     },
     /// The operating system refused something.
     #[error("cannot {action} `{path}`: {source}{}", hint(.source))]
@@ -44,7 +54,7 @@ pub enum CacheError {
         source: Arc<io::Error>,
     },
     /// The database refused something.
-    #[error("cannot use the memo `{path}`: {source}{}", memo_hint(.source))]
+    #[error("cannot use the cache database `{path}`: {source}{}", memo_hint(.source))]
     Memo {
         /// The database's folder.
         path: PathBuf,
@@ -59,8 +69,9 @@ pub enum CacheError {
     },
     /// The folder was written by another version of the program.
     #[error(
-        "the cache `{path}` has format `{found}`, and this program reads format `{known}`; name another folder with `--cache`, \
-         or remove this one, and its results will be computed again"
+        "the cache `{path}` has format `{found}`, and this program reads format `{known}`; name another folder with `--cache`. The \
+         replies in this one were paid for: `fingerpost cache export FILE` of the version that wrote them saves them, and \
+         `fingerpost cache import FILE` of this version reads them"
     )]
     Format {
         /// The folder.
@@ -69,6 +80,23 @@ pub enum CacheError {
         found: String,
         /// What this program writes.
         known: &'static str,
+    },
+    /// Something was to be stored in a cache whose folder cannot be written.
+    #[error(
+        "the cache `{path}` is read-only: {reason}; add `--cache-mode read` to use it and keep nothing, or name a folder that can be \
+         written with `--cache`"
+    )]
+    ReadOnly {
+        /// The folder.
+        path: PathBuf,
+        /// What the system refused when the cache was opened.
+        reason: String,
+    },
+    /// The database of a read-only cache could not be copied, because another process was writing to it all the time.
+    #[error("another process is writing to the cache `{path}`, which this user can only read; try again when it has ended")]
+    Busy {
+        /// The folder.
+        path: PathBuf,
     },
     /// The folder is on a file system that a memory-mapped database cannot live on.
     #[error(
@@ -96,17 +124,11 @@ pub enum CacheError {
         /// What failed.
         reason: String,
     },
-    /// A value has no digest.
-    #[error("a value has no digest: {reason}")]
+    /// A value cannot be stored.
+    #[error("a value cannot be stored: {reason}")]
     Value {
-        /// What in it cannot be digested.
+        /// What in it has no form in JSON.
         reason: String,
-    },
-    /// A text is not a digest.
-    #[error("`{text}` is not a digest; it has 64 lower-case hexadecimal digits")]
-    NotADigest {
-        /// The text.
-        text: String,
     },
     /// The thread that commits replies is gone.
     #[error("the cache was closed while a reply waited to be stored; run again")]
@@ -120,7 +142,7 @@ pub enum Blame {
     Environment,
     /// The cache's content: something is gone or damaged, and running again makes it anew.
     Content,
-    /// The caller, with a value that cannot be stored or a text that is no digest.
+    /// The caller, with a value that cannot be stored.
     Caller,
 }
 
@@ -129,13 +151,15 @@ impl CacheError {
     #[must_use]
     pub fn blame(&self) -> Blame {
         match self {
-            Self::Missing { .. } | Self::Damaged { .. } | Self::NotATree { .. } => Blame::Content,
-            Self::Value { .. } | Self::NotADigest { .. } => Blame::Caller,
+            Self::Missing { .. } | Self::Damaged { .. } | Self::NotATree { .. } | Self::UnsafeTree { .. } => Blame::Content,
+            Self::Value { .. } => Blame::Caller,
             Self::Io { .. }
             | Self::Memo { .. }
             | Self::NotACache { .. }
             | Self::Format { .. }
             | Self::Network { .. }
+            | Self::ReadOnly { .. }
+            | Self::Busy { .. }
             | Self::Probe { .. }
             | Self::Closed => Blame::Environment,
         }
@@ -145,6 +169,28 @@ impl CacheError {
     #[must_use]
     pub fn inside(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
+    }
+
+    /// Says whether the system refused to write where others may: the cache can then be read all the same.
+    pub(crate) fn forbids_writing(&self) -> bool {
+        let source = match self {
+            Self::Io { source, .. } => source,
+            Self::Memo { source, .. } => match source.as_ref() {
+                heed::Error::Io(source) => source,
+                _ => return false,
+            },
+            _ => return false,
+        };
+        matches!(source.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+    }
+
+    /// Returns what happened, without what to do about it.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Io { action, path, source } => format!("cannot {action} `{}`: {source}", path.display()),
+            Self::Memo { path, source } => format!("cannot write the database `{}`: {source}", path.display()),
+            other => other.to_string(),
+        }
     }
 
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
@@ -161,7 +207,7 @@ fn hint(source: &io::Error) -> &'static str {
             "; free some space, or name a folder on another disk with `--cache`; nothing stored before is lost"
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "; name a folder that can be written with `--cache`"
+            "; name a folder that this user can read and write with `--cache`"
         }
         _ => "",
     }
@@ -171,7 +217,8 @@ fn memo_hint(source: &heed::Error) -> &'static str {
     match source {
         heed::Error::Io(source) => hint(source),
         heed::Error::Mdb(heed::MdbError::Corrupted | heed::MdbError::PageNotFound | heed::MdbError::Invalid) => {
-            "; its file is damaged: remove the cache's folder, or name another one with `--cache`"
+            "; its file is damaged. Keep the folder, whose replies may have been paid for: restore it from a backup, or save what can \
+             still be read with `fingerpost cache export FILE`, and name another folder with `--cache`"
         }
         _ => "",
     }

@@ -1,13 +1,13 @@
 //! A path in, the cache's folder out: made, or found to be one that this version reads.
 
-use std::fs::{self, DirBuilder};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    fs::{self, DirBuilder},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use crate::digest::Digest;
-use crate::error::CacheError;
-use crate::mount;
+use crate::{digest::Digest, error::CacheError, mount};
 
 /// Version of the layout and of everything in it. Raising it makes older caches refuse to open.
 pub(crate) const FORMAT: &str = "1";
@@ -29,30 +29,23 @@ impl Folder {
     /// Makes the folder, or checks that it is a cache of this format, on a file system that can hold one.
     pub(crate) fn open(path: &Path) -> Result<Self, CacheError> {
         make(path)?;
-        let root = path.canonicalize().map_err(|error| CacheError::io("open", path, error))?;
-        if let Some(mount) = mount::of(&root)
-            && mount.is_network()
-        {
-            return Err(CacheError::Network { path: root, mount: mount.point, kind: mount.kind });
-        }
-        let format = root.join(FORMAT_FILE);
-        match fs::read_to_string(&format) {
-            Ok(found) if found.trim() == FORMAT => {}
-            Ok(found) => {
-                return Err(CacheError::Format { path: root, found: found.trim().to_owned(), known: FORMAT });
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                refuse_other_content(&root)?;
-                write_whole(&root.join(TAG_FILE), TAG.as_bytes())?;
-                write_whole(&root.join(IGNORE_FILE), b"*\n")?;
-                write_whole(&format, format!("{FORMAT}\n").as_bytes())?;
-            }
-            Err(error) => return Err(CacheError::io("read", &format, error)),
+        let root = located(path)?;
+        if !is_cache(&root)? {
+            refuse_other_content(&root)?;
+            write_whole(&root.join(TAG_FILE), TAG.as_bytes())?;
+            write_whole(&root.join(IGNORE_FILE), b"*\n")?;
+            write_whole(&root.join(FORMAT_FILE), format!("{FORMAT}\n").as_bytes())?;
         }
         for name in FOLDERS {
             make(&root.join(name))?;
         }
         Ok(Self { root })
+    }
+
+    /// Finds a cache of this format, and writes nothing; `None` where the folder holds none.
+    pub(crate) fn find(path: &Path) -> Result<Option<Self>, CacheError> {
+        let root = located(path)?;
+        Ok(is_cache(&root)?.then_some(Self { root }))
     }
 
     /// Where a blob lies, plain and packed.
@@ -88,6 +81,26 @@ impl Folder {
 
     pub(crate) fn damaged(&self) -> PathBuf {
         self.root.join("damaged")
+    }
+}
+
+/// Returns a folder's path without links, and refuses a network file system.
+fn located(path: &Path) -> Result<PathBuf, CacheError> {
+    let root = path.canonicalize().map_err(|error| CacheError::io("open", path, error))?;
+    match mount::of(&root) {
+        Some(mount) if mount.is_network() => Err(CacheError::Network { path: root, mount: mount.point, kind: mount.kind }),
+        _ => Ok(root),
+    }
+}
+
+/// Says whether a folder holds a cache; one of another format is refused.
+fn is_cache(root: &Path) -> Result<bool, CacheError> {
+    let format = root.join(FORMAT_FILE);
+    match fs::read_to_string(&format) {
+        Ok(found) if found.trim() == FORMAT => Ok(true),
+        Ok(found) => Err(CacheError::Format { path: root.to_path_buf(), found: found.trim().to_owned(), known: FORMAT }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(CacheError::io("read", &format, error)),
     }
 }
 

@@ -1,14 +1,18 @@
 //! A path in, a lock out that the kernel frees when its process ends, however it ends.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
-use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::CacheError;
-use crate::folder::{self, Folder};
+use crate::{
+    error::CacheError,
+    folder::{self, Folder},
+};
 
 /// The right to run one stage; other processes and threads wait. Freed when dropped.
 #[derive(Debug)]
@@ -149,6 +153,31 @@ impl Drop for Presence {
     }
 }
 
+/// The other processes that have the cache open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Others {
+    pub(crate) count: u64,
+    /// When the first of them opened it, in milliseconds since 1970.
+    pub(crate) since: Option<u64>,
+}
+
+/// Finds the other processes that have the cache open now.
+pub(crate) fn others(folder: &Folder, us: &Owner) -> Result<Others, CacheError> {
+    let mut others = Others::default();
+    let path = folder.owners();
+    for entry in fs::read_dir(&path).map_err(|error| CacheError::io("read", &path, error))? {
+        let entry = entry.map_err(|error| CacheError::io("read", &path, error))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name != us.name() && LockedFile::attempt(&entry.path())?.is_none() {
+            // A name without a time is none of ours; whoever has it locked may be there since ever.
+            let started = name.rsplit_once('-').and_then(|(_, started)| started.parse().ok()).unwrap_or(0);
+            others.since = Some(others.since.map_or(started, |since| since.min(started)));
+            others.count += 1;
+        }
+    }
+    Ok(others)
+}
+
 /// Removes the temporary files of dead processes. Returns the bytes freed.
 pub(crate) fn sweep(folder: &Folder, dry: bool) -> Result<u64, CacheError> {
     let path = folder.temporary("");
@@ -242,5 +271,18 @@ mod tests {
         assert!(!folder.owner(&dead.name()).exists() && !folder.temporary(&dead.name()).exists());
         assert!(living.temporary.exists());
         assert!(living.owner.is_alive(&folder) && !dead.is_alive(&folder));
+    }
+
+    #[test]
+    fn the_first_of_the_others_is_found_and_the_dead_are_none() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = Folder::open(scratch.path()).unwrap();
+        let us = Presence::announce(&folder).unwrap();
+        assert_eq!(others(&folder, &us.owner).unwrap(), Others::default());
+        let other = Presence::announce(&folder).unwrap();
+        let dead = Owner { host: "here".into(), pid: 1, started: 1 };
+        fs::write(folder.owner(&dead.name()), "").unwrap();
+        assert_eq!(others(&folder, &us.owner).unwrap(), Others { count: 1, since: Some(other.owner.started) });
+        assert_eq!(others(&folder, &other.owner).unwrap(), Others { count: 1, since: Some(us.owner.started) });
     }
 }

@@ -1,24 +1,23 @@
-//! What a run may take from the memo and leave in it: `off | read | write | read-write`.
+//! What a run may use of the cache and keep in it: `off | read | write | read-write`.
 
-use std::fmt;
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
-/// Says whether known results and replies are taken, and new ones kept. Blobs flow in every mode.
+/// Says whether results and replies of the cache are used, and new ones kept. Blobs are read and written in every mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
     /// Nothing is looked up and nothing is kept.
     Off,
-    /// What is known is taken; nothing new is kept.
+    /// What is in the cache is used; nothing new is kept.
     Read,
     /// Nothing is looked up; what is new is kept.
     Write,
-    /// What is known is taken, and what is new is kept.
+    /// What is in the cache is used, and what is new is kept.
     #[default]
     ReadWrite,
 }
 
 impl Mode {
-    /// Says whether what is known is taken.
+    /// Says whether what is in the cache is used.
     #[must_use]
     pub fn reads(self) -> bool {
         matches!(self, Self::Read | Self::ReadWrite)
@@ -44,7 +43,7 @@ impl fmt::Display for Mode {
 
 /// The refusal of a word that names no mode.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no cache mode; one of `off`, `read`, `write`, `read-write`")]
+#[error("`{0}` is not a cache mode; the modes are `off`, `read`, `write`, `read-write`")]
 pub struct UnknownMode(String);
 
 impl FromStr for Mode {
@@ -68,6 +67,6 @@ mod tests {
             assert_eq!(mode.to_string().parse(), Ok(mode));
         }
         let refusal = "on".parse::<Mode>().unwrap_err().to_string();
-        assert_eq!(refusal, "`on` is no cache mode; one of `off`, `read`, `write`, `read-write`");
+        assert_eq!(refusal, "`on` is not a cache mode; the modes are `off`, `read`, `write`, `read-write`");
     }
 }

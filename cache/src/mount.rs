@@ -1,7 +1,9 @@
 //! A path in, the file system that it lies on out.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// File systems that are shared between machines: memory maps and lock files of two machines do not agree there.
 const NETWORK: [&str; 14] = [

@@ -1,4 +1,4 @@
-//! What a stage leaves behind: its result, its outputs, and trees of files among them.
+//! What a stage makes: its result, its outputs, and trees of files among them.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +11,9 @@ use crate::digest::Digest;
 pub struct Output {
     /// Digest of the blob; of the [`Tree`]'s JSON where `tree` is true.
     pub digest: Digest,
-    /// Type of what is in it, as `dataset<label>` or `checkpoint`.
+    /// Type of its content, such as `dataset<label>` or `checkpoint`.
     pub artifact: String,
-    /// Number of rows, where it has rows.
+    /// Number of rows; `None` where the content has no rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
     /// Size in bytes, uncompressed; of all files together for a tree.
@@ -23,14 +23,14 @@ pub struct Output {
     pub tree: bool,
 }
 
-/// What is remembered under a stage's key.
+/// The result of a stage, as it is stored under the stage's key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageResult {
     /// Outputs by port.
     pub outputs: BTreeMap<String, Output>,
-    /// How long the stage took, in seconds.
+    /// Time that the stage took, in seconds.
     pub seconds: f64,
-    /// How many calls it made.
+    /// Calls made.
     pub calls: u64,
     /// Name of the run that made it.
     pub run: String,
@@ -39,9 +39,9 @@ pub struct StageResult {
 /// How far a stage got before it ended: a checkpoint in the middle of training.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Partial {
-    /// Number of steps done.
+    /// Steps done.
     pub step: u64,
-    /// What can be gone on with.
+    /// The checkpoint to continue from.
     pub output: Output,
 }
 
@@ -52,13 +52,13 @@ pub struct Tree {
     pub files: BTreeMap<String, TreeEntry>,
 }
 
-/// One file of a [`Tree`].
+/// One file of a [`Tree`]. Its fields are in the order of their names, which is that of [`Tree::encode`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TreeEntry {
+    /// Size of the file, in bytes.
+    pub bytes: u64,
     /// Digest of the file's bytes.
     pub digest: Digest,
-    /// Size in bytes.
-    pub bytes: u64,
 }
 
 impl Tree {
@@ -68,20 +68,50 @@ impl Tree {
         self.files.values().map(|file| file.bytes).sum()
     }
 
-    pub(crate) fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a map with text keys is JSON")
+    /// Writes the tree in its one form: JSON without spaces, keys in order. Equal trees are equal bytes, and have one digest.
+    ///
+    /// # Errors
+    /// [`TreeError::Name`] where a file's name would lead out of the folder that the tree is written to.
+    pub fn encode(&self) -> Result<Vec<u8>, TreeError> {
+        self.check_names()?;
+        Ok(serde_json::to_vec(self).expect("a map with text keys is JSON"))
     }
 
-    /// Reads a tree, and refuses names that would lead out of the folder that it is written to.
-    pub(crate) fn from_json(json: &[u8]) -> Result<Self, String> {
-        let tree: Self = serde_json::from_slice(json).map_err(|error| error.to_string())?;
-        match tree.files.keys().find(|name| !stays_inside(name)) {
-            Some(name) => Err(format!("`{name}` is no name of a file inside a folder")),
-            None => Ok(tree),
+    /// Reads a tree, with its keys in any order.
+    ///
+    /// # Errors
+    /// [`TreeError::Form`] where the bytes are not a tree; [`TreeError::Name`] where a file's name would lead out of the folder that
+    /// the tree is written to.
+    pub fn decode(bytes: &[u8]) -> Result<Self, TreeError> {
+        let tree: Self = serde_json::from_slice(bytes).map_err(|error| TreeError::Form(error.to_string()))?;
+        tree.check_names()?;
+        Ok(tree)
+    }
+
+    fn check_names(&self) -> Result<(), TreeError> {
+        match self.files.keys().find(|name| !stays_inside(name)) {
+            Some(name) => Err(TreeError::Name(name.clone())),
+            None => Ok(()),
         }
     }
 }
 
+/// Why bytes are not a [`Tree`], or a tree cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TreeError {
+    /// The bytes are not the JSON of a tree.
+    #[error("{0}")]
+    Form(String),
+    /// A file's name would lead out of the folder that the tree is written to.
+    #[error(
+        "it lists a file `{}`, which could be written outside its folder: a name consists of parts joined by `/`, none of them \
+         empty, `.` or `..`, and has no `\\`, `:` or NUL",
+        .0.escape_debug()
+    )]
+    Name(String),
+}
+
+// On Windows `\\` separates folders, and `:` follows a drive.
 fn stays_inside(name: &str) -> bool {
     !name.contains(['\\', ':', '\0']) && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
@@ -90,20 +120,41 @@ fn stays_inside(name: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn tree(names: &[&str]) -> Tree {
+        let entry = TreeEntry { bytes: 1, digest: Digest::of(b"x") };
+        Tree { files: names.iter().map(|name| ((*name).to_owned(), entry)).collect() }
+    }
+
     #[test]
-    fn a_tree_reads_back_and_never_leads_out_of_its_folder() {
-        let entry = TreeEntry { digest: Digest::of(b"x"), bytes: 1 };
-        for (name, fine) in [
-            ("weights.safetensors", true),
-            ("a/b.json", true),
-            ("../x", false),
-            ("/etc/passwd", false),
-            ("a/../../x", false),
-            ("c:\\x", false),
-            ("", false),
-        ] {
-            let tree = Tree { files: BTreeMap::from([(name.to_owned(), entry)]) };
-            assert_eq!(Tree::from_json(&tree.to_json()).is_ok(), fine, "{name}");
+    fn a_tree_has_one_form() {
+        let digest = Digest::of(b"x");
+        let bytes = format!(
+            "{{\"files\":{{\"a/b.json\":{{\"bytes\":1,\"digest\":\"{digest}\"}},\"weights\":{{\"bytes\":1,\"digest\":\"{digest}\"}}}}}}"
+        );
+        let tree = tree(&["weights", "a/b.json"]);
+        assert_eq!(
+            String::from_utf8(tree.encode().unwrap()).unwrap(),
+            bytes,
+            "the form of trees has changed, and with it the digest of every checkpoint: put it back"
+        );
+        assert_eq!(Tree::decode(bytes.as_bytes()).unwrap(), tree);
+        // As it was written once: with the keys in another order.
+        let old = bytes.replace(&format!("\"bytes\":1,\"digest\":\"{digest}\""), &format!("\"digest\":\"{digest}\",\"bytes\":1"));
+        assert_ne!(old, bytes);
+        assert_eq!(Tree::decode(old.as_bytes()).unwrap(), tree);
+    }
+
+    #[test]
+    fn a_tree_never_leads_out_of_its_folder() {
+        for name in ["weights.safetensors", "a/b.json", "..hidden", "a b", "é"] {
+            assert_eq!(Tree::decode(&tree(&[name]).encode().unwrap()).unwrap(), tree(&[name]), "{name}");
         }
+        for name in ["../x", "..", "/etc/passwd", "a/../../x", "a//b", "a/", "./a", "", "c:\\x", "c:x", "a\\..\\x", "a\0"] {
+            let refusal = TreeError::Name(name.to_owned());
+            assert_eq!(tree(&["fine", name]).encode(), Err(refusal.clone()), "{name}");
+            let json = serde_json::to_vec(&tree(&["fine", name])).unwrap();
+            assert_eq!(Tree::decode(&json), Err(refusal), "{name}");
+        }
+        assert!(matches!(Tree::decode(b"{}"), Err(TreeError::Form(_))));
     }
 }

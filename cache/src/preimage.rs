@@ -1,14 +1,11 @@
 //! What decides a stage's result in, its key out.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::digest::Digest;
-use crate::error::CacheError;
+use crate::digest::{Digest, NotADigest};
 
 /// The name of a stage's result: the digest of its [`Preimage`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -36,9 +33,9 @@ impl fmt::Display for Key {
 }
 
 impl FromStr for Key {
-    type Err = CacheError;
+    type Err = NotADigest;
 
-    fn from_str(text: &str) -> Result<Self, CacheError> {
+    fn from_str(text: &str) -> Result<Self, NotADigest> {
         text.parse().map(Self)
     }
 }

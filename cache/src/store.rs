@@ -1,44 +1,100 @@
 //! A folder in, everything that works on it out; once per folder and process.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
 
-use crate::blobs::Blobs;
-use crate::damage::DamageList;
-use crate::error::CacheError;
-use crate::folder::Folder;
-use crate::lock::{self, Presence};
-use crate::memo::Memo;
-use crate::memo::writer::Writer;
+use tempfile::TempDir;
+
+use crate::{
+    blobs::Blobs,
+    damage::DamageList,
+    error::CacheError,
+    folder::Folder,
+    lock::{self, Presence},
+    memo::{Memo, snapshot, writer::Writer},
+};
 
 /// The parts of an open cache. The order is that of closing: the writer writes what is queued while the rest is there.
 pub(crate) struct Store {
     pub(crate) writer: Writer,
     pub(crate) memo: Arc<Memo>,
     pub(crate) blobs: Arc<Blobs>,
+    /// Set where the folder cannot be written.
+    read_only: Option<ReadOnly>,
+}
+
+/// Stands in for a folder that cannot be written: a private one with a copy of its database, removed at the end. Its blobs are read
+/// where they are.
+struct ReadOnly {
+    refusal: CacheError,
+    _scratch: TempDir,
 }
 
 /// What is open in this process, by canonical path: LMDB must not be opened twice on one file.
 static OPEN: Mutex<BTreeMap<PathBuf, Weak<Store>>> = Mutex::new(BTreeMap::new());
 
 impl Store {
-    /// Opens the cache in a folder, or gives what is open already.
+    /// Opens the cache in a folder, or gives what is open already. A cache that can only be read is opened for reading.
     pub(crate) fn open(path: &Path) -> Result<Arc<Self>, CacheError> {
-        let folder = Folder::open(path)?;
+        let (folder, refusal) = match Folder::open(path) {
+            Ok(folder) => (folder, None),
+            Err(refusal) if refusal.forbids_writing() => match Folder::find(path) {
+                Ok(Some(folder)) => (folder, Some(refusal)),
+                _ => return Err(refusal),
+            },
+            Err(error) => return Err(error),
+        };
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(store) = open.get(&folder.root).and_then(Weak::upgrade) {
             return Ok(store);
         }
-        let presence = Presence::announce(&folder)?;
-        lock::sweep(&folder, false)?;
-        let memo = Arc::new(Memo::open(&folder.memo())?);
         let root = folder.root.clone();
-        let blobs = Arc::new(Blobs { folder, presence, damage: DamageList::default() });
-        let writer = Writer::start(Arc::clone(&memo), Arc::clone(&blobs))?;
-        let store = Arc::new(Self { writer, memo, blobs });
+        let store = match refusal.map_or_else(|| Self::writable(folder.clone()), Err) {
+            Err(refusal) if refusal.forbids_writing() => Self::read_only(folder, &refusal)?,
+            opened => opened?,
+        };
+        let store = Arc::new(store);
         open.retain(|_, store| store.strong_count() > 0);
         open.insert(root, Arc::downgrade(&store));
         Ok(store)
+    }
+
+    fn writable(folder: Folder) -> Result<Self, CacheError> {
+        let presence = Presence::announce(&folder)?;
+        // What cannot be removed now is removed by the next process that opens the cache.
+        drop(lock::sweep(&folder, false));
+        let memo = Memo::open(&folder.memo())?;
+        Self::assemble(memo, Blobs { folder, base: None, presence, damage: DamageList::default() }, None)
+    }
+
+    fn read_only(base: Folder, refusal: &CacheError) -> Result<Self, CacheError> {
+        let scratch = tempfile::Builder::new().prefix("fingerpost-cache-").tempdir();
+        let scratch = scratch.map_err(|error| CacheError::io("create a folder in", &std::env::temp_dir(), error))?;
+        let folder = Folder::open(scratch.path())?;
+        snapshot::copy(&base.memo(), &folder.memo())?;
+        let presence = Presence::announce(&folder)?;
+        let memo = Memo::open(&folder.memo())?;
+        let refusal = CacheError::ReadOnly { path: base.root.clone(), reason: refusal.reason() };
+        let blobs = Blobs { folder, base: Some(base), presence, damage: DamageList::default() };
+        Self::assemble(memo, blobs, Some(ReadOnly { refusal, _scratch: scratch }))
+    }
+
+    fn assemble(memo: Memo, blobs: Blobs, read_only: Option<ReadOnly>) -> Result<Self, CacheError> {
+        let (memo, blobs) = (Arc::new(memo), Arc::new(blobs));
+        let writer = Writer::start(Arc::clone(&memo), Arc::clone(&blobs))?;
+        Ok(Self { writer, memo, blobs, read_only })
+    }
+
+    /// Says whether what is stored here stays.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.read_only.is_none()
+    }
+
+    /// Refuses to go on where what is stored here would not stay.
+    pub(crate) fn check_writable(&self) -> Result<(), CacheError> {
+        self.read_only.as_ref().map_or(Ok(()), |read_only| Err(read_only.refusal.clone()))
     }
 }

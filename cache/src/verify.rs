@@ -1,12 +1,15 @@
-//! A cache in, everything in it that is damaged out, set aside on the way.
+//! A cache in, counts of what is in it out, or everything in it that is damaged.
 
 use serde::Serialize;
 
-use crate::damage::Damage;
-use crate::digest::Digest;
-use crate::error::CacheError;
-use crate::memo::{Table, value};
-use crate::store::Store;
+use crate::{
+    blobs::entries,
+    damage::Damage,
+    digest::Digest,
+    error::CacheError,
+    memo::{Table, value},
+    store::Store,
+};
 
 /// What is in a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -19,15 +22,15 @@ pub struct Stats {
     pub partials: u64,
     /// Replies.
     pub replies: u64,
-    /// Units that somebody is getting, or has died over.
+    /// Units that a process is calling for, or was when it died.
     pub claims: u64,
     /// Blobs.
     pub blobs: u64,
-    /// Size of blobs and memo on disk, in bytes.
+    /// Size of the blobs and the database on disk, in bytes.
     pub bytes: u64,
-    /// Size of the memo's part of them.
+    /// Size of the database on disk, in bytes.
     pub memo_bytes: u64,
-    /// Things set aside as damaged.
+    /// Files set aside as damaged.
     pub damaged: u64,
 }
 
@@ -47,9 +50,7 @@ pub(crate) fn stats(store: &Store) -> Result<Stats, CacheError> {
         stats.bytes += stored.bytes;
         Ok(())
     })?;
-    let damaged = store.blobs.folder.damaged();
-    let entries = std::fs::read_dir(&damaged).map_err(|error| CacheError::io("read", &damaged, error))?;
-    stats.damaged = entries.count() as u64;
+    stats.damaged = entries(&store.blobs.root().damaged())?.len() as u64;
     Ok(stats)
 }
 
@@ -67,10 +68,13 @@ pub(crate) fn verify(store: &Store) -> Result<Vec<Damage>, CacheError> {
     for table in Table::ALL {
         let intact = |key: &Digest, entry: &[u8]| value::open(table, key, entry).is_some();
         let damaged = store.memo.all(table, |key, entry| (!intact(&key, entry)).then(|| (key, entry.to_vec())))?;
+        found.extend(damaged.iter().map(|(key, _)| Damage::Entry { table: table.name(), key: *key }));
+        if !store.is_writable() {
+            continue;
+        }
         for (key, entry) in &damaged {
             let aside = store.blobs.folder.damaged().join(format!("{}-{key}", table.name()));
             std::fs::write(&aside, entry).map_err(|error| CacheError::io("write", &aside, error))?;
-            found.push(Damage::Entry { table: table.name(), key: *key });
         }
         let deletes: Vec<_> = damaged.into_iter().map(|(key, _)| (table, key)).collect();
         if !deletes.is_empty() {

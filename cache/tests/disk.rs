@@ -1,11 +1,16 @@
-//! Disks that are full or cannot be written. A small file system is mounted for each test, which only root may do.
+//! Disks that are full, and caches that cannot be written. A small file system is mounted for most tests, which only root may do.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test says what it measured, and fails by panicking")]
 #![cfg(target_os = "linux")]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::{
+    collections::BTreeMap,
+    fs::Permissions,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use cache::{Blame, Cache, CacheError, Digest, Mode};
+use cache::{Blame, Cache, CacheError, Claim, Collect, Digest, Mode, Output, Preimage, StageResult};
 
 /// A file system of a few megabytes, unmounted when dropped.
 struct Disk {
@@ -82,14 +87,102 @@ async fn a_full_disk_is_an_error_and_nothing_kept_is_lost() {
     assert_eq!(cache.verify().unwrap(), []);
 }
 
-#[test]
-fn a_disk_that_is_read_only_is_refused_with_a_way_out() {
+/// Makes a cache with a result and a reply, and gives its folder.
+async fn filled(folder: &Path) -> (Preimage, StageResult) {
+    let cache = Cache::open(folder, Mode::ReadWrite).unwrap();
+    let none = BTreeMap::new();
+    let preimage =
+        Preimage { kind: "label".into(), version: 1, parts: none, params: serde_json::Value::Null, inputs: BTreeMap::new() };
+    let digest = cache.put(b"rows").unwrap();
+    let output = Output { digest, artifact: "dataset<label>".into(), rows: Some(1), bytes: 4, tree: false };
+    let result = StageResult { outputs: [("o".into(), output)].into(), seconds: 1.0, calls: 0, run: "run".into() };
+    cache.record(&preimage, &result, "manifest", "stage").unwrap();
+    cache.keep(Digest::of(b"unit"), b"reply".to_vec(), None).await.unwrap();
+    cache.pin("model", "first").unwrap();
+    (preimage, result)
+}
+
+/// What a cache that cannot be written gives, and what it refuses.
+async fn is_read(folder: &Path, (preimage, result): &(Preimage, StageResult)) {
+    let key = preimage.key();
+    let cache = Cache::open(folder, Mode::ReadWrite).unwrap();
+    assert_eq!(cache.folder(), folder.canonicalize().unwrap());
+    assert_eq!(cache.result(&key).unwrap().as_ref(), Some(result));
+    assert_eq!(cache.preimage(&key).unwrap().as_ref(), Some(preimage));
+    assert_eq!(cache.last("manifest", "stage").unwrap(), Some(key));
+    assert_eq!(cache.reply(&Digest::of(b"unit")).unwrap().unwrap(), b"reply");
+    assert_eq!(cache.read(&Digest::of(b"rows")).unwrap(), b"rows");
+    assert_eq!(cache.verify().unwrap(), []);
+    assert_eq!((cache.stats().unwrap().results, cache.stats().unwrap().blobs), (1, 1));
+    assert_eq!(cache.pin("model", "second").unwrap(), "first");
+    assert!(cache.used(&[(key, "manifest", "other")]).unwrap());
+    let would = cache.collect(Collect { dry: true, ..Collect::default() }).unwrap();
+    assert_eq!((would.results, would.left.replies), (1, 1));
+
+    let refusals = [
+        cache.check_writable(),
+        cache.record(preimage, result, "manifest", "stage"),
+        cache.keep(Digest::of(b"other"), b"reply".to_vec(), None).await,
+        cache.adopt(vec![]).map(drop),
+        cache.forget(&key),
+        cache.collect(Collect::default()).map(drop),
+    ];
+    for refusal in refusals {
+        let error = refusal.unwrap_err();
+        assert!(matches!(error, CacheError::ReadOnly { .. }), "{error}");
+        assert_eq!(error.blame(), Blame::Environment);
+        let message = error.to_string();
+        assert!(message.contains(folder.to_str().unwrap()) && message.contains("--cache-mode read"), "{message}");
+    }
+    // A run that keeps nothing still passes blobs from stage to stage.
+    let reader = Cache::open(folder, Mode::Read).unwrap();
+    reader.check_writable().unwrap();
+    let digest = reader.put(b"of a stage").unwrap();
+    assert_eq!(reader.read(&digest).unwrap(), b"of a stage");
+    reader.record(preimage, result, "manifest", "other").unwrap();
+    assert_eq!(reader.claim(vec![Digest::of(b"new")]).await.unwrap(), [Claim::Ours]);
+    drop((cache, reader));
+    let cache = Cache::open(folder, Mode::Read).unwrap();
+    assert!(!cache.contains(&digest), "what was stored is gone with it");
+}
+
+#[tokio::test]
+async fn a_cache_on_a_disk_that_is_read_only_is_read() {
     let Some(disk) = Disk::mount(4) else { return };
     let folder = disk.point.join("cache");
-    drop(Cache::open(&folder, Mode::ReadWrite).unwrap());
+    let made = filled(&folder).await;
+    // A copy may have left out what is empty.
+    for empty in ["locks", "owners", "tmp", "damaged"] {
+        std::fs::remove_dir(folder.join(empty)).unwrap();
+    }
     assert!(run("mount", &["-o", "remount,ro"], &disk.point));
-    let error = Cache::open(&folder, Mode::ReadWrite).err().unwrap();
+    is_read(&folder, &made).await;
+    let error = Cache::open(&disk.point.join("other"), Mode::Read).err().unwrap();
     let message = error.to_string();
     assert!(message.contains("Read-only file system") && message.contains("--cache"), "{message}");
     assert_eq!(error.blame(), Blame::Environment);
+}
+
+#[tokio::test]
+async fn a_cache_of_another_user_is_read() {
+    fn mode(path: &Path, file: u32, folder: u32) {
+        let is_folder = path.is_dir();
+        if is_folder && folder & 0o200 != 0 {
+            std::fs::set_permissions(path, Permissions::from_mode(folder)).unwrap();
+        }
+        for entry in std::fs::read_dir(path).into_iter().flatten() {
+            mode(&entry.unwrap().path(), file, folder);
+        }
+        std::fs::set_permissions(path, Permissions::from_mode(if is_folder { folder } else { file })).unwrap();
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path().join("cache");
+    let made = filled(&folder).await;
+    mode(&folder, 0o400, 0o500);
+    if std::fs::write(folder.join("x"), "").is_ok() {
+        eprintln!("skipped: to root, every folder can be written");
+        return;
+    }
+    is_read(&folder, &made).await;
+    mode(&folder, 0o600, 0o700);
 }

@@ -2,12 +2,14 @@
 #![expect(clippy::disallowed_methods, reason = "a test program is told what to do by variables")]
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test says what it measured, and fails by panicking")]
 
-use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::Arc;
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    io::{BufRead as _, BufReader, Write as _},
+    path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
 
 use cache::{Cache, Claim, Digest, Key, Mode, Preimage};
 

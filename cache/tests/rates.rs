@@ -1,9 +1,7 @@
 //! How fast it is: prints figures with `cargo test -p cache --test rates -- --nocapture`, and asserts behaviour alone.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test says what it measured, and fails by panicking")]
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Instant;
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use cache::{Cache, Digest, Mode, Output, Preimage, StageResult};
 

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         .kind::<Join>()
         .kind::<Halves>()
         .kind::<Folder>()
+        .kind::<Unpack>()
         .kind::<Wait>()
         .kind::<Climb>()
         .kind::<List>()
@@ -325,6 +326,30 @@ impl Stage for Folder {
             std::fs::write(ctx.scratch().join(&line.id), line.text)?;
         }
         Ok(Kept { checkpoint: Checkpoint::keep(ctx, ctx.scratch())? })
+    }
+}
+
+/// A folder → a line for each of its files.
+struct Unpack;
+
+impl Stage for Unpack {
+    const KIND: &'static str = "unpack";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "the files of a folder, a line each";
+    type Params = NoParams;
+    type Inputs = Kept;
+    type Outputs = Rows;
+
+    async fn run(ctx: &Context, _: &NoParams, inputs: Kept) -> Result<Rows, StageError> {
+        inputs.checkpoint.copy_to(ctx.scratch())?;
+        let mut lines = Vec::new();
+        for entry in std::fs::read_dir(ctx.scratch())? {
+            let entry = entry?;
+            let id = entry.file_name().to_string_lossy().into_owned();
+            lines.push(Line { id, text: std::fs::read_to_string(entry.path())? });
+        }
+        lines.sort_by(|one, other| one.id.cmp(&other.id));
+        Ok(Rows { lines: Dataset::write(ctx, lines)? })
     }
 }
 

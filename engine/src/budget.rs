@@ -141,12 +141,13 @@ impl Budget {
         if purse.held > 0 && purse.spent.saturating_add(cost) <= limit {
             return Ok(Fit::Later);
         }
-        Err(StageError::over_budget(format!(
-            "the next call may cost {} and {} of {} are spent; what was bought is kept",
-            dollars(cost),
-            dollars(purse.spent),
-            dollars(limit)
-        )))
+        let running = match purse.held {
+            0 => String::new(),
+            held => format!("; running calls may cost {} more", dollars(held)),
+        };
+        let (cost, spent, limit) = (dollars(cost), dollars(purse.spent), dollars(limit));
+        Err(StageError::over_budget(format!("the next call may cost {cost} and {spent} of {limit} are spent{running}"))
+            .help("raise the budget and run again; replies that are bought are kept"))
     }
 
     fn purse(&self) -> MutexGuard<'_, Purse> {

@@ -10,7 +10,8 @@ pub(crate) struct Environment(BTreeMap<String, String>);
 impl Environment {
     /// Reads `.env` in this folder, where there is one.
     ///
-    /// Errors: a line that is no `NAME=value`; a file that cannot be read. The values are not repeated.
+    /// # Errors
+    /// A line that is no `NAME=value`; a file that cannot be read. The values are not repeated.
     pub(crate) fn beside(folder: &Path) -> Result<Self, String> {
         let path = folder.join(".env");
         if !path.exists() {

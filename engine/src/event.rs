@@ -1,6 +1,6 @@
 //! Everything that happens during a run, as data. Terminal, JSON lines and the record are subscribers.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -65,6 +65,9 @@ pub(crate) enum Event {
 pub(crate) trait Subscriber: Send {
     /// Takes note of an event.
     fn on(&mut self, event: &Event);
+
+    /// Takes note that time has passed.
+    fn beat(&mut self) {}
 }
 
 /// Hands events to the subscribers, one at a time.
@@ -78,9 +81,15 @@ impl Events {
     }
 
     pub(crate) fn send(&self, event: &Event) {
-        let mut subscribers = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for subscriber in subscribers.iter_mut() {
+        for subscriber in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
             subscriber.on(event);
+        }
+    }
+
+    /// Says that time has passed: called every few seconds of a run. Subscribers that are busy need not hear of it.
+    pub(crate) fn beat(&self) {
+        if let Ok(mut subscribers) = self.0.try_lock() {
+            subscribers.iter_mut().for_each(|subscriber| subscriber.beat());
         }
     }
 }

@@ -30,7 +30,6 @@
 //! - Nothing outside `cli` prints, and no module imports one that imports it.
 
 mod budget;
-mod canonical;
 pub mod cli;
 mod contract;
 mod diagnostic;
@@ -43,11 +42,9 @@ mod plan;
 mod record;
 mod resolve;
 mod rows;
-mod schema;
 mod source;
 mod store;
 mod text;
-mod typed;
 mod visible;
 
 pub use crate::budget::{Price, Receipt};

@@ -15,6 +15,20 @@ pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// Puts a mark of as many bytes in the place of each such character, so that positions in the text stay as they are.
+pub(crate) fn marked(text: &str) -> Cow<'_, str> {
+    if !text.contains(hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mark = |c: char| match c.len_utf8() {
+        _ if !hidden(c) => c,
+        1 => '?',
+        2 => '¿',
+        _ => '\u{fffd}',
+    };
+    Cow::Owned(text.chars().map(mark).collect())
+}
+
 fn hidden(c: char) -> bool {
     c.is_control() && !matches!(c, '\n' | '\t')
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
@@ -22,7 +36,7 @@ fn hidden(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::visible;
+    use super::{marked, visible};
 
     #[test]
     fn what_drives_a_terminal_is_written_out_and_the_rest_stays() {
@@ -35,6 +49,15 @@ mod tests {
             ("\u{202e}gpj.exe", "\\u{202e}gpj.exe"),
         ] {
             assert_eq!(visible(text), shown);
+        }
+    }
+
+    #[test]
+    fn marks_are_as_long_as_what_they_stand_for() {
+        assert_eq!(marked("žluť\n"), "žluť\n");
+        for (text, shown) in [("a\u{1b}b", "a?b"), ("a\u{9b}\u{61c}b", "a¿¿b"), ("a\u{202e}b", "a\u{fffd}b")] {
+            assert_eq!(marked(text), shown);
+            assert_eq!(marked(text).len(), text.len());
         }
     }
 }

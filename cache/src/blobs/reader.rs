@@ -1,15 +1,19 @@
 //! A digest in, a stream of bytes out, which ends in an error where the bytes are not those of the digest.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::{
+    fs::File,
+    io::{self, BufReader, Read},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use zstd::stream::read::Decoder;
 
 use super::Blobs;
-use crate::digest::{Digest, Hasher};
-use crate::error::CacheError;
+use crate::{
+    digest::{Digest, Hasher},
+    error::CacheError,
+};
 
 /// Reads a blob. Only a read that returns 0 says that the bytes were right: a damaged blob ends in an error of the kind
 /// [`io::ErrorKind::InvalidData`] with a [`CacheError::Damaged`] inside, and is set aside.

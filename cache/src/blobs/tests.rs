@@ -1,8 +1,10 @@
 //! Blobs: what goes in comes out, or nothing does.
 
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
-use std::sync::Arc;
+use std::{
+    fs::{self, OpenOptions},
+    io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _},
+    sync::Arc,
+};
 
 use super::*;
 
@@ -11,7 +13,7 @@ pub(crate) fn blobs() -> (tempfile::TempDir, Arc<Blobs>) {
     let scratch = tempfile::tempdir().unwrap();
     let folder = Folder::open(scratch.path()).unwrap();
     let presence = Presence::announce(&folder).unwrap();
-    (scratch, Arc::new(Blobs { folder, presence, damage: DamageList::default() }))
+    (scratch, Arc::new(Blobs { folder, base: None, presence, damage: DamageList::default() }))
 }
 
 /// Bytes that do not pack.

@@ -1,15 +1,19 @@
 //! A stream of bytes in, a blob out: a temporary file, synced and then renamed, packed where that helps.
 
-use std::io::{self, BufWriter, Write};
-use std::sync::Arc;
+use std::{
+    io::{self, BufWriter, Write},
+    sync::Arc,
+};
 
 use tempfile::NamedTempFile;
 use zstd::stream::write::Encoder;
 
 use super::Blobs;
-use crate::digest::{Digest, Hasher};
-use crate::error::CacheError;
-use crate::folder;
+use crate::{
+    digest::{Digest, Hasher},
+    error::CacheError,
+    folder,
+};
 
 /// How much is looked at before it is decided whether packing helps, in bytes.
 const HEAD: usize = 128 * 1024;
@@ -42,12 +46,15 @@ impl BlobWriter {
     }
 
     /// Stores what was written, durably, and returns its digest and its size in bytes.
+    ///
+    /// # Errors
+    /// [`CacheError::Io`]: the blob cannot be written, or an earlier write to it failed.
     pub fn finish(self) -> Result<(Digest, u64), CacheError> {
         let digest = self.hasher.finish();
         if let Some(stored) = self.blobs.find(&digest)
             && (stored.packed || stored.bytes == self.bytes)
+            && Blobs::touch(&stored)
         {
-            Blobs::touch(&stored);
             return Ok((digest, self.bytes));
         }
         let bytes = self.bytes;

@@ -1,20 +1,22 @@
-//! A name and a value in, out what was first written under the name; units in, out the jobs that they were handed over in; and the
+//! A name and a value in, out what was first written under the name; units in, out the batch jobs that they were submitted in; and the
 //! receipts of what was paid for.
 
 use serde::{Deserialize, Serialize};
 
 use super::Cache;
-use crate::digest::Digest;
-use crate::error::CacheError;
-use crate::folder::now;
-use crate::memo::{Table, value};
+use crate::{
+    digest::Digest,
+    error::CacheError,
+    folder::now,
+    memo::{Table, value},
+};
 
-/// A receipt as it is kept.
+/// A receipt and when it was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
-    /// When it was kept, in seconds since 1970.
+    /// When it was stored, in seconds since 1970.
     pub time: u64,
-    /// What was handed to [`Cache::keep`].
+    /// The receipt as [`Cache::keep`] took it.
     pub receipt: Vec<u8>,
 }
 
@@ -24,15 +26,19 @@ struct Pin {
     value: String,
 }
 
-/// What stays true across runs beside results and replies.
+/// Pins, batch jobs and receipts: what outlives a run beside results and replies.
 impl Cache {
-    /// Returns what was first written under a name, which is `value` where nothing was. Durable when it returns.
+    /// Returns the value first written under a name, and writes `value` where there is none. Durable when it returns, where the mode
+    /// says to keep it and the folder can be written.
+    ///
+    /// # Errors
+    /// The database cannot be read or written.
     pub fn pin(&self, name: &str, value: &str) -> Result<String, CacheError> {
         let key = Digest::of(name.as_bytes());
         if let Some(pinned) = self.pinned(name)? {
             return Ok(pinned);
         }
-        if self.mode.writes() {
+        if self.mode.writes() && self.store.is_writable() {
             let pin = Pin { name: name.to_owned(), value: value.to_owned() };
             let entry = self.entry(Table::Pins, key, &pin)?;
             self.store.memo.change_absent(&entry)?;
@@ -40,7 +46,10 @@ impl Cache {
         Ok(self.pinned(name)?.unwrap_or_else(|| value.to_owned()))
     }
 
-    /// Returns what is written under a name.
+    /// Returns the value written under a name.
+    ///
+    /// # Errors
+    /// The database cannot be read.
     pub fn pinned(&self, name: &str) -> Result<Option<String>, CacheError> {
         if !self.mode.reads() {
             return Ok(None);
@@ -48,14 +57,21 @@ impl Cache {
         Ok(self.get::<Pin>(Table::Pins, &Digest::of(name.as_bytes()))?.map(|pin| pin.value))
     }
 
-    /// Takes a pin out; whether there was one.
+    /// Removes the value written under a name, and says whether there was one.
+    ///
+    /// # Errors
+    /// [`CacheError::ReadOnly`] where the folder cannot be written; otherwise the database cannot be read or written.
     pub fn unpin(&self, name: &str) -> Result<bool, CacheError> {
+        self.store.check_writable()?;
         let was = self.pinned(name)?.is_some();
         self.store.memo.change(&[], &[(Table::Pins, Digest::of(name.as_bytes()))])?;
         Ok(was)
     }
 
-    /// Returns the job that each unit was handed over in last.
+    /// Returns for each unit the batch job that it was submitted in last.
+    ///
+    /// # Errors
+    /// The database cannot be read.
     pub fn submitted(&self, units: &[Digest]) -> Result<Vec<Option<String>>, CacheError> {
         if !self.mode.reads() {
             return Ok(vec![None; units.len()]);
@@ -69,9 +85,12 @@ impl Cache {
         jobs.map(|job| Ok(job?.and_then(|job| String::from_utf8(job).ok()))).collect()
     }
 
-    /// Writes down that units are about to be handed over in a job. Durable when it returns.
+    /// Writes down that units are about to be submitted in a batch job. Durable when it returns.
+    ///
+    /// # Errors
+    /// [`CacheError::ReadOnly`] where the mode says to keep it and the folder cannot be written; otherwise the database cannot be written.
     pub fn submit(&self, units: &[Digest], job: &str) -> Result<(), CacheError> {
-        if !self.mode.writes() {
+        if !self.keeps()? {
             return Ok(());
         }
         let time = now();
@@ -83,7 +102,10 @@ impl Cache {
         self.store.memo.change(&puts, &[])
     }
 
-    /// Returns all receipts, in the order in which they were kept.
+    /// Returns all receipts, in the order in which they were stored.
+    ///
+    /// # Errors
+    /// The database cannot be read.
     pub fn receipts(&self) -> Result<Vec<Kept>, CacheError> {
         let entries = self.store.memo.all(Table::Receipts, |name, entry| Some((name, entry.to_vec())))?;
         let mut receipts = Vec::with_capacity(entries.len());

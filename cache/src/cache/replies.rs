@@ -1,28 +1,38 @@
 //! Units in, their replies out: known, claimed, waited for, kept; as far as the mode lets it.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::Cache;
-use crate::digest::Digest;
-use crate::error::CacheError;
-use crate::folder::now;
-use crate::memo::claims::{self, Claim};
-use crate::memo::{Table, value};
-use crate::mode::Mode;
+use crate::{
+    digest::Digest,
+    error::CacheError,
+    folder::now,
+    memo::{
+        Table,
+        claims::{self, Claim},
+        value,
+    },
+    mode::Mode,
+};
 
 /// How long a waiter sleeps before it looks again, at first and at most.
 const SHORT_SLEEP: Duration = Duration::from_millis(5);
 const LONG_SLEEP: Duration = Duration::from_millis(100);
 
-/// Replies to units: taken and kept as the mode says.
+/// Replies to units: used and kept as the mode says.
 impl Cache {
     /// Returns the reply to a unit.
+    ///
+    /// # Errors
+    /// The database cannot be read.
     pub fn reply(&self, unit: &Digest) -> Result<Option<Vec<u8>>, CacheError> {
         Ok(self.replies(std::slice::from_ref(unit))?.pop().flatten())
     }
 
-    /// Returns the replies to units, in their order, as they stood at one moment.
+    /// Returns the replies to units, in the order of the units, all of one moment.
+    ///
+    /// # Errors
+    /// The database cannot be read.
     pub fn replies(&self, units: &[Digest]) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
         if !self.mode.reads() {
             return Ok(vec![None; units.len()]);
@@ -35,7 +45,10 @@ impl Cache {
         units.iter().zip(entries).map(decode).collect()
     }
 
-    /// Returns all replies with their units, in the order of these.
+    /// Returns all replies with their units, in the order of the units' digests.
+    ///
+    /// # Errors
+    /// The database cannot be read.
     pub fn all_replies(&self) -> Result<Vec<(Digest, Vec<u8>)>, CacheError> {
         let mut replies = Vec::new();
         for (unit, entry) in self.store.memo.all(Table::Replies, |unit, entry| Some((unit, entry.to_vec())))? {
@@ -44,8 +57,12 @@ impl Cache {
         Ok(replies)
     }
 
-    /// Stores replies that were come by elsewhere, in one durable transaction; those that are known stay. Returns how many were not.
+    /// Imports replies in one durable transaction, without those to units that have one. Returns how many it stored.
+    ///
+    /// # Errors
+    /// [`CacheError::ReadOnly`] where the folder cannot be written; otherwise the database cannot be read or written.
     pub fn adopt(&self, replies: Vec<(Digest, Vec<u8>)>) -> Result<usize, CacheError> {
+        self.store.check_writable()?;
         let units: Vec<_> = replies.iter().map(|(unit, _)| *unit).collect();
         let known = self.store.memo.get_all(Table::Replies, &units)?;
         let mut puts = Vec::new();
@@ -58,18 +75,24 @@ impl Cache {
         Ok(puts.len())
     }
 
-    /// Claims units: each is known, ours to get, or being got by another process, whose claim ends when it dies.
+    /// Claims units: each has a reply, is this process's to call for, or another process's, whose claim ends when it dies.
     ///
-    /// A unit that this process claimed before is `Ours` again: who gets it inside a process is the caller's affair.
+    /// A unit that this process claimed before is `Ours` again: which of its threads calls is the caller's decision.
+    ///
+    /// # Errors
+    /// The database cannot be read or written; [`CacheError::Closed`] where the thread that writes to it is gone.
     pub async fn claim(&self, units: Vec<Digest>) -> Result<Vec<Claim>, CacheError> {
-        if self.mode == Mode::ReadWrite {
+        if self.mode == Mode::ReadWrite && self.store.is_writable() {
             return self.store.writer.claim(units).await;
         }
         let replies = self.replies(&units)?;
         Ok(replies.into_iter().map(|reply| reply.map_or(Claim::Ours, Claim::Known)).collect())
     }
 
-    /// Waits while another process holds a unit: `Known` when its reply came, `Ours` when it was given back or its process died.
+    /// Waits while another process has claimed a unit: `Known` when its reply came, `Ours` when it was released or its process died.
+    ///
+    /// # Errors
+    /// As [`Cache::claim`].
     pub async fn wait(&self, unit: Digest) -> Result<Claim, CacheError> {
         let mut sleep = SHORT_SLEEP;
         loop {
@@ -91,8 +114,11 @@ impl Cache {
 
     /// Stores the reply to a unit, with the receipt for it where it was paid for, and ends the claim on it. When it returns, both
     /// survive whatever happens to the process.
+    ///
+    /// # Errors
+    /// [`CacheError::ReadOnly`] where the mode says to keep it and the folder cannot be written; otherwise as [`Cache::claim`].
     pub async fn keep(&self, unit: Digest, reply: Vec<u8>, receipt: Option<Vec<u8>>) -> Result<(), CacheError> {
-        if !self.mode.writes() {
+        if !self.keeps()? {
             return Ok(());
         }
         let receipt = receipt.map(|receipt| self.receipt_entry(&receipt)).transpose()?;
@@ -107,9 +133,12 @@ impl Cache {
         self.store.writer.keep(unit, entry, receipt).await
     }
 
-    /// Gives units back that were claimed and have no reply: their call failed.
+    /// Releases units that were claimed and have no reply, because their call failed.
+    ///
+    /// # Errors
+    /// As [`Cache::claim`].
     pub async fn release(&self, units: Vec<Digest>) -> Result<(), CacheError> {
-        if self.mode != Mode::ReadWrite {
+        if self.mode != Mode::ReadWrite || !self.store.is_writable() {
             return Ok(());
         }
         self.store.writer.release(units).await.map_err(|_| CacheError::Closed)?.map(|_| ())

@@ -1,33 +1,26 @@
-//! A stage's preimage and result in, the result out by its key: as far as the mode lets it.
+//! A stage's preimage and result in, the result out by its key; as far as the mode lets it.
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::Cache;
-use crate::blobs::Blobs;
-use crate::damage::Damage;
-use crate::digest::Digest;
-use crate::error::CacheError;
-use crate::folder::now;
-use crate::memo::{Table, value};
-use crate::output::{Output, Partial, StageResult};
-use crate::preimage::{Key, Preimage};
-use crate::store::Store;
+use crate::{
+    blobs::Blobs,
+    digest::Digest,
+    error::CacheError,
+    folder::now,
+    history::{Last, USE_STEP, history_name, last_key, parse},
+    memo::{Table, value},
+    mode::Mode,
+    output::{Output, Partial, StageResult},
+    preimage::{Key, Preimage},
+};
 
-/// Uses are noted no oftener than this, in seconds, so that a run of hits writes nothing.
-const USE_STEP: u64 = 60 * 60;
-
-/// What history keeps of a stage: names in full, so that it can be listed.
-#[derive(Serialize, Deserialize)]
-struct Last {
-    manifest: String,
-    stage: String,
-    key: Key,
-}
-
-/// Results of stages: taken and kept as the mode says.
+/// Results of stages: used and kept as the mode says.
 impl Cache {
-    /// Returns what a stage made; `None` where nothing is remembered or a blob of it is gone.
+    /// Returns the result of a stage's key; `None` where there is none, or a blob of it is gone. Its blobs count as used now.
+    ///
+    /// # Errors
+    /// [`CacheError::UnsafeTree`] where a name in a tree of it leads out of a folder; otherwise the database or a blob cannot be read.
     pub fn result(&self, key: &Key) -> Result<Option<StageResult>, CacheError> {
         if !self.mode.reads() {
             return Ok(None);
@@ -39,9 +32,12 @@ impl Cache {
         Ok(whole.then_some(result))
     }
 
-    /// Remembers what a stage made, why, and that it was the stage's last: one durable transaction.
+    /// Stores a stage's result with its preimage, as the stage's last, in one durable transaction.
+    ///
+    /// # Errors
+    /// [`CacheError::ReadOnly`] where the mode says to keep it and the folder cannot be written; otherwise the database cannot be written.
     pub fn record(&self, preimage: &Preimage, result: &StageResult, manifest: &str, stage: &str) -> Result<(), CacheError> {
-        if !self.mode.writes() {
+        if !self.keeps()? {
             return Ok(());
         }
         let key = preimage.key();
@@ -55,17 +51,27 @@ impl Cache {
         self.store.memo.change(&puts, &[(Table::Partials, *key.digest())])
     }
 
-    /// Returns what a key is the digest of.
+    /// Returns the preimage that a key is the digest of.
+    ///
+    /// # Errors
+    /// The database cannot be read.
     pub fn preimage(&self, key: &Key) -> Result<Option<Preimage>, CacheError> {
         self.get(Table::Preimages, key.digest())
     }
 
-    /// Forgets a result, so that its stage runs again. Its blobs stay until they are collected.
+    /// Removes a result, so that its stage runs again. Its blobs stay until they are collected.
+    ///
+    /// # Errors
+    /// [`CacheError::ReadOnly`] where the folder cannot be written; otherwise the database cannot be written.
     pub fn forget(&self, key: &Key) -> Result<(), CacheError> {
+        self.store.check_writable()?;
         self.store.memo.change(&[], &[(Table::Results, *key.digest()), (Table::Partials, *key.digest())])
     }
 
     /// Returns the key that a stage of a manifest had last.
+    ///
+    /// # Errors
+    /// The database cannot be read.
     pub fn last(&self, manifest: &str, stage: &str) -> Result<Option<Key>, CacheError> {
         let name = history_name(manifest, stage);
         match self.store.memo.get(Table::History, &name)? {
@@ -74,27 +80,52 @@ impl Cache {
         }
     }
 
-    /// Notes that results were used by stages (key, manifest, stage). Writes nothing where that is known.
-    pub fn used(&self, hits: &[(Key, &str, &str)]) -> Result<(), CacheError> {
-        if !self.mode.writes() {
-            return Ok(());
-        }
+    /// Writes down that stages (key, manifest, stage) use results, and says whether all these results are still there: what is used
+    /// from here on is not collected. Writes nothing where an hour ago or later says the same.
+    ///
+    /// # Errors
+    /// The database cannot be read or written.
+    pub fn used(&self, hits: &[(Key, &str, &str)]) -> Result<bool, CacheError> {
         let keys: Vec<Digest> = hits.iter().map(|(key, ..)| *key.digest()).collect();
+        let there = self.store.memo.get_all(Table::Results, &keys)?.iter().all(Option::is_some);
+        if !self.store.is_writable() || self.mode == Mode::Off {
+            return Ok(there);
+        }
         let uses = self.store.memo.get_all(Table::Uses, &keys)?;
         let mut puts = Vec::new();
         for ((key, manifest, stage), before) in hits.iter().zip(uses) {
             if before.is_none_or(|entry| value::time(&entry) + USE_STEP < now()) {
-                puts.push(self.use_of(key)?);
+                puts.push((key.digest(), self.use_of(key)?));
             }
-            if self.last(manifest, stage)? != Some(*key) {
+            if self.mode.writes() && self.last(manifest, stage)? != Some(*key) {
                 let (history, last) = self.history(key, manifest, stage)?;
-                puts.push((Table::History, history, last));
+                puts.push((key.digest(), (Table::History, history, last)));
             }
         }
-        if puts.is_empty() { Ok(()) } else { self.store.memo.change(&puts, &[]) }
+        if puts.is_empty() {
+            return Ok(there);
+        }
+        self.store.memo.with(|opened| {
+            let mut txn = opened.env.write_txn()?;
+            let mut all = there;
+            for (key, (table, name, entry)) in &puts {
+                // It may have been collected since it was found.
+                if opened.get(&txn, Table::Results, key)?.is_some() {
+                    opened.put(&mut txn, *table, name, entry)?;
+                } else {
+                    all = false;
+                }
+            }
+            txn.commit()?;
+            Ok(all)
+        })
     }
 
-    /// Returns how far a stage got before; `None` where nothing is remembered or a blob of it is gone.
+    /// Returns the latest checkpoint of a stage that did not end; `None` where there is none, or a blob of it is gone. Its blobs count
+    /// as used now.
+    ///
+    /// # Errors
+    /// [`CacheError::UnsafeTree`] where a name in its tree leads out of a folder; otherwise the database or a blob cannot be read.
     pub fn partial(&self, key: &Key) -> Result<Option<Partial>, CacheError> {
         if !self.mode.reads() {
             return Ok(None);
@@ -106,9 +137,12 @@ impl Cache {
         Ok(whole.then_some(partial))
     }
 
-    /// Remembers how far a stage got, durably, until its result is recorded.
+    /// Stores a stage's latest checkpoint, durably, until its result is recorded.
+    ///
+    /// # Errors
+    /// [`CacheError::ReadOnly`] where the mode says to keep it and the folder cannot be written; otherwise the database cannot be written.
     pub fn keep_partial(&self, key: &Key, partial: &Partial) -> Result<(), CacheError> {
-        if !self.mode.writes() {
+        if !self.keeps()? {
             return Ok(());
         }
         let entry = self.entry(Table::Partials, *key.digest(), partial)?;
@@ -121,11 +155,8 @@ impl Cache {
                 return Ok(false);
             };
             for digest in digests {
-                let Some(stored) = self.store.blobs.find(&digest) else {
+                if !self.store.blobs.find(&digest).is_some_and(|stored| Blobs::touch(&stored)) {
                     return Ok(false);
-                };
-                if self.mode.writes() {
-                    Blobs::touch(&stored);
                 }
             }
         }
@@ -159,24 +190,4 @@ impl Cache {
         let (_, name, entry) = self.entry(Table::History, history_name(manifest, stage), &last)?;
         Ok((name, entry))
     }
-}
-
-fn history_name(manifest: &str, stage: &str) -> Digest {
-    Digest::of_value(&(manifest, stage)).expect("texts have a digest")
-}
-
-pub(crate) fn last_key(store: &Store, name: &Digest, entry: &[u8]) -> Result<Option<Key>, CacheError> {
-    Ok(parse::<Last>(store, Table::History, name, entry)?.map(|last| last.key))
-}
-
-/// Reads an entry's JSON; one that this version cannot read is damaged, and computed again.
-fn parse<T: DeserializeOwned>(store: &Store, table: Table, key: &Digest, entry: &[u8]) -> Result<Option<T>, CacheError> {
-    let Some(json) = value::decode(table, key, entry, &store.blobs)? else {
-        return Ok(None);
-    };
-    let value = serde_json::from_slice(&json).ok();
-    if value.is_none() {
-        store.blobs.damage.add(Damage::Entry { table: table.name(), key: *key });
-    }
-    Ok(value)
 }

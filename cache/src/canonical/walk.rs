@@ -1,17 +1,12 @@
 //! A serialisable value in, a tree of its parts out, in the shapes that JSON has.
 
-use std::collections::BTreeMap;
-use std::fmt::Display;
+use std::{collections::BTreeMap, fmt::Display};
 
 use serde::ser::{self, Serialize};
 
-use super::Part;
+use super::{NoDigest, Part};
 
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct Refusal(pub(super) String);
-
-impl ser::Error for Refusal {
+impl ser::Error for NoDigest {
     fn custom<T: Display>(message: T) -> Self {
         Self(message.to_string())
     }
@@ -48,7 +43,7 @@ fn map(variant: Option<&'static str>) -> MapWalk {
 
 macro_rules! integers {
     ($($method:ident: $type:ty),*) => {
-        $(fn $method(self, value: $type) -> Result<Part, Refusal> {
+        $(fn $method(self, value: $type) -> Result<Part, NoDigest> {
             Ok(Part::Integer(value.into()))
         })*
     };
@@ -56,7 +51,7 @@ macro_rules! integers {
 
 impl ser::Serializer for Walk {
     type Ok = Part;
-    type Error = Refusal;
+    type Error = NoDigest;
     type SerializeSeq = ListWalk;
     type SerializeTuple = ListWalk;
     type SerializeTupleStruct = ListWalk;
@@ -70,56 +65,56 @@ impl ser::Serializer for Walk {
         serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64
     }
 
-    fn serialize_u128(self, value: u128) -> Result<Part, Refusal> {
-        let value = i128::try_from(value).map_err(|_| Refusal(format!("{value} is too large a number")))?;
+    fn serialize_u128(self, value: u128) -> Result<Part, NoDigest> {
+        let value = i128::try_from(value).map_err(|_| NoDigest(format!("{value} is too large a number")))?;
         Ok(Part::Integer(value))
     }
 
-    fn serialize_bool(self, value: bool) -> Result<Part, Refusal> {
+    fn serialize_bool(self, value: bool) -> Result<Part, NoDigest> {
         Ok(Part::Bool(value))
     }
 
-    fn serialize_f32(self, value: f32) -> Result<Part, Refusal> {
+    fn serialize_f32(self, value: f32) -> Result<Part, NoDigest> {
         self.serialize_f64(value.into())
     }
 
-    fn serialize_f64(self, value: f64) -> Result<Part, Refusal> {
-        if value.is_finite() { Ok(Part::Float(value)) } else { Err(Refusal(format!("{value} is not a finite number"))) }
+    fn serialize_f64(self, value: f64) -> Result<Part, NoDigest> {
+        if value.is_finite() { Ok(Part::Float(value)) } else { Err(NoDigest(format!("{value} is not a finite number"))) }
     }
 
-    fn serialize_char(self, value: char) -> Result<Part, Refusal> {
+    fn serialize_char(self, value: char) -> Result<Part, NoDigest> {
         Ok(Part::Text(value.to_string()))
     }
 
-    fn serialize_str(self, value: &str) -> Result<Part, Refusal> {
+    fn serialize_str(self, value: &str) -> Result<Part, NoDigest> {
         Ok(Part::Text(value.to_owned()))
     }
 
-    fn serialize_bytes(self, value: &[u8]) -> Result<Part, Refusal> {
+    fn serialize_bytes(self, value: &[u8]) -> Result<Part, NoDigest> {
         Ok(Part::List(value.iter().map(|byte| Part::Integer((*byte).into())).collect()))
     }
 
-    fn serialize_none(self) -> Result<Part, Refusal> {
+    fn serialize_none(self) -> Result<Part, NoDigest> {
         Ok(Part::Null)
     }
 
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Part, Refusal> {
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Part, NoDigest> {
         value.serialize(self)
     }
 
-    fn serialize_unit(self) -> Result<Part, Refusal> {
+    fn serialize_unit(self) -> Result<Part, NoDigest> {
         Ok(Part::Null)
     }
 
-    fn serialize_unit_struct(self, _: &'static str) -> Result<Part, Refusal> {
+    fn serialize_unit_struct(self, _: &'static str) -> Result<Part, NoDigest> {
         Ok(Part::Null)
     }
 
-    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<Part, Refusal> {
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<Part, NoDigest> {
         Ok(Part::Text(variant.to_owned()))
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<Part, Refusal> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<Part, NoDigest> {
         value.serialize(self)
     }
 
@@ -129,41 +124,41 @@ impl ser::Serializer for Walk {
         _: u32,
         variant: &'static str,
         value: &T,
-    ) -> Result<Part, Refusal> {
+    ) -> Result<Part, NoDigest> {
         Ok(inside(Some(variant), value.serialize(self)?))
     }
 
-    fn serialize_seq(self, _: Option<usize>) -> Result<ListWalk, Refusal> {
+    fn serialize_seq(self, _: Option<usize>) -> Result<ListWalk, NoDigest> {
         Ok(list(None))
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<ListWalk, Refusal> {
+    fn serialize_tuple(self, _: usize) -> Result<ListWalk, NoDigest> {
         Ok(list(None))
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<ListWalk, Refusal> {
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<ListWalk, NoDigest> {
         Ok(list(None))
     }
 
-    fn serialize_tuple_variant(self, _: &'static str, _: u32, variant: &'static str, _: usize) -> Result<ListWalk, Refusal> {
+    fn serialize_tuple_variant(self, _: &'static str, _: u32, variant: &'static str, _: usize) -> Result<ListWalk, NoDigest> {
         Ok(list(Some(variant)))
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<MapWalk, Refusal> {
+    fn serialize_map(self, _: Option<usize>) -> Result<MapWalk, NoDigest> {
         Ok(map(None))
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<MapWalk, Refusal> {
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<MapWalk, NoDigest> {
         Ok(map(None))
     }
 
-    fn serialize_struct_variant(self, _: &'static str, _: u32, variant: &'static str, _: usize) -> Result<MapWalk, Refusal> {
+    fn serialize_struct_variant(self, _: &'static str, _: u32, variant: &'static str, _: usize) -> Result<MapWalk, NoDigest> {
         Ok(map(Some(variant)))
     }
 }
 
 impl ListWalk {
-    fn push(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), Refusal> {
+    fn push(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), NoDigest> {
         self.parts.push(value.serialize(Walk)?);
         Ok(())
     }
@@ -177,13 +172,13 @@ macro_rules! lists {
     ($($kind:ident $method:ident),*) => {
         $(impl ser::$kind for ListWalk {
             type Ok = Part;
-            type Error = Refusal;
+            type Error = NoDigest;
 
-            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refusal> {
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NoDigest> {
                 self.push(value)
             }
 
-            fn end(self) -> Result<Part, Refusal> {
+            fn end(self) -> Result<Part, NoDigest> {
                 Ok(self.close())
             }
         })*
@@ -193,7 +188,7 @@ macro_rules! lists {
 lists! { SerializeSeq serialize_element, SerializeTuple serialize_element, SerializeTupleStruct serialize_field, SerializeTupleVariant serialize_field }
 
 impl MapWalk {
-    fn put(&mut self, name: &str, value: &(impl Serialize + ?Sized)) -> Result<(), Refusal> {
+    fn put(&mut self, name: &str, value: &(impl Serialize + ?Sized)) -> Result<(), NoDigest> {
         self.parts.insert(name.to_owned(), value.serialize(Walk)?);
         Ok(())
     }
@@ -207,13 +202,13 @@ macro_rules! structs {
     ($($kind:ident),*) => {
         $(impl ser::$kind for MapWalk {
             type Ok = Part;
-            type Error = Refusal;
+            type Error = NoDigest;
 
-            fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Refusal> {
+            fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), NoDigest> {
                 self.put(name, value)
             }
 
-            fn end(self) -> Result<Part, Refusal> {
+            fn end(self) -> Result<Part, NoDigest> {
                 Ok(self.close())
             }
         })*
@@ -224,26 +219,26 @@ structs! { SerializeStruct, SerializeStructVariant }
 
 impl ser::SerializeMap for MapWalk {
     type Ok = Part;
-    type Error = Refusal;
+    type Error = NoDigest;
 
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Refusal> {
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), NoDigest> {
         self.name = Some(match key.serialize(Walk)? {
             Part::Text(text) => text,
             Part::Integer(value) => value.to_string(),
             Part::Bool(value) => value.to_string(),
             _ => {
-                return Err(Refusal("the key of a map is neither a text nor a whole number".to_owned()));
+                return Err(NoDigest("the key of a map is neither a text nor a whole number".to_owned()));
             }
         });
         Ok(())
     }
 
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refusal> {
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NoDigest> {
         let name = self.name.take().expect("serde gives a map's key before its value");
         self.put(&name, value)
     }
 
-    fn end(self) -> Result<Part, Refusal> {
+    fn end(self) -> Result<Part, NoDigest> {
         Ok(self.close())
     }
 }

@@ -1,24 +1,25 @@
-//! Units in, out who gets their replies: it is known, it is ours to get, or another process is getting it.
+//! Units in, out who calls for their replies: nobody any more, this process, or another one.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use heed::RwTxn;
 
-use crate::blobs::Blobs;
-use crate::digest::Digest;
-use crate::folder::now;
-use crate::lock::Owner;
-use crate::memo::{Fault, Opened, Table, value};
+use crate::{
+    blobs::Blobs,
+    digest::Digest,
+    folder::now,
+    lock::Owner,
+    memo::{Fault, Opened, Table, value},
+};
 
-/// The answer to asking for a unit.
+/// The answer to the claim of a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
-    /// Its reply is known.
+    /// It has this reply.
     Known(Vec<u8>),
-    /// This process is to get the reply, and then keep it or release the unit.
+    /// This process is to call for the reply, and then keep it or release the unit.
     Ours,
-    /// Another process is getting the reply.
+    /// Another process is calling for the reply.
     Theirs(Owner),
 }
 

@@ -1,10 +1,8 @@
 //! A folder in, an LMDB environment out that was seen to work.
 
-use std::path::Path;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
-use heed::types::Bytes;
-use heed::{Database, Env, EnvOpenOptions, RwTxn, WithoutTls};
+use heed::{Database, Env, EnvOpenOptions, RwTxn, WithoutTls, types::Bytes};
 
 use super::Table;
 use crate::digest::Digest;

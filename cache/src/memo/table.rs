@@ -1,7 +1,7 @@
-//! The names of what the memo holds.
+//! The tables of the database, each with its name.
 
-/// What the memo holds, one LMDB database each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A table of the database: one of LMDB's named databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Table {
     /// Key of a stage → its result.
     Results,
@@ -15,13 +15,13 @@ pub(crate) enum Table {
     Partials,
     /// Unit → reply.
     Replies,
-    /// Unit → the process that is getting its reply.
+    /// Unit → the process that is calling for its reply.
     Claims,
     /// Digest of a receipt → the receipt: what was paid, to whom, when.
     Receipts,
     /// Digest of a name → the name and what was first written under it.
     Pins,
-    /// Unit → the job that it was handed over in, to be answered later.
+    /// Unit → the batch job that it was submitted in last.
     Submitted,
 }
 
@@ -52,5 +52,26 @@ impl Table {
             Self::Pins => "pins",
             Self::Submitted => "submitted",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_drawing_of_the_crate_lists_the_tables() {
+        let drawn: Vec<&str> = include_str!("../lib.rs")
+            .lines()
+            .filter_map(|line| line.strip_prefix("//! │   ├── ").or_else(|| line.strip_prefix("//! │   └── ")))
+            .filter_map(|line| line.split(' ').next())
+            .collect();
+        assert_eq!(drawn, Table::ALL.map(Table::name));
+    }
+
+    #[test]
+    fn every_table_stands_at_its_number() {
+        // An entry's checksum includes the number, and the environment finds a table by it.
+        assert!(Table::ALL.iter().enumerate().all(|(number, table)| *table as usize == number));
     }
 }

@@ -1,4 +1,9 @@
-//! The memo: what is committed is there, however full, small or shared the map is.
+//! The database: what is committed is there, however full, small or shared the map is.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use super::*;
 
@@ -56,5 +61,55 @@ fn a_file_that_is_no_database_is_an_error_and_not_a_crash() {
     let scratch = tempfile::tempdir().unwrap();
     std::fs::write(scratch.path().join("data.mdb"), vec![b'x'; 100_000]).unwrap();
     let message = Memo::open_with(scratch.path(), 64 << 20).err().unwrap().to_string();
-    assert!(message.contains("its file is damaged: remove the cache's folder"), "{message}");
+    assert!(message.contains("its file is damaged. Keep the folder"), "{message}");
+}
+
+#[test]
+fn a_copy_of_a_database_in_use_is_of_one_moment() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (from, to) = (scratch.path().join("from"), scratch.path().join("to"));
+    std::fs::create_dir(&from).unwrap();
+    let memo = Memo::open(&from).unwrap();
+    let keys: Vec<Digest> = (0..40_u64).map(|number| Digest::of(&number.to_le_bytes())).collect();
+    let write = |generation: u8| {
+        let puts: Vec<_> = keys.iter().map(|key| (Table::Replies, *key, vec![generation; 10_000])).collect();
+        memo.change(&puts, &[]).unwrap();
+    };
+    write(0);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for generation in (0..=u8::MAX).cycle().take_while(|_| !done.load(Ordering::Relaxed)) {
+                write(generation);
+                // Bursts with pauses between, as of a run that waits for replies.
+                std::thread::sleep(Duration::from_millis(if generation % 8 == 0 { 10 } else { 0 }));
+            }
+        });
+        for _ in 0..20 {
+            std::fs::create_dir(&to).unwrap();
+            snapshot::copy(&from, &to).unwrap();
+            let copy = Memo::open(&to).unwrap();
+            let entries = copy.get_all(Table::Replies, &keys).unwrap();
+            assert!(entries.iter().all(|entry| entry.as_ref().unwrap() == entries[0].as_ref().unwrap()));
+            drop(copy);
+            std::fs::remove_dir_all(&to).unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn every_commit_shows_in_the_heads_of_the_file() {
+    let scratch = tempfile::tempdir().unwrap();
+    let memo = Memo::open(scratch.path()).unwrap();
+    let mut file = std::fs::File::open(scratch.path().join("data.mdb")).unwrap();
+    let mut before = snapshot::heads(&mut file).unwrap();
+    for number in 0..6 {
+        put(&memo, number, 100).unwrap();
+        memo.count(Table::Replies).unwrap();
+        let after = snapshot::heads(&mut file).unwrap();
+        assert_ne!(before, after, "commit {number}");
+        assert_eq!(snapshot::heads(&mut file).unwrap(), after);
+        before = after;
+    }
 }

@@ -1,4 +1,4 @@
-//! A value in, an entry of the memo out, and back: with a time, a checksum, and packed where that helps.
+//! A value in, an entry of the database out, and back: with a time, a checksum, and packed where that helps.
 //!
 //! ```text
 //! form: 1 byte │ time: 8 bytes, seconds since 1970 │ check: 8 bytes │ plain: the value
@@ -8,11 +8,13 @@
 
 use std::sync::Arc;
 
-use crate::blobs::{Blobs, found};
-use crate::damage::Damage;
-use crate::digest::Digest;
-use crate::error::CacheError;
-use crate::memo::Table;
+use crate::{
+    blobs::{Blobs, found},
+    damage::Damage,
+    digest::Digest,
+    error::CacheError,
+    memo::Table,
+};
 
 /// Larger values go to blobs, in bytes: LMDB keeps a value of several pages in pages that lie side by side.
 const LARGEST: usize = 16 * 1024;

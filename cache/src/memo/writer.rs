@@ -1,18 +1,26 @@
 //! Replies and claims in, one durable commit out for all that wait: a commit takes two milliseconds however much is in it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, Sender},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
 
 use tokio::sync::oneshot;
 
-use crate::blobs::Blobs;
-use crate::digest::Digest;
-use crate::error::CacheError;
-use crate::memo::claims::{self, Claim};
-use crate::memo::{Memo, Table};
+use crate::{
+    blobs::Blobs,
+    digest::Digest,
+    error::CacheError,
+    memo::{
+        Memo, Table,
+        claims::{self, Claim},
+    },
+};
 
 /// Jobs in one commit at most, so that the first does not wait for ever for the last.
 const LARGEST_BATCH: usize = 4096;

@@ -1,4 +1,4 @@
-//! `cache`: what is kept, whether it is sound, and what may go.
+//! `cache`: what is in it, whether it is damaged, and what may go.
 
 use std::{
     collections::BTreeMap,
@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use ::cache::{Cache, Digest};
+use ::cache::{Cache, Collect, Collected, Digest, Stats};
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -18,6 +18,7 @@ use super::{
     exit::{Exit, Failure},
     inputs,
     named::only_manifest,
+    style::counted,
 };
 
 use crate::{
@@ -25,70 +26,107 @@ use crate::{
     contract::{context::Context, import::Answers, registry::Registry},
 };
 
-/// Look at the cache, check it, or free space
+/// Show what is in the cache, check it, share its replies, or free space
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct CacheCommand {
     #[command(subcommand)]
     action: Option<Action>,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  fingerpost cache                                    how much is kept
+  fingerpost cache collect --days 90 --yes            free space
+  fingerpost cache export replies.jsonl               for a colleague: `cache import replies.jsonl`
+
+`fingerpost cache ACTION --help` explains an action.";
+
 #[derive(Subcommand)]
 enum Action {
-    /// How much is kept (the default)
+    /// Count results, replies and blobs, and show their size (the default)
+    #[command(after_help = STATS_EXAMPLES)]
     Stats,
-    /// Reads everything, and sets aside what is damaged
+    /// Read everything, and move what is damaged out of the way
+    #[command(after_help = VERIFY_EXAMPLES)]
     Verify,
-    /// Writes all replies to a file, for a colleague or another machine
+    /// Write all replies to a file, for a colleague or another machine
+    #[command(after_help = EXPORT_EXAMPLES)]
     Export {
-        /// The file, one reply a line
+        /// File to write: JSON lines, one for each reply
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Takes replies over from a file that `cache export` wrote, or answers as the replies of a model; those that are here stay
+    /// Read replies from a file; replies that are in the cache already stay as they are
+    #[command(after_help = IMPORT_EXAMPLES)]
     Import {
-        /// The file; with `--as`, JSON lines with `id` or `question`, and `text`
+        /// File that `cache export` wrote; with `--as`, JSON lines with `id` or `question`, and `text`
         #[arg(value_name = "FILE")]
         file: PathBuf,
-        /// The model whose answers they are, as the manifest names it
+        /// Model whose answers the file has, as the manifest names it
         #[arg(long = "as", value_name = "PROVIDER/MODEL")]
         payee: Option<String>,
-        /// The manifest whose stages ask that model: it says what exactly it would be asked [default: the one in this folder]
+        /// Manifest whose stages call that model: it says what exactly the answers reply to [default: the one in this folder]
         #[arg(long, value_name = "MANIFEST", requires = "payee")]
         manifest: Option<PathBuf>,
-        /// Takes another value of the manifest for once
+        /// Override one value of the manifest
         #[arg(long = "set", value_name = "PATH=VALUE", requires = "payee")]
         sets: Vec<Set>,
     },
-    /// Says what has not been used for a while, and removes it with `--yes`
+    /// Remove results that were not used for a while; without `--yes`, show what would be removed
+    #[command(after_help = COLLECT_EXAMPLES)]
     Collect {
         /// Days since the last use
         #[arg(long, default_value_t = 30)]
         days: u32,
-        /// Replies too, which would have to be bought again
+        /// Remove replies that are as old, too: they would have to be bought again
         #[arg(long)]
         replies: bool,
-        /// Removes it
+        /// Remove, rather than show
         #[arg(long)]
         yes: bool,
     },
 }
+
+const STATS_EXAMPLES: &str = "\
+Examples:
+  fingerpost cache stats
+  fingerpost cache stats --format json    every count, in bytes where it is a size";
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  fingerpost cache verify
+
+Ends with 4 if something is damaged. The next run that needs it makes it again, and buys damaged replies again.";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  fingerpost cache export replies.jsonl
+
+`fingerpost cache import FILE` reads the file.";
+
+const IMPORT_EXAMPLES: &str = "\
+Examples:
+  fingerpost cache import replies.jsonl
+  fingerpost cache import answers.jsonl --as openai/gpt-5 --manifest simpleqa.yaml    answers bought elsewhere";
+
+const COLLECT_EXAMPLES: &str = "\
+Examples:
+  fingerpost cache collect                   show what was not used for 30 days
+  fingerpost cache collect --days 7 --yes    remove what was not used for 7 days
+
+What a running process uses stays, and so do blobs younger than an hour. Files that were set aside as damaged go.
+`fingerpost cache export FILE` saves replies before `--replies` removes them.";
 
 const DAY: Duration = Duration::from_hours(24);
 
 impl CacheCommand {
     pub(super) fn run(&self, common: &Common, registry: &Registry) -> Result<Exit, Failure> {
         let cache = common.open_cache()?;
-        let (document, text, exit) = match &self.action {
+        let (mut document, text, exit) = match &self.action {
             None | Some(Action::Stats) => {
                 let stats = cache.stats()?;
-                let text = format!(
-                    "{} results, {} replies, {} blobs, {:.1} MiB\n",
-                    stats.results,
-                    stats.replies,
-                    stats.blobs,
-                    mebibytes(stats.bytes)
-                );
-                (json!(stats), text, Exit::Done)
+                (json!(stats), counts(&stats), Exit::Done)
             }
             Some(Action::Verify) => {
                 let damages = cache.verify()?;
@@ -96,16 +134,21 @@ impl CacheCommand {
                 for damage in &damages {
                     text += &format!("{damage}\n");
                 }
-                text += &format!("{} damaged; what is set aside is made again when it is needed\n", damages.len());
+                text += &match damages.len() {
+                    0 => "no damage\n".to_owned(),
+                    count => format!("{count} damaged; the next run that needs them makes them again\n"),
+                };
                 let exit = if damages.is_empty() { Exit::Done } else { Exit::Environment };
                 (json!({ "damaged": damages.iter().map(ToString::to_string).collect::<Vec<_>>() }), text, exit)
             }
             Some(Action::Export { file }) => {
                 let count = export(&cache, file)?;
-                (json!({ "exported": count }), format!("{count} replies written to `{}`\n", file.display()), Exit::Done)
+                let text = format!("exported {} to `{}`\n", replies(count as u64), file.display());
+                (json!({ "exported": count }), text, Exit::Done)
             }
             Some(Action::Import { file, payee, manifest, sets }) => {
-                let (taken, known) = match payee {
+                cache.check_writable()?;
+                let (imported, known) = match payee {
                     Some(payee) => {
                         let manifest = manifest.clone().map_or_else(only_manifest, Ok)?;
                         let arguments = ManifestArguments { manifest, sets: sets.clone() };
@@ -113,36 +156,98 @@ impl CacheCommand {
                     }
                     None => import(&cache, file)?,
                 };
-                (
-                    json!({ "imported": taken, "known": known }),
-                    format!("{taken} replies taken over, {known} were here\n"),
-                    Exit::Done,
-                )
+                let text = format!("imported {}, {known} already present\n", replies(imported as u64));
+                (json!({ "imported": imported, "known": known }), text, Exit::Done)
             }
             Some(Action::Collect { days, replies, yes }) => {
-                let collected =
-                    cache.collect(::cache::Collect { older_than: DAY.saturating_mul(*days), replies: *replies, dry: !*yes })?;
-                let verb = if *yes { "removed" } else { "would remove" };
-                let hint = if *yes { "" } else { "; `--yes` removes it" };
-                let text = format!(
-                    "{verb} {} results, {} replies, {} blobs, {:.1} MiB{hint}\n",
-                    collected.results,
-                    collected.replies,
-                    collected.blobs,
-                    mebibytes(collected.bytes)
-                );
-                (json!(collected), text, Exit::Done)
+                let what = Collect { older_than: DAY.saturating_mul(*days), replies: *replies, dry: !*yes };
+                let collected = cache.collect(what)?;
+                (json!(collected), report(&collected, what, *days), Exit::Done)
             }
         };
         match common.format {
             Format::Json => {
-                let mut document = document;
                 document["version"] = json!(1);
                 data(&format!("{document:#}\n"))?;
             }
             Format::Text | Format::Github => data(&text)?,
         }
         Ok(exit)
+    }
+}
+
+fn counts(stats: &Stats) -> String {
+    let counts = [counted(stats.results, "result"), replies(stats.replies), counted(stats.blobs, "blob")];
+    let damaged = match stats.damaged {
+        0 => String::new(),
+        count => format!("; {} set aside, `fingerpost cache collect --yes` removes them", counted(count, "damaged file")),
+    };
+    format!("{}, {:.1} MiB{damaged}\n", counts.join(", "), mebibytes(stats.bytes))
+}
+
+fn replies(count: u64) -> String {
+    if count == 1 { "1 reply".to_owned() } else { format!("{count} replies") }
+}
+
+/// What was collected, or would be, and why the rest stays.
+fn report(collected: &Collected, what: Collect, days: u32) -> String {
+    let gone = [
+        (collected.results, counted(collected.results, "result")),
+        (collected.partials, counted(collected.partials, "checkpoint")),
+        (collected.preimages, counted(collected.preimages, "preimage")),
+        (collected.replies, replies(collected.replies)),
+        (collected.blobs, counted(collected.blobs, "blob")),
+        (collected.damaged, counted(collected.damaged, "damaged file")),
+    ];
+    let gone: Vec<_> = gone.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect();
+    // Temporary files of processes that died have no count of their own.
+    let gone = if gone.is_empty() { "temporary files".to_owned() } else { gone.join(", ") };
+    let size = mebibytes(collected.bytes);
+    let mut text = match (collected.is_empty(), what.dry) {
+        (true, _) => "nothing to remove\n".to_owned(),
+        (false, true) => format!("would remove {gone} ({size:.1} MiB); `--yes` removes them\n"),
+        (false, false) => format!("removed {gone} ({size:.1} MiB)\n"),
+    };
+    for reason in reasons(collected, what, days) {
+        text += &format!("  {reason}\n");
+    }
+    text
+}
+
+/// Why what is left in the cache stays.
+fn reasons(collected: &Collected, what: Collect, days: u32) -> Vec<String> {
+    let left = &collected.left;
+    let age = if days == 0 { "unused".to_owned() } else { format!("older than {}", counted(days.into(), "day")) };
+    let mut reasons = Vec::new();
+    if let Some(oldest) = left.oldest_use.filter(|_| collected.results == 0) {
+        reasons.push(format!("no result is {age}: {}, the oldest used {}", counted(left.results, "result"), ago(oldest)));
+    }
+    if left.young_blobs > 0 {
+        let count = counted(left.young_blobs, "blob");
+        reasons.push(format!("blobs younger than an hour or in use are kept: {count} that no result needs"));
+    }
+    if left.replies > 0 {
+        let kept = format!("{} kept", replies(left.replies));
+        reasons.push(match (what.replies, left.processes) {
+            (true, 0) => format!("{kept}: they are not {age}"),
+            (true, _) => format!("{kept}: none is removed while another process uses the cache"),
+            (false, _) if days == 0 => format!("{kept}: `--replies` removes them too"),
+            (false, _) => format!("{kept}: `--replies` removes those {age} too"),
+        });
+    }
+    if left.processes > 0 {
+        reasons.push("another process uses the cache: what it has used since it started is kept".to_owned());
+    }
+    reasons
+}
+
+/// A time in seconds since 1970, for people.
+fn ago(time: u64) -> String {
+    let seconds = jiff::Timestamp::now().as_second().unsigned_abs().saturating_sub(time);
+    match seconds / 3600 {
+        0 => "less than an hour ago".to_owned(),
+        hours @ 1..48 => format!("{} ago", counted(hours, "hour")),
+        hours => format!("{} ago", counted(hours / 24, "day")),
     }
 }
 
@@ -154,13 +259,14 @@ fn mebibytes(bytes: u64) -> f64 {
 /// A reply in a file.
 #[derive(Serialize, Deserialize)]
 struct Line {
-    /// The digest of what was asked.
+    /// The digest of the call.
     unit: String,
     reply: Value,
 }
 
 fn export(cache: &Cache, path: &Path) -> Result<usize, Failure> {
-    let unwritten = |error: std::io::Error| Failure::new(Exit::Environment, format!("`{}`: {error}", path.display()));
+    let unwritten =
+        |error: std::io::Error| Failure::new(Exit::Environment, format!("`{}` cannot be written: {error}", path.display()));
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(unwritten)?;
     let mut count = 0;
@@ -178,7 +284,7 @@ fn export(cache: &Cache, path: &Path) -> Result<usize, Failure> {
     Ok(count)
 }
 
-/// Takes answers over as replies to what a manifest's stages ask a model; returns how many are new and how many were known.
+/// Imports answers as replies to the calls that a manifest's stages make to a model; returns how many are new and how many were present.
 fn adopt(
     common: &Common,
     registry: &Registry,
@@ -211,9 +317,11 @@ fn adopt(
         None if replies.is_empty() => {
             return Err(Failure::new(
                 Exit::Usage,
-                format!("no row of `{}` asks `{payee}` what is in `{}`", manifest.display(), path.display()),
+                format!("no row of `{}` matches an answer in `{}` for model `{payee}`", manifest.display(), path.display()),
             )
-            .help("are the ids or questions those of the manifest's benchmark, and is it the name that its `models` have?"));
+            .help(
+                "use the ids or questions of the manifest's benchmark, and the name of the model as it stands under `models`",
+            ));
         }
         _ => {}
     }
@@ -265,7 +373,7 @@ fn import(cache: &Cache, path: &Path) -> Result<(usize, usize), Failure> {
             continue;
         }
         let line: Line = serde_json::from_str(&line).map_err(|error| wrong(index + 1, crate::without_place(&error)))?;
-        let unit: Digest = line.unit.parse().map_err(|_| wrong(index + 1, format!("`{}` is no digest", line.unit)))?;
+        let unit: Digest = line.unit.parse().map_err(|_| wrong(index + 1, format!("`{}` is not a digest", line.unit)))?;
         replies.push((unit, line.reply.to_string().into_bytes()));
     }
     let all = replies.len();

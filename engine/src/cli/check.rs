@@ -10,10 +10,18 @@ use crate::contract::registry::Registry;
 
 /// Look for mistakes in a manifest
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Check {
     #[command(flatten)]
     manifest: ManifestArguments,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fingerpost check simpleqa.yaml
+  fingerpost check simpleqa.yaml --format github      annotations of a workflow
+
+`fingerpost kinds` lists the kinds of stage and their params.";
 
 impl Check {
     pub(super) fn run(&self, common: &Common, registry: &Registry) -> Result<Exit, Failure> {

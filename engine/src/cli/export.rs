@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -11,7 +11,7 @@ use ::cache::{Cache, Output};
 use clap::Args;
 
 use super::{
-    Common, ManifestArguments,
+    Common, ManifestArguments, bytes,
     exit::{Exit, Failure},
     show::{named, outputs, split},
     talk,
@@ -147,11 +147,15 @@ fn write(cache: &Arc<Cache>, output: &Output, path: &Path) -> Result<(), Failure
     Ok(())
 }
 
-/// Writes the bytes of a file to standard output, as they are.
+/// Writes the bytes of a file to standard output, as they are where that is no terminal.
 fn stream(cache: &Arc<Cache>, output: Option<&Output>) -> Result<Exit, Failure> {
     let Some(output) = output.filter(|output| !output.tree) else {
         return Err(Failure::new(Exit::Usage, "a folder cannot be written to standard output").help("name a path"));
     };
+    if io::stdout().is_terminal() {
+        bytes(&cache.read(&output.digest)?)?;
+        return Ok(Exit::Done);
+    }
     let mut out = io::stdout().lock();
     let copied = Store::new(Arc::clone(cache)).buffered(&output.digest).map(|mut from| io::copy(&mut from, &mut out))?;
     match copied.and_then(|_| out.flush()) {

@@ -1,7 +1,7 @@
 //! GitHub workflows: failures as annotations at their stages, and a table of the run in the step's summary.
 #![expect(clippy::disallowed_methods, reason = "where a summary goes changes no result")]
 
-use std::{fs::OpenOptions, io::Write as _, path::PathBuf};
+use std::{borrow::Cow, fs::OpenOptions, io::Write as _, path::PathBuf};
 
 use super::{
     style::{counted, duration},
@@ -14,6 +14,16 @@ use crate::{
     resolve::Pipeline,
     visible::visible,
 };
+
+/// Text whose lines the workflow's runner does not take for commands: a model's or a program's words must not give it any.
+pub(super) fn inert(text: &str) -> Cow<'_, str> {
+    let is_command = |line: &str| line.trim_start().starts_with("::");
+    if !is_here() || !text.lines().any(is_command) {
+        return Cow::Borrowed(text);
+    }
+    let lines = text.split('\n').map(|line| if is_command(line) { line.replacen("::", "\\::", 1) } else { line.to_owned() });
+    Cow::Owned(lines.collect::<Vec<_>>().join("\n"))
+}
 
 /// Whether the program runs in a step of a GitHub workflow.
 pub(super) fn is_here() -> bool {
@@ -67,6 +77,13 @@ impl Summary {
 /// Text in a cell of a Markdown table.
 fn cell(text: &str) -> String {
     visible(text).replace('|', "\\|").replace('\n', " ").replace('<', "&lt;")
+}
+
+/// Text in a block of its own, whatever is in it.
+pub(super) fn block(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("{fence}text\n{}{fence}\n\n", visible(text))
 }
 
 impl Subscriber for Summary {

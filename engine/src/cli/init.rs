@@ -12,6 +12,7 @@ use crate::contract::registry::Registry;
 
 /// Write a manifest that runs into a folder
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Init {
     /// The folder
     #[arg(default_value = ".")]
@@ -20,6 +21,13 @@ pub(super) struct Init {
     #[arg(long)]
     template: Option<String>,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fingerpost init example                             the first template, into a new folder
+  fingerpost init example --template NAME             another one; a wrong NAME lists them
+
+`fingerpost plan MANIFEST` shows what it would run.";
 
 const IGNORED: &str = ".fingerpost/\nruns/\n";
 

@@ -28,8 +28,8 @@ pub(super) fn known(
     };
     if let Some(missing) = stage.producers().find(|producer| result(*producer).is_none()) {
         let name = &pipeline.stages[missing].name;
-        return Err(Failure::new(Exit::Stale, format!("`{name}` has not run, and `{}` takes from it", stage.name))
-            .help(format!("`fingerpost run {} {name}`", manifest.display())));
+        return Err(Failure::new(Exit::Stale, format!("`{}` needs the outputs of `{name}`, which has not run", stage.name))
+            .help(format!("run it: `fingerpost run {} {name}`", manifest.display())));
     }
     Ok(plan::inputs(stage, result)?)
 }

@@ -14,10 +14,18 @@ use crate::contract::{
 
 /// List the kinds of stage, their ports and their params
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Kinds {
     /// One kind, in full
     kind: Option<String>,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fingerpost kinds
+  fingerpost kinds answer                             its ports and params
+
+`fingerpost schema` prints the same for editors.";
 
 impl Kinds {
     pub(super) fn run(&self, common: &Common, registry: &Registry) -> Result<Exit, Failure> {

@@ -16,6 +16,7 @@ mod run;
 mod schema;
 mod select;
 mod show;
+mod signals;
 mod spent;
 mod style;
 mod terminal;
@@ -66,32 +67,29 @@ struct Arguments {
 #[derive(Args)]
 struct Common {
     /// Folder of cached results and replies [default: the nearest `.fingerpost/cache` upward, else here]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = "Common options", value_name = "DIR")]
     cache: Option<PathBuf>,
     /// Folder that records runs
-    #[arg(long, global = true, value_name = "DIR", default_value = "runs")]
+    #[arg(long, global = true, help_heading = "Common options", value_name = "DIR", default_value = "runs")]
     runs: PathBuf,
     /// Whether cached results are used and new ones are kept: off, read, write, read-write
-    #[arg(long, global = true, value_name = "MODE", default_value = "read-write")]
+    #[arg(long, global = true, help_heading = "Common options", value_name = "MODE", default_value = "read-write")]
     cache_mode: Mode,
-    /// Output format
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    /// Output format: for people, for programs, or with mistakes as annotations of a GitHub workflow
+    #[arg(long, global = true, help_heading = "Common options", value_name = "FORMAT", default_value = "text")]
     format: Format,
     /// When to use colour
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, help_heading = "Common options", value_name = "WHEN", default_value = "auto")]
     color: When,
     /// Report failures only
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = "Common options")]
     quiet: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people.
     Text,
-    /// For programs: one document, or a line for each event of a run.
     Json,
-    /// Text, with mistakes as annotations of a GitHub workflow.
     Github,
 }
 
@@ -219,9 +217,9 @@ impl Common {
                 Exit::Usage
             }
             Failure::Other { exit, message, help } => {
-                let mut text = format!("{} {}\n", style::error("error:", self.color()), visible(message));
+                let mut text = format!("{} {}\n", style::error("error:", self.color()), github::inert(&visible(message)));
                 if let Some(help) = help {
-                    text += &format!(" {} {}\n", style::hint("help:", self.color()), visible(help));
+                    text += &format!(" {} {}\n", style::hint("help:", self.color()), github::inert(&visible(help)));
                 }
                 talk(&text);
                 *exit
@@ -288,9 +286,15 @@ fn nearest_cache() -> Result<PathBuf, Failure> {
 
 /// Writes data to standard output, visibly where that is a terminal. A reader that has seen enough is no failure.
 fn data(text: &str) -> Result<(), Failure> {
+    bytes(text.as_bytes())
+}
+
+/// Writes data that need not be text, as [`data`] does.
+fn bytes(data: &[u8]) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    let text = if out.is_terminal() { visible(text) } else { text.into() };
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    let shown = if out.is_terminal() { Some(visible(&String::from_utf8_lossy(data)).into_owned()) } else { None };
+    let data = shown.as_ref().map_or(data, String::as_bytes);
+    match out.write_all(data).and_then(|()| out.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Failure::Silent(Exit::Done)),
         Err(error) => Err(Failure::new(Exit::Environment, format!("standard output cannot be written: {error}"))),
         Ok(()) => Ok(()),

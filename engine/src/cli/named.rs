@@ -14,10 +14,10 @@ use crate::{manifest::Set, source::MAX_BYTES};
 #[derive(Args)]
 #[command(allow_missing_positional = true)]
 pub(super) struct NamedStage {
-    /// The manifest [default: the one in this folder]
+    /// Manifest file [default: the only one in this folder]
     #[arg(value_name = "MANIFEST")]
     manifest: Option<PathBuf>,
-    /// The stage
+    /// Name of the stage
     #[arg(value_name = "STAGE", required = true)]
     pub(super) stage: String,
     /// Override one value for this run: `params.answers=PATH`, `stages.dpo.with.beta=0.2`

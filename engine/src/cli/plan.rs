@@ -35,7 +35,7 @@ Examples:
   fingerpost plan pipelines/quickstart.yaml
   fingerpost plan simpleqa.yaml --exit-code           for CI: 3 if something would run
 
-= cached   + never run   ~ changed   ! forced   ? depends on what comes before
+= cached   + never run   ~ changed   ! forced   ? depends on stages that run first
 
 `fingerpost why MANIFEST STAGE` explains one stage.";
 
@@ -48,7 +48,7 @@ impl Plan {
         let shared = super::shared(registry, &pipeline, cache, Vec::new(), Limit::Unset, None, None)?;
         super::refuse(plan::missing(&plan, &pipeline, &shared, &request)?)?;
         plan::forecast(&mut plan, &pipeline, &shared, &request)?;
-        github::append(&format!("```text\n{}```\n\n", text(&pipeline, &plan)));
+        github::append(&github::block(&text(&pipeline, &plan)));
         match common.format {
             Format::Json => data(&format!("{:#}\n", document(&pipeline, &plan)))?,
             Format::Text | Format::Github => data(&text(&pipeline, &plan))?,
@@ -90,8 +90,7 @@ pub(super) fn text(pipeline: &Pipeline, plan: &plan::Plan) -> String {
             }
             Decision::Later { on } => {
                 later += 1;
-                let verb = if on.len() == 1 { "is" } else { "are" };
-                ("?", format!("decided when {} {verb} known", on.join(", ")), Vec::new())
+                ("?", format!("depends on {}", on.join(", ")), Vec::new())
             }
         };
         let mut details = details;

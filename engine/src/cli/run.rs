@@ -1,17 +1,16 @@
 //! `run`: every stage whose result is not cached.
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use clap::Args;
-use tokio_util::sync::CancellationToken;
 
 use super::{
     Common, Format, ManifestArguments, budget, data,
     exit::{Exit, Failure},
     github, plan,
     select::Selection,
-    talk,
-    terminal::{STOPPING, Terminal},
+    signals, talk,
+    terminal::Terminal,
 };
 use crate::{
     budget::Limit,
@@ -41,7 +40,7 @@ pub(super) struct Run {
     /// Run nothing: exit with 3 if something would run
     #[arg(long)]
     frozen: bool,
-    /// Stages that run at once [default: one for each processor]
+    /// Stages that run at once [default: one for each processor, and at least 4, since some wait for the network]
     #[arg(long, short, value_name = "N")]
     jobs: Option<NonZeroUsize>,
 }
@@ -63,9 +62,12 @@ impl Run {
         let request = self.selection.request(&pipeline)?;
         let planned = crate::plan::plan(&pipeline, &cache, &request)?;
         if self.frozen && !planned.is_fresh() {
-            talk(&plan::text(&pipeline, &planned));
+            talk(&visible(&plan::text(&pipeline, &planned)));
             return Err(Failure::new(Exit::Stale, "something would run, and `--frozen` forbids it")
                 .help("run without `--frozen`, and keep the cache"));
+        }
+        if !planned.is_fresh() {
+            cache.check_writable()?;
         }
         let limit = self.budget.unwrap_or(Limit::Unset);
         let before = super::shared(registry, &pipeline, Arc::clone(&cache), Vec::new(), limit, None, None)?;
@@ -85,9 +87,9 @@ impl Run {
             Format::Text | Format::Github if common.quiet => {}
             Format::Text | Format::Github => {
                 let terminal = Terminal::new(common.color());
-                ask = terminal
-                    .live()
-                    .map(|live| -> AskBudget { Arc::new(move |stage, forecast| budget::ask(&live, stage, forecast)) });
+                ask = terminal.live().map(|live| -> AskBudget {
+                    Arc::new(move |stage, forecast, stop| budget::ask(&live, stage, forecast, stop))
+                });
                 subscribers.push(Box::new(terminal));
             }
         }
@@ -117,7 +119,7 @@ impl Run {
         });
         if common.quiet && common.format != Format::Json {
             for (stage, failure) in &outcome.failures {
-                talk(&format!("error: {}\n", visible(&format!("`{stage}` failed: {failure}"))));
+                talk(&format!("error: {}\n", github::inert(&visible(&format!("`{stage}` failed: {failure}")))));
             }
         }
         if github::is_here() || common.format == Format::Github {
@@ -142,43 +144,27 @@ impl Run {
             .enable_all()
             .build()
             .map_err(|error| Failure::new(Exit::Environment, format!("no threads can be started: {error}")))?;
-        runtime.spawn(obey_signals(shared.cancellation.clone(), shared.events.clone(), silent));
-        let jobs = self.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+        runtime.spawn(signals::obey(shared.cancellation.clone(), shared.events.clone(), silent));
+        runtime.spawn(beat(shared.events.clone()));
+        let processors = || std::thread::available_parallelism().map_or(FEWEST_JOBS, |processors| processors.max(FEWEST_JOBS));
+        let jobs = self.jobs.unwrap_or_else(processors);
         let outcome = runtime.block_on(execute(plan, pipeline, request, shared, run, jobs))?;
         runtime.shutdown_background();
         Ok(outcome)
     }
 }
 
-/// The first signal lets what is under way end and keeps it; the second stops at once.
-async fn obey_signals(cancellation: CancellationToken, events: Events, silent: bool) {
-    signal().await;
-    cancellation.cancel();
-    events.send(&Event::Stopping);
-    if silent {
-        talk(&format!("{STOPPING}\n"));
-    }
-    signal().await;
-    #[expect(clippy::exit, reason = "a second signal asks for the end at once, and the cache is safe at any moment")]
-    std::process::exit(i32::from(Exit::Interrupted as u8));
-}
+/// Stages that run at once at least: one that waits for the network must not keep those that compute from a small machine.
+const FEWEST_JOBS: NonZeroUsize = NonZeroUsize::new(4).expect("not zero");
 
-async fn signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let (Ok(mut terminate), Ok(mut hang_up)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup())) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-                _ = hang_up.recv() => {}
-            }
-            return;
-        }
-    }
-    // Without signals there is nothing to obey, and the run goes on to its end.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+/// Between two beats.
+const BEAT: Duration = Duration::from_secs(2);
+
+/// Says that time passes, also where nothing happens.
+async fn beat(events: Events) {
+    loop {
+        tokio::time::sleep(BEAT).await;
+        events.beat();
     }
 }
 

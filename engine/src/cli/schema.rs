@@ -17,10 +17,19 @@ use crate::{
 
 /// Print the JSON Schema of manifests, or of one type of rows
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Schema {
     /// A type of rows, such as `question` [default: manifests]
     row: Option<String>,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fingerpost schema > fingerpost.schema.json          for the first line of a manifest:
+                                                      # yaml-language-server: $schema=fingerpost.schema.json
+  fingerpost schema question                          one type of rows
+
+`fingerpost kinds` lists the kinds of stage for people.";
 
 impl Schema {
     pub(super) fn run(&self, registry: &Registry) -> Result<Exit, Failure> {

@@ -7,38 +7,47 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    Common, Format, ManifestArguments, data,
+    Common, Format, ManifestArguments, bytes, data,
     exit::{Exit, Failure},
     select::position,
 };
 use crate::{
-    contract::{artifact, registry::Registry},
+    contract::registry::Registry,
     plan::{self, Decision, Request},
     resolve::Pipeline,
     store::Store,
 };
 
-/// Print what a stage gave
+/// Print the outputs of a stage
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Show {
     #[command(flatten)]
     manifest: ManifestArguments,
-    /// The stage, or one of its ports
+    /// Stage, or one of its ports
     #[arg(value_name = "STAGE[.PORT]")]
     artifact: String,
-    /// At most so many rows
+    /// Print at most this many rows
     #[arg(long, value_name = "ROWS")]
     limit: Option<usize>,
-    /// Only rows in which this holds: `policy=Complex_Query`, `verdicts.medium!=correct`, `question~sqrt`
+    /// Print only rows that meet this condition: `policy=Complex_Query`, `verdicts.medium!=correct`, `question~sqrt`
     #[arg(long = "where", value_name = "CONDITION")]
     conditions: Vec<Condition>,
-    /// So many rows, spread over all and the same every time
+    /// Print this many rows, spread over all of them; the same ones each time
     #[arg(long, value_name = "ROWS")]
     sample: Option<usize>,
-    /// Only the rows with this id
+    /// Print only the rows with this id
     #[arg(long, value_name = "ID")]
     id: Option<String>,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fingerpost show quickstart.yaml labels --limit 3
+  fingerpost show quickstart.yaml labels --where policy=Complex_Query --sample 10
+  fingerpost show quickstart.yaml evaluation.metrics
+
+`fingerpost export MANIFEST STAGE PATH` writes them to a file or folder.";
 
 impl Show {
     pub(super) fn run(&self, common: &Common, registry: &Registry) -> Result<Exit, Failure> {
@@ -63,10 +72,10 @@ impl Show {
         if output.artifact.starts_with("dataset<") {
             return self.rows(&store, output);
         }
-        let bytes = store.cache().read(&output.digest)?;
-        match serde_json::from_slice::<Value>(&bytes) {
+        let content = store.cache().read(&output.digest)?;
+        match serde_json::from_slice::<Value>(&content) {
             Ok(value) if output.artifact == "metrics" => data(&format!("{value:#}\n"))?,
-            _ => data(&String::from_utf8_lossy(&bytes))?,
+            _ => bytes(&content)?,
         }
         Ok(Exit::Done)
     }
@@ -134,7 +143,7 @@ pub(super) fn outputs(
         for set in &arguments.sets {
             let _written = write!(command, " --set {set}");
         }
-        Err(Failure::new(Exit::Stale, format!("`{name}` has no result for the manifest as it stands"))
+        Err(Failure::new(Exit::Stale, format!("`{name}` has no cached result for this manifest"))
             .help(format!("run it: `{command}`")))
     }
 }
@@ -143,12 +152,13 @@ pub(super) fn outputs(
 pub(super) fn named<'a>(outputs: &'a [(String, Output)], stage: &str, port: &str) -> Result<&'a Output, Failure> {
     outputs.iter().find(|(name, _)| name == port).map(|(_, output)| output).ok_or_else(|| {
         let names: Vec<_> = outputs.iter().map(|(name, _)| format!("{stage}.{name}")).collect();
-        Failure::new(Exit::Usage, format!("`{stage}` gives no `{port}`")).help(format!("it gives {}", names.join(", ")))
+        Failure::new(Exit::Usage, format!("`{stage}` has no output `{port}`"))
+            .help(format!("its outputs are {}", names.join(", ")))
     })
 }
 
 fn listing(common: &Common, store: &Store, output: &Output) -> Result<Exit, Failure> {
-    let tree = artifact::tree(store, &output.digest)?;
+    let tree = store.cache().tree(&output.digest)?;
     match common.format {
         Format::Json => data(&format!("{:#}\n", json!({ "version": 1, "files": tree.files })))?,
         Format::Text | Format::Github => {

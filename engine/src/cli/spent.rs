@@ -18,11 +18,19 @@ use crate::{
 
 /// Print what was paid, by provider and model
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct SpentCommand {
-    /// Only since this day: 2026-11-24
+    /// Count only calls since this day, such as 2026-11-24
     #[arg(long, value_name = "DATE")]
     since: Option<Date>,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fingerpost spent
+  fingerpost spent --since 2026-11-24
+
+`fingerpost plan MANIFEST` shows what a run would pay.";
 
 #[derive(Default, Serialize)]
 struct Line {

@@ -11,6 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{
     exit::Exit,
+    github,
     live::Live,
     plan::saved,
     style::{self, counted, duration},
@@ -50,6 +51,20 @@ struct Running {
     shown: Instant,
     /// When its progress was first heard of, and what was done by then.
     first: Option<(Instant, u64)>,
+    /// How far it is, in words.
+    progress: String,
+}
+
+impl Running {
+    /// Returns a sign of life where the last one is a while ago.
+    fn heartbeat(&mut self, stage: &str, now: Instant) -> Option<String> {
+        if now.duration_since(self.shown) < HEARTBEAT {
+            return None;
+        }
+        self.shown = now;
+        let time = duration(now.duration_since(self.since).as_secs_f64());
+        Some(format!("{stage}{}, for {time}", self.progress))
+    }
 }
 
 impl Terminal {
@@ -75,6 +90,7 @@ impl Terminal {
 
     /// Writes a line whose text from outside is made visible already.
     fn write(&self, line: &str) {
+        let line = github::inert(line);
         match &self.live {
             Some(live) => live.suspend(|| talk(&format!("{line}\n"))),
             None => talk(&format!("{line}\n")),
@@ -83,10 +99,11 @@ impl Terminal {
 
     fn start(&mut self, stage: &str) {
         let bar = self.live.as_ref().map(|live| {
-            let bar = live.add(ProgressBar::new_spinner());
+            let stage = visible(stage);
+            let stage = console::truncate_str(&stage, columns().saturating_sub("| 59m ".len()), "…").into_owned();
+            let bar = ProgressBar::new_spinner().with_prefix("Running").with_message(stage);
             bar.set_style(self.style("{spinner} {elapsed:>4} {msg}"));
-            bar.set_prefix("Running");
-            bar.set_message(console::truncate_str(&visible(stage), columns().saturating_sub("| 59m ".len()), "…").into_owned());
+            let bar = live.add(bar);
             bar.enable_steady_tick(TICK);
             bar
         });
@@ -94,7 +111,7 @@ impl Terminal {
             self.line("Running", stage);
         }
         let now = Instant::now();
-        self.running.insert(stage.to_owned(), Running { bar, since: now, shown: now, first: None });
+        self.running.insert(stage.to_owned(), Running { bar, since: now, shown: now, first: None, progress: String::new() });
     }
 
     fn style(&self, rest: &str) -> ProgressStyle {
@@ -117,14 +134,10 @@ impl Terminal {
                 bar.set_style(self.style("{msg}"));
             }
             bar.set_message(counting(&visible(stage), done, total, &visible(note), &left, columns()));
-        } else if running.shown.elapsed() >= HEARTBEAT {
-            running.shown = Instant::now();
-            let text = if total > 0 {
-                format!("{stage} {done}/{total} {note}, {left} left")
-            } else {
-                format!("{stage} {done} done {note}, for {}", duration(running.since.elapsed().as_secs_f64()))
-            };
-            self.line("Running", &text);
+        } else {
+            let note = if note.is_empty() { String::new() } else { format!(" · {note}") };
+            running.progress =
+                if total > 0 { format!(" {done}/{total}{note} · {left} left") } else { format!(" {done} done{note}") };
         }
     }
 
@@ -182,6 +195,16 @@ fn bought(calls: u64, spent: Spent) -> String {
 }
 
 impl Subscriber for Terminal {
+    fn beat(&mut self) {
+        if self.live.is_none() {
+            let now = Instant::now();
+            let due: Vec<_> = self.running.iter_mut().filter_map(|(stage, running)| running.heartbeat(stage, now)).collect();
+            for text in due {
+                self.line("Running", &text);
+            }
+        }
+    }
+
     fn on(&mut self, event: &Event) {
         match event {
             Event::RunStarted { .. } | Event::Figures { .. } => {}
@@ -267,7 +290,23 @@ fn rows_of(rows: Option<u64>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::counting;
+    use std::time::{Duration, Instant};
+
+    use super::{Running, counting};
+
+    #[test]
+    fn a_stage_gives_a_sign_of_life_each_half_minute() {
+        let since = Instant::now();
+        let mut running = Running { bar: None, since, shown: since, first: None, progress: String::new() };
+        let mut at = |seconds| running.heartbeat("sft", since + Duration::from_secs(seconds));
+        assert_eq!(at(29), None);
+        assert_eq!(at(31).as_deref(), Some("sft, for 31.0s"));
+        assert_eq!(at(60), None);
+        assert_eq!(at(61).as_deref(), Some("sft, for 1m 01s"));
+        running.progress = " 3/9 · loss 0.2 · 2m 00s left".to_owned();
+        let later = running.heartbeat("sft", since + Duration::from_secs(100));
+        assert_eq!(later.as_deref(), Some("sft 3/9 · loss 0.2 · 2m 00s left, for 1m 40s"));
+    }
 
     #[test]
     fn a_live_line_fits_and_loses_the_note_first() {

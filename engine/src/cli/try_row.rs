@@ -15,18 +15,26 @@ use crate::{
     contract::{attempt::Attempt as Tried, context::Context, registry::Registry},
 };
 
-/// Print what would be asked for one row, secrets masked, and send it with `--send`
+/// Print the request for one row, secrets masked, and send it with `--send`
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Attempt {
     #[command(flatten)]
     named: NamedStage,
-    /// The row's id
+    /// Id of the row
     #[arg(long, value_name = "ID")]
     row: String,
-    /// Sends what is not known, at its price, and keeps no reply
+    /// Send what is not cached, at its price; the reply is not kept
     #[arg(long)]
     send: bool,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fingerpost try simpleqa.yaml answers --row ID            the exact request
+  fingerpost try simpleqa.yaml answers --row ID --send     the reply too
+
+`fingerpost show MANIFEST STAGE --limit 3` prints rows with their ids.";
 
 impl Attempt {
     pub(super) fn run(&self, common: &Common, registry: &Registry) -> Result<Exit, Failure> {
@@ -64,9 +72,9 @@ fn text(tried: &[Tried]) -> String {
             text += &format!("request: {:#}\n", tried.request);
         }
         text += &match tried.from {
-            "none" => "reply: not known; `--send` asks for it\n".to_owned(),
-            "stage" => format!("reply, known without a call: {:#}\n", tried.reply),
-            "memo" => format!("reply, kept: {:#}\n", tried.reply),
+            "none" => "reply: not cached; `--send` asks for it\n".to_owned(),
+            "stage" => format!("reply, computed locally, no call: {:#}\n", tried.reply),
+            "memo" => format!("reply, cached: {:#}\n", tried.reply),
             _ => format!("reply: {:#}\n", tried.reply),
         };
     }

@@ -15,12 +15,21 @@ use crate::{
     resolve::{Pipeline, Wire},
 };
 
-/// Say why a stage would run
+/// Explain why a stage would run
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Why {
     #[command(flatten)]
     named: NamedStage,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fingerpost why quickstart.yaml dpo
+  fingerpost why dpo                                  the manifest in this folder
+  fingerpost why dpo --set stages.dpo.with.beta=0.2   what a change would do
+
+`fingerpost plan MANIFEST` shows all stages.";
 
 impl Why {
     pub(super) fn run(&self, common: &Common, registry: &Registry) -> Result<Exit, Failure> {

@@ -12,11 +12,12 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+use super::canonical;
 use super::{
     context::Context,
     error::{StageError, without_place},
 };
-use crate::{canonical, store::Store};
+use crate::store::Store;
 
 /// Something that a port can carry.
 pub trait Artifact: Sized + Send + Sync + 'static {
@@ -69,11 +70,17 @@ pub struct Dataset<T> {
 
 impl<T: Row> Dataset<T> {
     /// Writes rows in their order.
+    ///
+    /// # Errors
+    /// A row cannot be written as JSON, or the cache cannot be written.
     pub fn write(ctx: &Context, rows: impl IntoIterator<Item = T>) -> Result<Self, StageError> {
         Self::try_write(ctx, rows.into_iter().map(Ok))
     }
 
     /// Writes rows in their order, or stops at the first error and keeps nothing.
+    ///
+    /// # Errors
+    /// The first error among the rows; the cache cannot be written.
     pub fn try_write(ctx: &Context, rows: impl IntoIterator<Item = Result<T, StageError>>) -> Result<Self, StageError> {
         let mut writer = DatasetWriter::new(ctx)?;
         for row in rows {
@@ -83,6 +90,9 @@ impl<T: Row> Dataset<T> {
     }
 
     /// Reads the rows; an error names what is damaged or does not fit the row's type.
+    ///
+    /// # Errors
+    /// The dataset is not in the cache; each row that is damaged or does not fit its type is an error of its own.
     pub fn rows(&self) -> Result<impl Iterator<Item = Result<T, StageError>> + use<T>, StageError> {
         let lines = self.store.buffered(&self.output.digest)?.lines();
         Ok(lines.enumerate().map(|(index, line)| {
@@ -126,11 +136,17 @@ pub struct DatasetWriter<T> {
 
 impl<T: Row> DatasetWriter<T> {
     /// Starts an empty dataset.
+    ///
+    /// # Errors
+    /// The cache cannot be written.
     pub fn new(ctx: &Context) -> Result<Self, StageError> {
         Ok(Self { store: ctx.store().clone(), blob: ctx.store().cache().writer()?, rows: 0, row: PhantomData })
     }
 
     /// Adds a row.
+    ///
+    /// # Errors
+    /// The row cannot be written as JSON, or the cache cannot be written.
     pub fn push(&mut self, row: &T) -> Result<(), StageError> {
         let line = canonical::line(row).map_err(StageError::failed)?;
         self.blob.write_all(&line)?;
@@ -139,6 +155,9 @@ impl<T: Row> DatasetWriter<T> {
     }
 
     /// Seals the dataset.
+    ///
+    /// # Errors
+    /// The cache cannot be written.
     pub fn finish(self) -> Result<Dataset<T>, StageError> {
         let (digest, bytes) = self.blob.finish()?;
         let output = Output { digest, artifact: Type::dataset::<T>().name, rows: Some(self.rows), bytes, tree: false };
@@ -154,6 +173,9 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// Takes a folder's files (of the folder itself, not below) as a checkpoint.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or the cache cannot be written.
     pub fn keep(ctx: &Context, folder: &Path) -> Result<Self, StageError> {
         let store = ctx.store().clone();
         let mut tree = Tree { files: BTreeMap::new() };
@@ -167,45 +189,53 @@ impl Checkpoint {
     }
 
     /// Returns the same files with one more, or with another in the place of the one of that name.
+    ///
+    /// # Errors
+    /// The listing is damaged, or the cache cannot be written.
     pub fn with_file(&self, name: &str, content: &[u8]) -> Result<Self, StageError> {
-        let mut tree = tree(&self.store, &self.output.digest)?;
+        let mut tree = self.store.cache().tree(&self.output.digest)?;
         let digest = self.store.cache().put(content)?;
         tree.files.insert(name.to_owned(), TreeEntry { digest, bytes: content.len() as u64 });
         Self::seal_tree(self.store.clone(), &tree)
     }
 
     fn seal_tree(store: Store, tree: &Tree) -> Result<Self, StageError> {
-        let text = canonical::text(tree).map_err(StageError::failed)?;
         let output = Output {
-            digest: store.cache().put(&text)?,
+            digest: store.cache().put_tree(tree)?,
             artifact: "checkpoint".to_owned(),
             rows: None,
-            bytes: tree.files.values().map(|entry| entry.bytes).sum(),
+            bytes: tree.bytes(),
             tree: true,
         };
         Ok(Self { store, output })
     }
 
     /// Opens one of its files, where there is one of that name.
+    ///
+    /// # Errors
+    /// The listing or the file is not in the cache, or is damaged.
     pub fn open_file(&self, name: &str) -> Result<Option<impl Read + use<>>, StageError> {
-        let tree = tree(&self.store, &self.output.digest)?;
+        let tree = self.store.cache().tree(&self.output.digest)?;
         tree.files.get(name).map(|entry| self.store.buffered(&entry.digest)).transpose()
     }
 
     /// Writes the files into `folder`, which must exist.
+    ///
+    /// # Errors
+    /// A file is not in the cache, or the folder cannot be written.
     pub fn copy_to(&self, folder: &Path) -> Result<(), StageError> {
         copy_tree(&self.store, &self.output.digest, folder)
     }
 }
 
-pub(crate) fn tree(store: &Store, digest: &Digest) -> Result<Tree, StageError> {
-    serde_json::from_slice(&store.cache().read(digest)?)
-        .map_err(|error| StageError::failed(format!("a folder's listing is damaged: {error}")))
-}
-
+/// Writes a tree's files into a folder that exists.
 pub(crate) fn copy_tree(store: &Store, digest: &Digest, folder: &Path) -> Result<(), StageError> {
-    for (name, entry) in tree(store, digest)?.files {
-        store.cache().copy_to(&entry.digest, &folder.join(name))?;
+    for (name, entry) in store.cache().tree(digest)?.files {
+        let path = folder.join(name);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        store.cache().copy_to(&entry.digest, &path)?;
     }
     Ok(())
 }
@@ -232,6 +262,9 @@ pub struct Metrics {
 
 impl Metrics {
     /// Writes the object.
+    ///
+    /// # Errors
+    /// The value cannot be written as JSON, or the cache cannot be written.
     pub fn write(ctx: &Context, value: &impl Serialize) -> Result<Self, StageError> {
         let text = canonical::text(value).map_err(StageError::failed)?;
         let output = Output {
@@ -245,6 +278,9 @@ impl Metrics {
     }
 
     /// Reads the object.
+    ///
+    /// # Errors
+    /// The object is not in the cache, or is damaged.
     pub fn read(&self) -> Result<Value, StageError> {
         serde_json::from_slice(&self.store.cache().read(&self.output.digest)?).map_err(StageError::failed)
     }
@@ -272,6 +308,9 @@ pub struct Anything {
 
 impl Anything {
     /// Takes a file as it is.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the cache cannot be written.
     pub fn keep(ctx: &Context, path: &Path) -> Result<Self, StageError> {
         let (digest, bytes) = ctx.store().put_file(path)?;
         let output = Output { digest, artifact: "file".to_owned(), rows: None, bytes, tree: false };
@@ -279,6 +318,9 @@ impl Anything {
     }
 
     /// Takes a file of rows, each checked and written in canonical form; the error names line and column.
+    ///
+    /// # Errors
+    /// A line is no row of the type; the file cannot be read, or the cache cannot be written.
     pub fn keep_rows(ctx: &Context, path: &Path, kind: &Type) -> Result<Self, StageError> {
         let check = kind.row.ok_or_else(|| StageError::failed(format!("`{}` has no rows", kind.name)))?;
         let mut blob = ctx.store().cache().writer()?;
@@ -305,6 +347,9 @@ impl Anything {
     }
 
     /// Writes the content to `path`: a file, or a folder for a checkpoint.
+    ///
+    /// # Errors
+    /// The content is not in the cache, or the path cannot be written.
     pub fn copy_to(&self, path: &Path) -> Result<(), StageError> {
         if self.output.tree {
             std::fs::create_dir_all(path)?;
@@ -315,6 +360,9 @@ impl Anything {
     }
 
     /// Opens the content of anything but a checkpoint.
+    ///
+    /// # Errors
+    /// The content is not in the cache.
     pub fn reader(&self) -> Result<impl Read + use<>, StageError> {
         self.store.buffered(&self.output.digest)
     }

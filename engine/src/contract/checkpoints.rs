@@ -12,6 +12,9 @@ use super::{
 
 impl Context {
     /// Keeps the files of a folder as what the stage has after `step`; they stand in for what it kept before.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or the cache cannot be written.
     pub fn checkpoint(&self, step: u64, folder: &Path) -> Result<(), StageError> {
         let Some(Resume { key, .. }) = self.resume() else { return Ok(()) };
         let output = Checkpoint::keep(self, folder)?.seal();
@@ -20,6 +23,9 @@ impl Context {
 
     /// Writes the files that a run of the same key kept last into an existing folder, and returns the step; `None` where there are
     /// none.
+    ///
+    /// # Errors
+    /// The checkpoint is damaged, or the folder cannot be written.
     pub fn latest_checkpoint(&self, folder: &Path) -> Result<Option<u64>, StageError> {
         let Some(Resume { key, anew: false }) = self.resume() else { return Ok(None) };
         let Some(Partial { step, output }) = self.store().cache().partial(&key)? else { return Ok(None) };

@@ -43,7 +43,7 @@ impl Services {
 }
 
 /// Asks what a run may spend before a stage pays: the stage's name and what it would buy → the budget, or `None` for nothing.
-pub(crate) type AskBudget = Arc<dyn Fn(&str, &Forecast) -> Option<Limit> + Send + Sync>;
+pub(crate) type AskBudget = Arc<dyn Fn(&str, &Forecast, &CancellationToken) -> Option<Limit> + Send + Sync>;
 
 /// What all stages of a run share.
 pub(crate) struct Shared {
@@ -145,16 +145,25 @@ impl Context {
     }
 
     /// Returns what was first written under a name, in this run or an earlier one: `value`, where nothing was.
+    ///
+    /// # Errors
+    /// The cache cannot be written.
     pub fn pin(&self, name: &str, value: &str) -> Result<String, StageError> {
         Ok(self.store().cache().pin(name, value)?)
     }
 
     /// Returns what is written under a name by [`Context::pin`].
+    ///
+    /// # Errors
+    /// The cache cannot be read.
     pub fn pinned(&self, name: &str) -> Result<Option<String>, StageError> {
         Ok(self.store().cache().pinned(name)?)
     }
 
     /// Returns the job that each unit was handed over in, in this run or an earlier one, by the units' digests.
+    ///
+    /// # Errors
+    /// A text is not a digest, or the cache cannot be read.
     pub fn submitted(&self, units: &[String]) -> Result<Vec<Option<String>>, StageError> {
         if self.rebuys() {
             return Ok(vec![None; units.len()]);
@@ -163,6 +172,9 @@ impl Context {
     }
 
     /// Writes down that units are about to be handed over in a job; their replies come later, to whoever asks then.
+    ///
+    /// # Errors
+    /// A text is not a digest, or the cache cannot be written.
     pub fn submit(&self, units: &[String], job: &str) -> Result<(), StageError> {
         Ok(self.store().cache().submit(&digests(units)?, job)?)
     }
@@ -211,6 +223,9 @@ impl Context {
     }
 
     /// Returns `Err(Cancelled)` once the run is to stop; to be called at safe points.
+    ///
+    /// # Errors
+    /// The run is to stop.
     pub fn check(&self) -> Result<(), StageError> {
         if self.0.shared.cancellation.is_cancelled() { Err(StageError::cancelled()) } else { Ok(()) }
     }
@@ -226,6 +241,9 @@ impl Context {
     }
 
     /// Makes an empty folder that stays with the run's record: for what a stage that fails leaves to a person. `None` where nothing runs.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
     pub fn leave(&self, name: &str) -> Result<Option<PathBuf>, StageError> {
         let Some(record) = &self.0.shared.record else { return Ok(None) };
         let folder = std::path::absolute(record)?.join(&self.0.stage).join(name);

@@ -37,6 +37,9 @@ pub trait EachRow: Sized + Send + Sync + 'static {
     type Effect: Effect;
 
     /// See [`Stage::settle`].
+    ///
+    /// # Errors
+    /// All mistakes in the params.
     fn settle(params: Self::Params, sections: &Sections) -> Result<Self::Params, Vec<ParamMistake>> {
         let _ = sections;
         Ok(params)
@@ -49,6 +52,9 @@ pub trait EachRow: Sized + Send + Sync + 'static {
     }
 
     /// See [`Stage::ready`].
+    ///
+    /// # Errors
+    /// What is missing, such as a key.
     fn ready(ctx: &Context, params: &Self::Params) -> Result<(), StageError> {
         let _ = (ctx, params);
         Ok(())
@@ -64,18 +70,30 @@ pub trait EachRow: Sized + Send + Sync + 'static {
     fn name(row: &Self::In) -> String;
 
     /// Reads side inputs once; returns the stage and the dataset whose rows drive it.
+    ///
+    /// # Errors
+    /// A side input cannot be read, or does not fit.
     fn open(ctx: &Context, params: &Self::Params, inputs: Self::Inputs) -> Result<(Self, Dataset<Self::In>), StageError>;
 
     /// What to ask next, given the replies so far; nothing when the row is done.
+    ///
+    /// # Errors
+    /// The row or a reply does not fit.
     fn units(&self, row: &Self::In, replies: &[Reply<Self>]) -> Result<Vec<Ask<Self::Effect>>, StageError>;
 
     /// The rows that a row becomes.
+    ///
+    /// # Errors
+    /// The row or a reply does not fit.
     fn rows(&self, row: Self::In, replies: Vec<Reply<Self>>) -> Result<Vec<Self::Out>, StageError>;
 
     /// Names the output port.
     fn outputs(rows: Dataset<Self::Out>) -> Self::Outputs;
 
     /// What a plan says of the stage besides its calls.
+    ///
+    /// # Errors
+    /// What the notes speak of cannot be read.
     fn notes(&self) -> Result<Vec<String>, StageError> {
         Ok(Vec::new())
     }

@@ -26,6 +26,9 @@ pub trait Effect: Send + Sync + 'static {
     fn price(ctx: &Context, unit: &Self::Unit) -> Price;
 
     /// What a call sends, for people: secrets masked.
+    ///
+    /// # Errors
+    /// The unit cannot be written as JSON.
     fn describe(ctx: &Context, unit: &Self::Unit) -> Result<serde_json::Value, StageError> {
         let _ = ctx;
         serde_json::to_value(unit).map_err(StageError::failed)
@@ -60,6 +63,9 @@ pub enum Ask<E: Effect> {
 }
 
 /// The digest of a unit: the name of its reply.
+///
+/// # Errors
+/// The unit has a value without a digest, such as NaN.
 pub fn unit_digest<E: Effect>(unit: &E::Unit) -> Result<Digest, StageError> {
-    Ok(Digest::of_value(&(E::NAME, E::VERSION, unit))?)
+    Digest::of_value(&(E::NAME, E::VERSION, unit)).map_err(StageError::failed)
 }

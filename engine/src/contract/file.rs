@@ -29,7 +29,8 @@ pub struct File {
 impl File {
     /// Finds and digests the file that a manifest calls `written`.
     ///
-    /// Errors: a sentence for people when it cannot be read or is no file.
+    /// # Errors
+    /// A sentence for people when it cannot be read or is no file.
     pub(crate) fn find(written: &str, folders: &Folders) -> Result<Self, String> {
         let path = folders.path(written);
         if path.is_dir() {
@@ -49,18 +50,25 @@ impl File {
 
     /// A file whose content is known before it is there: a download. It will be at `path`, which the stage writes.
     ///
-    /// Errors: `digest` is not `blake3:` and 64 hexadecimal digits.
+    /// # Errors
+    /// `digest` is not `blake3:` and 64 hexadecimal digits.
     pub fn pinned(name: &str, digest: &str, path: &Path) -> Result<Self, StageError> {
         let digits = digest.strip_prefix("blake3:").unwrap_or(digest);
         Ok(Self { written: name.to_owned(), path: path.to_owned(), digest: digits.parse().map_err(StageError::failed)? })
     }
 
     /// Whether the content is kept, so that it need not be at its path.
+    ///
+    /// # Errors
+    /// The cache cannot be read.
     pub fn is_kept(&self, ctx: &Context) -> Result<bool, StageError> {
         Ok(ctx.store().cache().check(&self.digest)?)
     }
 
     /// Keeps what is at the path, and says whether it is what it has to be.
+    ///
+    /// # Errors
+    /// The file cannot be read.
     pub fn keep_if_right(&self, ctx: &Context) -> Result<bool, StageError> {
         Ok(digest(&self.path)? == self.digest && self.keep(ctx.store()).is_ok())
     }
@@ -76,6 +84,9 @@ impl File {
     }
 
     /// Opens the content that the key speaks of, whatever happened to the path since.
+    ///
+    /// # Errors
+    /// The content is neither in the cache nor at the path.
     pub fn open(&self, ctx: &Context) -> Result<impl BufRead + Send + use<>, StageError> {
         let store = ctx.store();
         // Also mends a copy that was damaged since.

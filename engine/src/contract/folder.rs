@@ -26,7 +26,8 @@ pub struct Folder {
 impl Folder {
     /// Finds and digests the files of the folder that a manifest calls `written`.
     ///
-    /// Errors: a sentence for people when it cannot be read, or holds nothing.
+    /// # Errors
+    /// A sentence for people when it cannot be read, or holds nothing.
     fn find(written: &str, folders: &Folders) -> Result<Self, String> {
         let path = folders.path(written);
         let entries = std::fs::read_dir(&path).map_err(|error| match error.kind() {
@@ -66,6 +67,9 @@ impl Folder {
     }
 
     /// Writes the content that the key speaks of into an existing folder, whatever happened to the path since.
+    ///
+    /// # Errors
+    /// A file is neither in the cache nor at its path, or the folder cannot be written.
     pub fn copy_to(&self, ctx: &Context, folder: &Path) -> Result<(), StageError> {
         for (name, file) in &self.files {
             file.copy_to(ctx, &folder.join(name))?;

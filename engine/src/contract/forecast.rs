@@ -37,7 +37,8 @@ impl std::fmt::Display for Forecast {
         if self.calls == 0 && self.known == 0 {
             return Ok(());
         }
-        write!(out, "{} calls, {} known", self.calls, self.known)?;
+        let noun = if self.calls == 1 { "call" } else { "calls" };
+        write!(out, "{} {noun}, {} cached", self.calls, self.known)?;
         if self.worst_nano_dollars > 0 {
             write!(out, ", at most {}", dollars(self.worst_nano_dollars))?;
         }

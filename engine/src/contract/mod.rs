@@ -7,6 +7,7 @@
 pub(crate) mod ahead;
 pub(crate) mod artifact;
 pub(crate) mod attempt;
+mod canonical;
 pub(crate) mod checkpoints;
 pub(crate) mod command;
 pub(crate) mod context;
@@ -20,5 +21,7 @@ pub(crate) mod import;
 pub(crate) mod mistake;
 pub(crate) mod ports;
 pub(crate) mod registry;
+mod schema;
 pub(crate) mod section;
 pub(crate) mod stage;
+mod typed;

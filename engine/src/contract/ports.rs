@@ -33,6 +33,9 @@ pub trait Ports: Sized + Send + Sync {
     /// The ports by name and type.
     fn declared() -> Vec<Port>;
     /// Opens what the wires bring.
+    ///
+    /// # Errors
+    /// A port that must be wired is not.
     fn open(store: &Store, sealed: BTreeMap<String, Output>) -> Result<Self, StageError>;
     /// Gives up the handles for what is recorded.
     fn seal(self) -> BTreeMap<String, Output>;

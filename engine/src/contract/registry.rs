@@ -20,7 +20,7 @@ use super::{
     section::{Section, SectionKind, Sections},
     stage::Stage,
 };
-use crate::{
+use super::{
     schema,
     typed::{FieldError, typed},
 };

@@ -34,6 +34,9 @@ pub trait Stage: Send + Sync + 'static {
     type Outputs: Ports;
 
     /// Takes over from the manifest's sections what the params leave open; what it takes is in the key.
+    ///
+    /// # Errors
+    /// All mistakes in the params.
     fn settle(params: Self::Params, sections: &Sections) -> Result<Self::Params, Vec<ParamMistake>> {
         let _ = sections;
         Ok(params)
@@ -52,6 +55,9 @@ pub trait Stage: Send + Sync + 'static {
     }
 
     /// Says what calls need and is not there, such as a key, before anything runs.
+    ///
+    /// # Errors
+    /// What is missing, such as a key.
     fn ready(ctx: &Context, params: &Self::Params) -> Result<(), StageError> {
         let _ = (ctx, params);
         Ok(())
@@ -64,18 +70,27 @@ pub trait Stage: Send + Sync + 'static {
     }
 
     /// Sentences that a person should read before anything runs.
+    ///
+    /// # Errors
+    /// What the notes speak of cannot be read.
     fn notes(ctx: &Context, params: &Self::Params, ahead: &Ahead) -> Result<Vec<String>, StageError> {
         let _ = (ctx, params, ahead);
         Ok(Vec::new())
     }
 
     /// Says of outputs, by port, what can be known of them before the stage has run: for the notes of stages that take them in.
+    ///
+    /// # Errors
+    /// What is told of cannot be read.
     fn tell(ctx: &Context, params: &Self::Params, ahead: &Ahead) -> Result<BTreeMap<String, Value>, StageError> {
         let _ = (ctx, params, ahead);
         Ok(BTreeMap::new())
     }
 
     /// What the stage would buy.
+    ///
+    /// # Errors
+    /// An input cannot be read, or does not fit.
     fn forecast(ctx: &Context, params: &Self::Params, inputs: Self::Inputs) -> Result<Forecast, StageError> {
         drop(inputs);
         let _ = (ctx, params);

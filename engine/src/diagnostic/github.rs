@@ -1,6 +1,7 @@
 //! Sorted mistakes come in; annotations of a GitHub workflow go out, a line each.
 
 use super::{Mistake, Severity};
+use crate::visible::visible;
 
 pub(super) fn render(mistakes: &[&Mistake]) -> String {
     mistakes.iter().map(|mistake| annotation(mistake)).collect()
@@ -25,7 +26,7 @@ fn annotation(mistake: &Mistake) -> String {
     properties.push(format!("title={}", property(mistake.code)));
     let help = mistake.help.iter().map(|help| format!("\n{help}"));
     let message: String = std::iter::once(mistake.message.clone()).chain(help).collect();
-    format!("::{command} {}::{}\n", properties.join(","), data(&message))
+    format!("::{command} {}::{}\n", properties.join(","), data(&visible(&message)))
 }
 
 fn data(text: &str) -> String {

@@ -54,6 +54,10 @@ fn text_never_drives_the_terminal() {
     let mistake = Mistake::new("code", "name \u{1b}[31m").help("\u{7}").help_if(None);
     let report = render(&[mistake], TEXT);
     assert!(report.contains("\\u{1b}[31m") && !report.contains(['\u{1b}', '\u{7}']), "{report}");
+    let source = Text::new("a.yaml", "a: \u{202e}b # \u{200f}\n");
+    let at = Mistake::at(&source, Span { start: 3, end: 7 }, "code", "here");
+    let report = render(&[at], TEXT);
+    assert!(report.contains("a: \u{fffd}b # \u{fffd}") && !report.contains(['\u{202e}', '\u{200f}']), "{report}");
     let colored = render(&two(), Format::Text { color: true, width: 1, unicode: false });
     assert!(colored.contains('\u{1b}') && !colored.contains("]8;;"), "{colored:?}");
 }

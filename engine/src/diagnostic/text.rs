@@ -1,13 +1,13 @@
 //! Sorted mistakes come in; reports with underlined places and one line that counts go out.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode, ThemeCharacters, ThemeStyles,
 };
 
 use super::{Mistake, Severity, listed};
-use crate::visible::visible;
+use crate::visible::{marked, visible};
 
 pub(super) fn render(mistakes: &[&Mistake], color: bool, width: usize, unicode: bool) -> String {
     let theme = GraphicalTheme {
@@ -19,7 +19,10 @@ pub(super) fn render(mistakes: &[&Mistake], color: bool, width: usize, unicode: 
     for mistake in mistakes {
         let report = Report {
             mistake,
-            code: mistake.source.as_ref().map(|source| NamedSource::new(visible(&source.name), source.text.clone())),
+            code: mistake
+                .source
+                .as_ref()
+                .map(|source| NamedSource::new(visible(&source.name), marked(&source.text).into_owned())),
         };
         handler.render_report(&mut out, &report).expect("writing into a string cannot fail");
         out.push('\n');
@@ -50,7 +53,7 @@ fn sum(mistakes: &[&Mistake]) -> Option<String> {
 #[derive(Debug)]
 struct Report<'a> {
     mistake: &'a Mistake,
-    code: Option<NamedSource<Arc<str>>>,
+    code: Option<NamedSource<String>>,
 }
 
 impl fmt::Display for Report<'_> {

@@ -80,14 +80,13 @@ pub(crate) async fn execute(
     jobs: NonZeroUsize,
 ) -> Result<Outcome, StageError> {
     let mut scheduler = Scheduler {
-        planned: plan.stages.into_iter().map(|planned| (planned.stage, planned.decision)).collect(),
+        planned: used(plan, pipeline, shared)?,
         pipeline,
         request,
         shared,
         run,
         states: pipeline.stages.iter().map(|_| State::Waiting).collect(),
         hits: Vec::new(),
-        noted: 0,
         again: BTreeSet::new(),
         ready: VecDeque::new(),
         jobs: jobs.get(),
@@ -106,7 +105,6 @@ pub(crate) async fn execute(
     };
     loop {
         scheduler.start()?;
-        scheduler.note_uses()?;
         scheduler.launch().await?;
         let Some(finished) = scheduler.tasks.join_next().await else { break };
         let finished = finished.map_err(|error| StageError::failed(format!("a stage's task was lost: {error}")))?;
@@ -114,10 +112,24 @@ pub(crate) async fn execute(
     }
     if scheduler.outcome.ran > 0 {
         // A long run used its hits to its end.
-        scheduler.noted = 0;
-        scheduler.note_uses()?;
+        let hits = scheduler.hits.iter().map(|(key, stage)| (*key, pipeline.manifest.name.as_str(), stage.as_str()));
+        shared.store.cache().used(&hits.collect::<Vec<_>>())?;
     }
     Ok(scheduler.outcome)
+}
+
+/// Writes down that the plan's hits are used now, so that nobody collects them while the run goes on. Where one was collected since it
+/// was planned, all are decided anew.
+fn used(plan: Plan, pipeline: &Pipeline, shared: &Shared) -> Result<BTreeMap<usize, Decision>, StageError> {
+    let mut planned: BTreeMap<_, _> = plan.stages.into_iter().map(|planned| (planned.stage, planned.decision)).collect();
+    let hits = planned.iter().filter_map(|(stage, decision)| match decision {
+        Decision::Hit { key, .. } => Some((*key, pipeline.manifest.name.as_str(), pipeline.stages[*stage].name.as_str())),
+        Decision::Run { .. } | Decision::Later { .. } => None,
+    });
+    if !shared.store.cache().used(&hits.collect::<Vec<_>>())? {
+        planned.clear();
+    }
+    Ok(planned)
 }
 
 struct Scheduler<'a> {
@@ -129,8 +141,6 @@ struct Scheduler<'a> {
     run: &'a str,
     states: Vec<State>,
     hits: Vec<(Key, String)>,
-    /// How many of the hits are written down as used.
-    noted: usize,
     /// Hits that turned out to be damaged, to be run again.
     again: BTreeSet<usize>,
     ready: VecDeque<Ready>,
@@ -168,17 +178,6 @@ impl Scheduler<'_> {
         }
     }
 
-    /// Writes down that hits are used now, so that nobody collects them while the run goes on.
-    fn note_uses(&mut self) -> Result<(), StageError> {
-        let new = self.hits[self.noted..].iter().map(|(key, stage)| (*key, self.pipeline.manifest.name.as_str(), stage.as_str()));
-        let new: Vec<_> = new.collect();
-        if !new.is_empty() {
-            self.shared.store.cache().used(&new)?;
-            self.noted = self.hits.len();
-        }
-        Ok(())
-    }
-
     /// Takes a stage's result from the cache or starts it. Returns whether others may be able to start now.
     fn decide(&mut self, stage: usize) -> Result<bool, StageError> {
         let resolved = &self.pipeline.stages[stage];
@@ -190,7 +189,7 @@ impl Scheduler<'_> {
         let decision = match self.planned.remove(&stage) {
             Some(decision @ (Decision::Hit { .. } | Decision::Run { .. })) => decision,
             // Its inputs were not known before, or were damaged and are made again.
-            Some(Decision::Later { .. }) | None => plan::decide(self.pipeline, stage, &inputs, cache, self.request)?,
+            Some(Decision::Later { .. }) | None => self.decision(stage, &inputs)?,
         };
         match decision {
             Decision::Hit { key, result } if !self.again.contains(&stage) => {
@@ -222,6 +221,18 @@ impl Scheduler<'_> {
         }
     }
 
+    /// Decides for a stage whose inputs are known by now. A hit is written down as used, and decided anew if it was collected before.
+    fn decision(&self, stage: usize, inputs: &BTreeMap<String, Output>) -> Result<Decision, StageError> {
+        let cache = self.shared.store.cache();
+        loop {
+            let decision = plan::decide(self.pipeline, stage, inputs, cache, self.request)?;
+            match &decision {
+                Decision::Hit { key, .. } if !cache.used(&[(*key, &self.pipeline.manifest.name, &self.name(stage))])? => {}
+                _ => return Ok(decision),
+            }
+        }
+    }
+
     /// Sends the producers of damaged inputs back to be run again.
     fn damaged(&mut self, stage: usize, inputs: &BTreeMap<String, Output>) -> Result<bool, StageError> {
         let mut found = false;
@@ -244,17 +255,17 @@ impl Scheduler<'_> {
 
     /// Starts stages that are ready while there is a place for them; after a signal none.
     async fn launch(&mut self) -> Result<(), StageError> {
-        if self.shared.cancellation.is_cancelled() {
-            for ready in self.ready.drain(..) {
-                self.states[ready.stage] = State::Stopped;
-                self.outcome.interrupted = true;
-            }
-        }
         while self.tasks.len() < self.jobs
             && let Some(ready) = self.ready.pop_front()
         {
             self.ask_for_budget(&ready).await?;
-            self.spawn(ready)?;
+            // The signal may have come in place of an answer.
+            if self.shared.cancellation.is_cancelled() {
+                self.states[ready.stage] = State::Stopped;
+                self.outcome.interrupted = true;
+            } else {
+                self.spawn(ready)?;
+            }
         }
         Ok(())
     }
@@ -263,7 +274,7 @@ impl Scheduler<'_> {
     async fn ask_for_budget(&mut self, ready: &Ready) -> Result<(), StageError> {
         let resolved = &self.pipeline.stages[ready.stage];
         let Some(ask) = self.shared.ask.clone().filter(|_| !self.asked && self.shared.budget.is_unset()) else { return Ok(()) };
-        if matches!(resolved.budget, Limit::AtMost(_)) {
+        if matches!(resolved.budget, Limit::AtMost(_)) || self.shared.cancellation.is_cancelled() {
             return Ok(());
         }
         let rebuy = self.request.rebought.contains(&ready.stage);
@@ -274,11 +285,9 @@ impl Scheduler<'_> {
         }
         self.asked = true;
         let name = resolved.name.clone();
-        let answer = tokio::select! {
-            answer = tokio::task::spawn_blocking(move || ask(&name, &forecast)) => answer.ok().flatten(),
-            () = self.shared.cancellation.cancelled() => None,
-        };
-        if let Some(limit) = answer {
+        let stop = self.shared.cancellation.clone();
+        let answer = tokio::task::spawn_blocking(move || ask(&name, &forecast, &stop)).await;
+        if let Some(limit) = answer.ok().flatten() {
             self.shared.budget.set(limit);
         }
         Ok(())

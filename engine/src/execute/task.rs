@@ -112,7 +112,8 @@ impl Task {
         let cache = self.context.store().cache();
         let manifest = &self.pipeline.manifest.name;
         let before = match cache.last(manifest, &stage.name)? {
-            Some(last) => cache.result(&last)?,
+            // It says whether anything changed, no more: one that cannot be read is another.
+            Some(last) => cache.result(&last).unwrap_or(None),
             None => None,
         };
         cache.record(&self.preimage, &result, manifest, &stage.name)?;

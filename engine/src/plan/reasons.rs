@@ -19,18 +19,19 @@ impl fmt::Display for Reason {
                 write!(out, "version of {name}: was {}, now {}", version(was), version(now))
             }
             Self::Param { path, was: Value::Null, now } => write!(out, "{path}: added {}", short(now)),
-            Self::Param { path, was, now: Value::Null } => write!(out, "{path}: was {}, now left out", short(was)),
+            Self::Param { path, was, now: Value::Null } => write!(out, "{path}: was {}, now removed", short(was)),
             Self::Param { path, was, now } => write!(out, "{path}: was {}, now {}", short(was), short(now)),
             Self::Input { port, from, was: None, .. } => write!(out, "in.{port}: added {from}"),
-            Self::Input { port, now: None, .. } => write!(out, "in.{port}: left out"),
-            Self::Input { port, from, .. } => write!(out, "in.{port}: {from} came out different"),
+            Self::Input { port, now: None, .. } => write!(out, "in.{port}: removed"),
+            Self::Input { port, from, .. } => write!(out, "in.{port}: {from} changed"),
         }
     }
 }
 
 fn short(value: &Value) -> String {
     let text = match value {
-        Value::String(text) => text.clone(),
+        // A reason stays on its line.
+        Value::String(text) => text.replace('\n', "\\n"),
         other => other.to_string(),
     };
     if text.chars().count() > 60 {

@@ -67,7 +67,7 @@ fn why_names_what_changed() {
     assert!(why("tally").contains("whether tally runs depends on shouts"), "{}", why("tally"));
     place.run(&["words"]);
     let told = why("shouts");
-    assert!(told.contains("in.lines: words came out different"), "{told}");
+    assert!(told.contains("in.lines: words changed"), "{told}");
     // The only manifest of the folder need not be named.
     assert_eq!(place.call(&["why", "shouts"]).with(0).out, told);
     place.write("other.yaml", "version: 1\nstages: {}\n");
@@ -148,18 +148,11 @@ fn kinds_and_schemas_are_listed() {
 }
 
 #[test]
-fn the_cache_is_counted_and_collected() {
+fn the_cache_is_counted() {
     let place = Place::new();
     place.run(&[]);
     let stats = document(&place.call(&["cache", "stats", "--format", "json"]).with(0).out);
     assert_eq!((&stats["results"], &stats["replies"]), (&json!(3), &json!(2)));
-    let would = place.call(&["cache", "collect", "--days", "0"]).with(0).out;
-    assert!(would.contains("would remove 3 results"), "{would}");
-    assert!(place.run(&[]).ran().is_empty());
-    assert!(place.call(&["cache", "collect", "--days", "0", "--yes"]).with(0).out.contains("removed 3 results"));
-    place.calls();
-    assert_eq!(place.run(&[]).ran(), ["shouts", "tally", "words"]);
-    assert!(place.calls().is_empty(), "replies outlive results");
 }
 
 #[test]
@@ -196,6 +189,21 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
     let ended = ended(child).with(0);
     assert_eq!((first.as_str(), ended.err.as_str()), ("{\"id\":\"1\",\"text\":\"word 0\"}\n", ""));
+}
+
+#[test]
+fn the_help_of_every_command_has_an_example_and_says_where_to_read_on() {
+    let place = Place::new();
+    let help = place.call(&["--help"]).with(0).out;
+    let listed = help.split("Commands:\n").nth(1).unwrap().lines().take_while(|line| !line.is_empty());
+    let commands: Vec<_> = listed.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect();
+    assert!(commands.len() >= 12, "{commands:?}");
+    for command in commands {
+        let help = place.call(&[command, "--help"]).with(0).out;
+        let examples = help.split("Examples:\n").nth(1).unwrap_or_else(|| panic!("{command}: {help}"));
+        assert!(examples.contains(&format!("  fingerpost {command}")), "{help}");
+        assert!(examples.trim_end().lines().last().unwrap().starts_with("`fingerpost "), "{help}");
+    }
 }
 
 #[test]

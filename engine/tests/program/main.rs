@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "tests are told what to do by variables")]
 
+mod cache;
 mod commands;
 mod failures;
 mod hits;

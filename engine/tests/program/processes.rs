@@ -128,7 +128,7 @@ fn a_stage_goes_on_behind_its_latest_checkpoint() {
 #[cfg(unix)]
 #[test]
 fn the_first_signal_keeps_what_is_under_way() {
-    for name in ["INT", "TERM"] {
+    for name in ["INT", "TERM", "HUP"] {
         let place = Place::new();
         place.write_words(MANY);
         let child = start(&place, 50);

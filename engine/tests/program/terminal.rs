@@ -1,5 +1,13 @@
 //! What a person, a program and a workflow are shown of a run: what was bought, what was stopped, text from outside.
 
+#[cfg(unix)]
+use std::{
+    io::{BufReader, Read as _, Write as _},
+    process::{Child, Command, Stdio},
+    sync::mpsc::Receiver,
+    time::{Duration, Instant},
+};
+
 use serde_json::Value;
 
 use crate::place::{Place, ended};
@@ -101,6 +109,32 @@ fn text_from_outside_does_not_drive_the_terminal() {
 }
 
 #[test]
+fn the_reasons_of_a_plan_are_shown_on_their_lines() {
+    let place = Place::new();
+    place.run(&[]);
+    place.change("models: [loud]", "models: [loud], ending: \"\u{202e}one\\ntwo\"");
+    let refused = place.call(&["run", "words.yaml", "--frozen"]).with(3);
+    assert!(refused.err.contains("with.ending: was !, now \\u{202e}one\\ntwo\n"), "{}", refused.err);
+}
+
+#[test]
+fn text_from_outside_gives_a_workflow_no_commands() {
+    let place = Place::new();
+    let name = "words\n::add-mask::a.txt";
+    place.write(name, "a\tb\n");
+    let written = name.replace('\n', "\\n");
+    place.write("words.yaml", &format!("version: 1\nstages:\n  words: {{ uses: lines, with: {{ path: \"{written}\" }} }}\n"));
+    for words in [&["run", "words.yaml"][..], &["run", "words.yaml", "--quiet"]] {
+        let mut command = place.command(words, 0);
+        command.env("GITHUB_ACTIONS", "true").env_remove("GITHUB_STEP_SUMMARY");
+        let failed = ended(command.spawn().unwrap()).with(1);
+        assert!(failed.err.contains("\n\\::add-mask::a.txt"), "{}", failed.err);
+        let mut commands = failed.err.lines().filter(|line| line.trim_start().starts_with("::"));
+        assert!(commands.all(|line| line.starts_with("::error file=words.yaml,")), "{}", failed.err);
+    }
+}
+
+#[test]
 fn a_workflow_gets_an_annotation_and_a_summary() {
     let place = Place::new();
     place.change("uses: count", "uses: fail, with: { how: stage }");
@@ -117,4 +151,83 @@ fn a_workflow_gets_an_annotation_and_a_summary() {
     place.change("uses: shout", "uses: shuot");
     let refused = place.call(&["check", "words.yaml", "--format", "github"]).with(2);
     assert!(refused.err.starts_with("::error file=words.yaml,line=5,"), "{}", refused.err);
+}
+
+/// The program on a terminal of its own, made by `script`.
+#[cfg(unix)]
+struct OnTerminal {
+    child: Child,
+    shown: Receiver<u8>,
+    text: Vec<u8>,
+}
+
+#[cfg(unix)]
+impl OnTerminal {
+    /// Starts the program, or says that there is no `script` to do it.
+    #[expect(clippy::print_stderr, reason = "a test says what it skips")]
+    fn start(place: &Place, words: &str) -> Option<Self> {
+        let program = place.command(&[], 0);
+        let line = format!("exec '{}' {words}", program.get_program().display());
+        let mut script = Command::new("script");
+        script.args(["-qec", &line, "/dev/null"]).current_dir(place.path(".")).env("TOY_CALLS", place.path("calls.txt"));
+        script.env_remove("GITHUB_ACTIONS").env_remove("CI").env("TERM", "xterm").env("SHELL", "/bin/sh");
+        let Ok(mut child) = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn() else {
+            eprintln!("skipped: there is no `script`, which makes a terminal");
+            return None;
+        };
+        let (send, shown) = std::sync::mpsc::channel();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || out.bytes().map_while(Result::ok).try_for_each(|byte| send.send(byte)));
+        Some(Self { child, shown, text: Vec::new() })
+    }
+
+    /// Waits until these words are shown.
+    #[track_caller]
+    fn until(&mut self, words: &str) {
+        while !String::from_utf8_lossy(&self.text).contains(words) {
+            let byte = self.shown.recv_timeout(Duration::from_secs(30));
+            self.text.push(byte.unwrap_or_else(|_| panic!("no `{words}` in {}", String::from_utf8_lossy(&self.text))));
+        }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.child.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Waits for the end, which must come soon, and returns what was shown.
+    #[track_caller]
+    fn with(mut self, code: i32) -> String {
+        let started = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            if started.elapsed() > Duration::from_secs(30) {
+                self.child.kill().unwrap();
+                self.text.extend(self.shown.iter());
+                panic!("it goes on: {}", String::from_utf8_lossy(&self.text));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        self.text.extend(self.shown.iter());
+        let text = String::from_utf8_lossy(&self.text).into_owned();
+        assert_eq!(status.code(), Some(code), "{text}");
+        text
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_would_pay_asks_for_a_budget_on_a_terminal() {
+    for (keys, code, calls) in [("\n", 5, 0), ("n\n", 5, 0), ("\u{4}", 5, 0), ("\u{3}", 130, 0), ("much\n0.01\n", 0, 2)] {
+        let place = Place::new();
+        let Some(mut terminal) = OnTerminal::start(&place, "run words.yaml") else { return };
+        terminal.until("Enter to spend nothing: ");
+        terminal.press(keys);
+        let shown = terminal.with(code);
+        assert_eq!(place.calls().len(), calls, "{keys:?}: {shown}");
+        assert_eq!(shown.matches("How many dollars").count(), 1, "{shown}");
+        assert!(shown.contains("`shouts` would make 2 calls for at most $0.002"), "{shown}");
+        assert_eq!(shown.contains("Failed"), code == 5, "{shown}");
+    }
 }

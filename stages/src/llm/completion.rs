@@ -1,107 +1,17 @@
 //! A request to a model → its reply: the one effect that `answer`, `judge` and `analyse` share, and so its kept replies.
 
-use engine::{Bought, Context, Effect, Price, StageError};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use engine::{Bought, Context, Effect, Price, StageError, unit_digest};
 use serde_json::Value;
 
-use super::{calls, recording};
-use crate::rows::{Message, Outcome, Usage};
+use super::{
+    calls,
+    providers::{self, Replies},
+    recording,
+    request::{Reply, Request},
+};
 
 /// The effect.
 pub(crate) struct Completion;
-
-/// All that a call can see: a model, how it is asked, and a prompt; never a role, a gold answer or another model's words.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Request {
-    /// The protocol: a kind of provider.
-    pub provider: &'static str,
-    /// The version of the protocol's code.
-    pub version: u32,
-    /// Where it is asked.
-    pub base_url: String,
-    /// The model's name there.
-    pub model: String,
-    /// How it is asked.
-    pub settings: Settings,
-    /// What it is asked.
-    pub prompt: Vec<Message>,
-    /// Counts up where the same is asked several times: votes, and empty answers asked again.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub sample: u32,
-    /// Whose key and limits the call goes by: the provider's name in the manifest. It changes no reply.
-    #[serde(skip)]
-    pub account: String,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
-}
-
-/// Settings of a request; what is left open is the provider's affair.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Settings {
-    /// The most tokens that the answer may have, hidden reasoning included where the provider counts it [default: 1024, and 8192
-    /// for models that reason].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_output_tokens: Option<u32>,
-    /// How far sampling strays from the likeliest token.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub temperature: Option<f64>,
-    /// The share of probability that tokens are sampled from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub top_p: Option<f64>,
-    /// What sampling starts from, where the provider has it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seed: Option<u64>,
-    /// Texts that end the answer.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub stop: Vec<String>,
-    /// The most tokens of hidden reasoning; 0 turns it off where that can be done.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub thinking: Option<u32>,
-    /// How much a model reasons, in the provider's own word: `low`, `medium`, `high`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reasoning_effort: Option<String>,
-    /// The JSON schema that the answer keeps to, where the provider can see to it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub schema: Option<Value>,
-}
-
-impl Settings {
-    /// These settings, with those of `other` over them.
-    pub(crate) fn with(&self, other: &Self) -> Self {
-        let other = other.clone();
-        Self {
-            max_output_tokens: other.max_output_tokens.or(self.max_output_tokens),
-            temperature: other.temperature.or(self.temperature),
-            top_p: other.top_p.or(self.top_p),
-            seed: other.seed.or(self.seed),
-            stop: if other.stop.is_empty() { self.stop.clone() } else { other.stop },
-            thinking: other.thinking.or(self.thinking),
-            reasoning_effort: other.reasoning_effort.or_else(|| self.reasoning_effort.clone()),
-            schema: other.schema.or_else(|| self.schema.clone()),
-        }
-    }
-}
-
-/// What came back.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Reply {
-    /// The text; null where there is none.
-    pub text: Option<String>,
-    /// What became of the call.
-    pub outcome: Outcome,
-    /// Why the model stopped, in the provider's word.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub finish: String,
-    /// The model's name as the provider gave it.
-    pub served: String,
-    /// Tokens used.
-    pub usage: Usage,
-}
 
 impl Effect for Completion {
     const NAME: &'static str = "completion";
@@ -110,11 +20,18 @@ impl Effect for Completion {
     type Reply = Reply;
 
     fn price(ctx: &Context, request: &Request) -> Price {
-        calls::worst_price(ctx, request)
+        match replies(request) {
+            Ok(Replies::Called(_)) => calls::worst_price(ctx, request),
+            Ok(Replies::Known(_) | Replies::Generated(_)) => Price::Free,
+            Err(_) => Price::Unknown,
+        }
     }
 
     fn describe(ctx: &Context, request: &Request) -> Result<Value, StageError> {
-        calls::describe(ctx, request)
+        match replies(request)? {
+            Replies::Called(protocol) => Ok(calls::describe(ctx, protocol, request)),
+            Replies::Known(_) | Replies::Generated(_) => serde_json::to_value(request).map_err(StageError::failed),
+        }
     }
 
     fn adopted(request: &Request, payee: &str, answer: &Value) -> Option<Result<Reply, String>> {
@@ -123,6 +40,16 @@ impl Effect for Completion {
     }
 
     async fn call(ctx: &Context, request: &Request) -> Result<Bought<Reply>, StageError> {
-        calls::call(ctx, request).await
+        match replies(request)? {
+            Replies::Called(protocol) => calls::call(ctx, protocol, request, unit_digest::<Self>(request)?).await,
+            Replies::Generated(generate) => Ok(Bought { reply: generate(ctx, request).await?, receipt: None, place: None }),
+            Replies::Known(_) => Err(StageError::failed(format!("`{}` is not called", request.provider))),
+        }
     }
+}
+
+fn replies(request: &Request) -> Result<&'static Replies, StageError> {
+    let kind = providers::find(request.provider);
+    kind.map(|kind| &kind.replies)
+        .ok_or_else(|| StageError::failed(format!("there is no provider of kind `{}`", request.provider)))
 }

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::{
-    completion::{Reply, Request},
     prompt::fill,
+    request::{Reply, Request},
 };
 use crate::rows::{Message, Outcome};
 
@@ -12,7 +12,8 @@ const REPAIR: &str = include_str!("../../prompts/repair@1.txt");
 
 /// Reads the object in a text: all of it, or the one that stands in a code fence or behind a sentence.
 ///
-/// Errors: why there is none, for the turn that asks again.
+/// # Errors
+/// Why there is none, for the turn that asks again.
 pub(crate) fn object(text: &str) -> Result<Map<String, Value>, String> {
     let start = text.find('{').ok_or("there is no JSON object in it")?;
     let mut values = serde_json::Deserializer::from_str(&text[start..]).into_iter::<Map<String, Value>>();

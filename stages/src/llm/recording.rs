@@ -6,7 +6,7 @@ use engine::{Context, File, StageError, without_place};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::completion::Reply;
+use super::request::Reply;
 use crate::rows::{Grade, Outcome, Usage};
 
 /// One question with what several models answered.

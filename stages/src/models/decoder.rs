@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 use super::{
     architectures::{Architecture, Shapes, architecture},
     batch::Batch,
-    config::outline::Held,
+    config::CONFIG,
     error::{CheckpointError, InputError},
-    layer_by_layer::Walk,
+    layer_by_layer::LayerByLayer,
     layers::attention::{Cache, Pass},
     weights::{
         frozen::Frozen,
@@ -19,13 +19,11 @@ use super::{
         quantised,
         safetensors_in::{self, WEIGHTS},
         safetensors_out::write_tensors,
+        storage::Storage,
         weight::{Weight, layer_of},
     },
 };
 use crate::regular::read_regular;
-
-/// The file of the configuration.
-pub(super) const CONFIG: &str = "config.json";
 
 /// A decoder with its weights.
 #[derive(Clone, Debug)]
@@ -274,14 +272,14 @@ impl Model {
     }
 
     /// Begins to read a batch layer by layer, for the logits of every target's place.
-    pub(crate) fn walk<'a>(&'a self, batch: &'a Batch) -> Walk<'a> {
+    pub(crate) fn walk<'a>(&'a self, batch: &'a Batch) -> LayerByLayer<'a> {
         let places: Vec<usize> = batch.targets.iter().map(|target| target.place).collect();
         self.open(batch, &places, None, batch.length())
     }
 
-    fn open<'a>(&'a self, batch: &'a Batch, places: &[usize], cache: Option<&'a mut Cache>, length: usize) -> Walk<'a> {
+    fn open<'a>(&'a self, batch: &'a Batch, places: &[usize], cache: Option<&'a mut Cache>, length: usize) -> LayerByLayer<'a> {
         let pass = Pass::new(batch, places, cache, length, self.layers(), &self.parameters);
-        Walk::new(&*self.architecture, pass)
+        LayerByLayer::new(&*self.architecture, pass)
     }
 
     /// Returns the number of layers.
@@ -306,6 +304,6 @@ impl Model {
 /// Puts a projection of a block into 4 bits; none where a weight is no such one, or is in 4 bits already.
 fn in_4_bits(name: &str, weight: &Weight, double_quant: bool) -> Option<Nf4Matrix> {
     let shape = weight.shape().try_into().ok()?;
-    let left = Held::of(weight).in_codes() || layer_of(name).is_none();
+    let left = Storage::of(weight).in_codes() || layer_of(name).is_none();
     (!left).then(|| weight.quantised(shape, double_quant))
 }

@@ -11,13 +11,13 @@ use super::{
 };
 
 /// A batch on its way; what all layers share is made once.
-pub(crate) struct Walk<'a> {
+pub(crate) struct LayerByLayer<'a> {
     architecture: &'a dyn Architecture,
     pass: Pass<'a>,
     shared: Shared,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> LayerByLayer<'a> {
     pub(super) fn new(architecture: &'a dyn Architecture, pass: Pass<'a>) -> Self {
         Self { shared: architecture.shared(&pass), architecture, pass }
     }

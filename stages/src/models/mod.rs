@@ -38,16 +38,16 @@ pub use adapters::{
 };
 pub(crate) use batch::shared_beginning;
 pub use batch::{Batch, LayoutError, Row, Target};
-pub(crate) use config::outline::{Held, Outline};
+pub(crate) use config::outline::Outline;
 pub use decoder::Model;
 pub(crate) use device::is_processor;
 #[cfg(test)]
 pub(crate) use device::pretended::elsewhere;
 pub use device::{DeviceError, DeviceName};
 pub use error::{CheckpointError, InputError};
-pub(crate) use fused::{AdamWStep, FIGURES, adamw, aimed, block_of, clipping, prediction_figures, prediction_slopes};
+pub(crate) use fused::{AdamWStep, FIGURES, adamw, block_of, clipping, inject_gradient, prediction_figures, prediction_slopes};
 pub use generate::generate;
-pub(crate) use layers::{attention::Cache, dropout::Dropout, dynamic_rope::Reader};
+pub(crate) use layers::{attention::Cache, dropout::Dropout, dynamic_rope::DynamicRope};
 pub use new::{FirstAttention, NewArchitecture, NewModel};
 #[cfg(test)]
 pub(crate) use weights::frozen::Half;
@@ -62,6 +62,7 @@ pub use weights::{
 pub(crate) use weights::{
     safetensors_in::{read_matrix, read_tensors},
     safetensors_out::{tensors_of_bytes_and_values, tensors_to_bytes},
+    storage::Storage,
     values::Squares,
     weight::{EMBEDDING, layer_of, weight_of},
 };

@@ -130,7 +130,8 @@ impl Router {
 
     /// Reads the file from a checkpoint's folder.
     ///
-    /// Errors: the checkpoint is no router, or one whose prompt this program does not have.
+    /// # Errors
+    /// The checkpoint is no router, or one whose prompt this program does not have.
     pub(crate) fn load(folder: &Path) -> Result<Self, StageError> {
         let text = std::fs::read_to_string(folder.join(FILE)).map_err(|error| {
             StageError::failed(format!("the checkpoint is no router: `{FILE}`: {error}")).help("train one with `uses: sft`")

@@ -100,7 +100,8 @@ impl Policies {
 
     /// Takes the manifest's policies where a stage has none of its own.
     ///
-    /// Errors: there are none at all; those of the stage are not what policies can be.
+    /// # Errors
+    /// There are none at all; those of the stage are not what policies can be.
     pub(crate) fn or_section(self, sections: &engine::Sections) -> Result<Self, Vec<ParamMistake>> {
         let in_stage =
             |mistake: ParamMistake| ParamMistake { field: [vec![Self::NAME.to_owned()], mistake.field].concat(), ..mistake };

@@ -14,7 +14,7 @@ use super::{
     },
     recompute::Kept,
 };
-use crate::models::{Batch, Model, Parameters, Values, aimed, is_processor};
+use crate::models::{Batch, Model, Parameters, Values, inject_gradient, is_processor};
 
 /// A batch after its forward pass.
 pub(super) struct Pass {
@@ -116,7 +116,7 @@ impl Pass {
                 };
                 match (layers, slope) {
                     (Layers::Whole { leaves, hidden }, Some(slope)) => {
-                        found.add(&leaves, names, &mut aimed(*hidden, slope).backward());
+                        found.add(&leaves, names, &mut inject_gradient(*hidden, slope).backward());
                     }
                     (Layers::Kept(kept), Some(slope)) => kept.backward(names, batch, slope, &mut found),
                     (_, None) => {}

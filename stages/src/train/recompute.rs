@@ -8,7 +8,7 @@
 use burn::tensor::Tensor;
 
 use super::gradients::{Gradients, of_layer};
-use crate::models::{Batch, EMBEDDING, Model, aimed, layer_of};
+use crate::models::{Batch, EMBEDDING, Model, inject_gradient, layer_of};
 
 /// A batch after its forward pass.
 pub(super) struct Kept {
@@ -47,14 +47,14 @@ impl Kept {
             let own = of_layer(names, Some(layer));
             let leaves = parameters.of_layer(Some(layer)).with_leaves(&own);
             let input = input.autodiff().require_grad();
-            let mut gradients = aimed(walk.layer(&leaves, layer, input.clone()), above).backward();
+            let mut gradients = inject_gradient(walk.layer(&leaves, layer, input.clone()), above).backward();
             found.add(&leaves, &own, &mut gradients);
             slope = input.grad_remove(&mut gradients);
         }
         if let Some(above) = slope.filter(|_| begins) {
             let own = of_layer(names, None);
             let leaves = parameters.of_layer(None).with_leaves(&own);
-            let mut gradients = aimed(walk.begin(&leaves), above).backward();
+            let mut gradients = inject_gradient(walk.begin(&leaves), above).backward();
             found.add(&leaves, &own, &mut gradients);
         }
     }

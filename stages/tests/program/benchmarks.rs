@@ -58,7 +58,7 @@ fn told(question: &Value) -> Value {
 }
 
 /// Rows as `MMLU-Pro` has them in Parquet.
-fn parquet(answers: [&str; 2], compression: Compression) -> Vec<u8> {
+pub(crate) fn parquet(answers: [&str; 2], compression: Compression) -> Vec<u8> {
     let schema = "message rows {
         required int64 question_id; required binary question (STRING);
         required group options (LIST) { repeated group list { required binary element (STRING); } }

@@ -175,6 +175,75 @@ stages:
 }
 
 #[test]
+fn every_wrong_param_of_a_judge_is_reported_at_its_place() {
+    let place = Place::new();
+    fs::write(place.path("prompt.txt"), "").unwrap();
+    let stage = |with: &str| {
+        let ports = "in: { questions: questions, answers: answers }";
+        format!("  judged: {{ uses: judge, {ports}, with: {{ {with} }} }}\n")
+    };
+    let above = "version: 1
+stages:
+  questions: { uses: benchmark, with: { name: arithmetic, count: 3 } }
+  answers: { uses: answer, in: { questions: questions }, with: { models: { medium: calculator/pocket } } }
+";
+    let mistakes = |with: &str| -> Vec<(String, String, String)> {
+        fs::write(place.path("m.yaml"), format!("{above}{}", stage(with))).unwrap();
+        let output = place.call(&["check", "m.yaml", "--format", "json"]);
+        assert_eq!(output.status.code(), Some(2), "{with}");
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let line = stage(with);
+        let found = document["mistakes"].as_array().unwrap().iter().map(|mistake| {
+            let label = &mistake["labels"][0];
+            let column = label["column"].as_u64().unwrap() as usize - 1;
+            let marked = line[column..].split([',', ' ', '}']).next().unwrap_or_default().to_owned();
+            assert_eq!(label["line"], 5, "{mistake}");
+            (text(&mistake["message"]), text(&mistake["help"]), marked)
+        });
+        found.collect()
+    };
+    let told =
+        mistakes("judge: numeric, tolerance: -1, relative_tolerance: -0.5, threshold: 3, pattern: x, votes: 2, model: x/y");
+    let expected = [
+        ("`tolerance` must not be negative", "give 0 for exact comparison", "-1"),
+        ("`relative_tolerance` must not be negative", "give 0 for exact comparison", "-0.5"),
+        ("judge `numeric` has no `threshold`", "take it out, or write `judge: f1`, which has it", "3"),
+        ("judge `numeric` has no `pattern`", "take it out, or write `judge: regex`, which has it", "x"),
+        ("judge `numeric` has no `votes`", "take it out, or write `judge: llm`, which has it", "2"),
+        ("judge `numeric` has no `model`", "take it out, or write `judge: llm`, which has it", "x/y"),
+    ];
+    let all = |expected: &[(&str, &str, &str)]| {
+        expected.iter().map(|(message, help, marked)| ((*message).into(), (*help).into(), (*marked).into())).collect::<Vec<_>>()
+    };
+    assert_eq!(told, all(&expected));
+    let told = mistakes("judge: llm, votes: 0, second: nobody, file: prompt.txt");
+    let expected = [
+        ("judge `llm` asks a model, and none is named", "add `model: PROVIDER/NAME`", "llm"),
+        ("`votes` must be at least 1", "give 1 or more", "0"),
+    ];
+    for expected in all(&expected) {
+        assert!(told.contains(&expected), "{told:?}");
+    }
+    assert_eq!(told.len(), 4, "{told:?}");
+    for (with, message, help) in [
+        ("judge: exct", "`judge` cannot be `exct`", "did you mean `exact`?"),
+        ("judge: regex", "judge `regex` looks for a pattern, and none is given", "add `pattern: '…'`"),
+        ("judge: regex, pattern: '('", "the pattern cannot be read: unclosed group", "correct it; a backslash"),
+        ("judge: f1, threshold: 1.5", "`threshold` must be between 0 and 1", "for example 0.5"),
+        ("judge: recorded", "judge `recorded` reads verdicts from a file, and none is named", "add `file: PATH`"),
+        ("judge: exact, settings: { temprature: 1 }", "there is no field `temprature` here", "did you mean `temperature`?"),
+        ("tolerance: 1", "the field `judge` is missing in `stages.judged.with`", "add `judge: …`"),
+    ] {
+        let told = mistakes(with);
+        assert!(told.len() == 1 && told[0].0 == message && told[0].1.starts_with(help), "{with}: {told:?}");
+    }
+    // What is written as it is by default changes nothing, whichever judge it is of.
+    fs::write(place.path("m.yaml"), format!("{above}{}", stage("judge: exact, tolerance: 0, votes: 1"))).unwrap();
+    place.good(&["check", "m.yaml"]);
+}
+
+#[test]
 fn an_author_whom_a_judge_favours_is_named() {
     let place = Place::new();
     let row = |id: usize, model: &str, verdict: &str| {

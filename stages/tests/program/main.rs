@@ -4,9 +4,11 @@
 
 mod batches;
 mod benchmarks;
+mod commands;
 mod devices;
 mod examples;
 mod golden;
+mod hostile;
 mod judging;
 mod manifests;
 mod memory;

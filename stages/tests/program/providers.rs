@@ -178,7 +178,7 @@ fn another_model_than_the_first_stops_the_stage_or_marks_the_row() {
     place.good(&["run", "m.yaml", "questions"]);
     let plan = place.good(&["plan", "m.yaml"]);
     for told in
-        ["`p/m` is pinned to `m-2026-01-02`, as it was served first", "1 calls, 3 known", "1 to run, 0 decided later; 1 call for"]
+        ["`p/m` is pinned to `m-2026-01-02`, as it was served first", "1 call, 3 cached", "1 to run, 0 decided later; 1 call for"]
     {
         assert!(plan.contains(told), "{told}: {plan}");
     }
@@ -256,6 +256,36 @@ fn what_the_server_says_is_told_with_stage_and_row_and_nothing_is_lost() {
 }
 
 #[test]
+fn an_error_means_what_its_vendor_says() {
+    let openai = |code: &str| json!({ "error": { "message": "as the code says", "code": code } });
+    let of_the_day = json!({
+        "error": { "code": 429, "status": "RESOURCE_EXHAUSTED", "message": "quota exceeded", "details": [
+            { "@type": "QuotaFailure", "violations": [{ "quotaId": "GenerateRequestsPerDayPerProject" }] },
+        ] },
+    });
+    let too_long =
+        json!({ "type": "error", "error": { "type": "invalid_request_error", "message": "prompt is too long: 9 > 8" } });
+    for (kind, status, body, outcome) in [
+        ("openai", 429, openai("insufficient_quota"), None),
+        ("gemini", 429, of_the_day, None),
+        ("openai", 400, openai("content_filter"), Some("blocked")),
+        ("openai", 400, openai("context_length_exceeded"), Some("error")),
+        ("anthropic", 400, too_long, Some("error")),
+    ] {
+        let server = Server::new(move |_, _| Answer::json(status, &body));
+        let place = place(kind, &server.url(), 1, "");
+        if let Some(outcome) = outcome {
+            assert_eq!(run(&place).status.code(), Some(0), "{kind}");
+            assert_eq!(place.rows(&["m.yaml", "answers"])[0]["outcome"], outcome, "{kind}");
+        } else {
+            let text = failed(&run(&place), 4);
+            assert!(text.contains("429") && text.contains("the quota of the account behind `p` is used up"), "{kind}: {text}");
+        }
+        assert_eq!(server.count(), 1, "{kind}: asking again would not help");
+    }
+}
+
+#[test]
 fn a_wrong_key_is_told_once_and_not_ten_thousand_times() {
     let server = Server::new(|_, _| Answer::json(401, &json!({ "error": { "message": "Incorrect API key" } })));
     let place = place("openai", &server.url(), 2000, "");
@@ -304,7 +334,7 @@ fn a_budget_is_hard_for_models_too() {
     let place = place("openai", &server.url(), 30, ", settings: { max_output_tokens: 100 }");
     // At worst a call takes 200 millionths of a dollar for its answer and some 30 for its prompt; it costs 20.
     let text = failed(&place.call(&["run", "m.yaml", "--budget", "0.0005"]), 5);
-    assert!(text.contains("what was bought is kept"), "{text}");
+    assert!(text.contains("replies that are bought are kept"), "{text}");
     let bought = server.count();
     assert!((10..=15).contains(&bought), "{bought} calls of 20 millionths, as long as the worst case of one more fits into 500");
     assert_eq!(place.call(&["run", "m.yaml", "--budget", "0.001"]).status.code(), Some(0));
@@ -456,13 +486,13 @@ fn answers_that_were_paid_for_elsewhere_are_bought_by_nobody() {
     let import = |payee: &str| place.call(&["cache", "import", "answers.jsonl", "--as", payee, "--manifest", "m.yaml"]);
     let early = import("p/m");
     assert_eq!(early.status.code(), Some(3), "{}", err(&early));
-    assert!(err(&early).contains("`questions` has not run"), "{}", err(&early));
+    assert!(err(&early).contains("`questions`, which has not run"), "{}", err(&early));
     place.good(&["run", "m.yaml", "questions"]);
     assert!(failed(&import("p/other"), 2).contains("no row of `m.yaml` asks `p/other`"));
-    assert!(String::from_utf8_lossy(&import("p/m").stdout).contains("2 replies taken over, 0 were here"));
+    assert!(String::from_utf8_lossy(&import("p/m").stdout).contains("imported 2 replies, 0 already present"));
     // The one manifest in the folder is meant where none is named.
     let again = place.call(&["cache", "import", "answers.jsonl", "--as", "p/m"]);
-    assert!(String::from_utf8_lossy(&again.stdout).contains("0 replies taken over, 2 were here"), "{}", err(&again));
+    assert!(String::from_utf8_lossy(&again.stdout).contains("imported 0 replies, 2 already present"), "{}", err(&again));
     assert_eq!(run(&place).status.code(), Some(0));
     assert_eq!(server.count(), 2);
     let texts: Vec<_> = place.rows(&["m.yaml", "answers"]).iter().map(|row| row["text"].clone()).collect();

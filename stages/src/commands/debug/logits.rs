@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::{
     commands::files::{read_json, write},
-    models::{Batch, DeviceName, InputError, Model, Reader, tensors_to_bytes},
+    models::{Batch, DeviceName, DynamicRope, InputError, Model, tensors_to_bytes},
 };
 
 /// Compute the logits of rows of tokens
@@ -84,7 +84,7 @@ impl Logits {
             model.load_adapter(folder).map_err(StageError::failed)?;
         }
         let model = model.on(&device);
-        let mut reader = Reader::new(&model);
+        let mut reader = DynamicRope::new(&model);
         let mut tensors = BTreeMap::new();
         for case in &input.cases {
             let wrong =

@@ -5,8 +5,9 @@ use std::{fs, path::PathBuf};
 use clap::Args;
 use engine::{CommandError, StageError};
 
-/// Work an adapter into its model's weights
+/// Merge an adapter into its base model
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Merge {
     /// Folder with `config.json` and weights; best the unquantised ones, also where training had them in 4 bits
     #[arg(long, value_name = "DIR")]
@@ -18,6 +19,12 @@ pub(super) struct Merge {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fingerpost model merge --model gemma-2b --adapter router/checkpoint --out merged
+
+`fingerpost export MANIFEST STAGE.checkpoint DIR` writes the adapter that a stage trained.";
 
 /// Files that go along: what turns text into tokens and back. The adapter's come before the model's, since it may have been trained with others.
 const ALONG: [&str; 10] = [

@@ -7,10 +7,17 @@ use engine::CommandError;
 
 /// Work on a model's folder
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Model {
     #[command(subcommand)]
     action: Action,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fingerpost model merge --model gemma-2b --adapter router/checkpoint --out merged
+
+`fingerpost model merge --help` explains the folders.";
 
 #[derive(Subcommand)]
 enum Action {

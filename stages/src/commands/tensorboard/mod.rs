@@ -19,6 +19,7 @@ use event::Event;
 
 /// Write a run's figures as event files that `tensorboard` reads
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct TensorBoard {
     /// The run's folder: `runs/NAME`
     #[arg(value_name = "RUN")]
@@ -27,6 +28,13 @@ pub(crate) struct TensorBoard {
     #[arg(value_name = "DIR")]
     out: PathBuf,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fingerpost tensorboard runs/calm-heron-20261124-091500 figures
+  tensorboard --logdir figures
+
+`fingerpost run` records each run in a folder of `runs/`.";
 
 /// A line of the record, as far as it matters here.
 #[derive(Deserialize)]

@@ -13,10 +13,11 @@ use crate::{
     defaults::is_default,
     llm::{
         calls,
-        completion::{Completion, Reply, Request, Settings},
-        json_reply,
+        completion::Completion,
+        json_reply, model,
         prompt::{Template, lettered},
-        providers::{self, Source},
+        providers::Source,
+        request::{Reply, Request, Settings},
     },
     rows::{Analysis, Question},
 };
@@ -25,9 +26,9 @@ use crate::{
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Params {
-    /// `rules`: facts read off the text by a program. `llm`: what a model says of it.
-    #[serde(default = "by_rules")]
-    by: String,
+    /// What analyses the question.
+    #[serde(default)]
+    by: By,
     /// The model, as `provider/name`, for `llm`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     model: Option<String>,
@@ -47,8 +48,15 @@ pub(crate) struct Params {
     settings_of: BTreeMap<String, Settings>,
 }
 
-fn by_rules() -> String {
-    "rules".to_owned()
+/// What analyses a question.
+#[derive(Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum By {
+    /// A program, which reads facts off the text.
+    #[default]
+    Rules,
+    /// A model, which says what it sees in the text.
+    Llm,
 }
 
 ports! { pub struct Inputs { questions: Dataset<Question> } }
@@ -77,28 +85,39 @@ impl EachRow for Stage {
     type Effect = Completion;
 
     fn settle(mut params: Params, sections: &Sections) -> Result<Params, Vec<ParamMistake>> {
-        let mistake = |field: &str, message: String, help: &str| {
-            Err(vec![ParamMistake { field: vec![field.to_owned()], message, help: help.to_owned() }])
+        let mistake = |field: &str, message: String, help: &str| ParamMistake {
+            field: vec![field.to_owned()],
+            message,
+            help: help.to_owned(),
         };
-        match (params.by.as_str(), &params.model) {
-            ("rules", None) => Ok(params),
-            ("rules", Some(_)) => mistake("model", "rules ask no model".to_owned(), "write `by: llm`, or take it out"),
-            ("llm", None) => mistake("by", "a model is asked, and none is named".to_owned(), "add `model: PROVIDER/NAME`"),
-            ("llm", Some(model)) => {
+        let given =
+            [("model", params.model.is_some()), ("settings", !is_default(&params.settings)), ("prompt", params.prompt.is_some())];
+        match (params.by, &params.model) {
+            (By::Rules, _) => {
+                let given = given.into_iter().filter(|(_, given)| *given);
+                let unused =
+                    |(field, _)| mistake(field, format!("`by: rules` has no `{field}`"), "write `by: llm`, or take it out");
+                let mistakes: Vec<_> = given.map(unused).collect();
+                if mistakes.is_empty() { Ok(params) } else { Err(mistakes) }
+            }
+            (By::Llm, None) => {
+                let message = "`by: llm` asks a model, and none is named".to_owned();
+                Err(vec![mistake("by", message, "add `model: PROVIDER/NAME`")])
+            }
+            (By::Llm, Some(model)) => {
                 let given = Settings {
                     temperature: params.settings.temperature.or(Some(0.0)),
                     schema: Some(schema()),
                     ..params.settings.clone()
                 };
-                (params.providers, params.settings_of) = providers::settle_called(&[("model", model)], &given, sections)?;
+                (params.providers, params.settings_of) = model::settle_called(&[("model", model)], &given, sections)?;
                 Ok(params)
             }
-            (other, _) => mistake("by", format!("nothing analyses by `{other}`"), "write `by: rules` or `by: llm`"),
         }
     }
 
     fn parts(params: &Params) -> BTreeMap<String, u32> {
-        let sources = params.providers.values().filter_map(Source::part);
+        let sources = params.providers.values().map(Source::part);
         // Rules stand in where a model says nothing.
         let rules = ("analyse/rules".to_owned(), rules::VERSION);
         let llm = params.model.as_ref().map(|_| ("analyse/llm".to_owned(), LLM_VERSION));
@@ -106,11 +125,11 @@ impl EachRow for Stage {
     }
 
     fn ready(ctx: &Context, params: &Params) -> Result<(), StageError> {
-        providers::ready(ctx, params.model.iter(), &params.providers)
+        model::ready(ctx, params.model.as_deref().into_iter(), &params.providers)
     }
 
     fn missing(params: &Params, sections: &Sections) -> Vec<ParamMistake> {
-        providers::missing(params.model.iter().map(|asked| (vec!["model"], asked)), sections)
+        model::missing(params.model.as_deref().into_iter().map(|asked| (vec!["model"], asked)), sections)
     }
 
     fn name(question: &Question) -> String {
@@ -120,8 +139,8 @@ impl EachRow for Stage {
     fn open(ctx: &Context, params: &Params, inputs: Inputs) -> Result<(Self, Dataset<Question>), StageError> {
         let llm = match &params.model {
             None => None,
-            Some(model) => Some((
-                providers::request(ctx, model, &params.providers, &params.settings_of)?,
+            Some(asked) => Some((
+                model::request(ctx, asked, &params.providers, &params.settings_of)?,
                 Template::read(ctx, params.prompt.as_ref(), PROMPT, &["question"])?,
             )),
         };

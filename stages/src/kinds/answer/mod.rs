@@ -12,9 +12,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     llm::{
         calls,
-        completion::{Completion, Reply, Settings},
+        completion::Completion,
+        model::{self, Model, Named},
         prompt::Template,
-        providers::{self, Model, Source},
+        providers::Source,
+        request::{Reply, Settings},
     },
     rows::{Answer, Outcome, Question, Usage},
 };
@@ -155,17 +157,16 @@ impl EachRow for Stage {
             }
         }
         for (role, asked) in &params.models {
-            let (provider, source) = match providers::source(asked, sections) {
-                Ok(found) => found,
+            let Named { provider, name, source } = match model::source(asked, sections) {
+                Ok(named) => named,
                 Err(message) => {
-                    mistakes.push(providers::mistake(&["models", role], message));
+                    mistakes.push(model::mistake(&["models", role], message));
                     continue;
                 }
             };
             if source.calls() {
                 let given = params.settings_of.get(role).map_or_else(|| params.settings.clone(), |own| params.settings.with(own));
-                let name = providers::split(asked).map_or("", |(_, name)| name);
-                let (settings, left_out) = providers::fit(source.kind(), name, given);
+                let (settings, left_out) = source.kind.fit(name, given);
                 if !left_out.is_empty() && params.unsupported == Unsupported::Refuse {
                     mistakes.push(ParamMistake {
                         field: vec!["models".to_owned(), role.clone()],
@@ -184,15 +185,15 @@ impl EachRow for Stage {
     }
 
     fn parts(params: &Params) -> BTreeMap<String, u32> {
-        params.providers.values().filter_map(Source::part).collect()
+        params.providers.values().map(Source::part).collect()
     }
 
     fn ready(ctx: &Context, params: &Params) -> Result<(), StageError> {
-        providers::ready(ctx, params.models.values(), &params.providers)
+        model::ready(ctx, params.models.values().map(String::as_str), &params.providers)
     }
 
     fn missing(params: &Params, sections: &Sections) -> Vec<ParamMistake> {
-        providers::missing(params.models.iter().map(|(role, asked)| (vec!["models", role], asked)), sections)
+        model::missing(params.models.iter().map(|(role, asked)| (vec!["models", role], asked.as_str())), sections)
     }
 
     fn name(question: &Question) -> String {

@@ -6,10 +6,7 @@ use engine::{Context, StageError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::llm::{
-    completion::Reply,
-    providers::{self, Model},
-};
+use crate::llm::{model::Model, request::Reply};
 
 /// What happens when another model is served.
 #[derive(Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -48,7 +45,7 @@ impl Served {
             given: given.cloned(),
             asked: model.asked.clone(),
             model: request.model.clone(),
-            vendor: providers::protocol(request.provider).is_some_and(|protocol| protocol.base_url == request.base_url),
+            vendor: model.is_at_vendor(),
             pin: format!("served {} {} {}", request.provider, request.base_url, request.model),
         });
         Self { ctx: ctx.clone(), on_swap, expected, first: OnceLock::new() }
@@ -56,7 +53,8 @@ impl Served {
 
     /// Whether the reply is another model's.
     ///
-    /// Errors: it is, and the stage is to stop then.
+    /// # Errors
+    /// It is, and the stage is to stop then.
     pub(crate) fn is_swapped(&self, reply: &Reply) -> Result<bool, StageError> {
         // A reply without usage came from the door, not from a model.
         let Some(expected) = self.expected.as_ref().filter(|_| reply.usage.output + reply.usage.input > 0) else {

@@ -9,7 +9,8 @@ pub(crate) fn letter(place: usize) -> Option<&'static str> {
 
 /// The letter of the choice that `gold` names, by its letter or by its text.
 ///
-/// Errors: a sentence, where it names none or more than one.
+/// # Errors
+/// A sentence, where it names none or more than one.
 pub(crate) fn letter_of(gold: &str, choices: &[String]) -> Result<String, String> {
     let Some(last) = choices.len().checked_sub(1).and_then(letter) else {
         return Err(format!("there are {} choices, and letters for 1 to 26", choices.len()));

@@ -5,38 +5,43 @@
 
 use std::sync::LazyLock;
 
+use engine::{Context, StageError};
 use regex::Regex;
 
 use super::{
     exact::folded,
-    grader::{Judge, JudgeKind, does_not_know},
+    grader::{self, Grader, NoParams, Opening, idk},
 };
-use crate::rows::{Answer, Grade, Question};
-
-pub(crate) const KIND: JudgeKind = JudgeKind {
-    name: "choice",
-    version: 1,
-    reads_file: false,
-    open: |_, settings| Ok(Box::new(Choice { idk: settings.idk.to_vec() })),
+use crate::{
+    llm::request::Reply,
+    rows::{Answer, Grade, Question},
 };
 
-struct Choice {
+pub(super) struct Judge {
     idk: Vec<String>,
 }
 
-impl Judge for Choice {
-    fn grade(&self, question: &Question, answer: &Answer) -> Result<(Grade, String), engine::StageError> {
+impl grader::Judge for Judge {
+    const NAME: &'static str = "choice";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "an answer is right if it names the letter of the right choice";
+    type Params = NoParams;
+
+    fn open(_: &Context, _: &NoParams, common: &Opening<'_>) -> Result<Self, StageError> {
+        Ok(Self { idk: common.idk.to_vec() })
+    }
+}
+
+impl Grader for Judge {
+    fn grade(&self, question: &Question, answer: &Answer, _: &[Reply]) -> Result<Option<(Grade, String)>, StageError> {
         let text = answer.text.as_deref().unwrap_or_default();
         let Some(letter) = letter(text, &question.choices) else {
-            return Ok(if does_not_know(text, &self.idk) {
-                (Grade::Idk, "says that it does not know".to_owned())
-            } else {
-                (Grade::Incorrect, "names no choice".to_owned())
-            });
+            let graded = idk(text, &self.idk);
+            return Ok(Some(graded.unwrap_or_else(|| (Grade::Incorrect, "names no choice".to_owned()))));
         };
         let right = question.gold.iter().any(|gold| gold_letter(gold, &question.choices) == Some(letter));
         let grade = if right { Grade::Correct } else { Grade::Incorrect };
-        Ok((grade, format!("says {letter}")))
+        Ok(Some((grade, format!("says {letter}"))))
     }
 }
 

@@ -1,29 +1,36 @@
 //! Right is what equals a gold answer, letter case and spaces aside.
 
-use super::grader::{Judge, JudgeKind, does_not_know};
-use crate::rows::{Answer, Grade, Question};
+use engine::{Context, StageError};
 
-pub(crate) const KIND: JudgeKind = JudgeKind {
-    name: "exact",
-    version: 1,
-    reads_file: false,
-    open: |_, settings| Ok(Box::new(Exact { idk: settings.idk.to_vec() })),
+use super::grader::{self, Grader, NoParams, Opening, idk};
+use crate::{
+    llm::request::Reply,
+    rows::{Answer, Grade, Question},
 };
 
-struct Exact {
+pub(super) struct Judge {
     idk: Vec<String>,
 }
 
-impl Judge for Exact {
-    fn grade(&self, question: &Question, answer: &Answer) -> Result<(Grade, String), engine::StageError> {
+impl grader::Judge for Judge {
+    const NAME: &'static str = "exact";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "an answer is right if it equals a gold answer, letter case and spaces aside";
+    type Params = NoParams;
+
+    fn open(_: &Context, _: &NoParams, common: &Opening<'_>) -> Result<Self, StageError> {
+        Ok(Self { idk: common.idk.to_vec() })
+    }
+}
+
+impl Grader for Judge {
+    fn grade(&self, question: &Question, answer: &Answer, _: &[Reply]) -> Result<Option<(Grade, String)>, StageError> {
         let text = answer.text.as_deref().unwrap_or_default();
-        if does_not_know(text, &self.idk) {
-            return Ok((Grade::Idk, "says that it does not know".to_owned()));
-        }
-        Ok(match question.gold.iter().find(|gold| folded(gold) == folded(text)) {
+        let graded = || match question.gold.iter().find(|gold| folded(gold) == folded(text)) {
             Some(gold) => (Grade::Correct, format!("equals `{gold}`")),
             None => (Grade::Incorrect, "equals no gold answer".to_owned()),
-        })
+        };
+        Ok(Some(idk(text, &self.idk).unwrap_or_else(graded)))
     }
 }
 

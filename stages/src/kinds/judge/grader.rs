@@ -1,44 +1,102 @@
-//! A question and an answer → a grade with its reason. One file a judge.
+//! What a judge is: a question and an answer → a grade with its reason. A judge is one file, and one word in `list`.
 
-use engine::{Context, File, StageError};
+use std::collections::BTreeMap;
 
-use crate::rows::{Answer, Grade, Question};
+use engine::{Ask, Context, ParamMistake, StageError};
+use schemars::JsonSchema;
+use serde::{Serialize, de::MapAccess};
 
-/// A judge that needs no call.
-pub(crate) trait Judge: Send + Sync {
-    /// Grades an answer whose outcome is `ok`.
-    fn grade(&self, question: &Question, answer: &Answer) -> Result<(Grade, String), StageError>;
-}
+use crate::{
+    llm::{
+        completion::Completion,
+        providers::Source,
+        request::{Reply, Settings},
+    },
+    rows::{Answer, Grade, Question},
+    train::settings::part::{Filled, Part},
+};
 
-/// What a judge is opened with.
-pub(crate) struct Settings<'a> {
-    /// The verdicts that `recorded` takes.
-    pub file: Option<&'a File>,
-    /// How far `numeric` lets a number be from the gold.
-    pub tolerance: f64,
-    /// The same as a share of the gold.
-    pub relative_tolerance: f64,
-    /// How much of a gold answer `f1` wants to be said.
-    pub threshold: f64,
-    /// What `regex` looks for.
-    pub pattern: Option<&'a str>,
-    /// What an answer says that does not know.
-    pub idk: &'a [String],
-}
+/// A kind of judge: its name, its own params, and how it is opened. The value is a judge that is open.
+pub(crate) trait Judge: Grader + Sized + 'static {
+    /// The word after `judge:`.
+    const NAME: &'static str;
+    /// Raised when the judge grades anything differently.
+    const VERSION: u32;
+    /// What counts as right, in a sentence.
+    const SUMMARY: &'static str;
+    /// The params that only this judge takes. No two judges have a param of the same name.
+    type Params: Part + Clone + Default + PartialEq + Serialize + JsonSchema;
 
-/// A kind of judge: the word after `judge:`.
-pub(crate) struct JudgeKind {
-    /// The word.
-    pub name: &'static str,
-    /// Raised when it grades anything differently.
-    pub version: u32,
-    /// Whether it reads a file.
-    pub reads_file: bool,
+    /// Finds what is wrong with the judge's own params.
+    fn mistakes(params: &Self::Params) -> Vec<ParamMistake> {
+        let _ = params;
+        Vec::new()
+    }
+
+    /// Returns the models that the judge asks: the param that names each, and the name.
+    fn models(params: &Self::Params) -> Vec<(&'static str, &str)> {
+        let _ = params;
+        Vec::new()
+    }
+
+    /// Returns how these models are asked.
+    fn settings(params: &Self::Params) -> Settings {
+        let _ = params;
+        Settings::default()
+    }
+
     /// Opens the judge.
-    pub open: fn(ctx: &Context, settings: &Settings<'_>) -> Result<Box<dyn Judge>, StageError>,
+    ///
+    /// # Errors
+    /// A file that the params name cannot be read, or does not have what the judge needs.
+    fn open(ctx: &Context, params: &Self::Params, common: &Opening<'_>) -> Result<Self, StageError>;
 }
 
-/// What an answer says that does not know, where the manifest says nothing.
+/// A judge that is open.
+pub(crate) trait Grader: Send + Sync {
+    /// Returns what to ask models next, given their replies so far; nothing when the judge has what it needs.
+    fn units(&self, question: &Question, answer: &Answer, replies: &[Reply]) -> Vec<Ask<Completion>> {
+        let _ = (question, answer, replies);
+        Vec::new()
+    }
+
+    /// Grades an answer whose outcome is `ok`, and says why; `None` if no reply of the judge's models can be read.
+    ///
+    /// # Errors
+    /// The judge cannot decide, since what it reads its verdicts from does not have this answer.
+    fn grade(&self, question: &Question, answer: &Answer, replies: &[Reply]) -> Result<Option<(Grade, String)>, StageError>;
+}
+
+/// What every judge is opened with, beside its own params.
+pub(crate) struct Opening<'a> {
+    /// Texts by which an answer says that it does not know.
+    pub idk: &'a [String],
+    /// Where models are asked.
+    pub providers: &'a BTreeMap<String, Source>,
+    /// How each model is asked.
+    pub settings_of: &'a BTreeMap<String, Settings>,
+}
+
+/// The params of a judge that has none of its own.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+pub(crate) struct NoParams {}
+
+impl Part for NoParams {
+    fn set<'de, A: MapAccess<'de>>(&mut self, _: &str, _: &mut A) -> Result<bool, A::Error> {
+        Ok(false)
+    }
+
+    fn names() -> Vec<(&'static str, Filled)> {
+        Vec::new()
+    }
+}
+
+/// Builds a mistake in one of a judge's params.
+pub(crate) fn mistake(field: &str, message: impl Into<String>, help: impl Into<String>) -> ParamMistake {
+    ParamMistake { field: vec![field.to_owned()], message: message.into(), help: help.into() }
+}
+
+/// Texts by which an answer says that it does not know, unless the manifest lists others.
 pub(crate) const IDK: [&str; 9] = [
     "error",
     "i don't know",
@@ -51,11 +109,13 @@ pub(crate) const IDK: [&str; 9] = [
     "unable to answer",
 ];
 
-/// Whether a text says that it does not know: it is one of the patterns, or begins with one, or has a longer one inside.
-pub(crate) fn does_not_know(text: &str, idk: &[String]) -> bool {
+/// Returns the grade of an answer that says that it does not know: it equals one of the texts, or contains one of several words.
+pub(crate) fn idk(text: &str, patterns: &[String]) -> Option<(Grade, String)> {
     let text = text.trim().to_lowercase().replace('’', "'");
     let text = text.trim_end_matches(['.', '!']);
-    text.is_empty() || idk.iter().any(|pattern| text == pattern || pattern.contains(' ') && text.contains(pattern.as_str()))
+    let says = text.is_empty()
+        || patterns.iter().any(|pattern| text == pattern || pattern.contains(' ') && text.contains(pattern.as_str()));
+    says.then(|| (Grade::Idk, "says that it does not know".to_owned()))
 }
 
 #[cfg(test)]
@@ -64,12 +124,12 @@ mod tests {
 
     #[test]
     fn an_answer_that_does_not_know_says_so() {
-        let idk = IDK.map(str::to_owned);
+        let patterns = IDK.map(str::to_owned);
         for text in ["Error", "I don’t know powers.", "", "Sorry, I am not sure about that"] {
-            assert!(does_not_know(text, &idk), "{text}");
+            assert!(idk(text, &patterns).is_some(), "{text}");
         }
         for text in ["42", "The error was 3", "Terror"] {
-            assert!(!does_not_know(text, &idk), "{text}");
+            assert!(idk(text, &patterns).is_none(), "{text}");
         }
     }
 }

@@ -3,44 +3,48 @@
 //! Each vote is a request of its own; one that cannot be read is asked for again, once. Where votes tie, a second judge is asked, if
 //! there is one, else nobody knows.
 
-use std::collections::BTreeMap;
-
-use engine::{Ask, Context, File, StageError};
+use engine::{Ask, Context, File, ParamMistake, StageError};
 use serde_json::{Value, json};
 
+use super::grader::{self, Grader, Opening, mistake};
 use crate::{
+    defaults::is_default,
     llm::{
-        completion::{Completion, Reply, Request, Settings},
-        json_reply,
+        completion::Completion,
+        json_reply, model,
         prompt::{Template, lettered},
-        providers::{self, Source},
+        request::{Reply, Request, Settings},
     },
     rows::{Answer, Grade, Question},
+    train::settings::part::settings,
 };
 
 const PROMPT: &str = include_str!("../../../prompts/judge@1.txt");
 
-/// The word after `judge:`.
-pub(crate) const NAME: &str = "llm";
-
-/// Raised when requests or the reading of replies change.
-pub(crate) const VERSION: u32 = 1;
-
-/// What the judge is opened with.
-pub(crate) struct Llms<'a> {
-    pub model: &'a str,
-    pub second: Option<&'a str>,
-    pub votes: u32,
-    pub prompt: Option<&'a File>,
-    /// Where the models are asked.
-    pub providers: &'a BTreeMap<String, Source>,
-    /// How each is asked.
-    pub settings_of: &'a BTreeMap<String, Settings>,
+settings! {
+    /// What only this judge takes.
+    pub(crate) struct Params {
+        /// The model that judges, as `provider/name`, for `llm`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        model: Option<String> = None,
+        /// The model that is asked if the votes of `llm` tie.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        second: Option<String> = None,
+        /// How often `llm` judges each answer; the majority decides.
+        #[serde(skip_serializing_if = "is_one")]
+        votes: u32 = 1,
+        /// How `llm` is asked [default: temperature 0 for a single vote].
+        #[serde(skip_serializing_if = "is_default")]
+        settings: Settings = Settings::default(),
+        /// The prompt of `llm`, with `{question}`, `{gold}` and `{answer}` in it, and `{choices}` and `{wrong}` [default: `judge@1`].
+        #[serde(skip_serializing_if = "Option::is_none")]
+        prompt: Option<File> = None,
+    }
 }
 
-/// The settings that the judge adds: temperature 0 for a single vote, and the form of a verdict.
-pub(crate) fn settings(given: &Settings, votes: u32) -> Settings {
-    Settings { temperature: given.temperature.or((votes == 1).then_some(0.0)), schema: Some(schema()), ..given.clone() }
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_one(votes: &u32) -> bool {
+    *votes == 1
 }
 
 fn schema() -> Value {
@@ -55,40 +59,64 @@ fn schema() -> Value {
     })
 }
 
-/// A model as the judge, open.
-pub(crate) struct Llm {
+pub(super) struct Judge {
     model: Request,
     second: Option<Request>,
     votes: u32,
     template: Template,
 }
 
-impl Llm {
-    pub(crate) fn open(ctx: &Context, llms: &Llms<'_>) -> Result<Self, StageError> {
-        let open = |asked: &str| providers::request(ctx, asked, llms.providers, llms.settings_of);
-        Ok(Self {
-            model: open(llms.model)?,
-            second: llms.second.map(open).transpose()?,
-            votes: llms.votes,
-            template: Template::read(ctx, llms.prompt, PROMPT, &["question", "gold", "answer"])?,
-        })
+impl grader::Judge for Judge {
+    const NAME: &'static str = "llm";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "an answer is right if a model says so, which sees the question, the gold and the answer";
+    type Params = Params;
+
+    fn mistakes(params: &Params) -> Vec<ParamMistake> {
+        let no_model = || mistake("judge", "judge `llm` asks a model, and none is named", "add `model: PROVIDER/NAME`");
+        let no_vote = || mistake("votes", "`votes` must be at least 1", "give 1 or more");
+        let found = [params.model.is_none().then(no_model), (params.votes == 0).then(no_vote)];
+        found.into_iter().flatten().collect()
     }
 
-    /// What to ask next.
-    pub(crate) fn units(&self, question: &Question, answer: &Answer, replies: &[Reply]) -> Vec<Ask<Completion>> {
+    fn models(params: &Params) -> Vec<(&'static str, &str)> {
+        let named = [("model", params.model.as_deref()), ("second", params.second.as_deref())];
+        named.into_iter().filter_map(|(field, model)| Some((field, model?))).collect()
+    }
+
+    fn settings(params: &Params) -> Settings {
+        let temperature = params.settings.temperature.or((params.votes == 1).then_some(0.0));
+        Settings { temperature, schema: Some(schema()), ..params.settings.clone() }
+    }
+
+    fn open(ctx: &Context, params: &Params, common: &Opening<'_>) -> Result<Self, StageError> {
+        let open = |asked: &String| model::request(ctx, asked, common.providers, common.settings_of);
+        let model = params.model.as_ref().ok_or_else(|| StageError::failed("judge `llm` needs a model"))?;
+        Ok(Self {
+            model: open(model)?,
+            second: params.second.as_ref().map(open).transpose()?,
+            votes: params.votes,
+            template: Template::read(ctx, params.prompt.as_ref(), PROMPT, &["question", "gold", "answer"])?,
+        })
+    }
+}
+
+impl Grader for Judge {
+    fn units(&self, question: &Question, answer: &Answer, replies: &[Reply]) -> Vec<Ask<Completion>> {
         self.hear(question, answer, replies).next.into_iter().map(Ask::Call).collect()
     }
 
-    /// The verdict; none where the judge gave none that can be read.
-    pub(crate) fn verdict(&self, question: &Question, answer: &Answer, replies: &[Reply]) -> Option<(Grade, String)> {
+    fn grade(&self, question: &Question, answer: &Answer, replies: &[Reply]) -> Result<Option<(Grade, String)>, StageError> {
         let heard = self.hear(question, answer, replies);
-        match majority(&heard.votes) {
+        Ok(match majority(&heard.votes) {
             Majority::Clear(vote) => Some(vote),
             Majority::Tie => heard.second.or(Some((Grade::Idk, "the votes tie".to_owned()))),
             Majority::None => heard.second,
-        }
+        })
     }
+}
 
+impl Judge {
     /// Goes through the replies in the order in which they were asked for, and says what is missing.
     fn hear(&self, question: &Question, answer: &Answer, replies: &[Reply]) -> Heard {
         let mut replies = replies.iter();

@@ -2,8 +2,10 @@
 
 mod choice;
 mod exact;
+mod f1;
 mod grader;
-pub(crate) mod llm;
+mod list;
+mod llm;
 mod numeric;
 mod params;
 mod recorded;
@@ -19,20 +21,11 @@ use engine::{Ask, Context, Dataset, EachRow, ParamMistake, Sections, StageError,
 
 use super::{join::ById, unanswered::MissingBy};
 use crate::{
-    llm::{
-        calls,
-        completion::{Completion, Reply},
-        providers::{self, Source},
-    },
+    llm::{calls, completion::Completion, model, providers::Source, request::Reply},
     rows::{Answer, Outcome, Question, Verdict},
 };
-use grader::Judge;
-use llm::{Llm, Llms};
-use params::{Params, THRESHOLD, find};
-
-/// All judges.
-pub(crate) const ALL: [&grader::JudgeKind; 7] =
-    [&choice::KIND, &exact::KIND, &squad::F1, &numeric::KIND, &recorded::KIND, &regex::KIND, &squad::SQUAD];
+use grader::Grader;
+use params::Params;
 
 ports! { pub struct Inputs { answers: Dataset<Answer>, questions: Dataset<Question> } }
 ports! { pub struct Outputs { verdicts: Dataset<Verdict> } }
@@ -40,16 +33,11 @@ ports! { pub struct Outputs { verdicts: Dataset<Verdict> } }
 /// The stage, with the judge open and the questions at hand.
 pub(crate) struct Stage {
     ctx: Context,
-    judge: Opened,
+    judge: Box<dyn Grader>,
     missing: MissingBy,
     questions: ById<Question>,
     /// The models that judge, as long as nobody was told that one of them judges itself.
     judges: Mutex<Vec<String>>,
-}
-
-enum Opened {
-    Free(Box<dyn Judge>),
-    Llm(Box<Llm>),
 }
 
 impl EachRow for Stage {
@@ -64,23 +52,20 @@ impl EachRow for Stage {
     type Effect = Completion;
 
     fn settle(params: Params, sections: &Sections) -> Result<Params, Vec<ParamMistake>> {
-        params::settle(params, sections)
+        params.settle(sections)
     }
 
     fn parts(params: &Params) -> BTreeMap<String, u32> {
-        let free = find(params).map(|kind| (format!("judge/{}", kind.name), kind.version));
-        let llm = (params.judge == llm::NAME).then(|| ("judge/llm".to_owned(), llm::VERSION));
-        free.into_iter().chain(llm).chain(params.providers.values().filter_map(Source::part)).collect()
+        let judge = (format!("judge/{}", params.judge.name), params.judge.version);
+        [judge].into_iter().chain(params.providers.values().map(Source::part)).collect()
     }
 
     fn ready(ctx: &Context, params: &Params) -> Result<(), StageError> {
-        providers::ready(ctx, params.model.iter().chain(&params.second), &params.providers)
+        model::ready(ctx, params.models().into_iter().map(|(_, asked)| asked), &params.providers)
     }
 
     fn missing(params: &Params, sections: &Sections) -> Vec<ParamMistake> {
-        let models = [("model", &params.model), ("second", &params.second)];
-        let named = models.iter().filter_map(|(field, asked)| Some((vec![*field], asked.as_ref()?)));
-        providers::missing(named, sections)
+        model::missing(params.models().into_iter().map(|(field, asked)| (vec![field], asked)), sections)
     }
 
     fn name(answer: &Answer) -> String {
@@ -88,43 +73,19 @@ impl EachRow for Stage {
     }
 
     fn open(ctx: &Context, params: &Params, inputs: Inputs) -> Result<(Self, Dataset<Answer>), StageError> {
-        let judge = if let Some(model) = &params.model {
-            Opened::Llm(Box::new(Llm::open(
-                ctx,
-                &Llms {
-                    model,
-                    second: params.second.as_deref(),
-                    votes: params.votes,
-                    prompt: params.prompt.as_ref(),
-                    providers: &params.providers,
-                    settings_of: &params.settings_of,
-                },
-            )?))
-        } else {
-            let kind = find(params).ok_or_else(|| StageError::failed(format!("there is no judge `{}`", params.judge)))?;
-            let settings = grader::Settings {
-                file: params.file.as_ref(),
-                tolerance: params.tolerance,
-                relative_tolerance: params.relative_tolerance,
-                threshold: params.threshold.unwrap_or(THRESHOLD),
-                pattern: params.pattern.as_deref(),
-                idk: &params.idk,
-            };
-            Opened::Free((kind.open)(ctx, &settings)?)
-        };
         let stage = Self {
             ctx: ctx.clone(),
-            judge,
-            missing: params.missing,
-            judges: Mutex::new(params.model.iter().chain(&params.second).cloned().collect()),
+            judge: params.open(ctx)?,
+            missing: params.common.missing,
+            judges: Mutex::new(params.models().into_iter().map(|(_, asked)| asked.to_owned()).collect()),
             questions: ById::read(&inputs.questions, "question", |question| &question.id)?,
         };
         Ok((stage, inputs.answers))
     }
 
     fn units(&self, answer: &Answer, replies: &[Reply]) -> Result<Vec<Ask<Completion>>, StageError> {
-        match &self.judge {
-            Opened::Llm(llm) if answer.outcome == Outcome::Ok => Ok(llm.units(self.questions.get(&answer.id)?, answer, replies)),
+        match answer.outcome {
+            Outcome::Ok => Ok(self.judge.units(self.questions.get(&answer.id)?, answer, replies)),
             _ => Ok(Vec::new()),
         }
     }
@@ -132,17 +93,14 @@ impl EachRow for Stage {
     fn rows(&self, answer: Answer, replies: Vec<Reply>) -> Result<Vec<Verdict>, StageError> {
         let question = self.questions.get(&answer.id)?;
         let (verdict, reason) = match answer.outcome {
-            Outcome::Ok => match &self.judge {
-                Opened::Free(judge) => judge.grade(question, &answer)?,
-                Opened::Llm(llm) => {
-                    self.tell_of_itself(&answer);
-                    let Some(verdict) = llm.verdict(question, &answer, &replies) else {
-                        self.ctx.warn(format!("the judge gave no verdict that can be read on {}", Self::name(&answer)));
-                        return Ok(Vec::new());
-                    };
-                    verdict
-                }
-            },
+            Outcome::Ok => {
+                self.tell_of_itself(&answer);
+                let Some(verdict) = self.judge.grade(question, &answer, &replies)? else {
+                    self.ctx.warn(format!("the judge gave no verdict that can be read on {}", Self::name(&answer)));
+                    return Ok(Vec::new());
+                };
+                verdict
+            }
             Outcome::Error => {
                 return Err(StageError::failed(format!(
                     "the answer of `{}` to question `{}` is an error",

@@ -6,41 +6,66 @@
 use std::{str::FromStr as _, sync::LazyLock};
 
 use bigdecimal::{BigDecimal, Zero as _};
+use engine::{Context, ParamMistake, StageError};
 use regex::Regex;
 
 use super::{
     exact::folded,
-    grader::{Judge, JudgeKind, does_not_know},
+    grader::{self, Grader, Opening, idk, mistake},
 };
-use crate::rows::{Answer, Grade, Question};
-
-pub(crate) const KIND: JudgeKind = JudgeKind {
-    name: "numeric",
-    version: 2,
-    reads_file: false,
-    open: |_, settings| {
-        let read = |name: &str, value: f64| {
-            BigDecimal::try_from(value).map_err(|error| engine::StageError::failed(format!("`{name}` is no number: {error}")))
-        };
-        Ok(Box::new(Numeric {
-            tolerance: read("tolerance", settings.tolerance)?,
-            relative_tolerance: read("relative_tolerance", settings.relative_tolerance)?,
-            idk: settings.idk.to_vec(),
-        }))
-    },
+use crate::{
+    defaults::is_default,
+    llm::request::Reply,
+    rows::{Answer, Grade, Question},
+    train::settings::part::settings,
 };
 
-struct Numeric {
+settings! {
+    /// What only this judge takes.
+    pub(crate) struct Params {
+        /// How far a number may be from the gold, for `numeric`.
+        tolerance: f64 = 0.0,
+        /// The same as a share of the gold number, for `numeric`; the larger of both counts.
+        #[serde(skip_serializing_if = "is_default")]
+        relative_tolerance: f64 = 0.0,
+    }
+}
+
+pub(super) struct Judge {
     tolerance: BigDecimal,
     relative_tolerance: BigDecimal,
     idk: Vec<String>,
 }
 
-impl Judge for Numeric {
-    fn grade(&self, question: &Question, answer: &Answer) -> Result<(Grade, String), engine::StageError> {
+impl grader::Judge for Judge {
+    const NAME: &'static str = "numeric";
+    const VERSION: u32 = 2;
+    const SUMMARY: &'static str = "an answer is right if it comes to a gold number, exactly or within a tolerance";
+    type Params = Params;
+
+    fn mistakes(params: &Params) -> Vec<ParamMistake> {
+        let given = [("tolerance", params.tolerance), ("relative_tolerance", params.relative_tolerance)];
+        let wrong = given.into_iter().filter(|(_, tolerance)| !(*tolerance >= 0.0 && tolerance.is_finite()));
+        wrong.map(|(name, _)| mistake(name, format!("`{name}` must not be negative"), "give 0 for exact comparison")).collect()
+    }
+
+    fn open(_: &Context, params: &Params, common: &Opening<'_>) -> Result<Self, StageError> {
+        let read = |name: &str, value: f64| {
+            BigDecimal::try_from(value).map_err(|error| StageError::failed(format!("`{name}` is no number: {error}")))
+        };
+        Ok(Self {
+            tolerance: read("tolerance", params.tolerance)?,
+            relative_tolerance: read("relative_tolerance", params.relative_tolerance)?,
+            idk: common.idk.to_vec(),
+        })
+    }
+}
+
+impl Grader for Judge {
+    fn grade(&self, question: &Question, answer: &Answer, _: &[Reply]) -> Result<Option<(Grade, String)>, StageError> {
         let text = answer.text.as_deref().unwrap_or_default();
-        if does_not_know(text, &self.idk) {
-            return Ok((Grade::Idk, "says that it does not know".to_owned()));
+        if let Some(graded) = idk(text, &self.idk) {
+            return Ok(Some(graded));
         }
         let number = answered(text);
         let right = question.gold.iter().find(|gold| match (&number, gold_number(gold)) {
@@ -48,15 +73,15 @@ impl Judge for Numeric {
             // A gold that is no number (a date, say) has to be said as it is written.
             _ => folded(gold) == folded(text),
         });
-        Ok(match (right, number) {
+        Ok(Some(match (right, number) {
             (Some(gold), _) => (Grade::Correct, format!("is {gold}")),
             (None, Some(number)) => (Grade::Incorrect, format!("says {}", number.normalized().to_plain_string())),
             (None, None) => (Grade::Incorrect, "has no number".to_owned()),
-        })
+        }))
     }
 }
 
-impl Numeric {
+impl Judge {
     fn allowed(&self, gold: &BigDecimal) -> BigDecimal {
         self.tolerance.clone().max(&self.relative_tolerance * gold.abs())
     }
@@ -231,12 +256,12 @@ mod tests {
 
     #[test]
     fn a_tolerance_is_absolute_or_relative() {
-        let judge = |tolerance: &str, relative: &str| Numeric {
+        let judge = |tolerance: &str, relative: &str| Judge {
             tolerance: tolerance.parse().unwrap(),
             relative_tolerance: relative.parse().unwrap(),
             idk: Vec::new(),
         };
-        let allowed = |judge: Numeric, gold: i32| judge.allowed(&BigDecimal::from(gold));
+        let allowed = |judge: Judge, gold: i32| judge.allowed(&BigDecimal::from(gold));
         assert_eq!(allowed(judge("0.5", "0.01"), -200), BigDecimal::from(2));
         assert_eq!(allowed(judge("0.5", "0.01"), 10), BigDecimal::from_str("0.5").unwrap());
     }

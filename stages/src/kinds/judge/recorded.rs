@@ -2,37 +2,58 @@
 
 use std::collections::BTreeMap;
 
-use engine::{Context, StageError};
+use engine::{Context, File, ParamMistake, StageError};
 
-use super::grader::{Judge, JudgeKind, Settings};
+use super::grader::{self, Grader, Opening, mistake};
 use crate::{
-    llm::recording,
+    llm::{recording, request::Reply},
     rows::{Answer, Grade, Question},
+    train::settings::part::settings,
 };
 
-pub(crate) const KIND: JudgeKind = JudgeKind { name: "recorded", version: 1, reads_file: true, open };
+settings! {
+    /// What only this judge takes.
+    pub(crate) struct Params {
+        /// The file with the verdicts, for `recorded`: JSON lines with `id` and `answers: { NAME: { verdict, … } }`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        file: Option<File> = None,
+    }
+}
 
-struct Recorded {
+pub(super) struct Judge {
     file: String,
     verdicts: BTreeMap<(String, String), Grade>,
 }
 
-fn open(ctx: &Context, settings: &Settings<'_>) -> Result<Box<dyn Judge>, StageError> {
-    let file = settings.file.ok_or_else(|| StageError::failed("judge `recorded` needs a file"))?;
-    let mut verdicts = BTreeMap::new();
-    for row in recording::read(ctx, file)? {
-        let row = row?;
-        for (model, answer) in row.answers {
-            if let Some(verdict) = answer.verdict {
-                verdicts.insert((row.id.clone(), model), verdict);
+impl grader::Judge for Judge {
+    const NAME: &'static str = "recorded";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "an answer is right if a file of recorded verdicts says so";
+    type Params = Params;
+
+    fn mistakes(params: &Params) -> Vec<ParamMistake> {
+        let missing = params.file.is_none();
+        let mistake = || mistake("judge", "judge `recorded` reads verdicts from a file, and none is named", "add `file: PATH`");
+        missing.then(mistake).into_iter().collect()
+    }
+
+    fn open(ctx: &Context, params: &Params, _: &Opening<'_>) -> Result<Self, StageError> {
+        let file = params.file.as_ref().ok_or_else(|| StageError::failed("judge `recorded` needs a file"))?;
+        let mut verdicts = BTreeMap::new();
+        for row in recording::read(ctx, file)? {
+            let row = row?;
+            for (model, answer) in row.answers {
+                if let Some(verdict) = answer.verdict {
+                    verdicts.insert((row.id.clone(), model), verdict);
+                }
             }
         }
+        Ok(Self { file: file.name().to_owned(), verdicts })
     }
-    Ok(Box::new(Recorded { file: file.name().to_owned(), verdicts }))
 }
 
-impl Judge for Recorded {
-    fn grade(&self, question: &Question, answer: &Answer) -> Result<(Grade, String), StageError> {
+impl Grader for Judge {
+    fn grade(&self, question: &Question, answer: &Answer, _: &[Reply]) -> Result<Option<(Grade, String)>, StageError> {
         let verdict = self.verdicts.get(&(question.id.clone(), answer.served.clone())).ok_or_else(|| {
             StageError::failed(format!(
                 "`{}` has no verdict on the answer of `{}` to question `{}`",
@@ -40,6 +61,6 @@ impl Judge for Recorded {
             ))
             .help("take the answers from the same file, or another judge")
         })?;
-        Ok((*verdict, "recorded".to_owned()))
+        Ok(Some((*verdict, "recorded".to_owned())))
     }
 }

@@ -20,7 +20,8 @@ pub(crate) fn cell(grades: &[Grade]) -> String {
 
 /// Fills in the cells that `given` leaves open.
 ///
-/// Errors: a cell that does not exist, a policy that does not exist.
+/// # Errors
+/// A cell that does not exist, a policy that does not exist.
 pub(crate) fn complete(
     given: BTreeMap<String, String>,
     policies: &Policies,

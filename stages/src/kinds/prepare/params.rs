@@ -120,7 +120,8 @@ fn quarter() -> f64 {
 impl Params {
     /// Takes the manifest's policies where there are none of its own.
     ///
-    /// Errors: everything that cannot be meant.
+    /// # Errors
+    /// Everything that cannot be meant.
     pub(crate) fn settle(self, sections: &Sections) -> Result<Self, Vec<ParamMistake>> {
         let policies = self.policies.clone().or_section(sections)?;
         let params = Self { policies, ..self };

@@ -11,15 +11,11 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
-    batch::Batch,
     pace::{Limits, Pace},
+    queue::Batch,
 };
 use crate::{
-    llm::{
-        completion::Request,
-        providers::{self, Protocol},
-        secret::Secret,
-    },
+    llm::{providers::protocol::Protocol, request::Request, secret::Secret},
     sections::{
         ProviderSettings,
         providers::{Mode, ProviderSetting},
@@ -56,7 +52,7 @@ struct State {
     equal: u32,
     code: String,
     /// Why no further call is made.
-    broken: Option<String>,
+    broken: Option<StageError>,
 }
 
 impl Accounts {
@@ -65,13 +61,14 @@ impl Accounts {
     }
 
     /// Returns the account that a request goes by, opened at the first one.
-    pub(crate) fn open(&self, ctx: &Context, request: &Request) -> Result<Arc<Account>, StageError> {
+    ///
+    /// # Errors
+    /// A variable that the account needs is not set, or holds what cannot be sent.
+    pub(crate) fn open(&self, ctx: &Context, protocol: &'static Protocol, request: &Request) -> Result<Arc<Account>, StageError> {
         let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(account) = accounts.get(&request.account) {
             return Ok(Arc::clone(account));
         }
-        let protocol = providers::protocol(request.provider)
-            .ok_or_else(|| StageError::failed(format!("`{}` makes no calls", request.provider)))?;
         let setting = setting(ctx, &request.account);
         let account = Arc::new(Account::new(ctx, &request.account, protocol, &setting)?);
         accounts.insert(request.account.clone(), Arc::clone(&account));
@@ -98,9 +95,8 @@ fn key_variable<'a>(protocol: &'a Protocol, setting: &'a ProviderSetting) -> Opt
     }
 }
 
-/// The environment variables that calls of this account need and that are not set.
-pub(crate) fn missing_variables(ctx: &Context, account: &str, kind: &str) -> Vec<String> {
-    let Some(protocol) = providers::protocol(kind) else { return Vec::new() };
+/// Returns the environment variables that calls of this account need and that are not set.
+pub(crate) fn unset_variables(ctx: &Context, account: &str, protocol: &'static Protocol) -> Vec<String> {
     let setting = setting(ctx, account);
     let needed = key_variable(protocol, &setting).into_iter().chain(setting.headers.values().map(|header| header.env.as_str()));
     needed.filter(|name| ctx.variable(name).is_none_or(|value| value.is_empty())).map(str::to_owned).collect()
@@ -170,12 +166,12 @@ impl Account {
         Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed")
     }
 
-    /// Refuses where calls are known to be in vain.
+    /// Refuses calls once they are known to be in vain.
+    ///
+    /// # Errors
+    /// Why they are: the failure that came several times in a row.
     pub(crate) fn circuit(&self) -> Result<(), StageError> {
-        match &self.state().broken {
-            Some(message) => Err(StageError::environment(message)),
-            None => Ok(()),
-        }
+        self.state().broken.clone().map_or(Ok(()), Err)
     }
 
     pub(crate) fn succeeded(&self) {
@@ -188,7 +184,9 @@ impl Account {
         self.state().succeeded.map(|at| at.elapsed())
     }
 
-    pub(crate) fn trip(&self, code: &str, message: &str) {
+    /// Counts a failure that asking again would not mend; after several equal ones no further call is made.
+    pub(crate) fn failed(&self, code: &str, message: String, help: Option<String>) -> StageError {
+        let error = StageError { help, ..StageError::environment(message) };
         let mut state = self.state();
         if state.code != code {
             code.clone_into(&mut state.code);
@@ -196,8 +194,9 @@ impl Account {
         }
         state.equal += 1;
         if state.equal >= EQUAL_FAILURES {
-            state.broken.get_or_insert_with(|| message.to_owned());
+            state.broken.get_or_insert_with(|| error.clone());
         }
+        error
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {

@@ -3,12 +3,7 @@
 //! Which job a request is in is written down before the job is submitted, and the provider's name of it after: whoever asks later,
 //! after a kill too, finds the job and submits nothing again.
 
-use std::{
-    collections::BTreeMap,
-    mem,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, mem, sync::Arc, time::Duration};
 
 use engine::{Context, StageError};
 use rand::Rng as _;
@@ -17,14 +12,15 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::{
-    TRIES,
     account::Account,
-    http::{self, Failed, Got},
-    jitter,
+    http,
+    outcome::{Failed, Got},
+    queue::Waiting,
+    retry::{TRIES, jitter},
 };
 use crate::llm::{
-    completion::{Completion, Request},
-    providers::{Job, JobState, Submission},
+    providers::protocol::{Job, JobState, Submission},
+    request::Request,
 };
 
 /// How many rows have to be under way so that jobs are as large as providers take them.
@@ -40,25 +36,13 @@ const LONG_WAIT: Duration = Duration::from_mins(1);
 /// Jobs that a request is put into before it counts as one that cannot be answered.
 const JOBS: u32 = 3;
 
-/// The requests of an account that are in no job yet.
-#[derive(Default)]
-pub(crate) struct Batch(Mutex<Vec<Waiting>>);
-
-/// A request whose caller waits.
-struct Waiting {
-    /// The request's digest, by which its result comes back.
-    name: String,
-    request: Request,
-    reply: oneshot::Sender<Result<Got, StageError>>,
-    /// Jobs that it was in without an answer.
-    jobs: u32,
-}
-
-/// Puts a request into a job with others, and waits for its reply.
-pub(crate) async fn call(ctx: &Context, account: &Arc<Account>, request: &Request) -> Result<Got, StageError> {
+/// Puts a request into a job with others under this name, and waits for its reply.
+///
+/// # Errors
+/// The job or the request fails for good, or the run is to stop.
+pub(crate) async fn call(ctx: &Context, account: &Arc<Account>, request: &Request, name: String) -> Result<Got, StageError> {
     account.circuit()?;
     let (reply, replied) = oneshot::channel();
-    let name = engine::unit_digest::<Completion>(request)?.to_string();
     wait_for_job(ctx, account, Waiting { name, request: request.clone(), reply, jobs: 0 });
     tokio::select! {
         got = replied => got.unwrap_or(Err(StageError::cancelled())),
@@ -71,12 +55,6 @@ fn wait_for_job(ctx: &Context, account: &Arc<Account>, waiting: Waiting) {
     queue.push(waiting);
     if queue.len() == 1 {
         tokio::spawn(collect(ctx.clone(), Arc::clone(account)));
-    }
-}
-
-impl Batch {
-    fn queue(&self) -> std::sync::MutexGuard<'_, Vec<Waiting>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -327,7 +305,7 @@ impl Desk<'_> {
         let Some(open) = waiting.remove(&name) else { return };
         let reply = match http::result(self.account, &open.request, status, &body) {
             Ok(got) => Ok(got),
-            Err(Failed::Never { code, message }) => Err(self.account.failed(&code, message)),
+            Err(Failed::Never { code, message, help }) => Err(self.account.failed(&code, message, help)),
             Err(Failed::TooFast { .. } | Failed::Again { .. }) => {
                 waiting.insert(name, open);
                 return;
@@ -356,7 +334,7 @@ impl Desk<'_> {
 
     fn pause(&self, failed: Failed, tries: &mut u32) -> Result<Duration, StageError> {
         let (after, message) = match failed {
-            Failed::Never { code, message } => return Err(self.account.failed(&code, message)),
+            Failed::Never { code, message, help } => return Err(self.account.failed(&code, message, help)),
             Failed::TooFast { after, message } | Failed::Again { after, message, .. } => (after, message),
         };
         *tries += 1;

@@ -21,7 +21,8 @@ const LARGEST: u64 = 4 << 30;
 
 /// Downloads what is at an address.
 ///
-/// Errors: the network or the server fails, what comes is too large, or the run is to end.
+/// # Errors
+/// The network or the server fails, what comes is too large, or the run is to end.
 pub(crate) async fn download(ctx: &Context, address: &str, path: &Path) -> Result<(), StageError> {
     let failed = |reason: String| {
         StageError::environment(format!(

@@ -5,9 +5,16 @@ use std::{error::Error as _, time::Duration};
 use reqwest::{RequestBuilder, Response, StatusCode, header::HeaderMap};
 use serde_json::Value;
 
-use super::{account::Account, pace::Announced};
+use super::{
+    account::Account,
+    outcome::{Failed, Got, Why},
+    pace::Announced,
+};
 use crate::{
-    llm::completion::{Reply, Request},
+    llm::{
+        providers::protocol::{Meaning, VendorError},
+        request::{Reply, Request},
+    },
     rows::{Outcome, Usage},
 };
 
@@ -19,35 +26,6 @@ const LARGEST_JOB: usize = 256 << 20;
 
 /// How much of what a server says is repeated, in characters.
 const QUOTED: usize = 300;
-
-/// A reply and what came with it.
-pub(crate) struct Got {
-    pub reply: Reply,
-    /// The server's own name for the call.
-    pub id: Option<String>,
-    pub announced: Announced,
-}
-
-/// Why there is no reply.
-pub(crate) enum Failed {
-    /// Refused for being too fast.
-    TooFast { after: Option<Duration>, message: String },
-    /// The server or the network failed; the next try may not.
-    Again { after: Option<Duration>, message: String, why: Why },
-    /// Asking again would not help.
-    Never { code: String, message: String },
-}
-
-/// What is in trouble when the next try may not fail.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Why {
-    /// The server or the way to it.
-    Trouble,
-    /// It answers with what is no reply: something else may stand at that address.
-    Nonsense,
-    /// It is not there.
-    Unreached,
-}
 
 /// Sends a request once.
 pub(crate) async fn try_once(account: &Account, request: &Request) -> Result<Got, Failed> {
@@ -62,10 +40,10 @@ pub(crate) async fn try_once(account: &Account, request: &Request) -> Result<Got
     let value = parse(account, request, &bytes)?;
     if let Some(reply) = (account.protocol.read)(request, &value) {
         let id = ["x-request-id", "request-id"].iter().find_map(|name| headers.get(*name)?.to_str().ok());
-        let id = id.map(str::to_owned).or_else(|| value.get("id").or(value.get("responseId"))?.as_str().map(str::to_owned));
+        let id = id.map(str::to_owned).or_else(|| own_id(account, &value));
         return Ok(Got { reply, id, announced: announced(account, &headers) });
     }
-    match inner_status(&value) {
+    match inner_status(account, &value) {
         Some(status) => refusal(account, request, status, &headers, &value, &bytes),
         None => Err(Failed::Again {
             after: None,
@@ -88,7 +66,7 @@ pub(crate) async fn ask(account: &Account, request: &Request, what: RequestBuild
     let error = serde_json::from_slice(&bytes).unwrap_or_default();
     refusal(account, request, status, &headers, &error, &bytes)?;
     let message = format!("{} answered {}: {}", place(account, request), status.as_u16(), quoted(account, &bytes));
-    Err(Failed::Never { code: status.as_u16().to_string(), message })
+    Err(Failed::never(status.as_str(), message))
 }
 
 /// Reads a file of JSON lines, and hands over each.
@@ -129,11 +107,10 @@ pub(crate) fn result(account: &Account, request: &Request, status: Option<u16>, 
     if status.is_none()
         && let Some(reply) = (account.protocol.read)(request, value)
     {
-        let id = value.get("id").or_else(|| value.get("responseId")).and_then(Value::as_str).map(str::to_owned);
-        return Ok(Got { reply, id, announced: Announced::default() });
+        return Ok(Got { reply, id: own_id(account, value), announced: Announced::default() });
     }
     let bytes = value.to_string().into_bytes();
-    match status.or_else(|| inner_status(value)) {
+    match status.or_else(|| inner_status(account, value)) {
         Some(status) => refusal(account, request, status, &HeaderMap::new(), value, &bytes),
         None => Err(Failed::Again {
             after: None,
@@ -141,6 +118,10 @@ pub(crate) fn result(account: &Account, request: &Request, status: Option<u16>, 
             why: Why::Trouble,
         }),
     }
+}
+
+fn own_id(account: &Account, reply: &Value) -> Option<String> {
+    reply.get(account.protocol.id)?.as_str().map(str::to_owned)
 }
 
 async fn exchange(
@@ -160,7 +141,7 @@ async fn exchange(
 
 fn too_large(account: &Account, request: &Request, largest: usize) -> Failed {
     let message = format!("{} sent a reply of more than {} MiB", place(account, request), largest >> 20);
-    Failed::Never { code: "large".to_owned(), message }
+    Failed::never("large", message)
 }
 
 fn cut(account: &Account, request: &Request, error: &reqwest::Error) -> Failed {
@@ -196,14 +177,14 @@ fn unsent(account: &Account, request: &Request, error: &reqwest::Error) -> Faile
     let place = place(account, request);
     let reason = account.masked(&reason(error));
     if error.is_builder() {
-        return Failed::Never { code: "address".to_owned(), message: format!("{place} cannot be asked: {reason}") };
+        return Failed::never("address", format!("{place} cannot be asked: {reason}"));
     }
     if error.is_timeout() && !error.is_connect() {
         return Failed::Again { after: None, message: format!("{place} did not answer in time"), why: Why::Trouble };
     }
     // Certificates do not become right by waiting.
     if reason.contains("certificate") || reason.contains("HandshakeFailure") {
-        return Failed::Never { code: "certificate".to_owned(), message: format!("{place} cannot be trusted: {reason}") };
+        return Failed::never("certificate", format!("{place} cannot be trusted: {reason}"));
     }
     let why = if error.is_connect() { Why::Unreached } else { Why::Trouble };
     Failed::Again { after: None, message: format!("{place} cannot be reached: {reason}"), why }
@@ -221,7 +202,10 @@ pub(crate) fn reason(error: &reqwest::Error) -> String {
     if reasons.is_empty() { error.to_string() } else { reasons.join(": ") }
 }
 
-/// What a status other than success means.
+/// Says what a status other than success means.
+///
+/// # Errors
+/// There is no reply, and it may be tried again or not. An error that is about the prompt is a reply without an answer.
 fn refusal(
     account: &Account,
     request: &Request,
@@ -234,37 +218,28 @@ fn refusal(
     let code = code(error).unwrap_or_default();
     let message = format!("{} answered {}: {said}", place(account, request), status.as_u16());
     let after = retry_after(headers).or_else(|| (account.protocol.retry_after)(error));
-    match status.as_u16() {
-        // No money left is no matter of speed.
-        429 if code.contains("insufficient_quota") || code.contains("billing") || used_up_for_today(error) => {
-            Err(Failed::Never { code: "quota".to_owned(), message: format!("{message}\nthe account's quota is used up") })
+    let vendor_error = VendorError { status: status.as_u16(), code: &code, said: &said, body: error };
+    match ((account.protocol.meaning)(&vendor_error), status.as_u16()) {
+        (Some(Meaning::UsedUp), _) => {
+            let help =
+                format!("the quota of the account behind `{}` is used up: raise it, or wait until it is renewed", account.name);
+            Err(Failed::Never { code: "quota".to_owned(), message, help: Some(help) })
         }
-        429 => Err(Failed::TooFast { after, message }),
-        408 | 409 | 425 | 500..=599 => Err(Failed::Again { after, message, why: Why::Trouble }),
-        400 if code.contains("content_filter") || code.contains("content_policy") => {
-            Ok(unanswered(request, Outcome::Blocked, &code))
-        }
-        400 | 413 if code.contains("context_length") || said.contains("context length") || said.contains("too long") => {
-            Ok(unanswered(request, Outcome::Error, "context_length_exceeded"))
-        }
-        number => {
+        (Some(Meaning::Blocked), _) => Ok(unanswered(request, Outcome::Blocked, &code)),
+        (Some(Meaning::TooLong), _) => Ok(unanswered(request, Outcome::Error, "context_length_exceeded")),
+        (None, 429) => Err(Failed::TooFast { after, message }),
+        (None, 408 | 409 | 425 | 500..=599) => Err(Failed::Again { after, message, why: Why::Trouble }),
+        (None, number) => {
             let help = match number {
-                _ if said.contains("API key") || number == 401 => format!("\nis the key of `{}` right?", account.name),
-                403 => format!("\nmay the key of `{}` use this model?", account.name),
-                404 => "\nis there such a model, and is `base_url` right?".to_owned(),
-                300..=399 => "\nthe address moved: correct `base_url`".to_owned(),
-                _ => String::new(),
+                _ if said.contains("API key") || number == 401 => Some(format!("is the key of `{}` right?", account.name)),
+                403 => Some(format!("may the key of `{}` use this model?", account.name)),
+                404 => Some("is there such a model, and is `base_url` right?".to_owned()),
+                300..=399 => Some("the address moved: correct `base_url`".to_owned()),
+                _ => None,
             };
-            Err(Failed::Never { code: format!("{number} {code}"), message: message + &help })
+            Err(Failed::Never { code: format!("{number} {code}"), message, help })
         }
     }
-}
-
-/// Whether Gemini names a quota of the day as the one that is used up.
-fn used_up_for_today(error: &Value) -> bool {
-    let details = error.pointer("/error/details").and_then(Value::as_array);
-    let violations = details.into_iter().flatten().filter_map(|detail| detail.get("violations")?.as_array()).flatten();
-    violations.filter_map(|violation| violation.get("quotaId")?.as_str()).any(|quota| quota.contains("PerDay"))
 }
 
 /// A reply that says that there will be none for this prompt.
@@ -273,19 +248,14 @@ fn unanswered(request: &Request, outcome: Outcome, finish: &str) -> Got {
     Got { reply, id: None, announced: Announced::default() }
 }
 
-/// The status that an error inside a success stands for.
-fn inner_status(value: &Value) -> Option<StatusCode> {
+/// Returns the status that an error inside a success stands for.
+fn inner_status(account: &Account, value: &Value) -> Option<StatusCode> {
     let error = value.get("error").filter(|error| !error.is_null())?;
     let number = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
     let stated = ["code", "status", "status_code"].iter().find_map(|name| number(error.get(*name)?));
-    let named = match error.get("type").or(error.get("code")).and_then(Value::as_str).unwrap_or_default() {
-        name if name.contains("rate_limit") => 429,
-        name if name.contains("authentication") || name.contains("invalid_api_key") => 401,
-        name if name.contains("not_found") => 404,
-        name if name.contains("invalid") => 400,
-        _ => 500,
-    };
-    StatusCode::from_u16(u16::try_from(stated.unwrap_or(named)).ok()?).ok()
+    let kind = error.get("type").or(error.get("code")).and_then(Value::as_str).unwrap_or_default();
+    let named = account.protocol.inner_statuses.iter().find(|(word, _)| kind.contains(word)).map_or(500, |(_, status)| *status);
+    StatusCode::from_u16(stated.map_or(Ok(named), u16::try_from).ok()?).ok()
 }
 
 fn said(error: &Value) -> Option<String> {

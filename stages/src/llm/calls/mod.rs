@@ -1,45 +1,38 @@
 //! A request → a reply with its receipt: sent when the account's pace lets it, and again where a failure says nothing about it.
 //!
-//! [`account`] is who is asked with which key, [`pace`] how fast, [`http`] one try, [`batch`] many requests in one job, [`mod@download`] a
-//! published file.
+//! [`account`] is who is asked with which key, [`pace`] how fast, [`http`] one try, [`outcome`] what a try comes to, [`retry`] when the
+//! next one is, [`queue`] and [`batch`] many requests in one job, [`mod@download`] a published file.
 
 mod account;
 mod batch;
 mod download;
 mod http;
+mod outcome;
 mod pace;
+mod queue;
+mod retry;
 
 use std::{
     any::Any,
+    fmt::Display,
     time::{Duration, Instant},
 };
 
 use engine::{Bought, Context, Price, ROWS_IN_FLIGHT, Receipt, StageError};
-use rand::Rng as _;
 use serde_json::{Value, json};
 
 use super::{
-    completion::{Reply, Request},
-    providers::{estimated_tokens, local},
+    providers::protocol::Protocol,
+    request::{Reply, Request, estimated_tokens},
 };
 use crate::sections::{Prices, providers::Mode};
-use account::Account;
-pub(crate) use account::{Accounts, missing_variables};
+pub(crate) use account::{Accounts, unset_variables};
 pub(crate) use download::download;
-use http::{Failed, Got, Why};
-
-/// Tries of one call whose failures say that the server is in trouble; refusals for being too fast do not count.
-const TRIES: u32 = 8;
-
-/// Tries of a call where the server was never reached, or answers with what is no reply: it is likely to be another address.
-const FEW_TRIES: u32 = 3;
+use outcome::{Failed, Got, Why};
+use retry::{FEW_TRIES, TRIES, jitter};
 
 /// How long a call goes on being refused for being too fast while no other call of the account gets through.
 const PATIENCE: Duration = Duration::from_mins(10);
-
-/// The first pause between two tries is up to this, each later one up to twice as long as the one before.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// How many rows have to be under way for calls of these accounts: more where they are collected first.
 pub(crate) fn rows_in_flight<'a>(ctx: &Context, mut accounts: impl Iterator<Item = &'a String>) -> usize {
@@ -48,9 +41,6 @@ pub(crate) fn rows_in_flight<'a>(ctx: &Context, mut accounts: impl Iterator<Item
 
 /// What a request may cost at worst: a token for every byte of its prompt, and all the tokens that its cap allows.
 pub(crate) fn worst_price(ctx: &Context, request: &Request) -> Price {
-    if request.provider == local::NAME {
-        return Price::Free;
-    }
     let prices = ctx.section::<Prices>();
     let Some(price) = prices.get(&request.account, &request.model) else { return Price::Unknown };
     let schema = request.settings.schema.as_ref().map_or(0, |schema| schema.to_string().len());
@@ -65,31 +55,30 @@ pub(crate) fn worst_price(ctx: &Context, request: &Request) -> Price {
 /// Tokens that providers put around each message, generously.
 const MESSAGE_TOKENS: usize = 16;
 
-/// What is sent, with the variables' names in place of what they hold.
-pub(crate) fn describe(ctx: &Context, request: &Request) -> Result<Value, StageError> {
-    if request.provider == local::NAME {
-        return serde_json::to_value(request).map_err(StageError::failed);
-    }
-    let protocol = crate::llm::providers::protocol(request.provider)
-        .ok_or_else(|| StageError::failed(format!("`{}` makes no calls", request.provider)))?;
-    let headers = account::described_headers(ctx, &request.account, protocol);
-    Ok(json!({
+/// Describes what is sent, with the names of variables in the place of their values.
+pub(crate) fn describe(ctx: &Context, protocol: &'static Protocol, request: &Request) -> Value {
+    json!({
         "method": "POST",
         "url": (protocol.url)(&request.base_url, &request.model),
-        "headers": headers,
+        "headers": account::described_headers(ctx, &request.account, protocol),
         "body": (protocol.body)(request),
-    }))
+    })
 }
 
-/// Asks until there is a reply, or a failure that asking again would not mend.
-pub(crate) async fn call(ctx: &Context, request: &Request) -> Result<Bought<Reply>, StageError> {
-    if request.provider == local::NAME {
-        return local::call(ctx, request).await;
-    }
-    let account = Accounts::of(ctx)?.open(ctx, request)?;
+/// Asks until there is a reply. In a job of many, the request has the name of its unit.
+///
+/// # Errors
+/// Asking again would not help, was tried often enough, or the run is to stop.
+pub(crate) async fn call(
+    ctx: &Context,
+    protocol: &'static Protocol,
+    request: &Request,
+    unit: impl Display,
+) -> Result<Bought<Reply>, StageError> {
+    let account = Accounts::of(ctx)?.open(ctx, protocol, request)?;
     if account.mode == Mode::Batch {
         let started = Instant::now();
-        let got = batch::call(ctx, &account, request).await?;
+        let got = batch::call(ctx, &account, request, unit.to_string()).await?;
         return Ok(bought(ctx, request, got, started.elapsed().as_secs_f64(), None));
     }
     let place = tokio::select! {
@@ -139,9 +128,9 @@ pub(crate) async fn call(ctx: &Context, request: &Request) -> Result<Bought<Repl
                 }
                 after.unwrap_or_default() + jitter(tries)
             }
-            Err(Failed::Never { code, message }) => {
+            Err(Failed::Never { code, message, help }) => {
                 permit.failed();
-                return Err(account.failed(&code, message));
+                return Err(account.failed(&code, message, help));
             }
         };
         tokio::select! {
@@ -149,12 +138,6 @@ pub(crate) async fn call(ctx: &Context, request: &Request) -> Result<Bought<Repl
             () = ctx.cancellation().cancelled() => return Err(StageError::cancelled()),
         }
     }
-}
-
-/// Full jitter (Brooker 2015, "Exponential Backoff and Jitter"): anything up to a bound that doubles.
-fn jitter(tries: u32) -> Duration {
-    let bound = FIRST_PAUSE.saturating_mul(1 << tries.min(10)).min(LONGEST_PAUSE);
-    bound.mul_f64(rand::rng().random())
 }
 
 fn bought(ctx: &Context, request: &Request, got: Got, seconds: f64, place: Option<Box<dyn Any + Send>>) -> Bought<Reply> {
@@ -167,12 +150,4 @@ fn bought(ctx: &Context, request: &Request, got: Got, seconds: f64, place: Optio
         details: json!({ "usage": got.reply.usage, "served": got.reply.served, "request_id": got.id }),
     };
     Bought { reply: got.reply, receipt: Some(receipt), place }
-}
-
-impl Account {
-    /// Counts a failure that asking again would not mend, and after several equal ones lets nobody ask any more.
-    fn failed(&self, code: &str, message: String) -> StageError {
-        self.trip(code, &message);
-        StageError::environment(message)
-    }
 }

@@ -2,14 +2,31 @@
 
 use serde_json::{Value, json};
 
-use super::{Batches, Job, JobState, Protocol, ProviderKind, Replies};
+use super::{
+    ProviderKind, Replies,
+    families::Family,
+    protocol::{Batches, Job, JobState, Meaning, Protocol, VendorError},
+};
 use crate::{
-    llm::completion::{Reply, Request},
+    llm::request::{Reply, Request},
     rows::{Outcome, Usage},
 };
 
-pub(crate) const KIND: ProviderKind =
-    ProviderKind { name: "anthropic", version: 1, check: |_, _| Ok(()), replies: Replies::Called(&PROTOCOL) };
+pub(super) static KIND: ProviderKind =
+    ProviderKind { name: "anthropic", version: 1, check: |_, _| Ok(()), families: FAMILIES, replies: Replies::Called(&PROTOCOL) };
+
+/// `seed` and JSON schemas are no part of the messages protocol.
+const LACKS: &[&str] = &["seed", "reasoning_effort", "schema"];
+
+const NO_SAMPLING: &[&str] = &["seed", "reasoning_effort", "schema", "temperature", "top_p"];
+
+const FAMILIES: &[Family] = &[
+    Family { prefix: "", lacks: LACKS, reasons: false },
+    Family { prefix: "claude-opus-4-7", lacks: NO_SAMPLING, reasons: false },
+    Family { prefix: "claude-opus-4-8", lacks: NO_SAMPLING, reasons: false },
+    Family { prefix: "claude-opus-5", lacks: NO_SAMPLING, reasons: false },
+    Family { prefix: "claude-sonnet-5", lacks: NO_SAMPLING, reasons: false },
+];
 
 static PROTOCOL: Protocol = Protocol {
     base_url: "https://api.anthropic.com",
@@ -19,7 +36,10 @@ static PROTOCOL: Protocol = Protocol {
     headers: &[("anthropic-version", "2023-06-01")],
     body,
     read,
+    id: "id",
     retry_after: |_| None,
+    meaning,
+    inner_statuses: &[("rate_limit", 429), ("authentication", 401), ("not_found", 404), ("invalid", 400)],
     limit_headers: ("anthropic-ratelimit-requests-limit", "anthropic-ratelimit-tokens-limit"),
     batches: Batches {
         most_requests: 100_000,
@@ -50,6 +70,14 @@ static PROTOCOL: Protocol = Protocol {
         },
     },
 };
+
+fn meaning(error: &VendorError<'_>) -> Option<Meaning> {
+    match error.status {
+        429 if error.code.contains("billing") => Some(Meaning::UsedUp),
+        400 | 413 if error.said.contains("too long") => Some(Meaning::TooLong),
+        _ => None,
+    }
+}
 
 fn batches(base_url: &str) -> String {
     format!("{}/batches", url(base_url, ""))

@@ -4,14 +4,30 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Batches, JobState, Protocol, ProviderKind, Replies};
+use super::{
+    ProviderKind, Replies,
+    families::Family,
+    protocol::{Batches, JobState, Meaning, Protocol, VendorError},
+};
 use crate::{
-    llm::completion::{Reply, Request},
+    llm::request::{Reply, Request},
     rows::{Outcome, Usage},
 };
 
-pub(crate) const KIND: ProviderKind =
-    ProviderKind { name: "gemini", version: 1, check: |_, _| Ok(()), replies: Replies::Called(&PROTOCOL) };
+pub(super) static KIND: ProviderKind =
+    ProviderKind { name: "gemini", version: 1, check: |_, _| Ok(()), families: FAMILIES, replies: Replies::Called(&PROTOCOL) };
+
+const SAMPLING: &[&str] = &["temperature", "top_p"];
+
+const FAMILIES: &[Family] = &[
+    Family { prefix: "", lacks: &["thinking", "reasoning_effort"], reasons: false },
+    Family { prefix: "gemini-2.5", lacks: &["reasoning_effort"], reasons: true },
+    Family { prefix: "gemini-3", lacks: &[], reasons: true },
+    Family { prefix: "gemini-3.6", lacks: SAMPLING, reasons: true },
+    Family { prefix: "gemini-3.7", lacks: SAMPLING, reasons: true },
+    Family { prefix: "gemini-3.8", lacks: SAMPLING, reasons: true },
+    Family { prefix: "gemini-4", lacks: SAMPLING, reasons: true },
+];
 
 static PROTOCOL: Protocol = Protocol {
     base_url: "https://generativelanguage.googleapis.com",
@@ -21,7 +37,10 @@ static PROTOCOL: Protocol = Protocol {
     headers: &[],
     body,
     read,
+    id: "responseId",
     retry_after,
+    meaning,
+    inner_statuses: &[],
     limit_headers: ("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens"),
     batches: Batches {
         most_requests: 50_000,
@@ -142,6 +161,21 @@ fn read(request: &Request, body: &Value) -> Option<Reply> {
             ..Usage::default()
         },
     })
+}
+
+fn meaning(error: &VendorError<'_>) -> Option<Meaning> {
+    match error.status {
+        429 if used_up_for_today(error.body) => Some(Meaning::UsedUp),
+        400 | 413 if error.said.contains("too long") => Some(Meaning::TooLong),
+        _ => None,
+    }
+}
+
+/// Says whether a quota of the day is named as the one that is used up.
+fn used_up_for_today(error: &Value) -> bool {
+    let details = error.pointer("/error/details").and_then(Value::as_array);
+    let violations = details.into_iter().flatten().filter_map(|detail| detail.get("violations")?.as_array()).flatten();
+    violations.filter_map(|violation| violation.get("quotaId")?.as_str()).any(|quota| quota.contains("PerDay"))
 }
 
 /// `RetryInfo.retryDelay`, such as `12.5s`.

@@ -5,21 +5,31 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use engine::{Bought, Context, StageError};
+use engine::{Context, StageError};
 use tokio::sync::Semaphore;
 
-use super::{ProviderKind, Replies};
+use super::{ProviderKind, Replies, families::Family};
 use crate::{
-    llm::completion::{Reply, Request},
+    llm::request::{Reply, Request},
     models::{self, Checkpoint},
     rows::{Outcome, Usage},
     sections::{ProviderSettings, providers::ProviderSetting},
 };
 
-pub(crate) const KIND: ProviderKind = ProviderKind { name: NAME, version: 1, check, replies: Replies::Generated };
+pub(super) static KIND: ProviderKind = ProviderKind {
+    name: "local",
+    version: 1,
+    check,
+    families: FAMILIES,
+    replies: Replies::Generated(|ctx, request| Box::pin(generate(ctx, request))),
+};
 
-/// The word after `kind:`.
-pub(crate) const NAME: &str = "local";
+/// A checkpoint takes the likeliest token each time.
+const FAMILIES: &[Family] = &[Family {
+    prefix: "",
+    lacks: &["temperature", "top_p", "seed", "stop", "thinking", "reasoning_effort", "schema"],
+    reasons: false,
+}];
 
 /// Tokens of a reply where no cap is set.
 const MAX_NEW_TOKENS: u32 = 1024;
@@ -74,7 +84,7 @@ impl Checkpoints {
 }
 
 /// Lets the checkpoint reply.
-pub(crate) async fn call(ctx: &Context, request: &Request) -> Result<Bought<Reply>, StageError> {
+async fn generate(ctx: &Context, request: &Request) -> Result<Reply, StageError> {
     let checkpoints = ctx.service::<Checkpoints>().ok_or_else(|| StageError::failed("this program opens no checkpoints"))?;
     let _turn = tokio::select! {
         turn = checkpoints.turns.acquire() => turn.map_err(StageError::failed)?,
@@ -82,8 +92,7 @@ pub(crate) async fn call(ctx: &Context, request: &Request) -> Result<Bought<Repl
     };
     let checkpoint = checkpoints.of(ctx, &request.account)?;
     let request = request.clone();
-    let reply = tokio::task::spawn_blocking(move || reply(&checkpoint, &request)).await.map_err(StageError::failed)??;
-    Ok(Bought { reply, receipt: None, place: None })
+    tokio::task::spawn_blocking(move || reply(&checkpoint, &request)).await.map_err(StageError::failed)?
 }
 
 fn reply(checkpoint: &Checkpoint, request: &Request) -> Result<Reply, StageError> {

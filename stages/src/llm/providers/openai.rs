@@ -2,14 +2,28 @@
 
 use serde_json::{Value, json};
 
-use super::{Batches, JobState, Protocol, ProviderKind, Replies, capabilities};
+use super::{
+    ProviderKind, Replies,
+    families::{self, Family},
+    protocol::{Batches, JobState, Meaning, Protocol, VendorError},
+};
 use crate::{
-    llm::completion::{Reply, Request},
+    llm::request::{Reply, Request, estimated_tokens},
     rows::{Outcome, Usage},
 };
 
-pub(crate) const KIND: ProviderKind =
-    ProviderKind { name: "openai", version: 1, check: |_, _| Ok(()), replies: Replies::Called(&PROTOCOL) };
+pub(super) static KIND: ProviderKind =
+    ProviderKind { name: "openai", version: 1, check: |_, _| Ok(()), families: FAMILIES, replies: Replies::Called(&PROTOCOL) };
+
+const REASONING_LACKS: &[&str] = &["thinking", "temperature", "top_p", "stop"];
+
+const FAMILIES: &[Family] = &[
+    Family { prefix: "", lacks: &["thinking"], reasons: false },
+    Family { prefix: "gpt-5", lacks: REASONING_LACKS, reasons: true },
+    Family { prefix: "o1", lacks: REASONING_LACKS, reasons: true },
+    Family { prefix: "o3", lacks: REASONING_LACKS, reasons: true },
+    Family { prefix: "o4", lacks: REASONING_LACKS, reasons: true },
+];
 
 static PROTOCOL: Protocol = Protocol {
     base_url: "https://api.openai.com/v1",
@@ -19,7 +33,16 @@ static PROTOCOL: Protocol = Protocol {
     headers: &[],
     body,
     read,
+    id: "id",
     retry_after: |_| None,
+    meaning,
+    inner_statuses: &[
+        ("rate_limit", 429),
+        ("authentication", 401),
+        ("invalid_api_key", 401),
+        ("not_found", 404),
+        ("invalid", 400),
+    ],
     limit_headers: ("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens"),
     batches: Batches {
         most_requests: 50_000,
@@ -51,6 +74,18 @@ static PROTOCOL: Protocol = Protocol {
 /// What jobs of chat completions are for, in the vendor's words.
 const ENDPOINT: &str = "/v1/chat/completions";
 
+fn meaning(error: &VendorError<'_>) -> Option<Meaning> {
+    let VendorError { status, code, said, .. } = error;
+    match status {
+        429 if code.contains("insufficient_quota") || code.contains("billing") => Some(Meaning::UsedUp),
+        400 if code.contains("content_filter") || code.contains("content_policy") => Some(Meaning::Blocked),
+        400 | 413 if code.contains("context_length") || said.contains("context length") || said.contains("too long") => {
+            Some(Meaning::TooLong)
+        }
+        _ => None,
+    }
+}
+
 fn line(name: &str, body: &Value) -> Value {
     json!({ "custom_id": name, "method": "POST", "url": ENDPOINT, "body": body })
 }
@@ -71,7 +106,8 @@ fn batch_state(base_url: &str, batch: &Value) -> JobState {
 fn body(request: &Request) -> Value {
     let settings = &request.settings;
     let mut body = json!({ "model": request.model, "messages": request.prompt });
-    let cap = if capabilities::counts_completion_tokens(request) { "max_completion_tokens" } else { "max_tokens" };
+    let reasons = families::find(FAMILIES, &request.model).is_some_and(|family| family.reasons);
+    let cap = if reasons { "max_completion_tokens" } else { "max_tokens" };
     let format =
         |schema: &Value| json!({ "type": "json_schema", "json_schema": { "name": "answer", "strict": true, "schema": schema } });
     for (name, value) in [
@@ -111,7 +147,7 @@ fn read(request: &Request, body: &Value) -> Option<Reply> {
     let thinking = tokens("completion_tokens_details/reasoning_tokens").unwrap_or(0);
     Some(Reply {
         usage: Usage {
-            input: tokens("prompt_tokens").unwrap_or_else(|| super::estimated_tokens(&request.prompt)),
+            input: tokens("prompt_tokens").unwrap_or_else(|| estimated_tokens(&request.prompt)),
             output: tokens("completion_tokens").unwrap_or_else(|| text.len().div_ceil(4) as u64).saturating_sub(thinking),
             thinking,
             cached: tokens("prompt_tokens_details/cached_tokens").unwrap_or(0),

@@ -6,12 +6,13 @@ use engine::{Context, StageError};
 
 use super::{Known, ProviderKind, Replies, Source};
 use crate::{
-    llm::{completion::Reply, recording},
+    llm::{recording, request::Reply},
     rows::Question,
     sections::providers::ProviderSetting,
 };
 
-pub(crate) const KIND: ProviderKind = ProviderKind { name: "replay", version: 1, check, replies: Replies::Known(open) };
+pub(super) static KIND: ProviderKind =
+    ProviderKind { name: "replay", version: 1, check, families: &[], replies: Replies::Known(open) };
 
 struct Replay {
     model: String,

@@ -19,6 +19,7 @@ use super::{
     error::CheckpointError,
     json, read,
     weights::{
+        factors::{EMBEDDING_A, EMBEDDING_B, FACTORS, LORA_A, LORA_B, Lora, MAGNITUDE},
         parameters::Parameters,
         safetensors_in::Tensors,
         safetensors_out::tensors_to_bytes,
@@ -29,7 +30,7 @@ use super::{
 use crate::random::Random;
 use config::AdapterConfig;
 use first_factors::InitLoraWeights;
-use lora::{EMBEDDING_A, EMBEDDING_B, FACTORS, LORA_A, LORA_B, Lora, MAGNITUDE, row_norms};
+use lora::row_norms;
 use places::{
     PREFIX, base_shape, base_values, factor_shapes, is_end, is_factor, our_name, peft_name, replaced_names, weight_name,
 };

@@ -2,11 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    config::{AdapterConfig, Bias},
-    lora::{EMBEDDING_A, EMBEDDING_B, FACTORS, LORA_A, LORA_B, MAGNITUDE},
-};
+use super::config::{AdapterConfig, Bias};
 use crate::models::weights::{
+    factors::{EMBEDDING_A, EMBEDDING_B, FACTORS, LORA_A, LORA_B, MAGNITUDE},
     parameters::Parameters,
     weight::{EMBEDDING, HEAD, Weight, weight_of},
 };

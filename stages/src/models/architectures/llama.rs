@@ -3,12 +3,12 @@
 use burn::tensor::Tensor;
 use serde::Deserialize;
 
-use super::{Architecture, Heads, Shapes, Sizes, positive};
+use super::{Architecture, Heads, Shapes, Sizes, block::Block, positive};
 use crate::models::{
     config::Keys,
     layers::{
         activation::Activation,
-        attention::{Attention, ByKind, Pass, Shared},
+        attention::{ByKind, Pass, Shared},
         norm::rms_norm,
         rotary::Rope,
     },
@@ -98,30 +98,15 @@ impl Architecture for Llama {
         parameters.embedding(pass.tokens())
     }
 
-    fn layer(
-        &self,
-        parameters: &Parameters,
-        pass: &mut Pass<'_>,
-        shared: &Shared,
-        index: usize,
-        mut stream: Tensor<2>,
-    ) -> Tensor<2> {
-        let epsilon = self.config.rms_norm_eps;
-        let attention = Attention::usual(self.heads.size);
-        let rotation = &shared.rotation.full;
-        let layer = format!("model.layers.{index}");
-        let normed = rms_norm(stream.clone(), parameters.vector(&format!("{layer}.input_layernorm.weight")), epsilon);
-        let normed = parameters.shared_factor(normed);
-        let project = |name: &str| parameters.raw_linear(&format!("{layer}.self_attn.{name}"), normed.clone());
-        let queries = rotation.turn(pass.heads(project("q_proj"), self.heads.count));
-        let keys = rotation.turn(pass.heads(project("k_proj"), self.heads.groups));
-        let values = pass.heads(project("v_proj"), self.heads.groups);
-        let mixed = attention.mix([queries, keys, values], &shared.mask.full, pass, index);
-        stream = pass.wanted(index, stream);
-        stream = stream + parameters.linear(&format!("{layer}.self_attn.o_proj"), mixed);
-
-        let normed = rms_norm(stream.clone(), parameters.vector(&format!("{layer}.post_attention_layernorm.weight")), epsilon);
-        stream + parameters.gated(&layer, self.config.hidden_act, normed)
+    fn layer(&self, parameters: &Parameters, pass: &mut Pass<'_>, shared: &Shared, index: usize, stream: Tensor<2>) -> Tensor<2> {
+        let block = Block {
+            heads: &self.heads,
+            rms_norm_eps: self.config.rms_norm_eps,
+            hidden_act: self.config.hidden_act,
+            rotation: &shared.rotation.full,
+            mask: &shared.mask.full,
+        };
+        block.apply(parameters, pass, index, stream)
     }
 
     fn logits(&self, parameters: &Parameters, hidden: Tensor<2>) -> Tensor<2> {

@@ -1,5 +1,6 @@
 //! What every architecture says of itself: the shapes of its weights, and how tokens become logits.
 
+mod block;
 mod gemma;
 mod gemma2;
 mod gemma3;

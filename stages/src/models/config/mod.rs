@@ -18,6 +18,9 @@ use super::layers::{
 };
 use known_keys::{is_off, known_keys};
 
+/// The file of the configuration.
+pub(crate) const CONFIG: &str = "config.json";
+
 /// Keys that change no logit: bookkeeping, token ids, dropouts (which are off outside training), first weights, generation.
 const HARMLESS: [&str; 69] = [
     "_attn_implementation",

@@ -10,19 +10,20 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::shapes::{adapter_shapes, config_of, shapes};
+use super::{
+    CONFIG,
+    shapes::{adapter_shapes, shapes},
+};
 use crate::models::{
     adapters::{self, config::AdapterConfig},
     architectures::architecture,
-    decoder::CONFIG,
     error::CheckpointError,
-    new::NewModel,
+    new::{NewModel, config_of},
     weights::{
-        frozen::Frozen,
-        nf4::Scales,
         quantised,
         safetensors_in::{INDEX, Index, WEIGHTS},
-        weight::{Weight, layer_of},
+        storage::Storage,
+        weight::layer_of,
     },
 };
 use crate::regular::open_regular;
@@ -36,50 +37,9 @@ pub(crate) struct Outline {
     /// `config.json`.
     pub(crate) config: Map<String, Value>,
     /// How base weights are held, by name, where it is not in f32.
-    held: BTreeMap<String, Held>,
+    held: BTreeMap<String, Storage>,
     /// Settings of the adapter that is on, where there is one.
     pub(crate) adapter: Option<AdapterConfig>,
-}
-
-/// In how many bits a weight is held.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Held {
-    /// 32: as numbers to compute with.
-    #[default]
-    Full,
-    /// 16, in the memory of its file.
-    Half,
-    /// 4, with a scale in f32 for each block.
-    Nf4,
-    /// 4, with a scale of 8 bits for each block.
-    Nf4Nested,
-}
-
-impl Held {
-    /// Says how a weight is held.
-    pub(crate) fn of(weight: &Weight) -> Self {
-        match weight {
-            Weight::Frozen(Frozen::Half(_)) => Self::Half,
-            Weight::Frozen(Frozen::Nf4(matrix)) if matches!(matrix.scales, Scales::Nested(_)) => Self::Nf4Nested,
-            Weight::Frozen(Frozen::Nf4(_)) | Weight::Nf4Tensor(_) => Self::Nf4,
-            Weight::Vector(_) | Weight::Matrix(_) => Self::Full,
-        }
-    }
-
-    /// Says whether it is 4 bits.
-    pub(crate) fn in_codes(self) -> bool {
-        matches!(self, Self::Nf4 | Self::Nf4Nested)
-    }
-
-    /// Returns the bytes of so many values, in blocks of 64 where there are blocks.
-    pub(crate) fn bytes(self, count: u64) -> u64 {
-        match self {
-            Self::Full => count.saturating_mul(4),
-            Self::Half => count.saturating_mul(2),
-            Self::Nf4 => count / 2 + count / 64 * 4,
-            Self::Nf4Nested => count / 2 + count / 64,
-        }
-    }
 }
 
 impl Outline {
@@ -141,14 +101,14 @@ impl Outline {
         let held = |name: &String| {
             if in_codes && types.contains_key(&format!("{name}{}", quantised::STATE)) {
                 let nested = types.contains_key(&format!("{name}.nested_absmax"));
-                return if nested { Held::Nf4Nested } else { Held::Nf4 };
+                return if nested { Storage::Nf4Nested } else { Storage::Nf4 };
             }
             match types.get(name).map(String::as_str) {
-                Some("BF16" | "F16") => Held::Half,
-                _ => Held::Full,
+                Some("BF16" | "F16") => Storage::Half,
+                _ => Storage::Full,
             }
         };
-        let held = shapes.keys().map(|name| (name.clone(), held(name))).filter(|(_, held)| *held != Held::Full).collect();
+        let held = shapes.keys().map(|name| (name.clone(), held(name))).filter(|(_, held)| *held != Storage::Full).collect();
         let adapter = whole(adapters::CONFIG)?.map(|bytes| AdapterConfig::read(&bytes)).transpose();
         let adapter = adapter.map_err(|reason| content(adapters::CONFIG, reason))?;
         Ok(Self { config, held, adapter })
@@ -157,15 +117,15 @@ impl Outline {
     /// Returns that of a model in memory, whose adapter has these settings.
     #[cfg(test)]
     pub(crate) fn of_model(model: &crate::models::Model, adapter: Option<AdapterConfig>) -> Self {
-        let held = model.parameters().iter().map(|(name, weight)| (name.to_owned(), Held::of(weight)));
-        let held = held.filter(|(_, held)| *held != Held::Full).collect();
+        let held = model.parameters().iter().map(|(name, weight)| (name.to_owned(), Storage::of(weight)));
+        let held = held.filter(|(_, held)| *held != Storage::Full).collect();
         Self { config: model.config().clone(), held, adapter }
     }
 
     /// Returns the same with the projections of all blocks in 4 bits, as [`crate::models::Model::quantise`] puts them there.
     #[must_use]
     pub(crate) fn quantised(mut self, double_quant: bool) -> Self {
-        let held = if double_quant { Held::Nf4Nested } else { Held::Nf4 };
+        let held = if double_quant { Storage::Nf4Nested } else { Storage::Nf4 };
         for (name, shape) in shapes(&self.config).unwrap_or_default() {
             if shape.len() == 2 && layer_of(&name).is_some() && !self.held_as(&name).in_codes() {
                 self.held.insert(name, held);
@@ -187,7 +147,7 @@ impl Outline {
     }
 
     /// Returns how a weight is held.
-    fn held_as(&self, name: &str) -> Held {
+    fn held_as(&self, name: &str) -> Storage {
         self.held.get(name).copied().unwrap_or_default()
     }
 
@@ -195,7 +155,7 @@ impl Outline {
     ///
     /// # Errors
     /// A configuration that is not understood.
-    pub(crate) fn weights(&self) -> Result<BTreeMap<String, (Vec<usize>, Held)>, String> {
+    pub(crate) fn weights(&self) -> Result<BTreeMap<String, (Vec<usize>, Storage)>, String> {
         let held = |(name, shape): (String, Vec<usize>)| {
             let held = self.held_as(&name);
             (name, (shape, held))
@@ -261,10 +221,10 @@ mod tests {
             let read = Checkpoint::load(folder.path()).unwrap();
             let outline = Outline::of_folder(folder.path()).unwrap();
             assert_eq!(outline, Outline::of_model(&read.model, read.adapter.clone()));
-            let expected = double_quant.map_or(Held::Full, |nested| if nested { Held::Nf4Nested } else { Held::Nf4 });
+            let expected = double_quant.map_or(Storage::Full, |nested| if nested { Storage::Nf4Nested } else { Storage::Nf4 });
             let weights = outline.weights().unwrap();
             assert_eq!(weights["model.layers.1.mlp.up_proj.weight"], (vec![24, 16], expected));
-            assert_eq!(weights["model.embed_tokens.weight"].1, Held::Full);
+            assert_eq!(weights["model.embed_tokens.weight"].1, Storage::Full);
             assert_eq!(outline.added().unwrap().len(), 2 * read.model.layers());
         }
     }

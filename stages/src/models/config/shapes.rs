@@ -2,37 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::models::{
     adapters::config::AdapterConfig,
     architectures::{Shapes, architecture},
-    new::{FirstAttention, NewModel},
     weights::weight::{EMBEDDING, HEAD, weight_of},
 };
 
 /// More layers are taken for a mistake: a name each would be made of them.
 const MOST_LAYERS: usize = 10_000;
-
-/// Writes the configuration that a decoder from scratch has, as far as shapes follow from it; its tokenizer may learn fewer tokens.
-pub(crate) fn config_of(new: &NewModel) -> Map<String, Value> {
-    let config = json!({
-        "model_type": "llama",
-        "attention_bias": new.attention == FirstAttention::Reading,
-        "hidden_size": new.hidden_size,
-        "intermediate_size": new.intermediate_size,
-        "max_position_embeddings": new.max_position_embeddings,
-        "num_attention_heads": new.num_attention_heads,
-        "num_hidden_layers": new.num_hidden_layers,
-        "num_key_value_heads": new.num_key_value_heads,
-        "tie_word_embeddings": true,
-        "vocab_size": new.vocab_size,
-    });
-    match config {
-        Value::Object(config) => config,
-        _ => unreachable!("it was written as an object"),
-    }
-}
 
 /// Lists the shapes of a model's weights by their names.
 ///

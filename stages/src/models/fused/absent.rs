@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, kind::Basic};
 
-use super::device::Launch;
+use super::device::kernel::Launch;
 
 /// A tensor of a CUDA device.
 pub(super) enum Operand {}

@@ -10,12 +10,16 @@ use burn::{
 use burn_flex::FlexTensor;
 
 use super::{
-    formula::{self, Formula},
-    lanes::vectorised,
+    cpu::{
+        lanes::vectorised,
+        operation::{Input, Operation, apply, elements},
+        product::product,
+    },
+    device::{
+        formula::{self, Formula},
+        multiply::{self, sum_of_products},
+    },
     linear::linear,
-    operation::{Input, Operation, apply, elements},
-    product::product,
-    products::{self, sum_of_products},
 };
 
 #[derive(Clone, Debug)]
@@ -117,21 +121,21 @@ struct Elsewhere {
 
 impl Formula<4, 2> for Elsewhere {
     fn forward(&self, [input, weight, first, second]: [Tensor<2>; 4]) -> (Tensor<2>, Vec<Tensor<2>>) {
-        let inner = products::product(input.clone(), first.clone(), [false, true]);
+        let inner = multiply::product(input.clone(), first.clone(), [false, true]);
         let terms = [[input.clone(), weight.clone()], [inner.clone(), second.clone()]];
         (sum_of_products(terms, self.scale, [false, true]), vec![input, weight, first, second, inner])
     }
 
     fn backward(&self, saved: Vec<Tensor<2>>, gradient: Tensor<2>, wanted: [bool; 4]) -> [Option<Tensor<2>>; 4] {
         let [input, weight, first, second, inner] = saved.try_into().expect("what the forward pass saved");
-        let of_inner = products::product(gradient.clone(), second, [false, false]);
+        let of_inner = multiply::product(gradient.clone(), second, [false, false]);
         let of_input = wanted[0].then(|| {
             let terms = [[gradient.clone(), weight], [of_inner.clone(), first]];
             sum_of_products(terms, self.scale, [false, false])
         });
-        let of_weight = wanted[1].then(|| products::product(gradient.clone(), input.clone(), [true, false]));
-        let of_first = wanted[2].then(|| products::product(of_inner, input, [true, false]) * self.scale);
-        let of_second = wanted[3].then(|| products::product(gradient, inner, [true, false]) * self.scale);
+        let of_weight = wanted[1].then(|| multiply::product(gradient.clone(), input.clone(), [true, false]));
+        let of_first = wanted[2].then(|| multiply::product(of_inner, input, [true, false]) * self.scale);
+        let of_second = wanted[3].then(|| multiply::product(gradient, inner, [true, false]) * self.scale);
         [of_input, of_weight, of_first, of_second]
     }
 }

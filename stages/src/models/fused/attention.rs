@@ -10,7 +10,7 @@ use burn::{
 };
 use burn_flex::{FlexTensor, Layout};
 
-use super::{
+use super::cpu::{
     lanes::{exp, largest, sum, vectorised},
     operation::{Input, Operation, apply, contiguous, elements, tensor},
 };

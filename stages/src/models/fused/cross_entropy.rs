@@ -5,7 +5,7 @@
 use burn::tensor::{Int, Tensor, TensorData, activation};
 use burn_flex::FlexTensor;
 
-use super::{
+use super::cpu::{
     lanes::{exp, largest, sum_exp, vectorised},
     operation::{Input, Operation, apply, contiguous, elements, elements_mut, tensor},
 };

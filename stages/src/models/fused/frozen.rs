@@ -12,9 +12,11 @@ use burn_flex::FlexTensor;
 
 use super::{
     adapted::{Branch, adapted},
+    cpu::{
+        operation::{Input, Operation, apply, contiguous, elements, tensor},
+        product::product,
+    },
     linear::linear,
-    operation::{Input, Operation, apply, contiguous, elements, tensor},
-    product::product,
 };
 use crate::models::weights::frozen::{Frozen, round};
 

@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, activation};
 use burn_flex::FlexTensor;
 
-use super::{
+use super::cpu::{
     lanes::{sigmoid, vectorised},
     operation::{Input, Operation, apply, contiguous, elements, elements_mut, tensor},
 };

@@ -9,10 +9,14 @@ use burn::{
 use burn_flex::FlexTensor;
 
 use super::{
-    formula::{self, Formula},
-    operation::{Input, Operation, apply},
-    product::product,
-    products,
+    cpu::{
+        operation::{Input, Operation, apply},
+        product::product,
+    },
+    device::{
+        formula::{self, Formula},
+        multiply,
+    },
 };
 
 #[derive(Clone, Debug)]
@@ -39,14 +43,14 @@ struct Elsewhere;
 
 impl Formula<2, 2> for Elsewhere {
     fn forward(&self, [input, weight]: [Tensor<2>; 2]) -> (Tensor<2>, Vec<Tensor<2>>) {
-        let output = products::product(input.clone(), weight.clone(), [false, true]);
+        let output = multiply::product(input.clone(), weight.clone(), [false, true]);
         (output, vec![input, weight])
     }
 
     fn backward(&self, saved: Vec<Tensor<2>>, gradient: Tensor<2>, wanted: [bool; 2]) -> [Option<Tensor<2>>; 2] {
         let [input, weight] = saved.try_into().expect("what the forward pass saved");
-        let of_input = wanted[0].then(|| products::product(gradient.clone(), weight, [false, false]));
-        let of_weight = wanted[1].then(|| products::product(gradient, input, [true, false]));
+        let of_input = wanted[0].then(|| multiply::product(gradient.clone(), weight, [false, false]));
+        let of_weight = wanted[1].then(|| multiply::product(gradient, input, [true, false]));
         [of_input, of_weight]
     }
 }

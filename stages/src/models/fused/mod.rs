@@ -35,39 +35,34 @@
 //!   adapter's product is added to them, and read for its gradients), then tables of attention's scores in memory.
 
 mod adapted;
-mod aimed;
 mod attention;
-mod attention_formula;
+mod cpu;
 mod cross_entropy;
 #[cfg_attr(not(feature = "cuda"), path = "absent.rs")]
 mod cuda;
 mod device;
-mod formula;
 mod frozen;
 mod gated;
-mod gated_formula;
-mod lanes;
+mod inject_gradient;
 mod linear;
-mod operation;
-mod product;
-mod products;
 mod rms_norm;
 mod rotary;
 
-pub(crate) use aimed::aimed;
 pub(super) use attention::mix;
-pub(super) use attention_formula::mix_elsewhere;
+pub(crate) use cpu::product::with_threads;
 pub(crate) use cross_entropy::log_probabilities;
+pub(super) use device::attention::mix_on_device;
+pub(super) use device::gate::Gate;
+pub(super) use device::gated::gated_on_device;
+pub(super) use device::multiply::product;
 #[cfg(feature = "cuda")]
 pub(super) use device::works;
 pub(crate) use device::{AdamWStep, FIGURES, adamw, clipping, nf4_values, prediction_figures, prediction_slopes, squares};
 pub(crate) use frozen::block_of;
 pub(super) use frozen::{FrozenMatrix, Matrix};
 pub(super) use gated::gated;
-pub(super) use gated_formula::{Gate, gated_elsewhere};
+pub(crate) use inject_gradient::inject_gradient;
 pub(super) use linear::linear;
-pub(crate) use product::with_threads;
-pub(super) use products::product;
 pub(super) use rms_norm::rms_norm;
 pub(super) use rotary::rotate;
 

@@ -4,10 +4,14 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 
 use super::{
-    device,
-    formula::{self, Formula},
-    lanes::{sum, vectorised},
-    operation::{Input, Operation, apply, contiguous, elements, elements_mut, tensor},
+    cpu::{
+        lanes::{sum, vectorised},
+        operation::{Input, Operation, apply, contiguous, elements, elements_mut, tensor},
+    },
+    device::{
+        self,
+        formula::{self, Formula},
+    },
 };
 
 #[derive(Clone, Debug)]

@@ -4,10 +4,14 @@ use burn::tensor::{DType, Tensor};
 use burn_flex::FlexTensor;
 
 use super::{
-    device,
-    formula::{self, Formula},
-    lanes::vectorised,
-    operation::{Input, Operation, apply, contiguous, elements, elements_mut},
+    cpu::{
+        lanes::vectorised,
+        operation::{Input, Operation, apply, contiguous, elements, elements_mut},
+    },
+    device::{
+        self,
+        formula::{self, Formula},
+    },
 };
 
 /// Turns pairs by an angle; the derivative turns back.

@@ -73,7 +73,7 @@ impl Activation {
             Self::GeluTanh => Some(Gate::GeluTanh),
             _ => None,
         };
-        let gated = known.and_then(|known| fused::gated_elsewhere(known, half, gate.clone(), value.clone()));
+        let gated = known.and_then(|known| fused::gated_on_device(known, half, gate.clone(), value.clone()));
         gated.unwrap_or_else(|| self.apply(gate.cast(DType::F32)) * value.cast(DType::F32))
     }
 

@@ -245,7 +245,7 @@ impl Attention {
         let (keys, values) = pass.remember(layer, keys.swap_dims(1, 2), values.swap_dims(1, 2));
         if !is_processor(&pass.device) {
             let factors = [queries, keys, values].map(|factor| pass.parameters.factor(factor));
-            return pass.wanted(layer, fused::mix_elsewhere(factors, mask, self.scale, self.softcap));
+            return pass.wanted(layer, fused::mix_on_device(factors, mask, self.scale, self.softcap));
         }
         if self.softcap.is_none() && !pass.parameters.computes_in_half() {
             return pass.wanted(layer, fused::mix([queries, keys, values], mask, self.scale));

@@ -6,12 +6,12 @@ use burn::tensor::Tensor;
 use crate::models::{batch::Batch, decoder::Model, error::InputError};
 
 /// A model, and the length that its angles are made for.
-pub(crate) struct Reader<'a> {
+pub(crate) struct DynamicRope<'a> {
     model: &'a Model,
     length: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> DynamicRope<'a> {
     /// Begins with a model that has read nothing.
     pub(crate) fn new(model: &'a Model) -> Self {
         Self { model, length: 0 }
@@ -19,7 +19,8 @@ impl<'a> Reader<'a> {
 
     /// Computes the logits of some places among `rows * width`, `[places, vocab_size]`.
     ///
-    /// Errors: a token that the model does not have.
+    /// # Errors
+    /// A token that the model does not have.
     pub(crate) fn logits_at(&mut self, batch: &Batch, places: &[usize]) -> Result<Tensor<2>, InputError> {
         self.model.check(batch)?;
         let (now, most) = (batch.length(), self.model.max_position_embeddings());

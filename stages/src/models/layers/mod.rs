@@ -13,27 +13,17 @@ pub(crate) mod rotary;
 use burn::tensor::{DType, Int, Tensor, TensorData};
 
 use super::{
-    adapters::lora::{self, EMBEDDING_A, EMBEDDING_B},
+    adapters::lora,
     device::is_processor,
     fused::{self, FrozenMatrix, Matrix},
     weights::{
+        arithmetic::Products,
+        factors::{EMBEDDING_A, EMBEDDING_B},
         parameters::Parameters,
         weight::{EMBEDDING, HEAD, Weight, weight_of},
     },
 };
 use activation::Activation;
-
-/// In which numbers products are computed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Products {
-    /// float32.
-    #[default]
-    Full,
-    /// float32 that was rounded to bfloat16: what `PyTorch`'s autocast computes, where the processor has no such products.
-    Rounded,
-    /// bfloat16, with sums of float32 inside.
-    Half,
-}
 
 impl Parameters {
     /// Lets products be computed of bfloat16, as `PyTorch`'s autocast does: factors and products are rounded, sums are not.

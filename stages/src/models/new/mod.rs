@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    config::shapes::config_of,
     decoder::Model,
     weights::weight::{EMBEDDING, Weight, weight_of},
 };
@@ -91,6 +90,26 @@ impl Default for NewModel {
             max_position_embeddings: 256,
             initializer_range: 0.02,
         }
+    }
+}
+
+/// Writes the configuration that a decoder from scratch has, as far as shapes follow from it; its tokenizer may learn fewer tokens.
+pub(crate) fn config_of(new: &NewModel) -> Map<String, Value> {
+    let config = json!({
+        "model_type": "llama",
+        "attention_bias": new.attention == FirstAttention::Reading,
+        "hidden_size": new.hidden_size,
+        "intermediate_size": new.intermediate_size,
+        "max_position_embeddings": new.max_position_embeddings,
+        "num_attention_heads": new.num_attention_heads,
+        "num_hidden_layers": new.num_hidden_layers,
+        "num_key_value_heads": new.num_key_value_heads,
+        "tie_word_embeddings": true,
+        "vocab_size": new.vocab_size,
+    });
+    match config {
+        Value::Object(config) => config,
+        _ => unreachable!("it was written as an object"),
     }
 }
 

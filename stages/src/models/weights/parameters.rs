@@ -7,16 +7,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use burn::tensor::{DType, Device, Gradients, Tensor};
 
 use super::{
+    arithmetic::Products,
+    factors::{FACTORS, Lora},
     frozen::Frozen,
     nf4::Nf4Matrix,
     values::Values,
     weight::{EMBEDDING, HEAD, Weight, layer_of, weight_of},
 };
-use crate::models::{
-    adapters::lora::{FACTORS, Lora},
-    device::is_processor,
-    layers::{Products, dropout::Dropout},
-};
+use crate::models::{device::is_processor, layers::dropout::Dropout};
 
 /// Weights by name, and the modules that an adapter changes.
 #[derive(Clone, Debug)]

@@ -166,10 +166,19 @@ fn ids(value: Option<&Value>) -> Vec<u32> {
     values.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok()).collect()
 }
 
+/// A text with words, a number, a mark, a line end and a letter outside of ASCII.
+const TRIAL: &str = "Ab c 12.\n\u{17e}";
+
 fn read_tokenizer(path: &Path) -> Result<tokenizers::Tokenizer, TokenizerError> {
     let bytes = read_regular(path).map_err(|error| file(path, error))?;
-    let read = guarded(|| tokenizers::Tokenizer::from_bytes(bytes)).map_err(|reason| file(path, reason))?;
-    read.map_err(|error| file(path, error))
+    // Some damage, such as a template that names a token that is not there, shows at the first text only.
+    let read = guarded(|| {
+        let tokenizer = tokenizers::Tokenizer::from_bytes(bytes)?;
+        let encoding = tokenizer.encode(TRIAL, true)?;
+        tokenizer.decode(encoding.get_ids(), false)?;
+        Ok(tokenizer)
+    });
+    read.map_err(|reason| file(path, reason))?.map_err(|error: tokenizers::Error| file(path, error))
 }
 
 /// Reads a JSON object, if the file is there.

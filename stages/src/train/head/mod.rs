@@ -9,7 +9,7 @@ pub(crate) mod on_device;
 
 use burn::tensor::{Tensor, TensorData};
 
-use crate::models::{Target, aimed};
+use crate::models::{Target, inject_gradient};
 
 /// What a model says of one target.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -80,7 +80,7 @@ pub(super) fn descend(shares: &mut [f32], targets: &[Target], slopes: &[f32]) {
 pub(super) fn inject_slopes(logits: Tensor<2>, mut shares: Vec<f32>, targets: &[Target], slopes: &[f32]) -> Tensor<2> {
     descend(&mut shares, targets, slopes);
     let slope = Tensor::from_data(TensorData::new(shares, logits.dims()), &logits.device().without_autodiff());
-    aimed(logits, slope)
+    inject_gradient(logits, slope)
 }
 
 /// Copies logits from a tensor of the processor into memory, row by row.

@@ -9,7 +9,7 @@ use burn::tensor::{DType, IndexingUpdateOp, Int, Tensor, TensorData, activation}
 
 use super::Prediction;
 use crate::{
-    models::{FIGURES, Model, Target, aimed, prediction_figures, prediction_slopes},
+    models::{FIGURES, Model, Target, inject_gradient, prediction_figures, prediction_slopes},
     train::gradients::Gradients,
 };
 
@@ -105,7 +105,7 @@ fn descend(logits: Tensor<2>, tokens: &Tensor<2, Int>, known: &Tensor<2>, slopes
         let shares = activation::softmax(inner.cast(DType::F32), 1);
         (shares * slopes.clone().neg()).scatter(1, tokens.clone(), slopes.clone(), IndexingUpdateOp::Add).cast(dtype)
     });
-    aimed(logits, slope)
+    inject_gradient(logits, slope)
 }
 
 /// Computes what [`Prediction`] is made of, `[targets, FIGURES]`.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::models::{EMBEDDING, Held, Model, Outline, block_of, layer_of, weight_of};
+use crate::models::{EMBEDDING, Model, Outline, Storage, block_of, layer_of, weight_of};
 
 /// Bytes of a number.
 pub(super) const F32: u64 = 4;
@@ -46,7 +46,7 @@ impl Sizes {
     /// Measures a model as it is, its adapter included.
     pub(crate) fn of_model(model: &Model) -> Self {
         let weights = model.parameters().iter();
-        let weights = weights.map(|(name, weight)| (name.to_owned(), (weight.shape(), Held::of(weight)))).collect();
+        let weights = weights.map(|(name, weight)| (name.to_owned(), (weight.shape(), Storage::of(weight)))).collect();
         let trained: BTreeSet<String> = model.trained_names().into_iter().collect();
         Self::new(&weights, |name| trained.contains(name), model.config())
     }
@@ -57,11 +57,15 @@ impl Sizes {
     /// A configuration that is not understood.
     pub(crate) fn of_outline(outline: &Outline) -> Result<Self, String> {
         let (mut weights, added) = (outline.weights()?, outline.added()?);
-        weights.extend(added.iter().map(|(name, shape)| (name.clone(), (shape.clone(), Held::Full))));
+        weights.extend(added.iter().map(|(name, shape)| (name.clone(), (shape.clone(), Storage::Full))));
         Ok(Self::new(&weights, |name| outline.adapter.is_none() || added.contains_key(name), &outline.config))
     }
 
-    fn new(weights: &BTreeMap<String, (Vec<usize>, Held)>, trained: impl Fn(&str) -> bool, config: &Map<String, Value>) -> Self {
+    fn new(
+        weights: &BTreeMap<String, (Vec<usize>, Storage)>,
+        trained: impl Fn(&str) -> bool,
+        config: &Map<String, Value>,
+    ) -> Self {
         let numbers = |shape: &[usize]| shape.iter().fold(1_u64, |product, &size| product.saturating_mul(size as u64));
         // An approximated GELU is computed of several operations, each of which keeps what it was given.
         let gelu = ["hidden_act", "hidden_activation"]
@@ -77,16 +81,16 @@ impl Sizes {
                 sizes.trained_shapes.push(shape.clone());
             }
             // What is trained is made f32 before.
-            let held = if is_trained { Held::Full } else { *held };
+            let held = if is_trained { Storage::Full } else { *held };
             sizes.weights = sizes.weights.saturating_add(held.bytes(count));
-            if held != Held::Full {
+            if held != Storage::Full {
                 sizes.block = sizes.block.max(count.min(block_of(shape)));
             }
             let layer = layer_of(name);
             if *name == weight_of(EMBEDDING) {
                 (sizes.vocabulary, sizes.hidden) = (shape[0] as u64, shape[1] as u64);
             }
-            let in_product = held == Held::Full && shape.len() == 2;
+            let in_product = held == Storage::Full && shape.len() == 2;
             if let Some(layer) = layer {
                 layers.insert(layer);
                 sizes.kept = sizes.kept.saturating_add(kept(name, shape, gelu));
@@ -95,7 +99,7 @@ impl Sizes {
                 // There the gate has a kernel of its own, whatever its function; of vectors norms alone keep anything.
                 let elsewhere = if shape.len() == 1 { &mut sizes.level } else { &mut sizes.between };
                 *elsewhere = elsewhere.saturating_add(kept(name, shape, false));
-                let in_codes = matches!(held, Held::Nf4 | Held::Nf4Nested);
+                let in_codes = matches!(held, Storage::Nf4 | Storage::Nf4Nested);
                 sizes.coded = sizes.coded.saturating_add(if in_codes { count } else { 0 });
             } else if in_product {
                 // Embedding or head, which is the embedding where there is no other.

@@ -60,7 +60,8 @@ impl Pinned {
 impl Fetch {
     /// The file that is meant, for a benchmark.
     ///
-    /// Errors: what is wrong, and what to do.
+    /// # Errors
+    /// What is wrong, and what to do.
     pub(crate) fn settle(self, benchmark: &str) -> Result<Self, (String, String)> {
         let name = match self {
             Self::No => return Ok(Self::No),

@@ -88,7 +88,8 @@ pub(crate) const HELP: &str = "say which columns hold what: `columns: { id: …,
 
 /// Reads a question from a row.
 ///
-/// Errors: a sentence that names the column.
+/// # Errors
+/// A sentence that names the column.
 pub(crate) fn draft(row: &Value, columns: &Columns) -> Result<Draft, String> {
     let missing = |column: &str| format!("there is no `{column}`");
     let id = match field(row, &columns.id) {

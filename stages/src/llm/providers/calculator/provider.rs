@@ -5,20 +5,21 @@ use engine::StageError;
 use super::{VERSION, answer};
 use crate::{
     llm::{
-        completion::Reply,
         providers::{Known, ProviderKind, Replies},
+        request::Reply,
     },
     rows::{Outcome, Question, Usage},
 };
 
 /// The calculators among the providers.
-pub(crate) const KIND: ProviderKind = ProviderKind {
+pub(crate) static KIND: ProviderKind = ProviderKind {
     name: "calculator",
     version: VERSION,
     check: |model, _| match answer(model, "") {
         Some(_) => Ok(()),
         None => Err(format!("there is no calculator `{model}`; there are `pocket` and `scientific`")),
     },
+    families: &[],
     replies: Replies::Known(|_, model, _| Ok(Box::new(Calculator { model: model.to_owned() }))),
 };
 

@@ -20,8 +20,9 @@ use cudarc::{
 };
 
 use super::{
+    memory::{Memory, memory},
     operand::Operand,
-    side::{Memory, memory, run},
+    run,
 };
 
 /// Memory that the library may use beside what it multiplies: what NVIDIA recommends for Hopper.
@@ -40,7 +41,7 @@ pub(in super::super) fn sum_of_products(terms: Vec<[Operand; 2]>, scales: &[f32]
     run(&output, |side| {
         let into = into.found()?;
         let terms = terms.iter().map(|[left, right]| Some([left.found()?, right.found()?])).collect::<Option<Vec<_>>>()?;
-        side.products.add(&terms, scales, &into, kind, side.stream)
+        side.products.add(&terms, scales, &into, kind, side.stream.raw)
     })?;
     Some(Operand(output))
 }

@@ -14,11 +14,8 @@ use cudarc::{
     nvrtc::{CompileOptions, compile_ptx_with_opts},
 };
 
-use super::{
-    operand::Operand,
-    side::{Side, memory, run},
-};
-use crate::models::fused::device::Launch;
+use super::{Side, memory::memory, operand::Operand, run};
+use crate::models::fused::device::kernel::Launch;
 
 /// What a thread reads at once, which addresses have to be multiples of.
 const ALIGNMENT: u64 = 16;
@@ -117,7 +114,7 @@ impl Launch<'_> {
         // SAFETY: callers give each kernel the parameters that it has, of tensors that lie one element after another in the sizes that it is told;
         // the driver copies the parameters, and the memory is kept until the kernel is given to the stream.
         unsafe {
-            sys::cuLaunchKernel(function, blocks, 1, 1, across, down, 1, 0, side.stream, parameters, ptr::null_mut())
+            sys::cuLaunchKernel(function, blocks, 1, 1, across, down, 1, 0, side.stream.raw, parameters, ptr::null_mut())
                 .result()
                 .ok()
         }

@@ -6,7 +6,7 @@ use burn::{
 };
 use burn_cubecl::{kernel::into_contiguous, tensor::CubeTensor};
 
-use super::side;
+use super::memory;
 
 /// A tensor of a CUDA device, outside any graph.
 pub(in super::super) struct Operand(pub(super) CubeTensor);
@@ -18,7 +18,7 @@ impl Operand {
         K: Basic + BackendPrimitive<Cube, Primitive = CubeTensor>,
     {
         let tensor = tensor.clone().try_into_primitive::<Cube>().ok()?;
-        side::takes(&tensor).then_some(Self(tensor))
+        memory::is_cuda(&tensor).then_some(Self(tensor))
     }
 
     /// Gives it back as a tensor.

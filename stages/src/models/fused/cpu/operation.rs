@@ -27,7 +27,7 @@ type Graph = Autodiff<Flex, NoCheckpointing>;
 type Tracked = FloatTensor<Graph>;
 
 /// A function of `N` tensors and its derivative.
-pub(super) trait Operation<const N: usize>: Clone + Debug + Send + 'static {
+pub(crate) trait Operation<const N: usize>: Clone + Debug + Send + 'static {
     /// What the backward pass needs of the forward pass.
     type Saved: Clone + Debug + Send + 'static;
 
@@ -39,14 +39,14 @@ pub(super) trait Operation<const N: usize>: Clone + Debug + Send + 'static {
 }
 
 /// A tensor of f32 in memory, with or without a graph behind it.
-pub(super) enum Input {
+pub(crate) enum Input {
     Constant(FlexTensor),
     Tracked(Tracked),
 }
 
 impl Input {
     /// Takes a tensor, if its memory can be reached.
-    pub(super) fn of<const D: usize>(tensor: &Tensor<D>) -> Option<Self> {
+    pub(crate) fn of<const D: usize>(tensor: &Tensor<D>) -> Option<Self> {
         if tensor.dtype() != DType::F32 {
             return None;
         }
@@ -85,7 +85,7 @@ impl<O: Operation<N> + Sync, const N: usize> Backward<Flex, N> for Step<O> {
 }
 
 /// Applies an operation.
-pub(super) fn apply<O: Operation<N> + Sync, const N: usize, const D: usize>(operation: O, inputs: [Input; N]) -> Tensor<D> {
+pub(crate) fn apply<O: Operation<N> + Sync, const N: usize, const D: usize>(operation: O, inputs: [Input; N]) -> Tensor<D> {
     if inputs.iter().all(|input| matches!(input, Input::Constant(_))) {
         let (output, _) = operation.forward(inputs.map(Input::into_memory));
         return Tensor::from_primitive::<Flex>(output);
@@ -104,22 +104,22 @@ pub(super) fn apply<O: Operation<N> + Sync, const N: usize, const D: usize>(oper
 }
 
 /// Returns a tensor whose elements lie one after another.
-pub(super) fn contiguous(tensor: FlexTensor) -> FlexTensor {
+pub(crate) fn contiguous(tensor: FlexTensor) -> FlexTensor {
     if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() }
 }
 
 /// Returns the elements of a contiguous tensor.
-pub(super) fn elements(tensor: &FlexTensor) -> &[f32] {
+pub(crate) fn elements(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice::<f32>().expect("callers made it contiguous, and inputs are f32")
 }
 
 /// Returns the elements of a contiguous tensor to be changed, copied first where another tensor holds them.
-pub(super) fn elements_mut(tensor: &mut FlexTensor) -> &mut [f32] {
+pub(crate) fn elements_mut(tensor: &mut FlexTensor) -> &mut [f32] {
     let (start, end) = tensor.layout().contiguous_offsets().expect("callers made it contiguous");
     &mut tensor.storage_mut::<f32>()[start..end]
 }
 
 /// Makes a tensor of elements that lie one after another.
-pub(super) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
+pub(crate) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
     FlexTensor::new(burn::tensor::Bytes::from_elems(values), Layout::contiguous(Shape::from(shape.to_vec())), DType::F32)
 }

@@ -2,19 +2,20 @@
 
 pub(crate) mod claims;
 mod environment;
+pub(crate) mod snapshot;
 mod table;
 pub(crate) mod value;
 pub(crate) mod writer;
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+};
 
 use heed::MdbError;
 
-use crate::digest::Digest;
-use crate::error::CacheError;
-use crate::mount;
+use crate::{digest::Digest, error::CacheError, mount};
 pub(crate) use environment::Opened;
 use environment::{default_map_size, open, probe};
 pub(crate) use table::Table;
@@ -40,14 +41,14 @@ impl From<CacheError> for Fault {
     }
 }
 
-/// The environment, behind a lock that is taken for writing only while it is closed and opened anew.
+/// The cache's database: LMDB's environment, behind a lock that is taken for writing only while it is closed and opened anew.
 pub(crate) struct Memo {
     path: PathBuf,
     opened: RwLock<Option<Opened>>,
 }
 
 impl Memo {
-    /// Opens the memo in a folder that exists, and proves by a durable write and a read that it works there.
+    /// Opens the database in a folder that exists, and proves by a durable write and a read that it works there.
     pub(crate) fn open(path: &Path) -> Result<Self, CacheError> {
         Self::open_with(path, default_map_size())
     }
@@ -64,7 +65,7 @@ impl Memo {
 
     /// Runs one transaction, which may run again: after the environment was grown, in this process or another one.
     ///
-    /// `work` must not come back to the memo, and no transaction leaves it.
+    /// `work` must not call the database otherwise, and no transaction leaves it.
     pub(crate) fn with<T>(&self, work: impl Fn(&Opened) -> Result<T, Fault>) -> Result<T, CacheError> {
         loop {
             let guard = self.guard()?;

@@ -3,7 +3,7 @@
 
 use burn::tensor::Tensor;
 
-use super::cuda::{self, Operand};
+use crate::models::fused::cuda::{self, Operand};
 
 /// Multiplies.
 pub(crate) fn product<const D: usize>(left: Tensor<D>, right: Tensor<D>, flipped: [bool; 2]) -> Tensor<D> {
@@ -16,7 +16,7 @@ pub(crate) fn product<const D: usize>(left: Tensor<D>, right: Tensor<D>, flipped
 }
 
 /// Adds the second product, `scale` times, to the first.
-pub(super) fn sum_of_products(terms: [[Tensor<2>; 2]; 2], scale: f32, flipped: [bool; 2]) -> Tensor<2> {
+pub(crate) fn sum_of_products(terms: [[Tensor<2>; 2]; 2], scale: f32, flipped: [bool; 2]) -> Tensor<2> {
     let there = terms.each_ref().map(|[left, right]| Some([Operand::of(left)?, Operand::of(right)?]));
     let found = match there {
         [Some(first), Some(second)] => cuda::sum_of_products(vec![first, second], &[1.0, scale], flipped),

@@ -9,20 +9,23 @@ mod walk;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-
-use crate::digest::Digest;
-use crate::error::CacheError;
 use walk::Walk;
 
 /// Separates these digests from those of plain bytes.
 const CONTEXT: &str = "fingerpost cache 2026 canonical value 1";
 
-pub(crate) fn digest(value: &(impl Serialize + ?Sized)) -> Result<Digest, CacheError> {
-    let part = value.serialize(Walk).map_err(|refusal| CacheError::Value { reason: refusal.0 })?;
+/// The refusal of a value that has no digest: it holds a number that is not finite, or a map whose keys are no texts.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a value has no digest: {0}")]
+pub struct NoDigest(String);
+
+/// Digests a value.
+pub(crate) fn digest(value: &(impl Serialize + ?Sized)) -> Result<[u8; 32], NoDigest> {
+    let part = value.serialize(Walk)?;
     // All frames first: hashing many small pieces costs more than copying them.
     let mut bytes = Vec::with_capacity(512);
     part.frame(&mut bytes);
-    Ok(Digest::from_bytes(blake3::derive_key(CONTEXT, &bytes)))
+    Ok(blake3::derive_key(CONTEXT, &bytes))
 }
 
 enum Part {
@@ -79,9 +82,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::digest::Digest;
 
     fn of(value: &(impl Serialize + ?Sized)) -> Digest {
-        digest(value).unwrap()
+        Digest::of_value(value).unwrap()
     }
 
     #[test]

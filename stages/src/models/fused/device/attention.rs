@@ -6,9 +6,9 @@
 use burn::tensor::{DType, Tensor, activation};
 
 use super::{
-    device::{self, Scoring},
+    Scoring,
     formula::{self, Formula},
-    products::product,
+    multiply::product,
 };
 
 #[derive(Clone, Debug)]
@@ -56,7 +56,7 @@ impl Mix {
 impl Formula<4, 4> for Mix {
     fn forward(&self, [queries, keys, values, mask]: [Tensor<4>; 4]) -> (Tensor<4>, Vec<Tensor<4>>) {
         let likeness = product(queries.clone(), keys.clone(), [false, true]);
-        let shares = device::attention_shares(&likeness, &mask, self.0).unwrap_or_else(|| {
+        let shares = super::attention_shares(&likeness, &mask, self.0).unwrap_or_else(|| {
             let dtype = likeness.dtype();
             self.shares(self.scores(likeness), mask.clone()).cast(dtype)
         });
@@ -67,7 +67,7 @@ impl Formula<4, 4> for Mix {
         let [queries, keys, values, mask] = saved.try_into().expect("what the forward pass saved");
         let likeness = product(queries.clone(), keys.clone(), [false, true]);
         let of_shares = product(gradient.clone(), values, [false, true]);
-        let [shares, of_scores] = device::attention_slopes(&likeness, &mask, &of_shares, self.0)
+        let [shares, of_scores] = super::attention_slopes(&likeness, &mask, &of_shares, self.0)
             .unwrap_or_else(|| self.slopes(likeness, mask, of_shares));
         let of_values = wanted[2].then(|| product(shares, gradient, [true, false]));
         let of_queries = wanted[0].then(|| product(of_scores.clone(), keys, [false, false]));
@@ -78,7 +78,7 @@ impl Formula<4, 4> for Mix {
 }
 
 /// Mixes values by the likeness of queries and keys, all of one type, which products are computed in and the result has.
-pub(crate) fn mix_elsewhere(
+pub(crate) fn mix_on_device(
     [queries, keys, values]: [Tensor<4>; 3],
     mask: &Tensor<4>,
     scale: f64,
@@ -112,7 +112,7 @@ mod tests {
             };
             agree(
                 inputs,
-                |inputs| mix_elsewhere(shaped(inputs), &mask, 0.6, softcap),
+                |inputs| mix_on_device(shaped(inputs), &mask, 0.6, softcap),
                 |inputs| {
                     let [queries, keys, values] = shaped(inputs);
                     let repeated = |tensor: Tensor<4>| {

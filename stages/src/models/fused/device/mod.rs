@@ -1,27 +1,18 @@
 //! Kernels of our own on devices that have them, by what they compute: tensors in, tensors out, or nothing where there is none and the caller computes
 //! with burn's operations.
 
-use burn::tensor::{DType, Int, Shape, Tensor};
+pub(crate) mod attention;
+pub(crate) mod formula;
+pub(crate) mod gate;
+pub(crate) mod gated;
+pub(crate) mod kernel;
+pub(crate) mod multiply;
 
-use super::{
-    cuda::{Operand, launch, launch_all},
-    gated_formula::Gate,
-};
+use burn::tensor::{DType, Int, Tensor};
 
-/// A kernel with what it is told. Its parameters are its inputs, its outputs, the integers and the floats, in this order.
-#[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "read where kernels are launched"))]
-pub(super) struct Launch<'a> {
-    /// Its name in `kernels.cu`.
-    pub(super) kernel: &'static str,
-    /// What it is compiled with for `VALUE`.
-    pub(super) values: DType,
-    pub(super) blocks: usize,
-    /// Threads of a block.
-    pub(super) threads: [u32; 2],
-    pub(super) outputs: &'a [(Shape, DType)],
-    pub(super) integers: &'a [usize],
-    pub(super) floats: &'a [f32],
-}
+use super::cuda::{Operand, launch, launch_all};
+use gate::Gate;
+use kernel::Launch;
 
 /// Threads of a block, as `kernels.cu` has it.
 const THREADS: u32 = 256;

@@ -3,19 +3,23 @@
 mod reader;
 mod writer;
 
-use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::{
+    fs::{self, File},
+    io::{self, Read as _, Seek as _, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
 
-use crate::damage::{Damage, DamageList};
-use crate::digest::{Digest, Hasher};
-use crate::error::CacheError;
-use crate::folder::Folder;
-use crate::lock::Presence;
-use crate::output::{Output, Tree};
-use crate::regular::open_regular;
+use crate::{
+    damage::{Damage, DamageList},
+    digest::{Digest, Hasher},
+    error::CacheError,
+    folder::Folder,
+    lock::Presence,
+    output::{Output, Tree, TreeError},
+    regular::open_regular,
+};
 
 pub use reader::BlobReader;
 pub use writer::BlobWriter;
@@ -23,7 +27,10 @@ pub use writer::BlobWriter;
 /// All blobs of a cache. Blobs are never changed, so readers and writers need no locks.
 #[derive(Debug)]
 pub(crate) struct Blobs {
+    /// Where new blobs go.
     pub(crate) folder: Folder,
+    /// The cache itself, where it cannot be written: its blobs are read where they are.
+    pub(crate) base: Option<Folder>,
     pub(crate) presence: Presence,
     pub(crate) damage: DamageList,
 }
@@ -63,16 +70,28 @@ impl Blobs {
 
     pub(crate) fn tree(self: &Arc<Self>, digest: &Digest) -> Result<Tree, CacheError> {
         let json = self.read(digest)?;
-        Tree::from_json(&json).map_err(|reason| CacheError::NotATree { digest: *digest, reason })
+        Tree::decode(&json).map_err(|reason| match reason {
+            TreeError::Form(_) => CacheError::NotATree { digest: *digest, reason },
+            TreeError::Name(_) => CacheError::UnsafeTree { digest: *digest, reason },
+        })
     }
 
     /// Finds the blob's file; `None` where there is none.
     pub(crate) fn find(&self, digest: &Digest) -> Option<Stored> {
-        let (plain, packed) = self.folder.blob(digest);
-        [(plain, false), (packed, true)].into_iter().find_map(|(path, packed)| {
-            let metadata = fs::metadata(&path).ok()?;
-            metadata.is_file().then_some(Stored { path, packed, bytes: metadata.len() })
+        // A damaged blob of a cache that cannot be written stays where it is, and is none all the same.
+        let sound = self.base.iter().filter(|_| !self.damage.names(digest));
+        [&self.folder].into_iter().chain(sound).find_map(|folder| {
+            let (plain, packed) = folder.blob(digest);
+            [(plain, false), (packed, true)].into_iter().find_map(|(path, packed)| {
+                let metadata = fs::metadata(&path).ok()?;
+                metadata.is_file().then_some(Stored { path, packed, bytes: metadata.len() })
+            })
         })
+    }
+
+    /// Returns the cache's folder, as its user named it.
+    pub(crate) fn root(&self) -> &Folder {
+        self.base.as_ref().unwrap_or(&self.folder)
     }
 
     /// Reads a blob to its end; `false` where it is missing or damaged.
@@ -95,10 +114,31 @@ impl Blobs {
         Ok(Some(digests))
     }
 
-    /// Says that a blob is in use, so that collecting garbage leaves it for an hour.
-    pub(crate) fn touch(stored: &Stored) {
+    /// Marks a blob as used now, so that [`Blobs::remove_unused`] leaves it, and says whether it is still there.
+    pub(crate) fn touch(stored: &Stored) -> bool {
         // A cache that cannot be written is not collected either.
         drop(File::open(&stored.path).and_then(|file| file.set_modified(SystemTime::now())));
+        stored.path.exists()
+    }
+
+    /// Removes a blob that was not used since `limit`, and says whether it did.
+    pub(crate) fn remove_unused(&self, stored: &Stored, limit: SystemTime) -> Result<bool, CacheError> {
+        // Moved first and looked at then: whoever marked it as used and still found it in its place did so before this look.
+        let aside = self.presence.temporary.join(stored.path.file_name().unwrap_or_default());
+        let moved = |from: &Path, to: &Path| match fs::rename(from, to) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            moved => moved.map(|()| true).map_err(|error| CacheError::io("remove", from, error)),
+        };
+        if !moved(&stored.path, &aside)? {
+            return Ok(false);
+        }
+        let changed = fs::metadata(&aside).and_then(|metadata| metadata.modified());
+        if changed.map_err(|error| CacheError::io("read", &aside, error))? > limit {
+            moved(&aside, &stored.path)?;
+            return Ok(false);
+        }
+        fs::remove_file(&aside).map_err(|error| CacheError::io("remove", &aside, error))?;
+        Ok(true)
     }
 
     pub(crate) fn copy_to(self: &Arc<Self>, digest: &Digest, path: &Path) -> Result<(), CacheError> {
@@ -132,15 +172,17 @@ impl Blobs {
     /// Moves a damaged blob out of the way, notes it, and returns the error that says so.
     pub(crate) fn set_aside(&self, digest: &Digest, path: &Path) -> CacheError {
         let name = if path.extension().is_some() { format!("{digest}.zst") } else { digest.to_string() };
-        let aside = self.folder.damaged().join(name);
+        let mut aside = self.root().damaged().join(name);
         // Where it cannot be moved (another process was first, or nothing can be written), it is not served all the same.
-        drop(fs::rename(path, &aside));
+        if fs::rename(path, &aside).is_err() && path.exists() {
+            aside = path.to_path_buf();
+        }
         self.damage.add(Damage::Blob { digest: *digest, aside: aside.clone() });
         CacheError::Damaged { digest: *digest, aside }
     }
 
     pub(crate) fn missing(&self, digest: &Digest) -> CacheError {
-        CacheError::Missing { digest: *digest, folder: self.folder.root.clone() }
+        CacheError::Missing { digest: *digest, folder: self.root().root.clone() }
     }
 
     /// Visits every blob on disk, in the order of their names, with its file's time of change.
@@ -148,7 +190,7 @@ impl Blobs {
         &self,
         mut visit: impl FnMut(Digest, Stored, SystemTime) -> Result<(), CacheError>,
     ) -> Result<(), CacheError> {
-        for fan in entries(&self.folder.blobs())? {
+        for fan in entries(&self.root().blobs())? {
             for path in entries(&fan)? {
                 let (Some(head), Some(tail)) = (fan.file_name(), path.file_stem()) else {
                     continue;
@@ -175,9 +217,13 @@ pub(crate) fn found<T>(result: Result<T, CacheError>) -> Result<Option<T>, Cache
     }
 }
 
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, CacheError> {
+/// Lists what is in a folder, in the order of the names; nothing where there is no such folder, as in a copy that leaves out empty ones.
+pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, CacheError> {
     let list = || -> io::Result<Vec<PathBuf>> { fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect() };
-    let mut paths = list().map_err(|error| CacheError::io("read", folder, error))?;
+    let mut paths = match list() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        listed => listed.map_err(|error| CacheError::io("read", folder, error))?,
+    };
     paths.sort();
     Ok(paths)
 }

@@ -42,7 +42,7 @@ pub(crate) fn with_threads<R>(threads: usize, run: impl FnOnce() -> R) -> R {
 }
 
 /// Multiplies `input` by the transpose of `weight`.
-pub(super) fn product(input: FlexTensor, weight: FlexTensor) -> FlexTensor {
+pub(crate) fn product(input: FlexTensor, weight: FlexTensor) -> FlexTensor {
     let ([places, size], [out, _]) = (input.layout().shape().dims::<2>(), weight.layout().shape().dims::<2>());
     if size < LEAST || places > MOST {
         return Flex::float_matmul(input, Flex::float_transpose(weight));

@@ -20,7 +20,7 @@ use burn::{
 };
 
 /// A function of `N` tensors of rank `D`, and its derivative.
-pub(super) trait Formula<const N: usize, const D: usize>: Clone + Debug + Send + Sync + 'static {
+pub(crate) trait Formula<const N: usize, const D: usize>: Clone + Debug + Send + Sync + 'static {
     /// Computes the function, and what the backward pass needs.
     fn forward(&self, inputs: [Tensor<D>; N]) -> (Tensor<D>, Vec<Tensor<D>>);
 
@@ -60,7 +60,7 @@ where
 }
 
 /// Applies a formula; with checkpoints in the graph there is none, and the caller computes with burn's own operations.
-pub(super) fn apply<F: Formula<N, D>, const N: usize, const D: usize>(formula: F, inputs: [Tensor<D>; N]) -> Option<Tensor<D>> {
+pub(crate) fn apply<F: Formula<N, D>, const N: usize, const D: usize>(formula: F, inputs: [Tensor<D>; N]) -> Option<Tensor<D>> {
     if !inputs.iter().any(Tensor::is_autodiff) {
         return Some(formula.forward(inputs).0);
     }

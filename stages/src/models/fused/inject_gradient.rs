@@ -2,12 +2,12 @@
 
 use burn::tensor::Tensor;
 
-use super::formula::{self, Formula};
+use super::device::formula::{self, Formula};
 
 #[derive(Clone, Debug)]
-struct Aimed;
+struct InjectGradient;
 
-impl Formula<2, 2> for Aimed {
+impl Formula<2, 2> for InjectGradient {
     fn forward(&self, [_, slope]: [Tensor<2>; 2]) -> (Tensor<2>, Vec<Tensor<2>>) {
         (Tensor::zeros([1, 1], (&slope.device(), slope.dtype())), vec![slope])
     }
@@ -19,9 +19,9 @@ impl Formula<2, 2> for Aimed {
 }
 
 /// Returns a number (without meaning) whose backward pass gives `output` the gradient `slope`, of the same shape and type.
-pub(crate) fn aimed(output: Tensor<2>, slope: Tensor<2>) -> Tensor<2> {
+pub(crate) fn inject_gradient(output: Tensor<2>, slope: Tensor<2>) -> Tensor<2> {
     let inputs = [output.clone(), slope.clone()];
-    formula::apply(Aimed, inputs).unwrap_or_else(|| (output * slope).sum().unsqueeze())
+    formula::apply(InjectGradient, inputs).unwrap_or_else(|| (output * slope).sum().unsqueeze())
 }
 
 #[cfg(test)]
@@ -33,7 +33,7 @@ mod tests {
     fn the_gradient_is_the_one_that_was_given() {
         let mut random = Random(2);
         let (leaf, slope) = (random.tensor([3, 4]).autodiff().require_grad(), random.tensor([3, 4]));
-        let gradients = aimed(leaf.clone() * 2.0, slope.clone()).backward();
+        let gradients = inject_gradient(leaf.clone() * 2.0, slope.clone()).backward();
         leaf.grad(&gradients).unwrap().into_data().assert_eq(&(slope * 2.0).into_data(), true);
     }
 }

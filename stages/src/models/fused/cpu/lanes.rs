@@ -9,13 +9,13 @@ const LANES: usize = 16;
 
 /// Runs a loop compiled for this processor's vectors.
 #[inline(always)]
-pub(super) fn vectorised<R>(run: impl FnOnce() -> R) -> R {
+pub(crate) fn vectorised<R>(run: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(run)
 }
 
 /// `e^x`, to about two units in the last place; 0 where the result is no normal number, not a number where `x` is none.
 #[inline(always)]
-pub(super) fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     // 1.5 * 2^23: adding it rounds to a whole number, which then stands in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
     // ln 2 in two parts, the first of them exact when multiplied by an exponent.
@@ -36,7 +36,7 @@ pub(super) fn exp(x: f32) -> f32 {
 
 /// `1 / (1 + e^-x)`.
 #[inline(always)]
-pub(super) fn sigmoid(x: f32) -> f32 {
+pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
@@ -55,7 +55,7 @@ fn total(lanes: [f32; LANES]) -> f32 {
 
 /// Sums `term` over the elements of two slices of one length.
 #[inline(always)]
-pub(super) fn sum(left: &[f32], right: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
+pub(crate) fn sum(left: &[f32], right: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = [0.0; LANES];
     let ((left, left_rest), (right, right_rest)) = (left.as_chunks::<LANES>(), right.as_chunks::<LANES>());
     for (left, right) in left.iter().zip(right) {
@@ -69,7 +69,7 @@ pub(super) fn sum(left: &[f32], right: &[f32], term: impl Fn(f32, f32) -> f32) -
 
 /// Returns the largest element; negative infinity of none.
 #[inline(always)]
-pub(super) fn largest(values: &[f32]) -> f32 {
+pub(crate) fn largest(values: &[f32]) -> f32 {
     let larger = |one: f32, other: f32| if other > one { other } else { one };
     let mut lanes = [f32::NEG_INFINITY; LANES];
     let (chunks, rest) = values.as_chunks::<LANES>();
@@ -83,7 +83,7 @@ pub(super) fn largest(values: &[f32]) -> f32 {
 
 /// Sums `e^(x - shift)`.
 #[inline(always)]
-pub(super) fn sum_exp(values: &[f32], shift: f32) -> f32 {
+pub(crate) fn sum_exp(values: &[f32], shift: f32) -> f32 {
     sum(values, values, |value, _| exp(value - shift))
 }
 

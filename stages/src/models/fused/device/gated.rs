@@ -1,44 +1,12 @@
 //! The gate of a feed-forward block on devices whose memory this program does not reach: gate and value `[places, size]` each in, the function of
 //! the gate times the value out. Both are held for the backward pass, and all are bfloat16 where they come out of products of it and go into one.
 
-use std::f64::consts::PI;
-
-use burn::tensor::{DType, Tensor, activation};
+use burn::tensor::{DType, Tensor};
 
 use super::{
-    device,
     formula::{self, Formula},
+    gate::Gate,
 };
-
-/// The functions whose derivative is known here.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Gate {
-    /// `x * sigmoid(x)`.
-    Silu,
-    /// The approximation of `x * Φ(x)` by `tanh`.
-    GeluTanh,
-}
-
-impl Gate {
-    /// Returns the function and its derivative.
-    fn at(self, gate: Tensor<2>) -> [Tensor<2>; 2] {
-        match self {
-            Self::Silu => {
-                let share = activation::sigmoid(gate.clone());
-                let value = gate * share.clone();
-                [value.clone(), share.clone() + value.clone() - value * share]
-            }
-            Self::GeluTanh => {
-                const CUBE: f64 = 0.044_715;
-                let (root, square) = ((2.0 / PI).sqrt(), gate.clone().square());
-                let bend = (gate.clone() * (square.clone() * (root * CUBE) + root)).tanh();
-                let half = (bend.clone() + 1.0) * 0.5;
-                let steep = (bend.square().neg() + 1.0) * (square * (1.5 * root * CUBE) + 0.5 * root);
-                [gate.clone() * half.clone(), half + gate * steep]
-            }
-        }
-    }
-}
 
 #[derive(Clone, Debug)]
 struct Gated {
@@ -49,7 +17,7 @@ struct Gated {
 
 impl Formula<2, 2> for Gated {
     fn forward(&self, [gate, value]: [Tensor<2>; 2]) -> (Tensor<2>, Vec<Tensor<2>>) {
-        let output = device::gate_forward(&gate, &value, self.gate).unwrap_or_else(|| {
+        let output = super::gate_forward(&gate, &value, self.gate).unwrap_or_else(|| {
             let [opened, _] = self.gate.at(gate.clone().cast(DType::F32));
             (opened * value.clone().cast(DType::F32)).cast(self.held)
         });
@@ -58,7 +26,7 @@ impl Formula<2, 2> for Gated {
 
     fn backward(&self, saved: Vec<Tensor<2>>, gradient: Tensor<2>, wanted: [bool; 2]) -> [Option<Tensor<2>>; 2] {
         let [gate, value]: [Tensor<2>; 2] = saved.try_into().expect("what the forward pass saved");
-        if let Some(found) = device::gate_backward(&gate, &value, &gradient, self.gate) {
+        if let Some(found) = super::gate_backward(&gate, &value, &gradient, self.gate) {
             return found.map(Some);
         }
         let [opened, slope] = self.gate.at(gate.cast(DType::F32));
@@ -70,13 +38,17 @@ impl Formula<2, 2> for Gated {
 }
 
 /// Multiplies values by a function of the gate; none with checkpoints in the graph. `half` says that both came out of products of bfloat16.
-pub(crate) fn gated_elsewhere(gate: Gate, half: bool, input: Tensor<2>, value: Tensor<2>) -> Option<Tensor<2>> {
+pub(crate) fn gated_on_device(gate: Gate, half: bool, input: Tensor<2>, value: Tensor<2>) -> Option<Tensor<2>> {
     let held = if half { DType::BF16 } else { DType::F32 };
     formula::apply(Gated { gate, held }, [input, value].map(|tensor| tensor.cast(held)))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::f64::consts::PI;
+
+    use burn::tensor::activation;
+
     use super::*;
     use crate::models::fused::tests::{Random, agree};
 
@@ -94,7 +66,7 @@ mod tests {
             let inputs = [random.tensor([5, 21]) * 3.0, random.tensor([5, 21])];
             agree(
                 inputs,
-                |[input, value]| gated_elsewhere(gate, false, input, value).unwrap(),
+                |[input, value]| gated_on_device(gate, false, input, value).unwrap(),
                 |[input, value]| composed(gate, input) * value,
             );
         }

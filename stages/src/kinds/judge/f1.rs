@@ -1,0 +1,95 @@
+//! Right is what says enough of a gold answer's words, by F1 over the words that `squad` compares.
+
+use std::collections::BTreeMap;
+
+use engine::{Context, ParamMistake, StageError};
+
+use super::{
+    grader::{self, Grader, Opening, idk, mistake},
+    squad::words,
+};
+use crate::{
+    llm::request::Reply,
+    rows::{Answer, Grade, Question},
+    train::settings::part::settings,
+};
+
+/// The threshold if the manifest gives none.
+const THRESHOLD: f64 = 0.5;
+
+settings! {
+    /// What only this judge takes.
+    pub(crate) struct Params {
+        /// The least F1 with a gold answer that counts as right, for `f1` [default: 0.5].
+        #[serde(skip_serializing_if = "Option::is_none")]
+        threshold: Option<f64> = None,
+    }
+}
+
+pub(super) struct Judge {
+    idk: Vec<String>,
+    threshold: f64,
+}
+
+impl grader::Judge for Judge {
+    const NAME: &'static str = "f1";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "an answer is right if its words overlap enough with those of a gold answer, by F1";
+    type Params = Params;
+
+    fn mistakes(params: &Params) -> Vec<ParamMistake> {
+        let wrong = params.threshold.is_some_and(|threshold| !(0.0..=1.0).contains(&threshold));
+        wrong.then(|| mistake("threshold", "`threshold` must be between 0 and 1", "for example 0.5")).into_iter().collect()
+    }
+
+    fn open(_: &Context, params: &Params, common: &Opening<'_>) -> Result<Self, StageError> {
+        Ok(Self { idk: common.idk.to_vec(), threshold: params.threshold.unwrap_or(THRESHOLD) })
+    }
+}
+
+impl Grader for Judge {
+    fn grade(&self, question: &Question, answer: &Answer, _: &[Reply]) -> Result<Option<(Grade, String)>, StageError> {
+        let text = answer.text.as_deref().unwrap_or_default();
+        if let Some(graded) = idk(text, &self.idk) {
+            return Ok(Some(graded));
+        }
+        let said = words(text);
+        let best = |texts: &[String]| texts.iter().map(|text| f1(&said, &words(text))).fold(0.0, f64::max);
+        let (right, wrong) = (best(&question.gold), best(&question.wrong));
+        let grade = if right >= self.threshold && right > wrong { Grade::Correct } else { Grade::Incorrect };
+        let beside = if wrong >= right && wrong > 0.0 { format!(", and {wrong:.2} with a wrong answer") } else { String::new() };
+        Ok(Some((grade, format!("F1 {right:.2}{beside}"))))
+    }
+}
+
+/// The harmonic mean of precision and recall over words; 1 where both have none.
+fn f1(said: &[String], gold: &[String]) -> f64 {
+    if said.is_empty() || gold.is_empty() {
+        return f64::from(u8::from(said.is_empty() && gold.is_empty()));
+    }
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for word in gold {
+        *counts.entry(word).or_default() += 1;
+    }
+    let mut common = 0;
+    for word in said {
+        if let Some(count) = counts.get_mut(word.as_str()).filter(|count| **count > 0) {
+            *count -= 1;
+            common += 1;
+        }
+    }
+    2.0 * f64::from(common) / (said.len() + gold.len()) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f1_counts_each_word_as_often_as_both_have_it() {
+        let of = |said: &str, gold: &str| f1(&words(said), &words(gold));
+        assert_eq!(of("Paris, France", "Paris"), 2.0 / 3.0);
+        assert_eq!(of("x x y", "x y y"), 4.0 / 6.0);
+        assert_eq!((of("", "the"), of("x", "")), (1.0, 0.0));
+    }
+}

@@ -1,0 +1,30 @@
+//! Requests whose callers wait for a job: an account has them until a job takes them.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use engine::StageError;
+use tokio::sync::oneshot;
+
+use super::outcome::Got;
+use crate::llm::request::Request;
+
+/// The requests of an account that are in no job yet.
+#[derive(Default)]
+pub(crate) struct Batch(Mutex<Vec<Waiting>>);
+
+/// A request whose caller waits.
+pub(crate) struct Waiting {
+    /// The request's digest, by which its result comes back.
+    pub name: String,
+    pub request: Request,
+    pub reply: oneshot::Sender<Result<Got, StageError>>,
+    /// Jobs that it was in without an answer.
+    pub jobs: u32,
+}
+
+impl Batch {
+    /// Locks the queue.
+    pub(crate) fn queue(&self) -> MutexGuard<'_, Vec<Waiting>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

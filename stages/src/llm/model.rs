@@ -1,0 +1,227 @@
+//! A model's name in a manifest → its provider and the settings that fit it, then the model, open: a reply that is known, or the request
+//! that brings one.
+
+use std::collections::BTreeMap;
+
+use engine::{Ask, Context, ParamMistake, Sections, StageError, fingerprint};
+
+use super::{
+    calls::unset_variables,
+    completion::Completion,
+    providers::{self, Known, Replies, Source},
+    request::{Request, Settings},
+};
+use crate::{
+    kinds::errors,
+    rows::{Message, Question},
+    sections::{ProviderSettings, providers::ProviderSetting},
+};
+
+/// Splits `provider/name`; the name may have further slashes.
+fn split(model: &str) -> Option<(&str, &str)> {
+    model.split_once('/').filter(|(provider, name)| !provider.is_empty() && !name.is_empty())
+}
+
+/// Finds the source of `PROVIDER/NAME`: the manifest's provider, or a kind of that name that needs no setting.
+///
+/// # Errors
+/// There is no such provider or kind, or the provider has no model of this name.
+pub(crate) fn source<'a>(model: &'a str, sections: &Sections) -> Result<Named<'a>, String> {
+    let declared = sections.get::<ProviderSettings>();
+    let (provider, name) = split(model).ok_or_else(|| format!("`{model}` names no provider"))?;
+    let setting = declared.0.get(provider).cloned();
+    let setting = setting.unwrap_or_else(|| ProviderSetting { kind: provider.to_owned(), ..ProviderSetting::default() });
+    let unknown = || format!("there is no provider of kind `{}`; the kinds are {}", setting.kind, providers::names());
+    let kind = providers::find(&setting.kind).ok_or_else(unknown)?;
+    (kind.check)(name, &setting)?;
+    let base_url = match kind.replies {
+        Replies::Known(_) => None,
+        // The content of the folder counts, and not its path.
+        Replies::Generated(_) => {
+            serde_json::to_string(&setting.folder).ok().map(|files| format!("blake3:{}", fingerprint(&files)))
+        }
+        Replies::Called(protocol) => {
+            let base_url = setting.base_url.as_deref().unwrap_or(protocol.base_url);
+            Some(base_url.trim_end_matches('/').to_owned())
+        }
+    };
+    let source = Source { kind, base_url, file: setting.file, folder: setting.folder };
+    Ok(Named { provider: provider.to_owned(), name, source })
+}
+
+/// A model that a manifest names, and where it is asked.
+pub(crate) struct Named<'a> {
+    /// The provider's name in the manifest.
+    pub provider: String,
+    /// The model's name at the provider.
+    pub name: &'a str,
+    pub source: Source,
+}
+
+/// Finds the providers of models that have to be called, and the settings that fit each.
+///
+/// # Errors
+/// For each field of a stage's params that names a model: there is no such model, or it cannot be called.
+pub(crate) fn settle_called(
+    models: &[(&str, &str)],
+    given: &Settings,
+    sections: &Sections,
+) -> Result<(BTreeMap<String, Source>, BTreeMap<String, Settings>), Vec<ParamMistake>> {
+    let (mut sources, mut settings, mut mistakes) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    for (field, asked) in models {
+        match source(asked, sections) {
+            Ok(Named { provider, name, source }) if source.calls() => {
+                settings.insert((*asked).to_owned(), source.kind.fit(name, given.clone()).0);
+                sources.insert(provider, source);
+            }
+            Ok(_) => mistakes.push(mistake(&[field], format!("`{asked}` answers questions of benchmarks, and nothing else"))),
+            Err(message) => mistakes.push(mistake(&[field], message)),
+        }
+    }
+    if mistakes.is_empty() { Ok((sources, settings)) } else { Err(mistakes) }
+}
+
+/// Builds the request to a model that has to be called, without its prompt.
+///
+/// # Errors
+/// The model has no source, or is not called.
+pub(crate) fn request(
+    ctx: &Context,
+    asked: &str,
+    sources: &BTreeMap<String, Source>,
+    settings: &BTreeMap<String, Settings>,
+) -> Result<Request, StageError> {
+    let model = Model::open(ctx, asked, sources, &settings.get(asked).cloned().unwrap_or_default())?;
+    model.request().cloned().ok_or_else(|| StageError::failed(format!("`{asked}` is not called")))
+}
+
+/// Looks for the environment variables that calls to these models need.
+///
+/// # Errors
+/// One of them is not set.
+pub(crate) fn ready<'a>(
+    ctx: &Context,
+    models: impl Iterator<Item = &'a str>,
+    sources: &BTreeMap<String, Source>,
+) -> Result<(), StageError> {
+    for asked in models {
+        let Some((provider, source)) = split(asked).and_then(|(provider, _)| sources.get_key_value(provider)) else { continue };
+        let Some(protocol) = source.kind.protocol() else { continue };
+        let unset = unset_variables(ctx, provider, protocol);
+        if !unset.is_empty() {
+            let unset = unset.join("`, `");
+            let message = format!("provider `{provider}` needs the environment variable `{unset}`, which is not set");
+            return Err(
+                StageError::environment(message).help("put it into the environment, or into a file `.env` beside the manifest")
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Finds the devices that are not there among those that models on this machine are computed on; each model stands at a field of a
+/// stage's params.
+pub(crate) fn missing<'a>(models: impl Iterator<Item = (Vec<&'a str>, &'a str)>, sections: &Sections) -> Vec<ParamMistake> {
+    let declared = sections.get::<ProviderSettings>();
+    let lacking = |(field, asked): (Vec<&str>, &str)| {
+        let (provider, _) = split(asked)?;
+        let setting = declared.0.get(provider)?;
+        let generates = matches!(providers::find(&setting.kind)?.replies, Replies::Generated(_));
+        let mistake = generates.then(|| errors::missing(&field, setting.device.unwrap_or_default()))??;
+        Some(ParamMistake { message: format!("provider `{provider}`, {}", mistake.message), ..mistake })
+    };
+    models.filter_map(lacking).collect()
+}
+
+/// Builds the mistake at a field that names a model wrongly.
+pub(crate) fn mistake(field: &[&str], message: String) -> ParamMistake {
+    ParamMistake {
+        field: field.iter().map(|&name| name.to_owned()).collect(),
+        message,
+        help: "write PROVIDER/NAME, where `providers:` declares the provider, or it is one of the kinds".to_owned(),
+    }
+}
+
+/// One model, open.
+pub(crate) struct Model {
+    /// `provider/name`, as the manifest has it.
+    pub asked: String,
+    replies: Opened,
+}
+
+enum Opened {
+    Known(Box<dyn Known>),
+    Called {
+        request: Box<Request>,
+        /// Whether it is asked at its vendor's own address.
+        at_vendor: bool,
+    },
+}
+
+impl Model {
+    /// Opens `asked` with settings that fit it.
+    ///
+    /// # Errors
+    /// The model has no source, or what its replies are read from cannot be read.
+    pub(crate) fn open(
+        ctx: &Context,
+        asked: &str,
+        sources: &BTreeMap<String, Source>,
+        settings: &Settings,
+    ) -> Result<Self, StageError> {
+        let unknown = || StageError::failed(format!("there is no provider for `{asked}`"));
+        let (provider, name) = split(asked).ok_or_else(unknown)?;
+        let source = sources.get(provider).ok_or_else(unknown)?;
+        let kind = source.kind;
+        let replies = match kind.replies {
+            Replies::Known(open) => Opened::Known(open(ctx, name, source)?),
+            Replies::Called(_) | Replies::Generated(_) => {
+                let base_url = source.base_url.clone().ok_or_else(unknown)?;
+                Opened::Called {
+                    at_vendor: kind.protocol().is_some_and(|protocol| protocol.base_url == base_url),
+                    request: Box::new(Request {
+                        provider: kind.name,
+                        version: kind.version,
+                        base_url,
+                        model: name.to_owned(),
+                        settings: settings.clone(),
+                        prompt: Vec::new(),
+                        sample: 0,
+                        account: provider.to_owned(),
+                    }),
+                }
+            }
+        };
+        Ok(Self { asked: asked.to_owned(), replies })
+    }
+
+    /// Returns what to do for a question: take a reply that is known without a call, or make the call. `sample` tells apart calls that
+    /// ask the same.
+    ///
+    /// # Errors
+    /// There is no known reply to this question, or `prompt` fails.
+    pub(crate) fn ask(
+        &self,
+        question: &Question,
+        prompt: impl FnOnce() -> Result<Vec<Message>, StageError>,
+        sample: u32,
+    ) -> Result<Ask<Completion>, StageError> {
+        match &self.replies {
+            Opened::Known(known) => Ok(Ask::Known(known.reply(question)?)),
+            Opened::Called { request, .. } => Ok(Ask::Call(Request { prompt: prompt()?, sample, ..(**request).clone() })),
+        }
+    }
+
+    /// Returns the request without its prompt, if the model is called.
+    pub(crate) fn request(&self) -> Option<&Request> {
+        match &self.replies {
+            Opened::Known(_) => None,
+            Opened::Called { request, .. } => Some(request),
+        }
+    }
+
+    /// Says whether the model is asked at its vendor's own address.
+    pub(crate) fn is_at_vendor(&self) -> bool {
+        matches!(self.replies, Opened::Called { at_vendor: true, .. })
+    }
+}

@@ -1,0 +1,72 @@
+//! A model's name → what it takes: which settings it refuses, and whether it reasons before it answers. Each provider lists its own
+//! families of models.
+
+use crate::llm::request::Settings;
+
+/// Models of one provider whose names begin alike.
+pub(crate) struct Family {
+    /// How their names begin; nothing for all models that no other family has.
+    pub prefix: &'static str,
+    /// Settings that are refused with an error, or ignored.
+    pub lacks: &'static [&'static str],
+    /// Whether hidden reasoning counts against the cap, so that a small cap leaves no answer.
+    pub reasons: bool,
+}
+
+/// Finds the family of a model: the one with the longest prefix.
+pub(super) fn find<'a>(families: &'a [Family], model: &str) -> Option<&'a Family> {
+    // Gateways put the vendor before the name: `openai/gpt-5`.
+    let name = model.rsplit('/').next().unwrap_or(model);
+    families.iter().filter(|family| name.starts_with(family.prefix)).max_by_key(|family| family.prefix.len())
+}
+
+/// The cap if none is given: room for an answer, and for models that reason, room for that too.
+const CAP: u32 = 1024;
+const REASONING_CAP: u32 = 8192;
+
+/// Returns the settings that a model takes, with the cap filled in, and the names of those that were left out.
+pub(super) fn fit(families: &[Family], model: &str, mut settings: Settings) -> (Settings, Vec<&'static str>) {
+    let family = find(families, model);
+    let mut left_out = Vec::new();
+    for &name in family.map_or(&[][..], |family| family.lacks) {
+        let was = match name {
+            "temperature" => settings.temperature.take().is_some(),
+            "top_p" => settings.top_p.take().is_some(),
+            "seed" => settings.seed.take().is_some(),
+            "stop" => !std::mem::take(&mut settings.stop).is_empty(),
+            "thinking" => settings.thinking.take().is_some(),
+            "reasoning_effort" => settings.reasoning_effort.take().is_some(),
+            _ => settings.schema.take().is_some(),
+        };
+        if was {
+            left_out.push(name);
+        }
+    }
+    let reasons = family.is_some_and(|family| family.reasons) && settings.thinking != Some(0);
+    settings.max_output_tokens.get_or_insert(if reasons { REASONING_CAP } else { CAP });
+    (settings, left_out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::providers;
+
+    #[test]
+    fn what_a_model_refuses_is_left_out_and_named() {
+        let given = Settings { temperature: Some(0.0), seed: Some(1), ..Settings::default() };
+        for (kind, model, left_out, cap) in [
+            ("openai", "gpt-4o-mini", vec![], CAP),
+            ("openai", "openai/gpt-5-mini", vec!["temperature"], REASONING_CAP),
+            ("anthropic", "claude-haiku-4-5", vec!["seed"], CAP),
+            ("anthropic", "claude-opus-4-7", vec!["seed", "temperature"], CAP),
+            ("gemini", "gemini-2.5-flash", vec![], REASONING_CAP),
+            ("gemini", "gemini-3.8-flash", vec!["temperature"], REASONING_CAP),
+            ("gemini", "gemini-2.0-flash", vec![], CAP),
+        ] {
+            let (settings, names) = providers::find(kind).unwrap().fit(model, given.clone());
+            assert_eq!(settings.temperature.is_none(), names.contains(&"temperature"), "{kind}/{model}");
+            assert_eq!((names, settings.max_output_tokens), (left_out, Some(cap)), "{kind}/{model}");
+        }
+    }
+}
