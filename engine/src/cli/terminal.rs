@@ -205,7 +205,7 @@ impl Subscriber for Terminal {
             live.set_draw_target(ProgressDrawTarget::hidden());
         }
         let verb = style::warning(&format!("{:>GUTTER$}", "Stopped"), self.color);
-        self.write(&format!("{verb} {AGAIN}"));
+        self.write(&format!("{verb} at once; {AGAIN}"));
     }
 
     fn beat(&mut self) {
