@@ -16,13 +16,14 @@ use crate::contract::{
     import::{Adopted, Answers},
     mistake::ParamMistake,
     section::Sections,
-    stage::Stage,
+    stage::{Choice, Stage},
 };
 
 impl<S: EachRow> Stage for Each<S> {
     const KIND: &'static str = S::KIND;
     const VERSION: u32 = S::VERSION;
     const SUMMARY: &'static str = S::SUMMARY;
+    const EXAMPLE: &'static str = S::EXAMPLE;
     type Params = S::Params;
     type Inputs = S::Inputs;
     type Outputs = S::Outputs;
@@ -33,6 +34,10 @@ impl<S: EachRow> Stage for Each<S> {
 
     fn missing(params: &S::Params, sections: &Sections) -> Vec<ParamMistake> {
         S::missing(params, sections)
+    }
+
+    fn choices() -> Vec<Choice> {
+        S::choices()
     }
 
     fn parts(params: &S::Params) -> BTreeMap<String, u32> {

@@ -9,6 +9,7 @@ use super::{
 };
 
 pub(crate) const ARITHMETIC: Benchmark = Benchmark {
+    summary: "arithmetic in English, generated from a seed",
     name: "arithmetic",
     version: arithmetic::VERSION,
     reads: Reads::Nothing,
