@@ -13,7 +13,6 @@ use super::{
     mistake::ParamMistake,
     ports::Ports,
     section::Sections,
-    stage::Choice,
 };
 
 /// A stage that works row by row. The value holds what `open` read once.
@@ -24,8 +23,6 @@ pub trait EachRow: Sized + Send + Sync + 'static {
     const VERSION: u32;
     /// One sentence for `fingerpost kinds`.
     const SUMMARY: &'static str;
-    /// See [`Stage::EXAMPLE`](super::stage::Stage::EXAMPLE).
-    const EXAMPLE: &'static str = "";
     /// What stands under `with:`.
     type Params: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
     /// What stands under `in:`.
@@ -46,11 +43,6 @@ pub trait EachRow: Sized + Send + Sync + 'static {
     fn settle(params: Self::Params, sections: &Sections) -> Result<Self::Params, Vec<ParamMistake>> {
         let _ = sections;
         Ok(params)
-    }
-
-    /// See [`Stage::choices`](super::stage::Stage::choices).
-    fn choices() -> Vec<Choice> {
-        Vec::new()
     }
 
     /// See [`Stage::parts`].

@@ -18,7 +18,7 @@ use super::{
     mistake::ParamMistake,
     ports::{Port, Ports as _},
     section::{Section, SectionKind, Sections},
-    stage::{Choice, Stage},
+    stage::Stage,
 };
 use super::{
     schema,
@@ -34,8 +34,6 @@ pub(crate) trait Kind: Send + Sync {
     fn name(&self) -> &'static str;
     fn version(&self) -> u32;
     fn summary(&self) -> &'static str;
-    fn example(&self) -> &'static str;
-    fn choices(&self) -> Vec<Choice>;
     fn schema(&self) -> Value;
     fn inputs(&self) -> Vec<Port>;
     fn outputs(&self) -> Vec<Port>;
@@ -108,14 +106,6 @@ impl<S: Stage> Kind for Erased<S> {
 
     fn summary(&self) -> &'static str {
         S::SUMMARY
-    }
-
-    fn example(&self) -> &'static str {
-        S::EXAMPLE
-    }
-
-    fn choices(&self) -> Vec<Choice> {
-        S::choices()
     }
 
     fn schema(&self) -> Value {

@@ -18,17 +18,6 @@ use super::{
     section::Sections,
 };
 
-/// A name that a param can have.
-#[derive(Clone, Copy, Debug)]
-pub struct Choice {
-    /// The param.
-    pub param: &'static str,
-    /// The name.
-    pub name: &'static str,
-    /// What it stands for, in a sentence.
-    pub summary: &'static str,
-}
-
 /// One kind of stage.
 pub trait Stage: Send + Sync + 'static {
     /// The word after `uses:`.
@@ -37,8 +26,6 @@ pub trait Stage: Send + Sync + 'static {
     const VERSION: u32;
     /// One sentence for `fingerpost kinds`.
     const SUMMARY: &'static str;
-    /// A few lines below `stages:` that use the kind, for `fingerpost kinds KIND`; empty where there are none.
-    const EXAMPLE: &'static str = "";
     /// What stands under `with:`. All that may change a result is in here or comes in by a port.
     type Params: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
     /// What stands under `in:`.
@@ -53,11 +40,6 @@ pub trait Stage: Send + Sync + 'static {
     fn settle(params: Self::Params, sections: &Sections) -> Result<Self::Params, Vec<ParamMistake>> {
         let _ = sections;
         Ok(params)
-    }
-
-    /// The names that a param can have, each with a sentence: the judges, the benchmarks.
-    fn choices() -> Vec<Choice> {
-        Vec::new()
     }
 
     /// Versions of the parts that these params name (a loader, a judge), by name.

@@ -16,14 +16,13 @@ use crate::contract::{
     import::{Adopted, Answers},
     mistake::ParamMistake,
     section::Sections,
-    stage::{Choice, Stage},
+    stage::Stage,
 };
 
 impl<S: EachRow> Stage for Each<S> {
     const KIND: &'static str = S::KIND;
     const VERSION: u32 = S::VERSION;
     const SUMMARY: &'static str = S::SUMMARY;
-    const EXAMPLE: &'static str = S::EXAMPLE;
     type Params = S::Params;
     type Inputs = S::Inputs;
     type Outputs = S::Outputs;
@@ -34,10 +33,6 @@ impl<S: EachRow> Stage for Each<S> {
 
     fn missing(params: &S::Params, sections: &Sections) -> Vec<ParamMistake> {
         S::missing(params, sections)
-    }
-
-    fn choices() -> Vec<Choice> {
-        S::choices()
     }
 
     fn parts(params: &S::Params) -> BTreeMap<String, u32> {

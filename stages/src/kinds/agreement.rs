@@ -44,7 +44,6 @@ impl engine::Stage for Stage {
     const KIND: &'static str = "agreement";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "measures how far a judge agrees with a reference";
-    const EXAMPLE: &'static str = "agreed: { uses: agreement, in: { verdicts: verdicts, reference: verdicts } }\n";
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;

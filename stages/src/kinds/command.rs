@@ -143,12 +143,6 @@ impl engine::Stage for Stage {
     const KIND: &'static str = "command";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "runs a program on declared inputs, for declared outputs";
-    const EXAMPLE: &'static str = "\
-counted:
-  uses: command
-  in: { rows: questions.questions }
-  with: { run: \"wc -l < $rows > $count\", out: { count: count.txt } }
-";
     type Params = Params;
     type Inputs = BTreeMap<String, Anything>;
     type Outputs = BTreeMap<String, Anything>;

@@ -9,7 +9,6 @@ mod examples;
 mod golden;
 mod hostile;
 mod judging;
-mod kinds;
 mod manifests;
 mod memory;
 mod parity;

@@ -79,7 +79,6 @@ impl EachRow for Stage {
     const KIND: &'static str = "analyse";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "says what the question alone shows";
-    const EXAMPLE: &'static str = "analyses: { uses: analyse, in: { questions: questions }, with: { by: rules } }\n";
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;

@@ -130,12 +130,6 @@ impl EachRow for Stage {
     const KIND: &'static str = "answer";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "lets every named model answer every question";
-    const EXAMPLE: &'static str = "\
-answers:
-  uses: answer
-  in: { questions: questions }
-  with: { models: { medium: calculator/pocket, large: calculator/scientific } }
-";
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;

@@ -9,7 +9,6 @@ use super::{
 };
 
 pub(crate) const ARITHMETIC: Benchmark = Benchmark {
-    summary: "arithmetic in English, generated from a seed",
     name: "arithmetic",
     version: arithmetic::VERSION,
     reads: Reads::Nothing,

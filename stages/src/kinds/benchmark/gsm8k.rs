@@ -14,13 +14,7 @@ use super::{
     },
 };
 
-pub(crate) const BENCHMARK: Benchmark = Benchmark {
-    name: "gsm8k",
-    summary: "grade-school mathematics, published as JSON lines",
-    version: 1,
-    reads: Reads::File,
-    load,
-};
+pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "gsm8k", version: 1, reads: Reads::File, load };
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let file = settings.file()?;

@@ -48,8 +48,6 @@ pub(crate) enum Reads {
 pub(crate) struct Benchmark {
     /// The word.
     pub name: &'static str,
-    /// What it asks, in a few words.
-    pub summary: &'static str,
     /// Raised when it gives other questions.
     pub version: u32,
     /// What it is made from.

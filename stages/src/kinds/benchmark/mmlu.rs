@@ -13,13 +13,7 @@ use super::{
 };
 use crate::kinds::answer::shots;
 
-pub(crate) const BENCHMARK: Benchmark = Benchmark {
-    name: "mmlu",
-    summary: "57 subjects with four choices, published as CSV files",
-    version: 1,
-    reads: Reads::Folder,
-    load,
-};
+pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "mmlu", version: 1, reads: Reads::Folder, load };
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let mut drafts = Vec::new();

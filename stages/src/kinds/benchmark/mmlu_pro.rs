@@ -14,13 +14,7 @@ use super::{
     },
 };
 
-pub(crate) const BENCHMARK: Benchmark = Benchmark {
-    name: "mmlu_pro",
-    summary: "14 subjects with up to ten choices, published as Parquet",
-    version: 1,
-    reads: Reads::File,
-    load,
-};
+pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "mmlu_pro", version: 1, reads: Reads::File, load };
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let file = settings.file()?;

@@ -16,7 +16,7 @@ mod truthfulqa;
 
 use std::collections::BTreeMap;
 
-use engine::{Choice, Context, Dataset, ParamMistake, Sections, StageError, fingerprint, ports};
+use engine::{Context, Dataset, ParamMistake, Sections, StageError, fingerprint, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -121,14 +121,9 @@ impl engine::Stage for Stage {
     const KIND: &'static str = "benchmark";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "loads or generates questions, and splits them";
-    const EXAMPLE: &'static str = "questions: { uses: benchmark, with: { name: arithmetic, count: 3000, seed: 7 } }\n";
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;
-
-    fn choices() -> Vec<Choice> {
-        ALL.map(|benchmark| Choice { param: "name", name: benchmark.name, summary: benchmark.summary }).to_vec()
-    }
 
     fn settle(mut params: Params, _: &Sections) -> Result<Params, Vec<ParamMistake>> {
         let mut mistakes = Vec::new();

@@ -13,13 +13,7 @@ use super::{
     },
 };
 
-pub(crate) const BENCHMARK: Benchmark = Benchmark {
-    name: "natural_questions",
-    summary: "questions to a search engine with short answers, published as JSON lines",
-    version: 1,
-    reads: Reads::File,
-    load,
-};
+pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "natural_questions", version: 1, reads: Reads::File, load };
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let file = settings.file()?;

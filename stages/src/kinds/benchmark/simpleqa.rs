@@ -15,8 +15,7 @@ use super::{
     },
 };
 
-pub(crate) const BENCHMARK: Benchmark =
-    Benchmark { name: "simpleqa", summary: "short questions on facts, published as CSV", version: 1, reads: Reads::File, load };
+pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "simpleqa", version: 1, reads: Reads::File, load };
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let file = settings.file()?;

@@ -13,13 +13,7 @@ use super::{
     },
 };
 
-pub(crate) const BENCHMARK: Benchmark = Benchmark {
-    name: "truthfulqa",
-    summary: "questions that invite false answers, published as CSV",
-    version: 1,
-    reads: Reads::File,
-    load,
-};
+pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "truthfulqa", version: 1, reads: Reads::File, load };
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let file = settings.file()?;

@@ -73,11 +73,6 @@ impl engine::Stage for Stage {
     const VERSION: u32 = 2;
     const SUMMARY: &'static str =
         "measures the router on held-out questions, beside single models, mixes, the oracle and cheap routers";
-    const EXAMPLE: &'static str = "\
-evaluation:
-  uses: evaluate
-  in: { checkpoint: dpo.checkpoint, questions: questions, answers: answers, verdicts: verdicts, labels: labels }
-";
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;

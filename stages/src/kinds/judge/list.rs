@@ -74,11 +74,6 @@ macro_rules! judges {
 
 judges! { choice, exact, f1, llm, numeric, recorded, regex, squad }
 
-/// Returns all judges, in alphabetical order.
-pub(crate) fn all() -> &'static [JudgeKind] {
-    &ALL
-}
-
 impl JudgeKind {
     /// Finds all that is wrong with the params: those of other judges, then the judge's own.
     pub(crate) fn mistakes(&self, own: &Own) -> Vec<ParamMistake> {

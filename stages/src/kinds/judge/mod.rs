@@ -17,7 +17,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use engine::{Ask, Choice, Context, Dataset, EachRow, ParamMistake, Sections, StageError, ports};
+use engine::{Ask, Context, Dataset, EachRow, ParamMistake, Sections, StageError, ports};
 
 use super::{join::ById, unanswered::MissingBy};
 use crate::{
@@ -45,22 +45,12 @@ impl EachRow for Stage {
     const KIND: &'static str = "judge";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "grades each answer: correct, incorrect or idk";
-    const EXAMPLE: &'static str = "\
-verdicts:
-  uses: judge
-  in: { questions: questions, answers: answers }
-  with: { judge: numeric }
-";
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;
     type In = Answer;
     type Out = Verdict;
     type Effect = Completion;
-
-    fn choices() -> Vec<Choice> {
-        list::all().iter().map(|judge| Choice { param: "judge", name: judge.name, summary: judge.summary }).collect()
-    }
 
     fn settle(params: Params, sections: &Sections) -> Result<Params, Vec<ParamMistake>> {
         params.settle(sections)

@@ -29,11 +29,6 @@ impl engine::Stage for Stage {
     const KIND: &'static str = "prepare";
     const VERSION: u32 = 3;
     const SUMMARY: &'static str = "makes SFT and DPO examples of the labelled training questions";
-    const EXAMPLE: &'static str = "\
-examples:
-  uses: prepare
-  in: { questions: questions, labels: labels, analyses: analyses }
-";
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;

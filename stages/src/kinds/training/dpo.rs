@@ -13,12 +13,6 @@ pub(crate) type Stage = preferences::Stage<Dpo>;
 impl Preferences for Dpo {
     const VERSION: u32 = 4;
     const SUMMARY: &'static str = "trains a router further by direct preference optimisation";
-    const EXAMPLE: &'static str = "\
-dpo:
-  uses: dpo
-  in: { examples: examples.dpo, checkpoint: sft.checkpoint }
-  with: { epochs: 1, beta: 0.1 }
-";
 
     fn training() -> Training {
         Training {

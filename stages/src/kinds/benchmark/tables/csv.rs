@@ -12,8 +12,7 @@ use crate::kinds::benchmark::{
     loader::{Benchmark, Reads, Settings},
 };
 
-pub(crate) const BENCHMARK: Benchmark =
-    Benchmark { name: "csv", summary: "any CSV file, by a map of columns", version: 1, reads: Reads::File, load };
+pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "csv", version: 1, reads: Reads::File, load };
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let file = settings.file()?;

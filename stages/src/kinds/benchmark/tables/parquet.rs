@@ -18,8 +18,7 @@ use crate::{
     },
 };
 
-pub(crate) const BENCHMARK: Benchmark =
-    Benchmark { name: "parquet", summary: "any Parquet file, by a map of columns", version: 1, reads: Reads::File, load };
+pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "parquet", version: 1, reads: Reads::File, load };
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let file = settings.file()?;
