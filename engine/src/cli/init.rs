@@ -80,7 +80,8 @@ impl Init {
         }
         let manifest = self.folder.join(template.files.first().map_or("", |(name, _)| name));
         let manifest = manifest.display();
-        let needs: String = self.needs(registry, template).iter().map(|need| format!("  - {need}\n")).collect();
+        let needs: Vec<_> = self.needs(registry, template).iter().map(|need| format!("  - {need}\n")).collect();
+        let needs = needs.concat();
         data(&match needs.as_str() {
             "" => format!("wrote `{manifest}`; next: `fingerpost run {manifest}`\n"),
             needs => format!("wrote `{manifest}`; before `fingerpost run {manifest}` it needs:\n{needs}"),

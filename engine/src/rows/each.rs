@@ -99,13 +99,11 @@ impl<S: EachRow> Stage for Each<S> {
                 Some(Ok(rows)) => failure = write(ctx, &mut writer, &rows).err(),
             }
         }
-        match failure {
-            Some(error) => Err(error),
-            None => {
-                stage.finish()?;
-                Ok(S::outputs(writer.finish()?))
-            }
+        if let Some(error) = failure {
+            return Err(error);
         }
+        stage.finish()?;
+        Ok(S::outputs(writer.finish()?))
     }
 }
 
