@@ -488,7 +488,9 @@ fn answers_that_were_paid_for_elsewhere_are_bought_by_nobody() {
     assert_eq!(early.status.code(), Some(3), "{}", err(&early));
     assert!(err(&early).contains("`questions`, which has not run"), "{}", err(&early));
     place.good(&["run", "m.yaml", "questions"]);
-    assert!(failed(&import("p/other"), 2).contains("no row of `m.yaml` asks `p/other`"));
+    assert!(
+        failed(&import("p/other"), 2).contains("no row of `m.yaml` matches an answer in `answers.jsonl` for model `p/other`")
+    );
     assert!(String::from_utf8_lossy(&import("p/m").stdout).contains("imported 2 replies, 0 already present"));
     // The one manifest in the folder is meant where none is named.
     let again = place.call(&["cache", "import", "answers.jsonl", "--as", "p/m"]);
