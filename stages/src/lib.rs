@@ -50,6 +50,7 @@ pub fn registry() -> Registry {
         .kind::<kinds::evaluate::Stage>()
         .kind::<kinds::agreement::Stage>()
         .kind::<kinds::command::Stage>()
+        .parts(kinds::benchmark::parts().chain(kinds::judge::parts()).chain(llm::providers::parts()))
         .services(Services::default().with(llm::calls::Accounts::default()).with(llm::providers::local::Checkpoints::default()));
     TEMPLATES.into_iter().fold(commands::register(sections::register(rows::register(registry))), Registry::template)
 }

@@ -23,6 +23,8 @@ pub trait EachRow: Sized + Send + Sync + 'static {
     const VERSION: u32;
     /// One sentence for `fingerpost kinds`.
     const SUMMARY: &'static str;
+    /// A few lines of a manifest that use the kind, for `fingerpost kinds KIND`.
+    const EXAMPLE: &'static str = "";
     /// What stands under `with:`.
     type Params: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
     /// What stands under `in:`.

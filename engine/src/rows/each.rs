@@ -23,6 +23,7 @@ impl<S: EachRow> Stage for Each<S> {
     const KIND: &'static str = S::KIND;
     const VERSION: u32 = S::VERSION;
     const SUMMARY: &'static str = S::SUMMARY;
+    const EXAMPLE: &'static str = S::EXAMPLE;
     type Params = S::Params;
     type Inputs = S::Inputs;
     type Outputs = S::Outputs;

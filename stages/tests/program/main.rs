@@ -9,6 +9,7 @@ mod examples;
 mod golden;
 mod hostile;
 mod judging;
+mod kinds;
 mod manifests;
 mod memory;
 mod parity;

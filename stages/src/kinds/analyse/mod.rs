@@ -79,6 +79,13 @@ impl EachRow for Stage {
     const KIND: &'static str = "analyse";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "says what the question alone shows";
+    const EXAMPLE: &'static str = "\
+stages:
+  analyses:
+    uses: analyse
+    in: { questions: questions }
+    with: { by: llm, model: gemini/gemini-3.8-flash }
+";
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;

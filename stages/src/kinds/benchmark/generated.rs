@@ -10,6 +10,8 @@ use super::{
 
 pub(crate) const ARITHMETIC: Benchmark = Benchmark {
     name: "arithmetic",
+    summary: "generated arithmetic, with exact answers",
+    example: "{ name: arithmetic, count: 3000, seed: 7 }",
     version: arithmetic::VERSION,
     reads: Reads::Nothing,
     load: |_, settings| {

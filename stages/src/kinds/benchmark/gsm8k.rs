@@ -14,7 +14,14 @@ use super::{
     },
 };
 
-pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "gsm8k", version: 1, reads: Reads::File, load };
+pub(crate) const BENCHMARK: Benchmark = Benchmark {
+    name: "gsm8k",
+    summary: "word problems of grade school (Cobbe et al. 2021)",
+    example: "{ name: gsm8k, fetch: test.jsonl }",
+    version: 1,
+    reads: Reads::File,
+    load,
+};
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let file = settings.file()?;

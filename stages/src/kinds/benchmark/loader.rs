@@ -48,6 +48,10 @@ pub(crate) enum Reads {
 pub(crate) struct Benchmark {
     /// The word.
     pub name: &'static str,
+    /// What it asks, in a few words.
+    pub summary: &'static str,
+    /// What stands under `with:`, for example.
+    pub example: &'static str,
     /// Raised when it gives other questions.
     pub version: u32,
     /// What it is made from.

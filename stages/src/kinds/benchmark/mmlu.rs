@@ -13,7 +13,14 @@ use super::{
 };
 use crate::kinds::answer::shots;
 
-pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "mmlu", version: 1, reads: Reads::Folder, load };
+pub(crate) const BENCHMARK: Benchmark = Benchmark {
+    name: "mmlu",
+    summary: "four choices in 57 subjects (Hendrycks et al. 2021), from a folder of its files",
+    example: "{ name: mmlu, path: anatomy_test.csv }",
+    version: 1,
+    reads: Reads::Folder,
+    load,
+};
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let mut drafts = Vec::new();

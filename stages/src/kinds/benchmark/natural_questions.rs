@@ -13,7 +13,14 @@ use super::{
     },
 };
 
-pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "natural_questions", version: 1, reads: Reads::File, load };
+pub(crate) const BENCHMARK: Benchmark = Benchmark {
+    name: "natural_questions",
+    summary: "questions from a search engine, in their open form (Lee et al. 2019)",
+    example: "{ name: natural_questions, fetch: true }",
+    version: 1,
+    reads: Reads::File,
+    load,
+};
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let file = settings.file()?;

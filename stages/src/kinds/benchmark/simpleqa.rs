@@ -15,7 +15,14 @@ use super::{
     },
 };
 
-pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "simpleqa", version: 1, reads: Reads::File, load };
+pub(crate) const BENCHMARK: Benchmark = Benchmark {
+    name: "simpleqa",
+    summary: "short questions with one answer, from OpenAI",
+    example: "{ name: simpleqa, fetch: true }",
+    version: 1,
+    reads: Reads::File,
+    load,
+};
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let file = settings.file()?;

@@ -13,7 +13,14 @@ use super::{
     },
 };
 
-pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "truthfulqa", version: 1, reads: Reads::File, load };
+pub(crate) const BENCHMARK: Benchmark = Benchmark {
+    name: "truthfulqa",
+    summary: "questions that tempt to repeat falsehoods (Lin et al. 2021)",
+    example: "{ name: truthfulqa, fetch: true }",
+    version: 1,
+    reads: Reads::File,
+    load,
+};
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let file = settings.file()?;

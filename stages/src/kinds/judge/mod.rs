@@ -25,6 +25,7 @@ use crate::{
     rows::{Answer, Outcome, Question, Verdict},
 };
 use grader::Grader;
+pub(crate) use list::parts;
 use params::Params;
 
 ports! { pub struct Inputs { answers: Dataset<Answer>, questions: Dataset<Question> } }
@@ -45,6 +46,13 @@ impl EachRow for Stage {
     const KIND: &'static str = "judge";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "grades each answer: correct, incorrect or idk";
+    const EXAMPLE: &'static str = "\
+stages:
+  verdicts:
+    uses: judge
+    in: { questions: questions, answers: answers }
+    with: { judge: llm, model: gemini/gemini-3.8-flash, votes: 3 }
+";
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;

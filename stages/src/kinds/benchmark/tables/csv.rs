@@ -12,7 +12,14 @@ use crate::kinds::benchmark::{
     loader::{Benchmark, Reads, Settings},
 };
 
-pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "csv", version: 1, reads: Reads::File, load };
+pub(crate) const BENCHMARK: Benchmark = Benchmark {
+    name: "csv",
+    summary: "any CSV file with a header",
+    example: "{ name: csv, path: questions.csv, columns: { question: asked, gold: right } }",
+    version: 1,
+    reads: Reads::File,
+    load,
+};
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let file = settings.file()?;

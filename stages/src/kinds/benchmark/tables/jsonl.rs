@@ -14,7 +14,14 @@ use crate::{
     llm::recording::{lines, malformed},
 };
 
-pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "jsonl", version: 1, reads: Reads::File, load };
+pub(crate) const BENCHMARK: Benchmark = Benchmark {
+    name: "jsonl",
+    summary: "any file of JSON lines",
+    example: "{ name: jsonl, path: questions.jsonl }",
+    version: 1,
+    reads: Reads::File,
+    load,
+};
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let file = settings.file()?;

@@ -18,7 +18,14 @@ use crate::{
     },
 };
 
-pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "parquet", version: 1, reads: Reads::File, load };
+pub(crate) const BENCHMARK: Benchmark = Benchmark {
+    name: "parquet",
+    summary: "any Parquet file",
+    example: "{ name: parquet, path: questions.parquet, columns: { id: number } }",
+    version: 1,
+    reads: Reads::File,
+    load,
+};
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let file = settings.file()?;
