@@ -31,7 +31,9 @@ Examples:
   fingerpost kinds                         list all
   fingerpost kinds judge                   explain a kind: example, ports and settings
   fingerpost kinds numeric                 explain a judge
-  fingerpost kinds judge --format json     the JSON Schema of its settings";
+  fingerpost kinds judge --format json     the JSON Schema of its settings
+
+`fingerpost schema` prints the schema of whole manifests for editors.";
 
 impl Kinds {
     pub(super) fn run(&self, common: &Common, registry: &Registry) -> Result<Exit, Failure> {
