@@ -4,7 +4,6 @@
 
 mod batches;
 mod benchmarks;
-mod commands;
 mod devices;
 mod examples;
 mod golden;

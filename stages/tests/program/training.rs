@@ -45,10 +45,20 @@ fn step(line: &str) -> Option<u64> {
 
 #[test]
 fn a_killed_training_goes_on_to_the_same_bytes() {
+    for optimizer in ["adamw", "adafactor", "lion"] {
+        goes_on_to_the_same_bytes(optimizer);
+    }
+}
+
+fn goes_on_to_the_same_bytes(optimizer: &str) {
     let (undisturbed, place) = (Place::new(), Place::new());
-    write(&undisturbed);
+    for place in [&undisturbed, &place] {
+        write(place);
+        let manifest = std::fs::read_to_string(place.path("training.yaml")).unwrap();
+        let named = manifest.replace("save_steps: 5", &format!("save_steps: 5, optimizer: {{ name: {optimizer} }}"));
+        std::fs::write(place.path("training.yaml"), named).unwrap();
+    }
     undisturbed.good(&["run", "training.yaml"]);
-    write(&place);
     let mut child = place
         .command(&["run", "training.yaml", "--format", "json"])
         .stdout(Stdio::piped())

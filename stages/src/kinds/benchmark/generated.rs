@@ -4,7 +4,8 @@ use serde_json::{Map, Value};
 
 use super::{
     arithmetic,
-    loader::{Benchmark, Draft, Reads},
+    draft::Draft,
+    loader::{Benchmark, Reads},
 };
 
 pub(crate) const ARITHMETIC: Benchmark = Benchmark {

@@ -6,8 +6,12 @@ use engine::{Context, StageError};
 use serde_json::{Map, Value};
 
 use super::{
-    loader::{Benchmark, Draft, Reads, Settings},
-    tables::table::{drafts, rows, text},
+    draft::Draft,
+    loader::{Benchmark, Reads, Settings},
+    tables::{
+        row::{drafts, text},
+        table::rows,
+    },
 };
 
 pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "gsm8k", version: 1, reads: Reads::File, load };

@@ -6,8 +6,12 @@ use serde_json::Value;
 
 use super::{
     choices,
-    loader::{Benchmark, Draft, Reads, Settings},
-    tables::table::{drafts, meta, rows, text, texts},
+    draft::Draft,
+    loader::{Benchmark, Reads, Settings},
+    tables::{
+        row::{drafts, meta, text, texts},
+        table::rows,
+    },
 };
 
 pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "mmlu_pro", version: 1, reads: Reads::File, load };

@@ -2,6 +2,7 @@
 
 pub(crate) mod arithmetic;
 mod choices;
+mod draft;
 mod generated;
 mod gsm8k;
 mod loader;
@@ -23,7 +24,8 @@ use crate::{
     duplicates::{self, Duplicates, normalised},
     rows::{Question, Split},
 };
-use loader::{Benchmark, Draft, Reads};
+use draft::Draft;
+use loader::{Benchmark, Reads};
 use published::{fetch::Fetch, files::Files};
 use tables::{columns::Columns, csv, jsonl, parquet};
 

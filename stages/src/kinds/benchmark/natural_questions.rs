@@ -5,8 +5,12 @@ use engine::{Context, StageError};
 use serde_json::Value;
 
 use super::{
-    loader::{Benchmark, Draft, Reads, Settings},
-    tables::table::{drafts, rows, text, texts},
+    draft::Draft,
+    loader::{Benchmark, Reads, Settings},
+    tables::{
+        row::{drafts, text, texts},
+        table::rows,
+    },
 };
 
 pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "natural_questions", version: 1, reads: Reads::File, load };

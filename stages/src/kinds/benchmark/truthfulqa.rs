@@ -5,8 +5,12 @@ use engine::{Context, StageError};
 use serde_json::Value;
 
 use super::{
-    loader::{Benchmark, Draft, Reads, Settings},
-    tables::table::{drafts, meta, rows, text},
+    draft::Draft,
+    loader::{Benchmark, Reads, Settings},
+    tables::{
+        row::{drafts, meta, text},
+        table::rows,
+    },
 };
 
 pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "truthfulqa", version: 1, reads: Reads::File, load };

@@ -35,7 +35,7 @@ macro_rules! optimizers {
 
         impl Optimizer {
             /// Returns every optimiser with its own defaults.
-            fn all() -> Vec<Self> {
+            pub(crate) fn all() -> Vec<Self> {
                 vec![$(Self::$Rule($Rule::default())),*]
             }
 
@@ -86,6 +86,8 @@ macro_rules! optimizers {
 
 optimizers! {
     adamw::AdamW,
+    adafactor::Adafactor,
+    lion::Lion,
 }
 
 impl Optimizer {

@@ -92,6 +92,12 @@ fn a_training_takes_the_same_way_and_goes_on_where_it_was_stopped() {
         for (path, model) in models() {
             takes_the_same_way(&place, path, &model, sft());
         }
+        for optimizer in Optimizer::all() {
+            let (name, mut settings) = (optimizer.name(), sft());
+            settings.training.optimizer = optimizer;
+            takes_the_same_way(&place, name, &tiny(6).model, settings.clone());
+            takes_the_same_way(&place, name, &adapted(tiny(6).model, |_| ()), settings);
+        }
         takes_the_same_way(&place, "pairs", &adapted(tiny(6).model, |_| ()), dpo(|_| ()));
         takes_the_same_way(&place, "pairs, followed", &tiny(6).model, dpo(synced));
     }

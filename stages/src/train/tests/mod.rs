@@ -10,8 +10,9 @@ use std::path::PathBuf;
 use super::{
     dpo::{Dpo, DpoLoss, DpoRow, Losses, Reference},
     objective::{Objective as _, Scored, Share},
+    optimizer::Optimizer,
     prepared::Prepared,
-    settings::{Precision, Settings, Training},
+    settings::{Code, Dtype, Precision, Quantization, Settings, Training},
     sft::{IGNORED, Labelled, Sft, SftRow},
     *,
 };
@@ -265,6 +266,21 @@ fn a_stopped_training_goes_on_to_the_same_bytes() {
     resumes_to_the_same_bytes(&biased, &dpo(|method| method.reference = Reference::BaseModel));
     let synced = dpo(|method| (method.sync_ref_model, method.ref_model_sync_steps) = (true, 2));
     resumes_to_the_same_bytes(&base, &synced);
+}
+
+#[test]
+fn every_optimizer_goes_on_to_the_same_bytes() {
+    let mut quantised = tiny(6).model;
+    quantised.quantise(false);
+    for optimizer in Optimizer::all() {
+        let mut settings = sft();
+        settings.training.optimizer = optimizer;
+        resumes_to_the_same_bytes(&tiny(6).model, &settings);
+        resumes_to_the_same_bytes(&adapted(tiny(6).model, |_| ()), &settings);
+        let (code, compute_dtype, adapter_dtype) = (Code::Nf4, Dtype::Float32, Dtype::Bfloat16);
+        settings.training.quantization = Some(Quantization { code, double_quant: false, compute_dtype, adapter_dtype });
+        resumes_to_the_same_bytes(&adapted(quantised.clone(), |_| ()), &settings);
+    }
 }
 
 #[test]
