@@ -82,10 +82,7 @@ pub enum CacheError {
         known: &'static str,
     },
     /// Something was to be stored in a cache whose folder cannot be written.
-    #[error(
-        "the cache `{path}` is read-only: {reason}; add `--cache-mode read` to use it and keep nothing, or name a folder that can be \
-         written with `--cache`"
-    )]
+    #[error("the cache `{path}` is read-only: {reason}; name a folder that can be written with `--cache`")]
     ReadOnly {
         /// The folder.
         path: PathBuf,

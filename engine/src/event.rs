@@ -68,6 +68,9 @@ pub(crate) trait Subscriber: Send {
 
     /// Takes note that time has passed.
     fn beat(&mut self) {}
+
+    /// Takes note that the program ends at once.
+    fn cut_off(&mut self) {}
 }
 
 /// Hands events to the subscribers, one at a time.
@@ -91,5 +94,12 @@ impl Events {
         if let Ok(mut subscribers) = self.0.try_lock() {
             subscribers.iter_mut().for_each(|subscriber| subscriber.beat());
         }
+    }
+
+    /// Says that the program ends at once; nothing is sent after it.
+    pub(crate) fn cut_off(&self) {
+        let mut subscribers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        subscribers.iter_mut().for_each(|subscriber| subscriber.cut_off());
+        subscribers.clear();
     }
 }

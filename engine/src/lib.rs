@@ -62,7 +62,7 @@ pub use crate::contract::forecast::Forecast;
 pub use crate::contract::import::Answers;
 pub use crate::contract::mistake::ParamMistake;
 pub use crate::contract::ports::{Port, PortField, Ports};
-pub use crate::contract::registry::{Registry, Template};
+pub use crate::contract::registry::{Part, Registry, Template};
 pub use crate::contract::section::{Section, Sections};
 pub use crate::contract::stage::Stage;
 pub use crate::store::Store;

@@ -50,13 +50,14 @@ pub fn registry() -> Registry {
         .kind::<kinds::evaluate::Stage>()
         .kind::<kinds::agreement::Stage>()
         .kind::<kinds::command::Stage>()
+        .parts(kinds::benchmark::parts().chain(kinds::judge::parts()).chain(llm::providers::parts()))
         .services(Services::default().with(llm::calls::Accounts::default()).with(llm::providers::local::Checkpoints::default()));
     TEMPLATES.into_iter().fold(commands::register(sections::register(rows::register(registry))), Registry::template)
 }
 
 const PRICES: (&str, &str) = ("prices.yaml", include_str!("../../pipelines/prices.yaml"));
 
-const TEMPLATES: [Template; 8] = [
+const TEMPLATES: [Template; 9] = [
     Template { name: "quickstart", files: &[("quickstart.yaml", include_str!("../../pipelines/quickstart.yaml")), PRICES] },
     Template { name: "simpleqa", files: &[("simpleqa.yaml", include_str!("../../pipelines/simpleqa.yaml")), PRICES] },
     Template {
@@ -71,4 +72,8 @@ const TEMPLATES: [Template; 8] = [
         files: &[("openai-compatible.yaml", include_str!("../../pipelines/openai-compatible.yaml")), PRICES],
     },
     Template { name: "recorded", files: &[("recorded.yaml", include_str!("../../pipelines/recorded.yaml")), PRICES] },
+    Template {
+        name: "unseen-routes",
+        files: &[("unseen-routes.yaml", include_str!("../../pipelines/unseen-routes.yaml")), PRICES],
+    },
 ];

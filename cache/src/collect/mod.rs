@@ -176,7 +176,7 @@ fn preimages(store: &Store, limits: Limits, going: &[(Table, Digest)]) -> Result
 }
 
 /// Deletes entries in one transaction, without those that came into use since they were found. Returns which went, and the limits
-/// that held.
+/// that applied.
 fn delete(store: &Store, what: Collect, candidates: &[(Table, Digest)]) -> Result<(Vec<(Table, Digest)>, Limits), CacheError> {
     store.memo.with(|opened| {
         let mut txn = opened.env.write_txn()?;

@@ -96,7 +96,7 @@ impl Drop for Writer {
 }
 
 fn write(memo: &Memo, blobs: &Arc<Blobs>, jobs: &Receiver<Job>) {
-    let mut held = BTreeSet::new();
+    let mut claimed = BTreeSet::new();
     let mut busy = false;
     while let Ok(first) = jobs.recv() {
         if busy {
@@ -108,7 +108,7 @@ fn write(memo: &Memo, blobs: &Arc<Blobs>, jobs: &Receiver<Job>) {
         match commit(memo, blobs, &batch) {
             Ok(answers) => {
                 for (job, answer) in batch.into_iter().zip(answers) {
-                    note(&mut held, &job.work, &answer);
+                    note(&mut claimed, &job.work, &answer);
                     // Who no longer waits needs no answer; the work is done all the same.
                     drop(job.done.send(Ok(answer)));
                 }
@@ -121,7 +121,7 @@ fn write(memo: &Memo, blobs: &Arc<Blobs>, jobs: &Receiver<Job>) {
         }
     }
     // What this process claimed and will not get any more, others may.
-    let left: Vec<Digest> = held.into_iter().collect();
+    let left: Vec<Digest> = claimed.into_iter().collect();
     if !left.is_empty() {
         let (done, _) = oneshot::channel();
         // If it fails, the claims end with the process.
@@ -165,16 +165,16 @@ fn commit(memo: &Memo, blobs: &Arc<Blobs>, batch: &[Job]) -> Result<Vec<Vec<Clai
 }
 
 /// Keeps the list of what this process has claimed.
-fn note(held: &mut BTreeSet<Digest>, work: &Work, answer: &[Claim]) {
+fn note(claimed: &mut BTreeSet<Digest>, work: &Work, answer: &[Claim]) {
     match work {
         Work::Claim(units) => {
-            held.extend(units.iter().zip(answer).filter(|(_, claim)| **claim == Claim::Ours).map(|(unit, _)| *unit));
+            claimed.extend(units.iter().zip(answer).filter(|(_, claim)| **claim == Claim::Ours).map(|(unit, _)| *unit));
         }
         Work::Keep(unit, ..) => {
-            held.remove(unit);
+            claimed.remove(unit);
         }
         Work::Release(units) => units.iter().for_each(|unit| {
-            held.remove(unit);
+            claimed.remove(unit);
         }),
     }
 }

@@ -1,6 +1,6 @@
 //! `init`: a manifest that runs, from the ones that come with the program.
 
-use std::{io::Write as _, path::PathBuf};
+use std::{collections::BTreeSet, io::Write as _, path::PathBuf};
 
 use clap::Args;
 
@@ -8,7 +8,13 @@ use super::{
     data,
     exit::{Exit, Failure},
 };
-use crate::contract::registry::Registry;
+use crate::{
+    contract::registry::{Registry, Template},
+    environment::Environment,
+    manifest,
+    resolve::resolve,
+    source::Source,
+};
 
 /// Write a manifest that runs into a folder
 #[derive(Args)]
@@ -29,6 +35,22 @@ Examples:
 
 `fingerpost plan MANIFEST` shows what it would run.";
 
+const SCHEMA_LINE: &str = "# yaml-language-server: $schema=./fingerpost.schema.json\n";
+
+/// Collects the names that stand as `{ env: NAME }`.
+fn variables_in(value: &serde_yaml::Value, found: &mut BTreeSet<String>) {
+    match value {
+        serde_yaml::Value::Mapping(mapping) => {
+            if let (1, Some(serde_yaml::Value::String(name))) = (mapping.len(), mapping.get("env")) {
+                found.insert(name.clone());
+            }
+            mapping.iter().for_each(|(_, value)| variables_in(value, found));
+        }
+        serde_yaml::Value::Sequence(items) => items.iter().for_each(|value| variables_in(value, found)),
+        _ => {}
+    }
+}
+
 const IGNORED: &str = ".fingerpost/\nruns/\n";
 
 impl Init {
@@ -45,6 +67,11 @@ impl Init {
         })?;
         let schema = format!("{:#}\n", super::schema::manifest(registry));
         let mut files: Vec<(&str, &str)> = template.files.to_vec();
+        // Editors that speak to yaml-language-server complete and check by it.
+        let first = template.files.first().map(|(_, text)| format!("{SCHEMA_LINE}{text}")).unwrap_or_default();
+        if let Some((_, text)) = files.first_mut() {
+            *text = &first;
+        }
         files.push(("fingerpost.schema.json", &schema));
         files.push((".gitignore", IGNORED));
         std::fs::create_dir_all(&self.folder).map_err(|error| self.unwritten(&error))?;
@@ -52,8 +79,31 @@ impl Init {
             self.write(name, text)?;
         }
         let manifest = self.folder.join(template.files.first().map_or("", |(name, _)| name));
-        data(&format!("wrote `{0}`; next: `fingerpost run {0}`\n", manifest.display()))?;
+        let manifest = manifest.display();
+        let needs: Vec<_> = self.needs(registry, template).iter().map(|need| format!("  - {need}\n")).collect();
+        let needs = needs.concat();
+        data(&match needs.as_str() {
+            "" => format!("wrote `{manifest}`; next: `fingerpost run {manifest}`\n"),
+            needs => format!("wrote `{manifest}`; before `fingerpost run {manifest}` it needs:\n{needs}"),
+        })?;
         Ok(Exit::Done)
+    }
+
+    /// Says what the manifest needs that is not there: files, and variables that hold keys.
+    fn needs(&self, registry: &Registry, template: &Template) -> Vec<String> {
+        let Some((name, text)) = template.files.first() else { return Vec::new() };
+        let read = Source::read(&self.folder.join(name)).and_then(|source| {
+            let manifest = manifest::parse(source, self.folder.clone(), &[])?;
+            resolve(manifest, registry).map(|_| ())
+        });
+        let mut needs: Vec<_> = read.err().unwrap_or_default().into_iter().map(|mistake| mistake.message).collect();
+        let environment = Environment::beside(&self.folder).unwrap_or_default();
+        let mut variables = BTreeSet::new();
+        variables_in(&serde_yaml::from_str(text).unwrap_or_default(), &mut variables);
+        let unset = variables.into_iter().filter(|name| environment.get(name).is_none_or(|value| value.is_empty()));
+        needs.extend(unset.map(|name| format!("the environment variable `{name}`, or `{name}=…` in `.env` beside the manifest")));
+        needs.dedup();
+        needs
     }
 
     fn write(&self, name: &str, text: &str) -> Result<(), Failure> {

@@ -67,7 +67,9 @@ impl Run {
                 .help("run without `--frozen`, and keep the cache"));
         }
         if !planned.is_fresh() {
-            cache.check_writable()?;
+            cache.check_writable().map_err(|error| {
+                Failure::from(error).help("`--cache-mode read` uses what is cached, and keeps nothing of what runs")
+            })?;
         }
         let limit = self.budget.unwrap_or(Limit::Unset);
         let before = super::shared(registry, &pipeline, Arc::clone(&cache), Vec::new(), limit, None, None)?;

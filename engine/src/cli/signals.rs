@@ -10,7 +10,7 @@ use crate::event::{Event, Events};
 /// What a run has after a hang-up: nobody is there to send a second signal.
 const AFTER_HANG_UP: Duration = Duration::from_secs(30);
 
-/// How long the word that the run stops may take to be written before the run stops all the same.
+/// How long a word may take to be written before the run goes on to its end all the same.
 const WORD: Duration = Duration::from_millis(100);
 
 /// What a signal asks for.
@@ -26,22 +26,29 @@ pub(super) async fn obey(cancellation: CancellationToken, events: Events, silent
     // Without signals there is nothing to obey, and the run goes on to its end.
     let Ok(mut signals) = Signals::new() else { return };
     let first = signals.next().await;
-    // Apart: a terminal that takes no output, or that asks a question, holds up neither the end nor the second signal.
-    let word = tokio::task::spawn_blocking(move || {
-        events.send(&Event::Stopping);
+    let stopping = events.clone();
+    written(move || {
+        stopping.send(&Event::Stopping);
         if silent {
             talk(&format!("{STOPPING}\n"));
         }
-    });
-    let _written = tokio::time::timeout(WORD, word).await;
+    })
+    .await;
     cancellation.cancel();
     if first == Signal::HangUp {
         let _second = tokio::time::timeout(AFTER_HANG_UP, signals.next()).await;
     } else {
         signals.next().await;
     }
+    written(move || events.cut_off()).await;
     #[expect(clippy::exit, reason = "a second signal asks for the end at once, and the cache is safe at any moment")]
     std::process::exit(i32::from(Exit::Interrupted as u8));
+}
+
+/// Waits a moment for a word to be written. A terminal that takes no output, or that asks a question, holds up neither the end nor
+/// the second signal.
+async fn written(word: impl FnOnce() + Send + 'static) {
+    let _late = tokio::time::timeout(WORD, tokio::task::spawn_blocking(word)).await;
 }
 
 /// Signals as they come; none is missed between two of them.

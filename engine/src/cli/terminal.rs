@@ -35,6 +35,9 @@ const GUTTER: usize = 12;
 /// What the first signal brings about.
 pub(super) const STOPPING: &str = "Stopping: what runs ends first; Ctrl-C again stops now";
 
+/// What to do after a stop.
+const AGAIN: &str = "run the same command again to go on from here";
+
 /// The columns of a bar.
 const BAR: usize = 20;
 
@@ -195,6 +198,16 @@ fn bought(calls: u64, spent: Spent) -> String {
 }
 
 impl Subscriber for Terminal {
+    fn cut_off(&mut self) {
+        if let Some(live) = &self.live {
+            // Lines that nobody clears any more would stay.
+            let _gone = live.clear();
+            live.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        let verb = style::warning(&format!("{:>GUTTER$}", "Stopped"), self.color);
+        self.write(&format!("{verb} at once; {AGAIN}"));
+    }
+
     fn beat(&mut self) {
         if self.live.is_none() {
             let now = Instant::now();
@@ -277,7 +290,7 @@ impl Subscriber for Terminal {
                     &format!("{manifest} in {}: {}{} · run {run}", duration(*seconds), facts.join(", "), saved(*saved_seconds)),
                 );
                 if interrupted {
-                    self.line("", "run the same command again to go on from here");
+                    self.line("", AGAIN);
                 }
             }
         }

@@ -92,6 +92,8 @@ struct Inner {
     stage: String,
     rebuy: bool,
     budget: Budget,
+    /// Ends the stage: with the run, or after a failure of its own.
+    stop: CancellationToken,
     scratch: tempfile::TempDir,
     /// Set where the stage runs, and not where it is only looked at.
     resume: OnceLock<Resume>,
@@ -101,6 +103,8 @@ struct Inner {
     reused: AtomicU64,
     unpriced: AtomicU64,
     told: Mutex<Option<Instant>>,
+    /// How often each warning came.
+    warned: Mutex<BTreeMap<String, u64>>,
 }
 
 fn digests(texts: &[String]) -> Result<Vec<Digest>, StageError> {
@@ -114,6 +118,8 @@ impl Context {
     pub(crate) fn new(shared: Arc<Shared>, stage: &str, rebuy: bool, limit: Limit) -> Result<Self, StageError> {
         let scratch = tempfile::Builder::new().prefix("fingerpost-").tempdir()?;
         Ok(Self(Arc::new(Inner {
+            stop: shared.cancellation.child_token(),
+            warned: Mutex::default(),
             shared,
             stage: stage.to_owned(),
             rebuy,
@@ -217,9 +223,24 @@ impl Context {
         self.send(&Event::Note { stage: self.0.stage.clone(), message: message.into() });
     }
 
-    /// Says something that a person should know.
+    /// Says something that a person should know. Equal warnings are said once, and counted.
     pub fn warn(&self, message: impl Into<String>) {
-        self.send(&Event::Warning { stage: Some(self.0.stage.clone()), message: message.into() });
+        let message = message.into();
+        let mut warned = self.0.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = warned.entry(message.clone()).or_default();
+        *count += 1;
+        if *count == 1 {
+            self.send(&Event::Warning { stage: Some(self.0.stage.clone()), message });
+        }
+    }
+
+    /// Says how often each warning came that came more than once.
+    pub(crate) fn sum_warnings(&self) {
+        let warned = std::mem::take(&mut *self.0.warned.lock().unwrap_or_else(PoisonError::into_inner));
+        for (message, count) in warned.into_iter().filter(|(_, count)| *count > 1) {
+            let message = format!("{message} (and {} more)", count - 1);
+            self.send(&Event::Warning { stage: Some(self.0.stage.clone()), message });
+        }
     }
 
     /// Returns `Err(Cancelled)` once the run is to stop; to be called at safe points.
@@ -227,12 +248,17 @@ impl Context {
     /// # Errors
     /// The run is to stop.
     pub fn check(&self) -> Result<(), StageError> {
-        if self.0.shared.cancellation.is_cancelled() { Err(StageError::cancelled()) } else { Ok(()) }
+        if self.0.stop.is_cancelled() { Err(StageError::cancelled()) } else { Ok(()) }
     }
 
-    /// The token that tells of the run's end.
+    /// Returns the token that is cancelled when the stage is to stop.
     pub fn cancellation(&self) -> &CancellationToken {
-        &self.0.shared.cancellation
+        &self.0.stop
+    }
+
+    /// Stops the stage after a failure: calls under way end, and no further one is made.
+    pub(crate) fn stop(&self) {
+        self.0.stop.cancel();
     }
 
     /// An empty folder that goes with the stage.

@@ -23,6 +23,8 @@ pub trait EachRow: Sized + Send + Sync + 'static {
     const VERSION: u32;
     /// One sentence for `fingerpost kinds`.
     const SUMMARY: &'static str;
+    /// A few lines of a manifest that use the kind, for `fingerpost kinds KIND`.
+    const EXAMPLE: &'static str = "";
     /// What stands under `with:`.
     type Params: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
     /// What stands under `in:`.
@@ -86,6 +88,14 @@ pub trait EachRow: Sized + Send + Sync + 'static {
     /// # Errors
     /// The row or a reply does not fit.
     fn rows(&self, row: Self::In, replies: Vec<Reply<Self>>) -> Result<Vec<Self::Out>, StageError>;
+
+    /// Looks at the whole once every row is done; may warn of what the rows have in common.
+    ///
+    /// # Errors
+    /// The rows are of no use, such as when no row has what the stage is for.
+    fn finish(&self) -> Result<(), StageError> {
+        Ok(())
+    }
 
     /// Names the output port.
     fn outputs(rows: Dataset<Self::Out>) -> Self::Outputs;

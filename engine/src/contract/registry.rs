@@ -34,6 +34,7 @@ pub(crate) trait Kind: Send + Sync {
     fn name(&self) -> &'static str;
     fn version(&self) -> u32;
     fn summary(&self) -> &'static str;
+    fn example(&self) -> &'static str;
     fn schema(&self) -> Value;
     fn inputs(&self) -> Vec<Port>;
     fn outputs(&self) -> Vec<Port>;
@@ -106,6 +107,10 @@ impl<S: Stage> Kind for Erased<S> {
 
     fn summary(&self) -> &'static str {
         S::SUMMARY
+    }
+
+    fn example(&self) -> &'static str {
+        S::EXAMPLE
     }
 
     fn schema(&self) -> Value {
@@ -207,6 +212,19 @@ pub struct Template {
     pub files: &'static [(&'static str, &'static str)],
 }
 
+/// What a param of a kind can name, such as a judge: for `fingerpost kinds`.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// What it is: `judge`.
+    pub group: &'static str,
+    /// The word in the manifest.
+    pub name: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    /// A few lines of a manifest that use it.
+    pub example: String,
+}
+
 /// A public type of rows.
 pub(crate) struct RowKind {
     pub(crate) name: &'static str,
@@ -219,6 +237,7 @@ pub struct Registry {
     kinds: Vec<Arc<dyn Kind>>,
     sections: Vec<SectionKind>,
     rows: Vec<RowKind>,
+    parts: Vec<Part>,
     templates: Vec<Template>,
     commands: Vec<CommandKind>,
     services: Services,
@@ -248,6 +267,13 @@ impl Registry {
     #[must_use]
     pub fn row<R: Row>(mut self) -> Self {
         self.rows.push(RowKind { name: R::NAME, schema: schema::of::<R> });
+        self
+    }
+
+    /// Adds what params of kinds can name.
+    #[must_use]
+    pub fn parts(mut self, parts: impl IntoIterator<Item = Part>) -> Self {
+        self.parts.extend(parts);
         self
     }
 
@@ -286,6 +312,10 @@ impl Registry {
 
     pub(crate) fn rows(&self) -> &[RowKind] {
         &self.rows
+    }
+
+    pub(crate) fn named_parts(&self) -> &[Part] {
+        &self.parts
     }
 
     pub(crate) fn templates(&self) -> &[Template] {

@@ -26,6 +26,8 @@ pub trait Stage: Send + Sync + 'static {
     const VERSION: u32;
     /// One sentence for `fingerpost kinds`.
     const SUMMARY: &'static str;
+    /// A few lines of a manifest that use the kind, for `fingerpost kinds KIND`.
+    const EXAMPLE: &'static str = "";
     /// What stands under `with:`. All that may change a result is in here or comes in by a port.
     type Params: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
     /// What stands under `in:`.

@@ -106,7 +106,9 @@ impl Task {
         for file in stage.files() {
             file.keep(self.context.store())?;
         }
-        let outputs = stage.kind.run(&self.context, &stage.settled, self.inputs).await?;
+        let outputs = stage.kind.run(&self.context, &stage.settled, self.inputs).await;
+        self.context.sum_warnings();
+        let outputs = outputs?;
         let (calls, reused) = self.context.counts();
         let result = StageResult { outputs, seconds: started.elapsed().as_secs_f64(), calls, run: self.run };
         let cache = self.context.store().cache();

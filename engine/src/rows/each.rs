@@ -11,7 +11,7 @@ use crate::contract::{
     context::Context,
     each::{Each, EachRow, Reply},
     effect::{Ask, Effect},
-    error::StageError,
+    error::{Blame, StageError},
     forecast::Forecast,
     import::{Adopted, Answers},
     mistake::ParamMistake,
@@ -23,6 +23,7 @@ impl<S: EachRow> Stage for Each<S> {
     const KIND: &'static str = S::KIND;
     const VERSION: u32 = S::VERSION;
     const SUMMARY: &'static str = S::SUMMARY;
+    const EXAMPLE: &'static str = S::EXAMPLE;
     type Params = S::Params;
     type Inputs = S::Inputs;
     type Outputs = S::Outputs;
@@ -82,23 +83,28 @@ impl<S: EachRow> Stage for Each<S> {
                         _ if failure.is_some() => {}
                         Ok(Far::Whole(rows)) if in_flight.is_empty() => failure = write(ctx, &mut writer, &rows).err(),
                         Ok(Far::Whole(rows)) => in_flight.push_back(boxed(std::future::ready(Ok(rows)))),
-                        Ok(Far::Open(row, replies)) => in_flight.push_back(boxed(one(ctx, &stage, row, replies))),
+                        Ok(Far::Open(row, replies)) => in_flight.push_back(boxed(stopping(ctx, one(ctx, &stage, row, replies)))),
                         Err(error) => failure = Some(error),
                     }
                 }
             }
-            // After a failure the rows under way end first, so that what they buy is kept.
+            // After a failure the calls under way end first, so that what they buy is kept; no further call is made.
+            if failure.is_some() {
+                ctx.stop();
+            }
             match in_flight.next().await {
                 None => break,
-                Some(Err(error)) => failure = failure.or(Some(error)),
+                // A row that was stopped says nothing of why.
+                Some(Err(error)) => failure = failure.filter(|known| known.blame != Blame::Cancelled).or(Some(error)),
                 Some(Ok(_)) if failure.is_some() => {}
                 Some(Ok(rows)) => failure = write(ctx, &mut writer, &rows).err(),
             }
         }
-        match failure {
-            Some(error) => Err(error),
-            None => Ok(S::outputs(writer.finish()?)),
+        if let Some(error) = failure {
+            return Err(error);
         }
+        stage.finish()?;
+        Ok(S::outputs(writer.finish()?))
     }
 }
 
@@ -178,6 +184,15 @@ fn known<S: EachRow>(ctx: &Context, stage: &S, row: S::In) -> Result<Far<S>, Sta
         (0..reused).for_each(|_| ctx.count(false));
         replies.extend(round);
     }
+}
+
+/// Waits for a row; where it fails, the others stop at once, and not when its turn comes.
+async fn stopping<T>(ctx: &Context, row: impl Future<Output = Result<T, StageError>>) -> Result<T, StageError> {
+    let done = row.await;
+    if done.is_err() {
+        ctx.stop();
+    }
+    done
 }
 
 async fn one<S: EachRow>(ctx: &Context, stage: &S, row: S::In, mut known: Vec<Reply<S>>) -> Result<Vec<S::Out>, StageError> {

@@ -9,5 +9,7 @@ mod hits;
 mod mistakes;
 mod place;
 mod processes;
+#[cfg(unix)]
+mod read_only;
 mod replies;
 mod terminal;

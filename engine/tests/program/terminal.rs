@@ -184,8 +184,9 @@ impl OnTerminal {
     /// Waits until these words are shown.
     #[track_caller]
     fn until(&mut self, words: &str) {
+        let started = Instant::now();
         while !String::from_utf8_lossy(&self.text).contains(words) {
-            let byte = self.shown.recv_timeout(Duration::from_secs(30));
+            let byte = self.shown.recv_timeout(Duration::from_secs(30).saturating_sub(started.elapsed()));
             self.text.push(byte.unwrap_or_else(|_| panic!("no `{words}` in {}", String::from_utf8_lossy(&self.text))));
         }
     }
@@ -230,4 +231,19 @@ fn a_run_that_would_pay_asks_for_a_budget_on_a_terminal() {
         assert!(shown.contains("`shouts` would make 2 calls for at most $0.002"), "{shown}");
         assert_eq!(shown.contains("Failed"), code == 5, "{shown}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_cut_off_leaves_no_live_line() {
+    let place = Place::new();
+    place.change("uses: count", "uses: wait, with: { milliseconds: 60000, stubborn: true }");
+    let Some(mut terminal) = OnTerminal::start(&place, "run words.yaml --budget 1") else { return };
+    terminal.until("  1s tally");
+    terminal.press("\u{3}");
+    terminal.until("Ctrl-C again stops now");
+    terminal.press("\u{3}");
+    let shown = terminal.with(130);
+    let last = shown.trim_end().lines().last().unwrap();
+    assert!(last.contains("Stopped") && last.ends_with("run the same command again to go on from here"), "{shown:?}");
 }

@@ -44,6 +44,12 @@ impl engine::Stage for Stage {
     const KIND: &'static str = "agreement";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "measures how far a judge agrees with a reference";
+    const EXAMPLE: &'static str = "\
+stages:
+  agreement:
+    uses: agreement
+    in: { verdicts: verdicts, reference: ./people.jsonl }
+";
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;

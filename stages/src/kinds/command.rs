@@ -143,6 +143,13 @@ impl engine::Stage for Stage {
     const KIND: &'static str = "command";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "runs a program on declared inputs, for declared outputs";
+    const EXAMPLE: &'static str = "\
+stages:
+  sorted:
+    uses: command
+    in: { rows: questions }
+    with: { run: 'sort \"$rows\" > \"$sorted\"', out: { sorted: sorted.jsonl } }
+";
     type Params = Params;
     type Inputs = BTreeMap<String, Anything>;
     type Outputs = BTreeMap<String, Anything>;

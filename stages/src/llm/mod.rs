@@ -10,6 +10,7 @@ pub(crate) mod json_reply;
 pub(crate) mod model;
 pub(crate) mod prompt;
 pub(crate) mod providers;
+pub(crate) mod readable;
 pub(crate) mod recording;
 pub(crate) mod request;
 pub(crate) mod secret;

@@ -11,6 +11,7 @@ pub mod classification;
 pub mod curve;
 pub mod hull;
 pub mod input;
+mod metrics;
 mod notes;
 pub mod resampling;
 mod routed;
@@ -20,4 +21,5 @@ mod tests;
 pub mod yardsticks;
 
 pub use input::{Case, Decision, EvaluationError, Policy};
-pub use table::{Calibration, Metrics, evaluate};
+pub use metrics::{Calibration, Metrics};
+pub use table::evaluate;

@@ -6,8 +6,8 @@ use super::{
     board::{Board, mean},
     curve,
     input::Case,
+    metrics::Metrics,
     routed::Routed,
-    table::Metrics,
     yardsticks::Baseline,
 };
 

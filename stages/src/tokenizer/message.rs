@@ -3,7 +3,8 @@
 use minijinja::value::{DynObject, Serde, Value, ValueKind};
 use serde::Serialize;
 
-use super::chat_template::GENERATION;
+/// Around what a `{% generation %}` block wrote; removed from the output.
+pub(super) const GENERATION: [char; 2] = ['\u{F0002}', '\u{F0003}'];
 
 /// Turns messages into the values that templates read.
 pub fn messages<'a, M: Serialize + 'a>(messages: impl IntoIterator<Item = &'a M>) -> Vec<Value> {

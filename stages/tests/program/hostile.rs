@@ -126,7 +126,7 @@ fn export_replaces_only_by_force_and_leaves_nothing_old() {
 #[cfg(target_os = "linux")]
 #[test]
 fn programs_end_with_the_run_that_started_them() {
-    for signals in [&["INT", "INT"][..], &["KILL"]] {
+    for signals in [&["INT", "INT"][..], &["TERM", "TERM"], &["HUP", "INT"], &["KILL"]] {
         let place = Place::new();
         // The program's own number, so that no other one is looked for.
         let line = "sleep 600 & echo $! > $PWD/../../../pid; wait; echo done > $o";
@@ -158,5 +158,18 @@ fn programs_end_with_the_run_that_started_them() {
         }
         run.wait().unwrap();
         assert!(wait(&|| !Path::new(&format!("/proc/{pid}")).exists()), "{signals:?}: process {pid} goes on");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_no_text_is_shown_as_it_is() {
+    let place = Place::new();
+    let manifest =
+        "version: 1\nstages:\n  b: { uses: command, with: { run: \"printf '\\\\377\\\\001\\\\n' > $o\", out: { o: o } } }\n";
+    fs::write(place.path("b.yaml"), manifest).unwrap();
+    assert!(place.call(&["run", "b.yaml"]).status.success());
+    for words in [&["show", "b.yaml", "b"][..], &["export", "b.yaml", "b.o", "-"]] {
+        assert_eq!(place.call(words).stdout, b"\xff\x01\n", "{words:?}");
     }
 }

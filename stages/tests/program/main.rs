@@ -4,12 +4,12 @@
 
 mod batches;
 mod benchmarks;
-mod commands;
 mod devices;
 mod examples;
 mod golden;
 mod hostile;
 mod judging;
+mod kinds;
 mod manifests;
 mod memory;
 mod parity;

@@ -222,6 +222,17 @@ fn init_writes_a_manifest_that_is_right() {
     }
     assert!(place.path("quickstart/prices.yaml").is_file());
     place.good(&["check", "quickstart/quickstart.yaml"]);
+    let text = std::fs::read_to_string(place.path("quickstart/quickstart.yaml")).unwrap();
+    assert!(text.starts_with("# yaml-language-server: $schema=./fingerpost.schema.json\n"), "{text}");
+    assert!(place.path("quickstart/fingerpost.schema.json").is_file());
+    place.good(&["init", "unseen", "--template", "unseen-routes"]);
+    place.good(&["check", "unseen/unseen-routes.yaml"]);
+    // What is not there yet is named.
+    let mut init = place.command(&["init", "simpleqa", "--template", "simpleqa"]);
+    let said = String::from_utf8(init.env_remove("GEMINI_API_KEY").output().unwrap().stdout).unwrap();
+    for need in ["there is no file `simple_qa_test_set.csv`", "`gemma-2b`", "the environment variable `GEMINI_API_KEY`"] {
+        assert!(said.contains(need), "{need}: {said}");
+    }
     let again = place.call(&["init", "quickstart"]);
     assert_eq!(again.status.code(), Some(2), "{}", String::from_utf8_lossy(&again.stderr));
 }

@@ -450,6 +450,58 @@ stages:
 }
 
 #[test]
+fn a_model_that_never_answers_in_the_form_it_is_asked_for_ends_its_stage_soon() {
+    let server = Server::new(|request, _| match request.said() {
+        said if said.starts_with("What is") => Answer::says("x"),
+        _ => {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            Answer::says("It is right, I think.")
+        }
+    });
+    let judge = "verdicts: { uses: judge, in: { questions: questions, answers: answers }, with: { judge: llm, model: p/j } }";
+    let analyse = "analyses: { uses: analyse, in: { questions: questions }, with: { by: llm, model: p/j } }";
+    for (stage, whose, questions) in [(judge, "the judge", 400), (analyse, "the model", 400), (judge, "the judge", 3)] {
+        let place = place("openai", &server.url(), questions, "");
+        let manifest = fs::read_to_string(place.path("m.yaml")).unwrap();
+        fs::write(place.path("m.yaml"), format!("{manifest}  {stage}\n")).unwrap();
+        place.good(&["run", "m.yaml", "answers", "--budget", "none"]);
+        let before = server.count();
+        let text = failed(&run(&place), 1);
+        let rows = questions.min(24);
+        for told in [&format!("no reply of {whose} to the first {rows} rows could be read")[..], "says `It is right, I think.`"] {
+            assert_eq!(text.matches(told).count(), 1, "{told}: {text}");
+        }
+        assert!(!text.contains("Warning"), "{text}");
+        let calls = server.count() - before;
+        // Rows are asked once before any is asked again; what is asked by then is paid for.
+        assert!(calls <= (questions + 250).min(2 * questions) && calls >= 2 * rows, "{calls} calls");
+        assert_eq!(place.call(&["plan", "m.yaml", "--exit-code"]).status.code(), Some(3), "the stage is no hit");
+        // The replies are kept, and tell the same again.
+        failed(&run(&place), 1);
+        assert!(server.count() - before <= calls + 64, "what was bought is bought again");
+    }
+}
+
+#[test]
+fn rows_that_a_judge_says_nothing_readable_on_are_counted_in_one_line() {
+    let server = Server::new(|request, _| match request.said().starts_with("What is") {
+        true => Answer::says("x"),
+        false if request.raw.contains("What is 7?") => Answer::says("{\"reason\": \"r\", \"verdict\": \"correct\"}"),
+        false => Answer::says("no"),
+    });
+    let place = place("openai", &server.url(), 10, "");
+    let manifest = fs::read_to_string(place.path("m.yaml")).unwrap();
+    let stage = "verdicts: { uses: judge, in: { questions: questions, answers: answers }, with: { judge: llm, model: p/j } }";
+    fs::write(place.path("m.yaml"), format!("{manifest}  {stage}\n")).unwrap();
+    let output = run(&place);
+    let text = err(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert_eq!(text.matches("Warning").count(), 1, "{text}");
+    assert!(text.contains("9 of 10 rows have no reply of the judge that can be read, such as question `q"), "{text}");
+    assert_eq!(place.rows(&["m.yaml", "verdicts"]).len(), 1);
+}
+
+#[test]
 fn votes_tie_and_a_second_judge_decides() {
     let votes = AtomicUsize::new(0);
     let server = Server::new(move |request, _| {
@@ -488,7 +540,9 @@ fn answers_that_were_paid_for_elsewhere_are_bought_by_nobody() {
     assert_eq!(early.status.code(), Some(3), "{}", err(&early));
     assert!(err(&early).contains("`questions`, which has not run"), "{}", err(&early));
     place.good(&["run", "m.yaml", "questions"]);
-    assert!(failed(&import("p/other"), 2).contains("no row of `m.yaml` asks `p/other`"));
+    assert!(
+        failed(&import("p/other"), 2).contains("no row of `m.yaml` matches an answer in `answers.jsonl` for model `p/other`")
+    );
     assert!(String::from_utf8_lossy(&import("p/m").stdout).contains("imported 2 replies, 0 already present"));
     // The one manifest in the folder is meant where none is named.
     let again = place.call(&["cache", "import", "answers.jsonl", "--as", "p/m"]);

@@ -17,6 +17,7 @@ use crate::{
         json_reply, model,
         prompt::{Template, lettered},
         providers::Source,
+        readable::Readable,
         request::{Reply, Request, Settings},
     },
     rows::{Analysis, Question},
@@ -66,6 +67,7 @@ ports! { pub struct Outputs { analyses: Dataset<Analysis> } }
 pub(crate) struct Stage {
     ctx: Context,
     llm: Option<(Request, Template)>,
+    readable: Readable,
 }
 
 const PROMPT: &str = include_str!("../../../prompts/analyse@1.txt");
@@ -77,6 +79,13 @@ impl EachRow for Stage {
     const KIND: &'static str = "analyse";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "says what the question alone shows";
+    const EXAMPLE: &'static str = "\
+stages:
+  analyses:
+    uses: analyse
+    in: { questions: questions }
+    with: { by: llm, model: gemini/gemini-3.8-flash }
+";
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;
@@ -144,7 +153,7 @@ impl EachRow for Stage {
                 Template::read(ctx, params.prompt.as_ref(), PROMPT, &["question"])?,
             )),
         };
-        Ok((Self { ctx: ctx.clone(), llm }, inputs.questions))
+        Ok((Self { ctx: ctx.clone(), llm, readable: Readable::new("the model") }, inputs.questions))
     }
 
     fn units(&self, question: &Question, replies: &[Reply]) -> Result<Vec<Ask<Completion>>, StageError> {
@@ -165,11 +174,17 @@ impl EachRow for Stage {
 
     fn rows(&self, question: Question, replies: Vec<Reply>) -> Result<Vec<Analysis>, StageError> {
         let said = replies.last().and_then(json_reply::said).and_then(|said| read(said).ok());
-        if said.is_none() && self.llm.is_some() {
-            self.ctx.warn(format!("the model said nothing that can be read on {}: rules stand in", Self::name(&question)));
+        match (&said, &self.llm) {
+            (Some(_), _) => self.readable.read(),
+            (None, Some(_)) => self.readable.unread(&Self::name(&question), &replies)?,
+            (None, None) => {}
         }
         let (features, reasoning) = said.unwrap_or_else(|| rules::analyse(&question.question));
         Ok(vec![Analysis { id: question.id, features, reasoning }])
+    }
+
+    fn finish(&self) -> Result<(), StageError> {
+        self.readable.finish(&self.ctx, "rules analyse these questions instead")
     }
 
     fn outputs(analyses: Dataset<Analysis>) -> Outputs {

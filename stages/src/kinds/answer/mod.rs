@@ -130,6 +130,15 @@ impl EachRow for Stage {
     const KIND: &'static str = "answer";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "lets every named model answer every question";
+    const EXAMPLE: &'static str = "\
+stages:
+  answers:
+    uses: answer
+    in: { questions: questions }
+    with:
+      models: { medium: gemini/gemini-3.5-flash-lite, large: gemini/gemini-3.8-flash }
+      settings: { max_output_tokens: 2048 }
+";
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;

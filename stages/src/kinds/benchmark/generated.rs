@@ -4,11 +4,14 @@ use serde_json::{Map, Value};
 
 use super::{
     arithmetic,
-    loader::{Benchmark, Draft, Reads},
+    draft::Draft,
+    loader::{Benchmark, Reads},
 };
 
 pub(crate) const ARITHMETIC: Benchmark = Benchmark {
     name: "arithmetic",
+    summary: "generated arithmetic, with exact answers",
+    example: "{ name: arithmetic, count: 3000, seed: 7 }",
     version: arithmetic::VERSION,
     reads: Reads::Nothing,
     load: |_, settings| {

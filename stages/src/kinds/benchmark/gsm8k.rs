@@ -6,11 +6,22 @@ use engine::{Context, StageError};
 use serde_json::{Map, Value};
 
 use super::{
-    loader::{Benchmark, Draft, Reads, Settings},
-    tables::table::{drafts, rows, text},
+    draft::Draft,
+    loader::{Benchmark, Reads, Settings},
+    tables::{
+        row::{drafts, text},
+        table::rows,
+    },
 };
 
-pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "gsm8k", version: 1, reads: Reads::File, load };
+pub(crate) const BENCHMARK: Benchmark = Benchmark {
+    name: "gsm8k",
+    summary: "word problems of grade school (Cobbe et al. 2021)",
+    example: "{ name: gsm8k, fetch: test.jsonl }",
+    version: 1,
+    reads: Reads::File,
+    load,
+};
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let file = settings.file()?;

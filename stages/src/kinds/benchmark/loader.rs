@@ -3,29 +3,12 @@
 use std::collections::BTreeMap;
 
 use engine::{Context, File, StageError};
-use serde_json::{Map, Value};
 
 use super::{
+    draft::Draft,
     published::{self, files::Files},
     tables::columns::Columns,
 };
-
-/// A question as a benchmark has it.
-#[derive(Default)]
-pub(crate) struct Draft {
-    /// The benchmark's own id, if it has one.
-    pub id: Option<String>,
-    /// The text that models see.
-    pub question: String,
-    /// Every text that counts as right.
-    pub gold: Vec<String>,
-    /// The texts to choose from, where it is a multiple choice.
-    pub choices: Vec<String>,
-    /// Texts that are known to be wrong.
-    pub wrong: Vec<String>,
-    /// Whatever else the benchmark says.
-    pub meta: Map<String, Value>,
-}
 
 /// What a benchmark is loaded with.
 pub(crate) struct Settings<'a> {
@@ -65,6 +48,10 @@ pub(crate) enum Reads {
 pub(crate) struct Benchmark {
     /// The word.
     pub name: &'static str,
+    /// What it asks, in a few words.
+    pub summary: &'static str,
+    /// What stands under `with:`, for example.
+    pub example: &'static str,
     /// Raised when it gives other questions.
     pub version: u32,
     /// What it is made from.

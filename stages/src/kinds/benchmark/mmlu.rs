@@ -6,82 +6,21 @@ use serde_json::{Map, Value};
 
 use super::{
     choices,
-    loader::{Benchmark, Draft, Reads, Settings},
+    draft::Draft,
+    loader::{Benchmark, Reads, Settings},
+    published::mmlu::{DEV, SUBJECTS},
     tables::csv::{malformed, place},
 };
 use crate::kinds::answer::shots;
 
-pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "mmlu", version: 1, reads: Reads::Folder, load };
-
-/// The subjects, with how many questions each has for testing. For few-shot prompts (`dev`) each has five.
-const SUBJECTS: [(&str, usize); 57] = [
-    ("abstract_algebra", 100),
-    ("anatomy", 135),
-    ("astronomy", 152),
-    ("business_ethics", 100),
-    ("clinical_knowledge", 265),
-    ("college_biology", 144),
-    ("college_chemistry", 100),
-    ("college_computer_science", 100),
-    ("college_mathematics", 100),
-    ("college_medicine", 173),
-    ("college_physics", 102),
-    ("computer_security", 100),
-    ("conceptual_physics", 235),
-    ("econometrics", 114),
-    ("electrical_engineering", 145),
-    ("elementary_mathematics", 378),
-    ("formal_logic", 126),
-    ("global_facts", 100),
-    ("high_school_biology", 310),
-    ("high_school_chemistry", 203),
-    ("high_school_computer_science", 100),
-    ("high_school_european_history", 165),
-    ("high_school_geography", 198),
-    ("high_school_government_and_politics", 193),
-    ("high_school_macroeconomics", 390),
-    ("high_school_mathematics", 270),
-    ("high_school_microeconomics", 238),
-    ("high_school_physics", 151),
-    ("high_school_psychology", 545),
-    ("high_school_statistics", 216),
-    ("high_school_us_history", 204),
-    ("high_school_world_history", 237),
-    ("human_aging", 223),
-    ("human_sexuality", 131),
-    ("international_law", 121),
-    ("jurisprudence", 108),
-    ("logical_fallacies", 163),
-    ("machine_learning", 112),
-    ("management", 103),
-    ("marketing", 234),
-    ("medical_genetics", 100),
-    ("miscellaneous", 783),
-    ("moral_disputes", 346),
-    ("moral_scenarios", 895),
-    ("nutrition", 306),
-    ("philosophy", 311),
-    ("prehistory", 324),
-    ("professional_accounting", 282),
-    ("professional_law", 1534),
-    ("professional_medicine", 272),
-    ("professional_psychology", 612),
-    ("public_relations", 110),
-    ("security_studies", 245),
-    ("sociology", 201),
-    ("us_foreign_policy", 100),
-    ("virology", 166),
-    ("world_religions", 171),
-];
-const DEV: usize = 5;
-
-/// The splits as they are published: each is a folder.
-const SPLITS: [&str; 3] = ["test", "dev", "val"];
-
-/// The names of the published files.
-pub(crate) fn file_names() -> impl Iterator<Item = String> {
-    SPLITS.into_iter().flat_map(|split| SUBJECTS.iter().map(move |(subject, _)| format!("{subject}_{split}.csv")))
-}
+pub(crate) const BENCHMARK: Benchmark = Benchmark {
+    name: "mmlu",
+    summary: "four choices in 57 subjects (Hendrycks et al. 2021), from a folder of its files",
+    example: "{ name: mmlu, path: anatomy_test.csv }",
+    version: 1,
+    reads: Reads::Folder,
+    load,
+};
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let mut drafts = Vec::new();
@@ -174,11 +113,5 @@ mod tests {
         assert_eq!(told(&["Which?"]), "the row is empty");
         assert_eq!(told(&[" ", "1", "2", "3", "4", "B"]), "column 1: the question is empty");
         assert_eq!(told(&["Which?", "1", "2", "3", "4", "E"]), "column 6: `E` is none of A, B, C and D");
-    }
-
-    #[test]
-    fn the_subjects_are_all_there() {
-        assert_eq!(SUBJECTS.iter().map(|(_, count)| count).sum::<usize>(), 14042);
-        assert_eq!(file_names().count(), 3 * 57);
     }
 }

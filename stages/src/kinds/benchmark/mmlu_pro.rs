@@ -6,11 +6,22 @@ use serde_json::Value;
 
 use super::{
     choices,
-    loader::{Benchmark, Draft, Reads, Settings},
-    tables::table::{drafts, meta, rows, text, texts},
+    draft::Draft,
+    loader::{Benchmark, Reads, Settings},
+    tables::{
+        row::{drafts, meta, text, texts},
+        table::rows,
+    },
 };
 
-pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "mmlu_pro", version: 1, reads: Reads::File, load };
+pub(crate) const BENCHMARK: Benchmark = Benchmark {
+    name: "mmlu_pro",
+    summary: "up to ten choices (Wang et al. 2024)",
+    example: "{ name: mmlu_pro, path: questions.parquet }",
+    version: 1,
+    reads: Reads::File,
+    load,
+};
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let file = settings.file()?;

@@ -2,6 +2,7 @@
 
 pub(crate) mod arithmetic;
 mod choices;
+mod draft;
 mod generated;
 mod gsm8k;
 mod loader;
@@ -15,7 +16,7 @@ mod truthfulqa;
 
 use std::collections::BTreeMap;
 
-use engine::{Context, Dataset, ParamMistake, Sections, StageError, fingerprint, ports};
+use engine::{Context, Dataset, ParamMistake, Part, Sections, StageError, fingerprint, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +24,8 @@ use crate::{
     duplicates::{self, Duplicates, normalised},
     rows::{Question, Split},
 };
-use loader::{Benchmark, Draft, Reads};
+use draft::Draft;
+use loader::{Benchmark, Reads};
 use published::{fetch::Fetch, files::Files};
 use tables::{columns::Columns, csv, jsonl, parquet};
 
@@ -48,6 +50,16 @@ fn find(name: &str) -> Option<&'static Benchmark> {
 /// The names, for messages.
 fn names() -> String {
     ALL.map(|benchmark| benchmark.name).join(", ")
+}
+
+/// Describes every benchmark, for people.
+pub(crate) fn parts() -> impl Iterator<Item = Part> {
+    ALL.into_iter().map(|benchmark| Part {
+        group: "benchmark",
+        name: benchmark.name,
+        summary: benchmark.summary,
+        example: format!("stages:\n  questions: {{ uses: benchmark, with: {} }}\n", benchmark.example),
+    })
 }
 
 /// What stands under `with:`.
@@ -119,6 +131,12 @@ impl engine::Stage for Stage {
     const KIND: &'static str = "benchmark";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "loads or generates questions, and splits them";
+    const EXAMPLE: &'static str = "\
+stages:
+  questions:
+    uses: benchmark
+    with: { name: simpleqa, fetch: true, split: { train: 0.8, validation: 0.1, test: 0.1 } }
+";
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;

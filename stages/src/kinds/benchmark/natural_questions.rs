@@ -5,11 +5,22 @@ use engine::{Context, StageError};
 use serde_json::Value;
 
 use super::{
-    loader::{Benchmark, Draft, Reads, Settings},
-    tables::table::{drafts, rows, text, texts},
+    draft::Draft,
+    loader::{Benchmark, Reads, Settings},
+    tables::{
+        row::{drafts, text, texts},
+        table::rows,
+    },
 };
 
-pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "natural_questions", version: 1, reads: Reads::File, load };
+pub(crate) const BENCHMARK: Benchmark = Benchmark {
+    name: "natural_questions",
+    summary: "questions from a search engine, in their open form (Lee et al. 2019)",
+    example: "{ name: natural_questions, fetch: true }",
+    version: 1,
+    reads: Reads::File,
+    load,
+};
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let file = settings.file()?;

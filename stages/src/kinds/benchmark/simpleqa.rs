@@ -7,11 +7,22 @@ use engine::{Context, StageError};
 use serde_json::{Map, Value};
 
 use super::{
-    loader::{Benchmark, Draft, Reads, Settings},
-    tables::table::{drafts, rows, text},
+    draft::Draft,
+    loader::{Benchmark, Reads, Settings},
+    tables::{
+        row::{drafts, text},
+        table::rows,
+    },
 };
 
-pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "simpleqa", version: 1, reads: Reads::File, load };
+pub(crate) const BENCHMARK: Benchmark = Benchmark {
+    name: "simpleqa",
+    summary: "short questions with one answer, from OpenAI",
+    example: "{ name: simpleqa, fetch: true }",
+    version: 1,
+    reads: Reads::File,
+    load,
+};
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let file = settings.file()?;

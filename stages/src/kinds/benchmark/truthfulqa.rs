@@ -5,11 +5,22 @@ use engine::{Context, StageError};
 use serde_json::Value;
 
 use super::{
-    loader::{Benchmark, Draft, Reads, Settings},
-    tables::table::{drafts, meta, rows, text},
+    draft::Draft,
+    loader::{Benchmark, Reads, Settings},
+    tables::{
+        row::{drafts, meta, text},
+        table::rows,
+    },
 };
 
-pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "truthfulqa", version: 1, reads: Reads::File, load };
+pub(crate) const BENCHMARK: Benchmark = Benchmark {
+    name: "truthfulqa",
+    summary: "questions that tempt to repeat falsehoods (Lin et al. 2021)",
+    example: "{ name: truthfulqa, fetch: true }",
+    version: 1,
+    reads: Reads::File,
+    load,
+};
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let file = settings.file()?;

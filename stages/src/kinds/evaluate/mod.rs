@@ -73,6 +73,13 @@ impl engine::Stage for Stage {
     const VERSION: u32 = 2;
     const SUMMARY: &'static str =
         "measures the router on held-out questions, beside single models, mixes, the oracle and cheap routers";
+    const EXAMPLE: &'static str = "\
+stages:
+  evaluation:
+    uses: evaluate
+    in: { checkpoint: dpo.checkpoint, questions: questions, answers: answers, verdicts: verdicts, labels: labels }
+    with: { split: test }
+";
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;

@@ -25,6 +25,7 @@ impl grader::Judge for Judge {
     const NAME: &'static str = "choice";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "an answer is right if it names the letter of the right choice";
+    const EXAMPLE: &'static str = "{ judge: choice }";
     type Params = NoParams;
 
     fn open(_: &Context, _: &NoParams, common: &Opening<'_>) -> Result<Self, StageError> {

@@ -16,6 +16,7 @@ impl grader::Judge for Judge {
     const NAME: &'static str = "exact";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "an answer is right if it equals a gold answer, letter case and spaces aside";
+    const EXAMPLE: &'static str = "{ judge: exact }";
     type Params = NoParams;
 
     fn open(_: &Context, _: &NoParams, common: &Opening<'_>) -> Result<Self, StageError> {

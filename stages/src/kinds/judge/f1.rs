@@ -35,6 +35,7 @@ impl grader::Judge for Judge {
     const NAME: &'static str = "f1";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "an answer is right if its words overlap enough with those of a gold answer, by F1";
+    const EXAMPLE: &'static str = "{ judge: f1, threshold: 0.5 }";
     type Params = Params;
 
     fn mistakes(params: &Params) -> Vec<ParamMistake> {

@@ -24,6 +24,8 @@ pub(crate) trait Judge: Grader + Sized + 'static {
     const VERSION: u32;
     /// What counts as right, in a sentence.
     const SUMMARY: &'static str;
+    /// What stands under `with:`, for example.
+    const EXAMPLE: &'static str;
     /// The params that only this judge takes. No two judges have a param of the same name.
     type Params: Part + Clone + Default + PartialEq + Serialize + JsonSchema;
 

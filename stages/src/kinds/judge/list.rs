@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use engine::{Context, ParamMistake, StageError};
+use engine::{Context, ParamMistake, Part as NamedPart, StageError};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -27,7 +27,9 @@ pub(crate) struct JudgeKind {
     /// Raised when it grades anything differently.
     pub version: u32,
     /// What counts as right, in a sentence.
-    pub summary: &'static str,
+    summary: &'static str,
+    /// What stands under `with:`, for example.
+    example: &'static str,
     /// The names of its own params.
     params: fn() -> BTreeSet<&'static str>,
     mistakes: fn(&Own) -> Vec<ParamMistake>,
@@ -63,6 +65,7 @@ macro_rules! judges {
             name: $judge::Judge::NAME,
             version: $judge::Judge::VERSION,
             summary: $judge::Judge::SUMMARY,
+            example: $judge::Judge::EXAMPLE,
             params: || <$judge::Judge as Judge>::Params::names().into_iter().map(|(name, _)| name).collect(),
             mistakes: |own| $judge::Judge::mistakes(&own.$judge),
             models: |own| $judge::Judge::models(&own.$judge),
@@ -73,6 +76,19 @@ macro_rules! judges {
 }
 
 judges! { choice, exact, f1, llm, numeric, recorded, regex, squad }
+
+/// Describes every judge, for people.
+pub(crate) fn parts() -> impl Iterator<Item = NamedPart> {
+    ALL.iter().map(|kind| NamedPart {
+        group: "judge",
+        name: kind.name,
+        summary: kind.summary,
+        example: format!(
+            "stages:\n  verdicts:\n    uses: judge\n    in: {{ questions: questions, answers: answers }}\n    with: {}\n",
+            kind.example
+        ),
+    })
+}
 
 impl JudgeKind {
     /// Finds all that is wrong with the params: those of other judges, then the judge's own.

@@ -70,6 +70,7 @@ impl grader::Judge for Judge {
     const NAME: &'static str = "llm";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "an answer is right if a model says so, which sees the question, the gold and the answer";
+    const EXAMPLE: &'static str = "{ judge: llm, model: gemini/gemini-3.8-flash, votes: 3, second: openai/gpt-5 }";
     type Params = Params;
 
     fn mistakes(params: &Params) -> Vec<ParamMistake> {

@@ -21,10 +21,11 @@ use engine::{Ask, Context, Dataset, EachRow, ParamMistake, Sections, StageError,
 
 use super::{join::ById, unanswered::MissingBy};
 use crate::{
-    llm::{calls, completion::Completion, model, providers::Source, request::Reply},
+    llm::{calls, completion::Completion, model, providers::Source, readable::Readable, request::Reply},
     rows::{Answer, Outcome, Question, Verdict},
 };
 use grader::Grader;
+pub(crate) use list::parts;
 use params::Params;
 
 ports! { pub struct Inputs { answers: Dataset<Answer>, questions: Dataset<Question> } }
@@ -34,6 +35,7 @@ ports! { pub struct Outputs { verdicts: Dataset<Verdict> } }
 pub(crate) struct Stage {
     ctx: Context,
     judge: Box<dyn Grader>,
+    readable: Readable,
     missing: MissingBy,
     questions: ById<Question>,
     /// The models that judge, as long as nobody was told that one of them judges itself.
@@ -44,6 +46,13 @@ impl EachRow for Stage {
     const KIND: &'static str = "judge";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "grades each answer: correct, incorrect or idk";
+    const EXAMPLE: &'static str = "\
+stages:
+  verdicts:
+    uses: judge
+    in: { questions: questions, answers: answers }
+    with: { judge: llm, model: gemini/gemini-3.8-flash, votes: 3 }
+";
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;
@@ -76,6 +85,7 @@ impl EachRow for Stage {
         let stage = Self {
             ctx: ctx.clone(),
             judge: params.open(ctx)?,
+            readable: Readable::new("the judge"),
             missing: params.common.missing,
             judges: Mutex::new(params.models().into_iter().map(|(_, asked)| asked.to_owned()).collect()),
             questions: ById::read(&inputs.questions, "question", |question| &question.id)?,
@@ -96,9 +106,10 @@ impl EachRow for Stage {
             Outcome::Ok => {
                 self.tell_of_itself(&answer);
                 let Some(verdict) = self.judge.grade(question, &answer, &replies)? else {
-                    self.ctx.warn(format!("the judge gave no verdict that can be read on {}", Self::name(&answer)));
+                    self.readable.unread(&Self::name(&answer), &replies)?;
                     return Ok(Vec::new());
                 };
+                self.readable.read();
                 verdict
             }
             Outcome::Error => {
@@ -114,6 +125,10 @@ impl EachRow for Stage {
             },
         };
         Ok(vec![Verdict { id: answer.id, model: answer.model, verdict, reason, split: question.split }])
+    }
+
+    fn finish(&self) -> Result<(), StageError> {
+        self.readable.finish(&self.ctx, "these answers have no verdict")
     }
 
     fn outputs(verdicts: Dataset<Verdict>) -> Outputs {

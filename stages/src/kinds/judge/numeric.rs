@@ -41,6 +41,7 @@ impl grader::Judge for Judge {
     const NAME: &'static str = "numeric";
     const VERSION: u32 = 2;
     const SUMMARY: &'static str = "an answer is right if it comes to a gold number, exactly or within a tolerance";
+    const EXAMPLE: &'static str = "{ judge: numeric, relative_tolerance: 0.01 }";
     type Params = Params;
 
     fn mistakes(params: &Params) -> Vec<ParamMistake> {

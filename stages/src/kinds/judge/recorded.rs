@@ -29,6 +29,7 @@ impl grader::Judge for Judge {
     const NAME: &'static str = "recorded";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "an answer is right if a file of recorded verdicts says so";
+    const EXAMPLE: &'static str = "{ judge: recorded, file: answers.jsonl }";
     type Params = Params;
 
     fn mistakes(params: &Params) -> Vec<ParamMistake> {

@@ -46,6 +46,7 @@ impl grader::Judge for Judge {
     const VERSION: u32 = 1;
     const SUMMARY: &'static str =
         "an answer is right if a pattern fits it, or if what the pattern's group finds is a gold answer";
+    const EXAMPLE: &'static str = "{ judge: regex, pattern: 'Answer: (.+)' }";
     type Params = Params;
 
     fn mistakes(params: &Params) -> Vec<ParamMistake> {

@@ -17,6 +17,7 @@ impl grader::Judge for Judge {
     const NAME: &'static str = "squad";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "an answer is right if it has the words of a gold answer, punctuation and articles aside";
+    const EXAMPLE: &'static str = "{ judge: squad }";
     type Params = NoParams;
 
     fn open(_: &Context, _: &NoParams, common: &Opening<'_>) -> Result<Self, StageError> {

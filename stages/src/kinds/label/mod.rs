@@ -45,6 +45,13 @@ impl engine::Stage for Stage {
     const KIND: &'static str = "label";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "decides from the verdicts which policy is right for each question";
+    const EXAMPLE: &'static str = "\
+stages:
+  labels:
+    uses: label
+    in: { verdicts: verdicts }
+    with: { missing: idk }
+";
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;

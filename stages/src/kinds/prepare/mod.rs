@@ -29,6 +29,13 @@ impl engine::Stage for Stage {
     const KIND: &'static str = "prepare";
     const VERSION: u32 = 3;
     const SUMMARY: &'static str = "makes SFT and DPO examples of the labelled training questions";
+    const EXAMPLE: &'static str = "\
+stages:
+  examples:
+    uses: prepare
+    in: { questions: questions, labels: labels, analyses: analyses }
+    with: { reasoned: 1.0, direct: 0.5, dpo: 0.25 }
+";
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;

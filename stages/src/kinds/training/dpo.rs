@@ -13,6 +13,13 @@ pub(crate) type Stage = preferences::Stage<Dpo>;
 impl Preferences for Dpo {
     const VERSION: u32 = 4;
     const SUMMARY: &'static str = "trains a router further by direct preference optimisation";
+    const EXAMPLE: &'static str = "\
+stages:
+  dpo:
+    uses: dpo
+    in: { examples: examples.dpo, checkpoint: sft.checkpoint }
+    with: { epochs: 1, beta: 0.1 }
+";
 
     fn training() -> Training {
         Training {

@@ -26,6 +26,8 @@ pub(crate) trait Preferences: Method + Serialize + JsonSchema + Send + 'static {
     const VERSION: u32;
     /// As [`engine::Stage::SUMMARY`].
     const SUMMARY: &'static str;
+    /// As [`engine::Stage::EXAMPLE`].
+    const EXAMPLE: &'static str;
 
     /// Returns this kind's defaults of the settings that all trainings have.
     fn training() -> Training;
@@ -69,6 +71,7 @@ impl<M: Preferences> engine::Stage for Stage<M> {
     const KIND: &'static str = M::NAME;
     const VERSION: u32 = M::VERSION;
     const SUMMARY: &'static str = M::SUMMARY;
+    const EXAMPLE: &'static str = M::EXAMPLE;
     type Params = Params<M>;
     type Inputs = Inputs;
     type Outputs = Outputs;

@@ -180,6 +180,15 @@ impl engine::Stage for Stage {
     const KIND: &'static str = "sft";
     const VERSION: u32 = 4;
     const SUMMARY: &'static str = "trains a router by supervised fine-tuning";
+    const EXAMPLE: &'static str = "\
+stages:
+  sft:
+    uses: sft
+    in: { examples: examples.sft }
+    with:
+      new: { architecture: llama, hidden_size: 128, intermediate_size: 256, num_hidden_layers: 3 }
+      epochs: 3
+";
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;

@@ -12,8 +12,15 @@ use crate::{
     rows::{Outcome, Usage},
 };
 
-pub(super) static KIND: ProviderKind =
-    ProviderKind { name: "anthropic", version: 1, check: |_, _| Ok(()), families: FAMILIES, replies: Replies::Called(&PROTOCOL) };
+pub(super) static KIND: ProviderKind = ProviderKind {
+    name: "anthropic",
+    summary: "Anthropic's models, by the messages protocol",
+    example: "providers:\n  claude: { kind: anthropic, api_key: { env: ANTHROPIC_API_KEY } }\nstages:\n  answers: { uses: answer, in: { questions: questions }, with: { models: { medium: claude/claude-haiku-4-5 } } }\n",
+    version: 1,
+    check: |_, _| Ok(()),
+    families: FAMILIES,
+    replies: Replies::Called(&PROTOCOL),
+};
 
 /// `seed` and JSON schemas are no part of the messages protocol.
 const LACKS: &[&str] = &["seed", "reasoning_effort", "schema"];

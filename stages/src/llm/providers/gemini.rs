@@ -14,8 +14,15 @@ use crate::{
     rows::{Outcome, Usage},
 };
 
-pub(super) static KIND: ProviderKind =
-    ProviderKind { name: "gemini", version: 1, check: |_, _| Ok(()), families: FAMILIES, replies: Replies::Called(&PROTOCOL) };
+pub(super) static KIND: ProviderKind = ProviderKind {
+    name: "gemini",
+    summary: "Google's Gemini models",
+    example: "providers:\n  gemini: { kind: gemini, api_key: { env: GEMINI_API_KEY }, concurrency: 64 }\nstages:\n  answers: { uses: answer, in: { questions: questions }, with: { models: { medium: gemini/gemini-3.8-flash } } }\n",
+    version: 1,
+    check: |_, _| Ok(()),
+    families: FAMILIES,
+    replies: Replies::Called(&PROTOCOL),
+};
 
 const SAMPLING: &[&str] = &["temperature", "top_p"];
 

@@ -18,6 +18,8 @@ use crate::{
 
 pub(super) static KIND: ProviderKind = ProviderKind {
     name: "local",
+    summary: "a checkpoint on this machine, in a folder of Hugging Face files",
+    example: "providers:\n  here: { kind: local, folder: qwen3-0.6b, device: auto }\nstages:\n  answers: { uses: answer, in: { questions: questions }, with: { models: { medium: here/qwen3 } } }\n",
     version: 1,
     check,
     families: FAMILIES,

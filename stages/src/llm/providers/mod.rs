@@ -11,7 +11,7 @@ mod replay;
 
 use std::pin::Pin;
 
-use engine::{Context, File, Folder, StageError};
+use engine::{Context, File, Folder, Part, StageError};
 use serde::{Serialize, Serializer};
 
 use super::request::{Reply, Request, Settings};
@@ -23,6 +23,10 @@ use protocol::Protocol;
 pub(crate) struct ProviderKind {
     /// The word.
     pub name: &'static str,
+    /// Who answers, in a few words.
+    pub summary: &'static str,
+    /// A few lines of a manifest that use it.
+    pub example: &'static str,
     /// Raised when it answers, asks or reads anything differently.
     pub version: u32,
     /// Says what is wrong with a model's name or the settings before anything runs.
@@ -63,6 +67,16 @@ pub(crate) fn find(kind: &str) -> Option<&'static ProviderKind> {
 /// Returns the names of all kinds, for messages.
 pub(crate) fn names() -> String {
     ALL.map(|kind| kind.name).join(", ")
+}
+
+/// Describes every kind of provider, for people.
+pub(crate) fn parts() -> impl Iterator<Item = Part> {
+    ALL.into_iter().map(|kind| Part {
+        group: "provider",
+        name: kind.name,
+        summary: kind.summary,
+        example: kind.example.to_owned(),
+    })
 }
 
 impl ProviderKind {

@@ -12,8 +12,15 @@ use crate::{
     rows::{Outcome, Usage},
 };
 
-pub(super) static KIND: ProviderKind =
-    ProviderKind { name: "openai", version: 1, check: |_, _| Ok(()), families: FAMILIES, replies: Replies::Called(&PROTOCOL) };
+pub(super) static KIND: ProviderKind = ProviderKind {
+    name: "openai",
+    summary: "OpenAI's models, and every server that speaks its chat completions: vLLM, Ollama, llama.cpp, OpenRouter",
+    example: "providers:\n  server: { kind: openai, base_url: http://localhost:8000/v1 }\nstages:\n  answers: { uses: answer, in: { questions: questions }, with: { models: { medium: server/qwen3-8b } } }\n",
+    version: 1,
+    check: |_, _| Ok(()),
+    families: FAMILIES,
+    replies: Replies::Called(&PROTOCOL),
+};
 
 const REASONING_LACKS: &[&str] = &["thinking", "temperature", "top_p", "stop"];
 

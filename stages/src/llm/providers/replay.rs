@@ -11,8 +11,15 @@ use crate::{
     sections::providers::ProviderSetting,
 };
 
-pub(super) static KIND: ProviderKind =
-    ProviderKind { name: "replay", version: 1, check, families: &[], replies: Replies::Known(open) };
+pub(super) static KIND: ProviderKind = ProviderKind {
+    name: "replay",
+    summary: "recorded answers, from a file",
+    example: "providers:\n  replay: { kind: replay, file: answers.jsonl }\nstages:\n  answers: { uses: answer, in: { questions: questions }, with: { models: { medium: replay/small } } }\n",
+    version: 1,
+    check,
+    families: &[],
+    replies: Replies::Known(open),
+};
 
 struct Replay {
     model: String,

@@ -13,10 +13,10 @@ use std::{
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, syntax::SyntaxConfig, value::Value};
 use regex::Regex;
 
-use super::{message::normalised, python};
-
-/// Around what a `{% generation %}` block wrote; removed from the output.
-pub(super) const GENERATION: [char; 2] = ['\u{F0002}', '\u{F0003}'];
+use super::{
+    message::{GENERATION, normalised},
+    python,
+};
 
 /// Steps that one rendering may take: a template is foreign code, and must not run for ever.
 const FUEL: u64 = 50_000_000;

@@ -12,7 +12,7 @@ use serde::{
     },
 };
 
-use crate::kinds::benchmark::mmlu;
+use super::mmlu;
 
 /// The files that a benchmark reads.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use crate::kinds::benchmark::{choices, loader::Draft};
+use crate::kinds::benchmark::{choices, draft::Draft};
 
 /// Which fields of a row hold what. A dot goes into an object: `meta.asked`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

@@ -5,15 +5,25 @@ use serde_json::Value;
 
 use super::{
     columns,
-    table::{self, Place, Row, Rows},
+    row::{self, Place, Row, Rows},
 };
-use crate::kinds::benchmark::loader::{Benchmark, Draft, Reads, Settings};
+use crate::kinds::benchmark::{
+    draft::Draft,
+    loader::{Benchmark, Reads, Settings},
+};
 
-pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "csv", version: 1, reads: Reads::File, load };
+pub(crate) const BENCHMARK: Benchmark = Benchmark {
+    name: "csv",
+    summary: "any CSV file with a header",
+    example: "{ name: csv, path: questions.csv, columns: { question: asked, gold: right } }",
+    version: 1,
+    reads: Reads::File,
+    load,
+};
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let file = settings.file()?;
-    table::drafts(file, rows(ctx, file)?, columns::HELP, |_, row| columns::draft(row, settings.columns))
+    row::drafts(file, rows(ctx, file)?, columns::HELP, |_, row| columns::draft(row, settings.columns))
 }
 
 /// The rows of a CSV file with a header. Every cell is a text.

@@ -4,18 +4,28 @@ use engine::{Context, File, StageError};
 
 use super::{
     columns,
-    table::{self, Place, Row, Rows},
+    row::{self, Place, Row, Rows},
 };
 use crate::{
-    kinds::benchmark::loader::{Benchmark, Draft, Reads, Settings},
+    kinds::benchmark::{
+        draft::Draft,
+        loader::{Benchmark, Reads, Settings},
+    },
     llm::recording::{lines, malformed},
 };
 
-pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "jsonl", version: 1, reads: Reads::File, load };
+pub(crate) const BENCHMARK: Benchmark = Benchmark {
+    name: "jsonl",
+    summary: "any file of JSON lines",
+    example: "{ name: jsonl, path: questions.jsonl }",
+    version: 1,
+    reads: Reads::File,
+    load,
+};
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let file = settings.file()?;
-    table::drafts(file, rows(ctx, file)?, columns::HELP, |_, row| columns::draft(row, settings.columns))
+    row::drafts(file, rows(ctx, file)?, columns::HELP, |_, row| columns::draft(row, settings.columns))
 }
 
 /// The rows of a file of JSON lines.

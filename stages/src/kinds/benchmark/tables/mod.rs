@@ -6,4 +6,5 @@ pub(crate) mod columns;
 pub(crate) mod csv;
 pub(crate) mod jsonl;
 pub(crate) mod parquet;
+pub(crate) mod row;
 pub(crate) mod table;

@@ -8,18 +8,28 @@ use serde_json::Value;
 
 use super::{
     columns,
-    table::{self, Place, Row, Rows},
+    row::{self, Place, Row, Rows},
 };
 use crate::{
     guarded::guarded,
-    kinds::benchmark::loader::{Benchmark, Draft, Reads, Settings},
+    kinds::benchmark::{
+        draft::Draft,
+        loader::{Benchmark, Reads, Settings},
+    },
 };
 
-pub(crate) const BENCHMARK: Benchmark = Benchmark { name: "parquet", version: 1, reads: Reads::File, load };
+pub(crate) const BENCHMARK: Benchmark = Benchmark {
+    name: "parquet",
+    summary: "any Parquet file",
+    example: "{ name: parquet, path: questions.parquet, columns: { id: number } }",
+    version: 1,
+    reads: Reads::File,
+    load,
+};
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let file = settings.file()?;
-    table::drafts(file, rows(ctx, file)?, columns::HELP, |_, row| columns::draft(row, settings.columns))
+    row::drafts(file, rows(ctx, file)?, columns::HELP, |_, row| columns::draft(row, settings.columns))
 }
 
 const HELP: &str = "write the file again, plain or with snappy or zstd";

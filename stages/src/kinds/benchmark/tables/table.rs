@@ -1,39 +1,14 @@
 //! A file of rows as JSON lines, a JSON array, CSV or Parquet → its rows as JSON values, each with its place in the file.
 
-use std::{fmt, io::BufRead as _};
+use std::io::BufRead as _;
 
 use engine::{Context, File, StageError};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{csv, jsonl, parquet};
-use crate::kinds::benchmark::loader::Draft;
-
-/// One row, and where it stands.
-pub(crate) struct Row {
-    pub place: Place,
-    pub value: Value,
-}
-
-/// A row's place, as a person would find it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Place {
-    /// A line of a text, from 1.
-    Line(usize),
-    /// A row of what has no lines, from 1.
-    Row(usize),
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Line(number) => write!(out, "line {number}"),
-            Self::Row(number) => write!(out, "row {number}"),
-        }
-    }
-}
-
-/// The rows of a file, in its order.
-pub(crate) type Rows<'a> = Box<dyn Iterator<Item = Result<Row, StageError>> + 'a>;
+use super::{
+    csv, jsonl, parquet,
+    row::{Place, Row, Rows},
+};
 
 /// Reads a file in whichever of the formats its first bytes are in. The file's name has no say: it is in no key.
 pub(crate) fn rows<'a>(ctx: &Context, file: &'a File) -> Result<Rows<'a>, StageError> {
@@ -54,68 +29,4 @@ fn array<'a>(ctx: &Context, file: &'a File) -> Result<Rows<'a>, StageError> {
         StageError::failed(format!("`{}`: {error}", file.name())).help("mend the file, which begins as a JSON array")
     })?;
     Ok(Box::new(values.into_iter().enumerate().map(|(index, value)| Ok(Row { place: Place::Row(index + 1), value }))))
-}
-
-/// Makes a question of each row. `draft` gets the row's index and says what is wrong with it, `help` what to do then.
-pub(crate) fn drafts(
-    file: &File,
-    rows: Rows<'_>,
-    help: &str,
-    draft: impl Fn(usize, &Value) -> Result<Draft, String>,
-) -> Result<Vec<Draft>, StageError> {
-    rows.enumerate()
-        .map(|(index, row)| {
-            let Row { place, value } = row?;
-            draft(index, &value)
-                .map_err(|message| StageError::failed(format!("`{}`, {place}: {message}", file.name())).help(help))
-        })
-        .collect()
-}
-
-/// The text of a column, which must hold one.
-pub(crate) fn text<'a>(row: &'a Value, column: &str) -> Result<&'a str, String> {
-    match row.get(column) {
-        None => Err(format!("there is no `{column}`")),
-        Some(Value::String(text)) if !text.trim().is_empty() => Ok(text),
-        Some(Value::String(_) | Value::Null) => Err(format!("`{column}` is empty")),
-        Some(_) => Err(format!("`{column}` is no text")),
-    }
-}
-
-/// The texts of a column with a list, which must hold one at least.
-pub(crate) fn texts(row: &Value, column: &str) -> Result<Vec<String>, String> {
-    let Some(value) = row.get(column) else { return Err(format!("there is no `{column}`")) };
-    let texts = value.as_array().map(|items| items.iter().map(|item| item.as_str().map(str::to_owned)).collect());
-    match texts {
-        Some(Some(texts)) if Vec::is_empty(&texts) => Err(format!("`{column}` is empty")),
-        Some(Some(texts)) => Ok(texts),
-        _ => Err(format!("`{column}` is no list of texts")),
-    }
-}
-
-/// What else is kept of a row: the columns that are there and not empty, in lower case.
-pub(crate) fn meta(row: &Value, columns: &[&str]) -> Map<String, Value> {
-    let given = columns.iter().filter_map(|column| Some((column.to_lowercase(), row.get(*column)?.clone())));
-    given.filter(|(_, value)| !matches!(value, Value::Null) && value != "").collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn what_a_column_must_hold_is_said() {
-        let row = json!({ "a": "x", "b": " ", "c": null, "d": 1, "e": ["x"], "f": [], "g": [1] });
-        let told: Vec<_> = ["a", "b", "c", "d", "h"].iter().map(|column| text(&row, column).err().unwrap_or_default()).collect();
-        assert_eq!(told, ["", "`b` is empty", "`c` is empty", "`d` is no text", "there is no `h`"]);
-        let told: Vec<_> = ["e", "f", "g", "a", "h"].iter().map(|column| texts(&row, column).err().unwrap_or_default()).collect();
-        let list = |column| format!("`{column}` is no list of texts");
-        assert_eq!(told, [String::new(), "`f` is empty".into(), list("g"), list("a"), "there is no `h`".into()]);
-        assert_eq!(
-            Value::from(meta(&json!({ "A": "x", "B": null, "C": "", "D": 1 }), &["A", "B", "C", "E"])),
-            json!({ "a": "x" })
-        );
-    }
 }

@@ -14,6 +14,8 @@ use crate::{
 /// The calculators among the providers.
 pub(crate) static KIND: ProviderKind = ProviderKind {
     name: "calculator",
+    summary: "two calculators, `pocket` and `scientific`, which need no network",
+    example: "stages:\n  answers: { uses: answer, in: { questions: questions }, with: { models: { medium: calculator/pocket } } }\n",
     version: VERSION,
     check: |model, _| match answer(model, "") {
         Some(_) => Ok(()),

@@ -1,0 +1,104 @@
+//! Replies that are to have a certain form → how many could be read: a stage stops once none of the first ones could, so that no money is
+//! spent on a model that does not keep to the form.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use engine::{Context, StageError};
+
+use super::request::Reply;
+use crate::rows::Outcome;
+
+/// Rows without a readable reply after which a stage stops, if no row had one.
+const MOST: u64 = 24;
+
+/// How much of a reply is quoted, in characters.
+const QUOTED: usize = 80;
+
+/// Counts the rows whose replies could be read, and those whose could not.
+pub(crate) struct Readable {
+    /// Whose replies they are: `the judge's`.
+    whose: &'static str,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    read: u64,
+    unread: u64,
+    /// The first row without a readable reply, and what its last reply was.
+    first: Option<(String, String)>,
+}
+
+impl Readable {
+    /// Starts with no row.
+    pub(crate) fn new(whose: &'static str) -> Self {
+        Self { whose, counts: Mutex::default() }
+    }
+
+    /// Counts a row whose replies could be read.
+    pub(crate) fn read(&self) {
+        self.counts().read += 1;
+    }
+
+    /// Counts a row of this name, none of whose replies could be read.
+    ///
+    /// # Errors
+    /// No row had a readable reply so far, and there were enough of them.
+    pub(crate) fn unread(&self, row: &str, replies: &[Reply]) -> Result<(), StageError> {
+        let mut counts = self.counts();
+        counts.unread += 1;
+        counts.first.get_or_insert_with(|| (row.to_owned(), replies.last().map(shown).unwrap_or_default()));
+        if counts.read == 0 && counts.unread >= MOST { Err(self.none(&counts)) } else { Ok(()) }
+    }
+
+    /// Says once how many rows had no readable reply, and what became of them.
+    ///
+    /// # Errors
+    /// No row had a readable reply.
+    pub(crate) fn finish(&self, ctx: &Context, then: &str) -> Result<(), StageError> {
+        let counts = self.counts();
+        match &counts.first {
+            None => Ok(()),
+            Some(_) if counts.read == 0 => Err(self.none(&counts)),
+            Some((row, shown)) => {
+                let all = counts.read + counts.unread;
+                let whose = self.whose;
+                ctx.warn(format!(
+                    "{} of {all} rows have no reply of {whose} that can be read, such as {row} ({shown}): {then}",
+                    counts.unread
+                ));
+                Ok(())
+            }
+        }
+    }
+
+    fn none(&self, counts: &Counts) -> StageError {
+        let (row, shown) = counts.first.as_ref().map_or(("", ""), |(row, shown)| (row, shown));
+        let message = format!(
+            "no reply of {} to the first {} rows could be read; for {row} it {shown}",
+            self.whose,
+            counts.unread.min(MOST)
+        );
+        StageError::failed(message).help(
+            "name a model that answers with the JSON object it is asked for, or change `prompt` or `settings`; the replies are kept, and \
+             `fingerpost try` shows one",
+        )
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a reply was, in a few words.
+fn shown(reply: &Reply) -> String {
+    match (&reply.text, reply.outcome) {
+        (Some(text), Outcome::Ok) => {
+            let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let cut: String = line.chars().take(QUOTED).collect();
+            let more = if cut.len() < line.len() { "…" } else { "" };
+            format!("says `{cut}{more}`")
+        }
+        (_, outcome) => format!("is {}", serde_json::to_string(&outcome).unwrap_or_default().replace('"', "`")),
+    }
+}
