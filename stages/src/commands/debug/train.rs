@@ -1,4 +1,4 @@
-//! `debug train`: a `stage.json` → a training's rows, figures and weights.
+//! `debug train`. Takes a `stage.json`; gives a training's rows, figures and weights.
 
 use std::{
     collections::BTreeMap,
@@ -26,6 +26,7 @@ use crate::{
 
 /// Train as a `stage.json` says
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Train {
     /// Settings under TRL's and PEFT's names; paths in it are relative to it
     #[arg(long, value_name = "FILE")]
@@ -34,6 +35,12 @@ pub(super) struct Train {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fingerpost debug train --stage stage.json --out trained
+
+`fingerpost kinds sft` and `fingerpost kinds dpo` describe the settings.";
 
 /// What trains by each method, under what `stage` is in a `stage.json`.
 const METHODS: [(&str, fn(&Train, StageFile) -> Result<(), CommandError>); 2] =
