@@ -1,4 +1,4 @@
-//! NVIDIA's devices by number → burn's device, or what is missing for it; in a program without CUDA, that it is without.
+//! NVIDIA's devices. Takes a number; gives burn's device, or what is missing for it, such as a program built with CUDA.
 
 use burn::tensor::Device;
 
