@@ -26,13 +26,31 @@ impl Tokenizer {
     /// # Errors
     /// No template, or what it refuses.
     pub fn render_variables(&self, variables: Variables) -> Result<Vec<u32>, TokenizerError> {
+        self.encode_rendered(&self.render_text(variables)?)
+    }
+
+    /// Returns the text of a conversation as [`Self::encode_rendered`] reads it.
+    ///
+    /// # Errors
+    /// No template, or what it refuses.
+    pub fn render_text(&self, variables: Variables) -> Result<String, TokenizerError> {
         let template = self.template_for(&variables)?;
         let variables = self.with_special_tokens(variables);
-        let Some(control) = &self.control else {
-            return Ok(self.inner.encode_fast(template.render(&variables)?, false)?.get_ids().to_vec());
-        };
+        let Some(control) = &self.control else { return Ok(template.render(&variables)?) };
         let messages = variables.messages.iter().map(|message| marked(message, control)).collect();
-        self.encode_marked(&template.render(&Variables { messages, ..variables })?)
+        Ok(template.render(&Variables { messages, ..variables })?)
+    }
+
+    /// Returns the ids of a rendered text, or of its beginning: special tokens are read but those that users spelled, and none is added.
+    ///
+    /// # Errors
+    /// What the library refuses.
+    pub fn encode_rendered(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        if self.control.is_some() {
+            self.encode_marked(text)
+        } else {
+            Ok(self.inner.encode_fast(text, false)?.get_ids().to_vec())
+        }
     }
 
     /// Returns the ids of a conversation, and for each whether the assistant wrote it.

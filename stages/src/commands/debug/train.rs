@@ -42,9 +42,15 @@ Examples:
 
 `fingerpost kinds sft` and `fingerpost kinds dpo` describe the settings.";
 
-/// What trains by each method, under what `stage` is in a `stage.json`.
-const METHODS: [(&str, fn(&Train, StageFile) -> Result<(), CommandError>); 2] =
-    [(Sft::NAME, Train::by::<Sft>), (Dpo::NAME, Train::by::<Dpo>)];
+/// Trains by the method that a `stage.json` names.
+type By = fn(&Train, StageFile) -> Result<(), CommandError>;
+
+/// The methods, by what `stage` is in a `stage.json`.
+const METHODS: &[(&str, By)] = &[by::<Sft>(), by::<Dpo>()];
+
+const fn by<M: Method>() -> (&'static str, By) {
+    (M::NAME, Train::by::<M>)
+}
 
 /// What is written down of a training.
 struct Notes {
@@ -75,7 +81,7 @@ impl Watch for Notes {
 
 impl Train {
     pub(super) fn run(&self) -> Result<(), CommandError> {
-        let (train_by, stage) = StageFile::open(&self.stage, &METHODS).map_err(CommandError::usage)?;
+        let (train_by, stage) = StageFile::open(&self.stage, METHODS).map_err(CommandError::usage)?;
         train_by(self, stage)
     }
 
