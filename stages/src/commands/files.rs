@@ -1,4 +1,4 @@
-//! The files that a command names: JSON in and out, with errors that say which file.
+//! Takes paths that a command names; gives JSON read or written, with errors that name the file.
 
 use std::{fs, path::Path};
 

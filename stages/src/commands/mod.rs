@@ -1,4 +1,4 @@
-//! Commands beside those of the engine: arguments → files and text. A command is one file and one word in the list below.
+//! Commands beside those of the engine. Takes arguments; gives files and text. A command is one file and one word in the list below.
 
 mod debug;
 mod files;

@@ -1,4 +1,4 @@
-//! Pairs of grades, a judge's and the reference's, by question come in; how far the judge can be trusted goes out.
+//! Takes pairs of grades, a judge's and the reference's, by question; gives how far the judge can be trusted.
 //!
 //! Graded in two ways, correct or not: what a judge does not know counts as not correct. Kappa is Cohen's (1960), of two raters.
 

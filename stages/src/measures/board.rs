@@ -1,4 +1,4 @@
-//! Policies, roles and labelled questions come in; checked arrays over the test rows go out.
+//! Takes policies, roles and labelled questions; gives checked arrays over the test rows.
 
 use std::collections::BTreeMap;
 

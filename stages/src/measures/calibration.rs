@@ -1,4 +1,4 @@
-//! Stated confidences and whether they held come in; expected calibration error and Brier score go out.
+//! Takes stated confidences and whether they held; gives expected calibration error and Brier score.
 
 /// The number of equally wide bins of confidence, as in Guo et al. 2017.
 const BINS: usize = 15;

@@ -1,4 +1,4 @@
-//! Gold and predicted classes come in; the confusion matrix, precision, recall, F1 and accuracy go out.
+//! Takes gold and predicted classes; gives the confusion matrix, precision, recall, F1 and accuracy.
 
 use serde::Serialize;
 

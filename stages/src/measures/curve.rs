@@ -1,4 +1,4 @@
-//! Router scores with the quality and cost of two models come in; the call-performance curve and what is read off it goes out.
+//! Takes router scores with the quality and cost of two models; gives the call-performance curve and what is read off it.
 //!
 //! Throughout, `weak` and `strong` are the qualities (0 to 1) of the cheap and the dear model's answers to the same questions, and a
 //! higher score sends a question to the strong model sooner. All slices of one call have the same length.

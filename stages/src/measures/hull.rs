@@ -1,4 +1,4 @@
-//! (Cost, quality) points come in; their non-decreasing hull and the area under it go out.
+//! Takes (cost, quality) points; gives their non-decreasing hull and the area under it.
 
 /// The corners of the non-decreasing hull of (cost, quality) points: its upper concave bound, flat where that would fall.
 #[must_use]

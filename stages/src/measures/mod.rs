@@ -1,4 +1,4 @@
-//! What routers decided and what every model would have answered come in; the figures that tell how well they route go out.
+//! Takes what routers decided and what every model would have answered; gives the figures that tell how well they route.
 //!
 //! Each file defines its measures once, over plain slices; [`table`] puts them together. A measure that is undefined on its input
 //! (no rows, a strong model no better than the weak one, an unknown price) is `None`, never a NaN, an infinity or a zero.

@@ -1,4 +1,4 @@
-//! A router's figures come in; the sentences that a reader of them has to know go out.
+//! Takes a router's figures; gives the sentences that a reader of them has to know.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! A measure over rows, or two systems' hits on the same rows, come in; a bootstrap interval or an exact `McNemar` test goes out.
+//! Takes a measure over rows, or two systems' hits on the same rows; gives a bootstrap interval or an exact `McNemar` test.
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;

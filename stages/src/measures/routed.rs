@@ -1,4 +1,4 @@
-//! Probabilities over policies come in; what a router picks, sends to which model, and how it ranks the rows goes out.
+//! Takes probabilities over policies; gives what a router picks, sends to which model, and how it ranks the rows.
 
 use super::{
     board::Board,

@@ -1,4 +1,4 @@
-//! Policies, labelled questions with every model's outcome, and a router's decisions come in; the whole evaluation goes out.
+//! Takes policies, labelled questions with every model's outcome, and a router's decisions; gives the whole evaluation.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The test rows come in; what single models, a random mix, the oracle and the best function of the text reach on them goes out.
+//! Takes the test rows; gives what single models, a random mix, the oracle and the best function of the text reach on them.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! A decoder: its `config.json`, its weights and the architecture that both belong to; tokens in, logits out.
+//! A decoder: its `config.json`, its weights and their architecture. Takes tokens; gives logits.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 

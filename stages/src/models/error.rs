@@ -62,7 +62,7 @@ pub enum InputError {
     #[error(transparent)]
     Layout(#[from] LayoutError),
     /// A token that the model does not have.
-    #[error("token {token} is none of the model's {vocab_size}")]
+    #[error("token {token} is outside the vocabulary of {vocab_size}")]
     Token {
         /// The token.
         token: i64,

@@ -1,4 +1,4 @@
-//! Greedy generation: a model and prompts in, the tokens that it goes on with out; what was read is never read again.
+//! Greedy generation. Takes a model and prompts; gives the tokens that continue them. What was read is never read again.
 
 use super::{
     batch::{Batch, LayoutError},

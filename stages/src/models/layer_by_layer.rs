@@ -1,4 +1,4 @@
-//! A batch through a decoder one layer at a time: activations in, the next layer's activations out, by whichever weights the caller gives.
+//! A batch through a decoder one layer at a time. Takes activations and whichever weights the caller has; gives the next layer's activations.
 //!
 //! So a caller can hold the weights of one layer at a time, or its graph: nothing here keeps what passes through.
 

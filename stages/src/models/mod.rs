@@ -1,16 +1,16 @@
-//! Decoder models: a checkpoint (weights, configuration, tokenizer) in memory, and the same as a folder of Hugging Face files.
+//! Decoder models. Takes a folder of Hugging Face files (weights, configuration, tokenizer); gives the same in memory, and back.
 //!
 //! ```text
 //! config.json ─ config ─→ an architecture ──┐
-//! *.safetensors ─ weights, quantised ─→ parameters ─→ decoder, walk ─→ logits
+//! *.safetensors ─ weights, quantised ─→ parameters ─→ decoder ─→ logits
 //! adapter_* ──── adapter ────────────────┘      batch ─┘
 //! ```
 //!
-//! A model is read on the processor and goes to another device as a whole (`device`); what is done there stands beside what is done here, and
-//! is chosen by where the weights are.
+//! Read `decoder` first, then one file of `architectures` beside its paper, then `layers`, which it asks for each step by Hugging Face's
+//! names. `weights` and `config` read the files, `adapters` puts `LoRA` on, `new` draws a model from a seed. `fused` has the operations
+//! that pass over memory once: in `fused/cpu`, `fused/device` and `fused/cuda` by where the weights are, which chooses among them.
 //!
-//! An architecture is one file: the keys of its `config.json` and its forward pass, which asks `layers` for them by Hugging Face's
-//! names. `attention`, `rotary`, `norm` and `activation` are what architectures truly share.
+//! A model is read on the processor and goes to another device as a whole (`device`).
 
 mod adapters;
 mod architectures;

@@ -1,4 +1,4 @@
-//! Conversations in, token ids out: the chat template's text, tokenised with the template's special tokens and not with those that users spell.
+//! Takes conversations; gives token ids: the chat template's text, tokenised with the template's special tokens and not with those that users spell.
 
 use minijinja::{
     Value,

@@ -1,4 +1,4 @@
-//! Messages → the values that templates read, as transformers hands them on.
+//! Takes messages; gives the values that templates read, as transformers hands them on.
 
 use minijinja::value::{DynObject, Serde, Value, ValueKind};
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! Text and conversations in, token ids out, as transformers' fast tokenizers and chat templates give them.
+//! Takes text and conversations; gives token ids, as transformers' fast tokenizers and chat templates give them.
 //!
 //! [`Tokenizer::train`] makes one from texts; [`Tokenizer::open`] reads one from a checkpoint's folder. Both render conversations through the
 //! Jinja template that the checkpoint carries ([`ChatTemplate`]).

@@ -1,4 +1,4 @@
-//! Where the system message goes: a wish and a chat template → its place in a conversation.
+//! Where the system message goes. Takes a setting and a chat template; gives its place in a conversation.
 //!
 //! Templates of some families (Gemma 1 and 2 among them) raise an exception at a system message. What it says can stand at the head of the
 //! first question instead. Which of the two it is changes what is learned, so it is decided once, and recorded.

@@ -1,4 +1,4 @@
-//! Texts → a byte-level BPE tokenizer of their own, with tokens for the roles of a conversation.
+//! Takes texts; gives a byte-level BPE tokenizer trained on them, with tokens for the roles of a conversation.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! `debug assistant-mask`: conversations → their ids, and which of them the assistant wrote.
+//! `debug assistant-mask`. Takes conversations; gives their token ids, and which of them the assistant wrote.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,10 @@ use engine::CommandError;
 use minijinja::Value;
 use serde::{Deserialize, Serialize};
 
-use super::render::{Conversation, read_template};
+use super::{
+    arguments::Files,
+    render::{Conversation, read_template},
+};
 use crate::{
     commands::files::{read_json, write_json},
     tokenizer::{Tokenizer, Variables},
@@ -16,22 +19,28 @@ use crate::{
 /// Where conversations stand that cases name and `--input` does not have.
 const BESIDE: &str = "rendering.json";
 
-/// Tell which tokens of conversations are the assistant's
+/// Mark the tokens of conversations that the assistant wrote
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct AssistantMask {
-    /// JSON: `template` by name and `cases`, each with `messages`, or `conversation`: one by name, here or in `rendering.json` beside it
-    #[arg(long, value_name = "FILE")]
-    input: PathBuf,
+    #[command(flatten)]
+    files: Files,
     /// Where the templates' files are
     #[arg(long, value_name = "DIR")]
     templates: PathBuf,
     /// The tokenizer's folder, or a `tokenizer.json`
     #[arg(long, value_name = "DIR")]
     tokenizer: PathBuf,
-    /// Where `cases` with `ids` and `assistant_mask` are written
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fingerpost debug assistant-mask --templates templates --tokenizer gemma-2b --input cases.json --out masks.json
+
+Input (JSON): `template` by name and `cases`, each with `messages`, or with `conversation`: one by name, of this file or of
+`rendering.json` beside it.
+Output (JSON): `cases` with `ids` and `assistant_mask` (1 where the assistant wrote the token).
+`fingerpost kinds sft` describes `assistant_only_loss`.";
 
 #[derive(Deserialize)]
 struct Input {
@@ -65,16 +74,17 @@ struct Masked {
 
 impl AssistantMask {
     pub(super) fn run(&self) -> Result<(), CommandError> {
-        let mut input: Input = read_json(&self.input)?;
+        let mut input: Input = read_json(&self.files.input)?;
         let template = read_template(&self.templates, &input.template)?.with_clock();
         let tokenizer = Tokenizer::open(&self.tokenizer).map_err(CommandError::usage)?.with_chat_template(template);
-        let beside = self.input.with_file_name(BESIDE);
+        let beside = self.files.input.with_file_name(BESIDE);
         if input.conversations.is_empty() && beside.exists() {
             input.conversations = read_json::<Beside>(&beside)?.conversations;
         }
         let mut cases = Vec::with_capacity(input.cases.len());
         for (number, case) in input.cases.into_iter().enumerate() {
-            let wrong = |reason: String| CommandError::usage(format!("`{}`: case {number}: {reason}", self.input.display()));
+            let wrong =
+                |reason: String| CommandError::usage(format!("`{}`: case {number}: {reason}", self.files.input.display()));
             let named = |name: &String| input.conversations.iter().find(|conversation| conversation.id == *name);
             let messages = case.messages.or_else(|| Some(named(case.conversation.as_ref()?)?.messages.clone()));
             let messages = messages.ok_or_else(|| wrong("no `messages`, and no conversation of its name".to_owned()))?;
@@ -82,6 +92,6 @@ impl AssistantMask {
             let (ids, mask) = tokenizer.render_with_mask(variables).map_err(|error| wrong(error.to_string()))?;
             cases.push(Masked { ids, assistant_mask: mask.into_iter().map(u8::from).collect() });
         }
-        write_json(&self.out, &Output { cases })
+        write_json(&self.files.out, &Output { cases })
     }
 }

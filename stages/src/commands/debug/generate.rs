@@ -1,35 +1,32 @@
-//! `debug generate`: a model folder and prompts → what the model goes on with, greedily and to a fixed length.
-
-use std::path::PathBuf;
+//! `debug generate`. Takes a model folder and prompts; gives a greedy continuation of each, of a fixed length.
 
 use clap::Args;
-use engine::{CommandError, StageError};
+use engine::CommandError;
 use serde::{Deserialize, Serialize};
 
+use super::arguments::{Files, ModelArguments};
 use crate::{
     commands::files::{read_json, write_json},
-    models::{DeviceName, Model, generate},
+    models::generate,
 };
 
-/// Let a model go on with prompts, the likeliest token each time
+/// Continue prompts with the likeliest token each time
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Generate {
-    /// Folder with `config.json` and weights
-    #[arg(long, value_name = "DIR")]
-    model: PathBuf,
-    /// PEFT folder whose adapter is put on
-    #[arg(long, value_name = "DIR")]
-    adapter: Option<PathBuf>,
-    /// JSON: `prompts` (token ids) and `max_new_tokens`
-    #[arg(long, value_name = "FILE")]
-    input: PathBuf,
-    /// Where the model is computed
-    #[arg(long, value_name = "auto|cpu|cuda|cuda:N", default_value_t)]
-    device: DeviceName,
-    /// Where `generated` is written, a list of token ids for each prompt
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    #[command(flatten)]
+    model: ModelArguments,
+    #[command(flatten)]
+    files: Files,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fingerpost debug generate --model gemma-2b --input prompts.json --out generated.json
+
+Input (JSON): `prompts`, a list of token ids each, and `max_new_tokens`.
+Output (JSON): `generated`, a list of token ids for each prompt. No end-of-text token stops it early.
+`fingerpost debug tokenize --help` turns texts into token ids.";
 
 #[derive(Deserialize)]
 struct Input {
@@ -44,15 +41,10 @@ struct Output {
 
 impl Generate {
     pub(super) fn run(&self) -> Result<(), CommandError> {
-        let input: Input = read_json(&self.input)?;
-        let device = self.device.open().map_err(StageError::from)?;
-        let mut model = Model::load(&self.model).map_err(StageError::failed)?;
-        if let Some(folder) = &self.adapter {
-            model.load_adapter(folder).map_err(StageError::failed)?;
-        }
-        let model = model.on(&device);
+        let input: Input = read_json(&self.files.input)?;
+        let model = self.model.load()?;
         let generated = generate(&model, &input.prompts, input.max_new_tokens, &[])
-            .map_err(|error| CommandError::usage(format!("`{}`: {error}", self.input.display())))?;
-        write_json(&self.out, &Output { generated })
+            .map_err(|error| CommandError::usage(format!("`{}`: {error}", self.files.input.display())))?;
+        write_json(&self.files.out, &Output { generated })
     }
 }

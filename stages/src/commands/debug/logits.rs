@@ -1,35 +1,36 @@
-//! `debug logits`: a model folder and rows of token ids → the logits of every token.
+//! `debug logits`. Takes a model folder and rows of token ids; gives the logits of every token.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
 
 use clap::Args;
-use engine::{CommandError, StageError};
+use engine::CommandError;
 use serde::Deserialize;
 
+use super::arguments::{Files, ModelArguments};
 use crate::{
     commands::files::{read_json, write},
-    models::{Batch, DeviceName, DynamicRope, InputError, Model, tensors_to_bytes},
+    models::{Batch, DynamicRope, InputError, tensors_to_bytes},
 };
 
 /// Compute the logits of rows of tokens
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Logits {
-    /// Folder with `config.json` and weights
-    #[arg(long, value_name = "DIR")]
-    model: PathBuf,
-    /// PEFT folder whose adapter is put on
-    #[arg(long, value_name = "DIR")]
-    adapter: Option<PathBuf>,
-    /// JSON: `cases`, each with `name`, `input_ids`, and what may go with them
-    #[arg(long, value_name = "FILE")]
-    input: PathBuf,
-    /// Where the model is computed
-    #[arg(long, value_name = "auto|cpu|cuda|cuda:N", default_value_t)]
-    device: DeviceName,
-    /// Where the logits are written, a tensor for each case (safetensors)
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    #[command(flatten)]
+    model: ModelArguments,
+    #[command(flatten)]
+    files: Files,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fingerpost debug logits --model gemma-2b --input ids.json --out logits.safetensors
+  fingerpost debug logits --model gemma-2b --adapter router/checkpoint --input ids.json --out logits.safetensors
+
+Input (JSON): `cases`, each with `name` and `input_ids` (rows of one length), and `attention_mask`, `position_ids`, `logit_positions` (the
+columns whose logits are wanted) or `sequence_lengths` (of documents packed into each row) where needed.
+Output (safetensors): a tensor `[rows, columns, vocabulary]` under each case's name.
+`fingerpost debug tokenize --help` turns texts into token ids.";
 
 #[derive(Deserialize)]
 struct Input {
@@ -77,24 +78,20 @@ impl Case {
 
 impl Logits {
     pub(super) fn run(&self) -> Result<(), CommandError> {
-        let input: Input = read_json(&self.input)?;
-        let device = self.device.open().map_err(StageError::from)?;
-        let mut model = Model::load(&self.model).map_err(StageError::failed)?;
-        if let Some(folder) = &self.adapter {
-            model.load_adapter(folder).map_err(StageError::failed)?;
-        }
-        let model = model.on(&device);
+        let input: Input = read_json(&self.files.input)?;
+        let model = self.model.load()?;
         let mut reader = DynamicRope::new(&model);
         let mut tensors = BTreeMap::new();
         for case in &input.cases {
-            let wrong =
-                |error: InputError| CommandError::usage(format!("`{}`: case `{}`: {error}", self.input.display(), case.name));
+            let wrong = |error: InputError| {
+                CommandError::usage(format!("`{}`: case `{}`: {error}", self.files.input.display(), case.name))
+            };
             let batch = case.batch().map_err(wrong)?;
             let (places, columns) = case.places(&batch).map_err(wrong)?;
             let logits = reader.logits_at(&batch, &places).map_err(wrong)?;
             let values = logits.into_data().try_into_vec::<f32>().expect("logits are f32");
             tensors.insert(case.name.clone(), (vec![batch.rows, columns, model.vocab_size()], values));
         }
-        write(&self.out, &tensors_to_bytes(&tensors))
+        write(&self.files.out, &tensors_to_bytes(&tensors))
     }
 }

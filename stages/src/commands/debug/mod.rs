@@ -1,7 +1,9 @@
-//! `debug`: one part of the program on its own, plain files in and out, so that its results can be held against those of others.
+//! `debug`: runs one part of the program on its own. Takes plain files; gives plain files, to compare with those of other programs.
 //!
-//! A sub-command is one file in `debug/` and one line in [`Action`]. What they compute is what the stages compute: the same functions.
+//! A sub-command is one file in this folder and one line in [`Action`]. It calls the functions that the stages call, so that what it
+//! computes is what they compute. Read [`arguments`] first, then any of them; those without a model come before those with one.
 
+mod arguments;
 mod assistant_mask;
 mod generate;
 mod logits;
@@ -15,12 +17,20 @@ mod train;
 use clap::{Args, Subcommand};
 use engine::CommandError;
 
-/// Run one part on its own, for comparisons with other programs
+/// Run one part on its own, to compare its results with those of other programs
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Debug {
     #[command(subcommand)]
     action: Action,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fingerpost debug tokenize --tokenizer gemma-2b --input texts.json --out ids.json
+  fingerpost debug logits --model gemma-2b --input ids.json --out logits.safetensors
+
+`fingerpost debug COMMAND --help` describes the files of each.";
 
 #[derive(Subcommand)]
 enum Action {

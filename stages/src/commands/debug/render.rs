@@ -1,4 +1,4 @@
-//! `debug render`: chat templates and conversations → texts.
+//! `debug render`. Takes chat templates and conversations; gives their texts.
 
 use std::{
     collections::BTreeMap,
@@ -11,6 +11,7 @@ use engine::CommandError;
 use minijinja::Value;
 use serde::{Deserialize, Serialize};
 
+use super::arguments::Files;
 use crate::{
     commands::files::{read_json, write_json},
     tokenizer::{ChatTemplate, TemplateError, Variables},
@@ -18,17 +19,22 @@ use crate::{
 
 /// Render conversations by chat templates
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Render {
-    /// JSON: `templates` with their `special_tokens`, `conversations`, `cases` that name one of each, and `probes`, templates on their own
-    #[arg(long, value_name = "FILE")]
-    input: PathBuf,
+    #[command(flatten)]
+    files: Files,
     /// Where the templates' files are
     #[arg(long, value_name = "DIR")]
     templates: PathBuf,
-    /// Where `cases` and `probes` are written, each with `text` or `error`
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fingerpost debug render --templates templates --input rendering.json --out rendered.json
+
+Input (JSON): `templates` with their `special_tokens`, `conversations`, `cases` that name one of each, and `probes`, templates on their own.
+Output (JSON): `cases` and `probes`, each with `text` or `error`.
+`fingerpost debug assistant-mask --help` is about which tokens the assistant wrote.";
 
 #[derive(Deserialize)]
 struct Input {
@@ -95,12 +101,13 @@ impl From<Result<String, TemplateError>> for Rendered {
 
 impl Render {
     pub(super) fn run(&self) -> Result<(), CommandError> {
-        let input: Input = read_json(&self.input)?;
+        let input: Input = read_json(&self.files.input)?;
         let mut templates = BTreeMap::new();
         for Template { template, special_tokens } in &input.templates {
             templates.insert(template.as_str(), (read_template(&self.templates, template)?.with_clock(), special_tokens));
         }
-        let unknown = |what: &str, name: &str| CommandError::usage(format!("`{}`: no {what} `{name}`", self.input.display()));
+        let unknown =
+            |what: &str, name: &str| CommandError::usage(format!("`{}`: no {what} `{name}`", self.files.input.display()));
         let mut cases = Vec::with_capacity(input.cases.len());
         for case in &input.cases {
             let (template, special) = templates.get(case.template.as_str()).ok_or_else(|| unknown("template", &case.template))?;
@@ -117,7 +124,7 @@ impl Render {
         }
         let first = input.conversations.first().map(|conversation| conversation.messages.clone()).unwrap_or_default();
         let probes = input.probes.iter().map(|probe| probe.render(&first).into()).collect();
-        write_json(&self.out, &Output { cases, probes })
+        write_json(&self.files.out, &Output { cases, probes })
     }
 }
 

@@ -1,34 +1,35 @@
-//! `debug score`: a model folder, prompts and candidates → the log-probability of each candidate's tokens.
-
-use std::path::PathBuf;
+//! `debug score`. Takes a model folder, prompts and candidates; gives the log-probability of each candidate's tokens.
 
 use clap::Args;
-use engine::{CommandError, StageError};
+use engine::CommandError;
 use serde::{Deserialize, Serialize};
 
+use super::arguments::{Files, ModelArguments};
 use crate::{
     commands::files::{read_json, write_json},
-    models::{Batch, DeviceName, Model, Row},
+    models::{Batch, Row},
     router::score::target_log_probabilities,
     tokenizer::{Tokenizer, TokenizerError},
 };
 
 /// Compute the log-probabilities of candidate answers
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Score {
-    /// Folder with `config.json`, weights and tokenizer
-    #[arg(long, value_name = "DIR")]
-    model: PathBuf,
-    /// JSON: `rows`, each with `messages` and `candidates` (`text`); `append_eos`
-    #[arg(long, value_name = "FILE")]
-    input: PathBuf,
-    /// Where the model is computed
-    #[arg(long, value_name = "auto|cpu|cuda|cuda:N", default_value_t)]
-    device: DeviceName,
-    /// Where `rows` with `token_logprobs`, `sum` and `mean` are written
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    #[command(flatten)]
+    model: ModelArguments,
+    #[command(flatten)]
+    files: Files,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fingerpost debug score --model gemma-2b --input rows.json --out scores.json
+
+Input (JSON): `rows`, each with `messages` and `candidates` (each with `text`), and `append_eos`. The model's folder has the tokenizer too.
+Output (JSON): `rows`, each with `prompt_ids`, `best_by_sum`, `best_by_mean` and `candidates`, each with `ids`, `token_logprobs` (natural
+logarithms), `sum` and `mean`.
+`fingerpost kinds evaluate` describes how a router's scores are used.";
 
 #[derive(Deserialize)]
 struct Input {
@@ -71,11 +72,10 @@ struct Figures {
 
 impl Score {
     pub(super) fn run(&self) -> Result<(), CommandError> {
-        let input: Input = read_json(&self.input)?;
-        let device = self.device.open().map_err(StageError::from)?;
-        let model = Model::load(&self.model).map_err(StageError::failed)?.on(&device);
-        let wrong = |error: TokenizerError| CommandError::usage(format!("`{}`: {error}", self.model.display()));
-        let tokenizer = Tokenizer::open(&self.model).map_err(wrong)?;
+        let input: Input = read_json(&self.files.input)?;
+        let model = self.model.load()?;
+        let wrong = |error: TokenizerError| CommandError::usage(format!("`{}`: {error}", self.model.model.display()));
+        let tokenizer = Tokenizer::open(&self.model.model).map_err(wrong)?;
         let end = if input.append_eos {
             Some(tokenizer.end().ok_or(TokenizerError::Unnamed("eos_token")).map_err(wrong)?)
         } else {
@@ -91,13 +91,13 @@ impl Score {
                 tokens.push(ids);
             }
             if prompt_ids.is_empty() || tokens.iter().any(Vec::is_empty) {
-                let file = self.input.display();
+                let file = self.files.input.display();
                 return Err(CommandError::usage(format!("`{file}`: row {number}: a prompt or a candidate has no tokens")));
             }
             let batch = Batch::new(&[&Row::new(prompt_ids.clone(), tokens.clone())]);
             model
                 .check(&batch)
-                .map_err(|error| CommandError::usage(format!("`{}`: row {number}: {error}", self.input.display())))?;
+                .map_err(|error| CommandError::usage(format!("`{}`: row {number}: {error}", self.files.input.display())))?;
             let each = target_log_probabilities(&model, &batch);
             let figures = |((candidate, ids), targets): ((Candidate, Vec<u32>), &Vec<usize>)| {
                 let token_logprobs: Vec<f32> = targets.iter().map(|&target| each[target]).collect();
@@ -119,6 +119,6 @@ impl Score {
                 candidates,
             });
         }
-        write_json(&self.out, &Output { rows })
+        write_json(&self.files.out, &Output { rows })
     }
 }

@@ -1,4 +1,4 @@
-//! `debug tokenize`: texts → their ids, and the texts that come back.
+//! `debug tokenize`. Takes texts; gives their token ids, and the texts that these decode to.
 
 use std::path::PathBuf;
 
@@ -6,6 +6,7 @@ use clap::Args;
 use engine::CommandError;
 use serde::{Deserialize, Serialize};
 
+use super::arguments::Files;
 use crate::{
     commands::files::{read_json, write_json},
     tokenizer::{Tokenizer, TokenizerError},
@@ -13,17 +14,22 @@ use crate::{
 
 /// Turn texts into token ids and back
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Tokenize {
     /// The tokenizer's folder, or a `tokenizer.json`
     #[arg(long, value_name = "DIR")]
     tokenizer: PathBuf,
-    /// JSON: `cases`, each with `text`
-    #[arg(long, value_name = "FILE")]
-    input: PathBuf,
-    /// Where `cases` with `ids` and decoded texts are written
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    #[command(flatten)]
+    files: Files,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fingerpost debug tokenize --tokenizer gemma-2b --input texts.json --out ids.json
+
+Input (JSON): `cases`, each with `text`.
+Output (JSON): `cases` with `ids`, `ids_no_special`, `decoded` and `decoded_skip_special`.
+`fingerpost debug render --help` is about conversations.";
 
 #[derive(Deserialize)]
 struct Input {
@@ -54,9 +60,9 @@ struct Tokens {
 impl Tokenize {
     pub(super) fn run(&self) -> Result<(), CommandError> {
         let tokenizer = Tokenizer::open(&self.tokenizer).map_err(CommandError::usage)?;
-        let input: Input = read_json(&self.input)?;
+        let input: Input = read_json(&self.files.input)?;
         let cases = input.cases.iter().map(|case| tokens(&tokenizer, &case.text)).collect::<Result<_, _>>();
-        write_json(&self.out, &Output { cases: cases.map_err(CommandError::usage)? })
+        write_json(&self.files.out, &Output { cases: cases.map_err(CommandError::usage)? })
     }
 }
 

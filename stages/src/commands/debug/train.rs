@@ -1,4 +1,4 @@
-//! `debug train`: a `stage.json` → a training's rows, figures and weights.
+//! `debug train`. Takes a `stage.json`; gives a training's rows, figures and weights.
 
 use std::{
     collections::BTreeMap,
@@ -27,6 +27,7 @@ use crate::{
 
 /// Train as a `stage.json` says
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Train {
     /// Settings under TRL's and PEFT's names; paths in it are relative to it
     #[arg(long, value_name = "FILE")]
@@ -35,6 +36,12 @@ pub(super) struct Train {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fingerpost debug train --stage stage.json --out trained
+
+`fingerpost kinds sft` and `fingerpost kinds dpo` describe the settings.";
 
 /// Trains by the method that a `stage.json` names.
 type By = fn(&Train, StageFile) -> Result<(), CommandError>;

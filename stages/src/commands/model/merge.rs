@@ -1,4 +1,4 @@
-//! `model merge`: a model and a PEFT adapter → a plain model folder whose weights have the adapter in them.
+//! `model merge`. Takes a model and a PEFT adapter; gives a plain model folder whose weights have the adapter in them.
 
 use std::{fs, path::PathBuf};
 

@@ -1,4 +1,4 @@
-//! Figures → TensorFlow's `Event` message, by hand: two messages of a handful of fields need no generated code.
+//! Takes figures; gives TensorFlow's `Event` message, written by hand: two messages of a handful of fields need no generated code.
 //!
 //! `Event { wall_time = 1, step = 2, file_version = 3, summary = 5 }`, `Summary { value = 1 }`, `Value { tag = 1, simple_value = 2 }`, as in
 //! TensorFlow's `event.proto` and `summary.proto`.

@@ -1,4 +1,4 @@
-//! Bytes → a record of TensorFlow's `TFRecord` format: the length, its checksum, the bytes, their checksum.
+//! Takes bytes; gives a record of TensorFlow's `TFRecord` format: the length, its checksum, the bytes, their checksum.
 
 /// Frames a record.
 pub(super) fn framed(record: &[u8]) -> Vec<u8> {

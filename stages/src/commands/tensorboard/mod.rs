@@ -1,4 +1,4 @@
-//! `tensorboard`: the record of a run → event files that `tensorboard` shows, a folder for each stage that told figures on its way.
+//! `tensorboard`. Takes the record of a run; gives event files that `tensorboard` shows, a folder for each stage that recorded figures.
 
 mod event;
 mod frame;
@@ -81,7 +81,7 @@ impl engine::Command for TensorBoard {
             file.extend(frame::framed(&Event::figures(seconds, step, &metrics)));
         }
         if files.is_empty() {
-            return Err(CommandError::usage(format!("no stage told figures in `{}`", record.display())));
+            return Err(CommandError::usage(format!("no stage recorded training figures in `{}`", record.display())));
         }
         for (stage, bytes) in files {
             let folder = self.out.join(&stage);

@@ -1,4 +1,4 @@
-//! Sparse rows and their classes come in; a multinomial logistic regression with an L2 penalty goes out.
+//! Takes sparse rows and their classes; gives a multinomial logistic regression with an L2 penalty.
 
 use super::terms::{Row, shares};
 

@@ -1,4 +1,4 @@
-//! Training texts and their policies come in; cheap routers that need no language model go out, for a trained one to be measured against.
+//! Takes training texts and their policies; gives cheap routers that need no language model, for a trained one to be measured against.
 //!
 //! A further one is a file with a `fit` function and a line in [`ALL`].
 

@@ -1,4 +1,4 @@
-//! Texts and policies come in; a vote of the nearest training texts by TF-IDF cosine goes out.
+//! Takes texts and policies; gives a vote of the nearest training texts by TF-IDF cosine.
 
 use super::{
     Router,

@@ -1,4 +1,4 @@
-//! Texts and policies come in; a logistic regression on TF-IDF weighted words, word pairs and character runs goes out.
+//! Takes texts and policies; gives a logistic regression on TF-IDF weighted words, word pairs and character runs.
 
 use super::{
     Router,

@@ -1,4 +1,4 @@
-//! A text comes in; its hashed terms go out, counted, and weighted by TF-IDF once a collection has been seen.
+//! Takes a text; gives its hashed terms, counted, and weighted by TF-IDF once a collection has been seen.
 
 use std::collections::BTreeMap;
 

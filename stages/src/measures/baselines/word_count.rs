@@ -1,4 +1,4 @@
-//! Texts and policies come in; a logistic regression on the number of words alone goes out.
+//! Takes texts and policies; gives a logistic regression on the number of words alone.
 
 use super::{
     Router,

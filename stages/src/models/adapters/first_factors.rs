@@ -1,4 +1,4 @@
-//! `init_lora_weights`: how an adapter's first factors are drawn; a name in, values out.
+//! `init_lora_weights`: how an adapter's first factors are drawn. Takes a name; gives values.
 //!
 //! PEFT's other ways (`PiSSA`, `OLoRA`, `CorDA`, …) take a part out of the base, so that an adapter does not fit the base as published.
 

@@ -1,4 +1,4 @@
-//! What an adapter does to a linear layer: its factors and the layer's inputs in, the layer's outputs with the side branch out.
+//! What an adapter does to a linear layer. Takes its factors and the layer's inputs; gives the layer's outputs with the side branch.
 
 use burn::tensor::{DType, Tensor};
 

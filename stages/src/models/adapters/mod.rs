@@ -1,4 +1,4 @@
-//! Adapters: a PEFT folder and a base in, the base with the adapter on out; the adapter out again as PEFT has it; and merged into the base.
+//! Adapters. Takes a PEFT folder and a base; gives the base with the adapter on, the adapter as PEFT has it, and both merged.
 
 pub(crate) mod config;
 pub(crate) mod first_factors;

@@ -1,4 +1,4 @@
-//! Which modules of a model an adapter's settings mean: names, patterns and numbers of layers in, yes or no for a module out.
+//! Which modules of a model an adapter's settings mean. Takes names, patterns and numbers of layers; gives yes or no for a module.
 //!
 //! Patterns are Python's, as PEFT takes them, with looks ahead and behind.
 

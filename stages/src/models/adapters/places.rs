@@ -1,4 +1,4 @@
-//! Where an adapter's tensors belong in a model: settings and a base in, names and shapes out, in ours and in PEFT's spelling.
+//! Where an adapter's tensors belong in a model. Takes settings and a base; gives names and shapes, in ours and in PEFT's spelling.
 
 use std::collections::{BTreeMap, BTreeSet};
 

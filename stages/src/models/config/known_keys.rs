@@ -1,4 +1,4 @@
-//! Which keys a configuration's type reads: a type in, its field names out.
+//! Which keys a configuration's type reads. Takes a type; gives its field names.
 //!
 //! Published files have keys of other architectures that are off (`"use_mrope": false`, `"mlp_bias": false`); these say nothing, and can
 //! be told from those that are read only by their names.

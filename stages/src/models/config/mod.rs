@@ -1,4 +1,4 @@
-//! `config.json` in, the keys that one architecture reads out, in one spelling.
+//! Takes `config.json`; gives the keys that one architecture reads, in one spelling.
 //!
 //! Published checkpoints have the spelling of transformers 4 (`rope_theta`, `rope_scaling`, `torch_dtype`), newer ones that of transformers 5
 //! (`rope_parameters`, `dtype`). A key that changes no number is dropped here by name; any other that the architecture does not read

@@ -1,4 +1,4 @@
-//! NVIDIA's devices by number → burn's device, or what is missing for it; in a program without CUDA, that it is without.
+//! NVIDIA's devices. Takes a number; gives burn's device, or what is missing for it, such as a program built with CUDA.
 
 use burn::tensor::Device;
 
@@ -81,7 +81,7 @@ pub(super) fn look(name: DeviceName, number: usize) -> Result<(), DeviceError> {
 #[cfg(feature = "cuda")]
 pub(super) fn open(name: DeviceName, number: usize) -> Result<Device, DeviceError> {
     look(name, number)?;
-    let (reason, mend) = ("it does not compute", "mend what its driver says above");
+    let (reason, mend) = ("a test computation failed", "fix the driver error above");
     let device = super::answers(Device::cuda(number)).ok_or(DeviceError::Unusable { name, reason, mend })?;
     if fused::works(&device) {
         return Ok(device);

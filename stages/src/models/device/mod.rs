@@ -1,4 +1,4 @@
-//! Where a model is computed: `auto`, `cpu`, `cuda` or `cuda:N` in; burn's device out, or a sentence that says what is missing.
+//! Where a model is computed. Takes `auto`, `cpu`, `cuda` or `cuda:N`; gives burn's device, or a sentence that says what is missing.
 //!
 //! Nothing is asked of CUDA before its driver, its compiler and its headers are known to be there: burn would panic on a thread of its own.
 

@@ -1,4 +1,4 @@
-//! Log-probabilities of one token a place: logits `[places, vocabulary]` and tokens in, `[places, 1]` out.
+//! Log-probabilities of one token a place. Takes logits `[places, vocabulary]` and tokens; gives `[places, 1]`, in natural logarithms.
 //!
 //! The gradient is written over the logits where nothing else holds them, so that no second table of that size is made.
 

@@ -1,4 +1,4 @@
-//! Products with a matrix that stays in 16 or 4 bits: activations `[places, in]` and a matrix `[out, in]` in, `[places, out]` out.
+//! Products with a matrix that stays in 16 or 4 bits. Takes activations `[places, in]` and a matrix `[out, in]`; gives `[places, out]`.
 //!
 //! A block of the matrix is made f32 for its part of the product, in the forward pass and again in the backward pass, and dropped: a graph
 //! holds no values of it. Blocks are whole rows on the way forward and whole columns on the way back, so that each element of

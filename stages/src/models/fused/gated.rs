@@ -1,4 +1,4 @@
-//! The gate of a feed-forward block with `SiLU` (Shazeer 2020): gate and value `[places, size]` each in, `silu(gate) * value` out.
+//! The gate of a feed-forward block with `SiLU` (Shazeer 2020). Takes gate and value, each `[places, size]`; gives `silu(gate) * value`.
 
 use burn::tensor::{Tensor, activation};
 use burn_flex::FlexTensor;

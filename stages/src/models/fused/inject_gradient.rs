@@ -1,4 +1,4 @@
-//! A way back into a graph by a gradient that is known: a tensor of the graph and its gradient in, a number out whose derivative that gradient is.
+//! A way back into a graph by a gradient that is known. Takes a tensor of the graph and its gradient; gives a number whose derivative is that gradient.
 
 use burn::tensor::Tensor;
 

@@ -1,4 +1,4 @@
-//! A linear layer: activations `[places, in]` and a matrix `[out, in]` in, `[places, out]` out.
+//! A linear layer. Takes activations `[places, in]` and a matrix `[out, in]`; gives `[places, out]`.
 //!
 //! burn's own product gives the gradient of the transposed matrix, which then has to be copied back into place.
 

@@ -1,8 +1,11 @@
-//! Operations that pass over memory once where burn's would pass many times: tensors in, tensors with a backward pass of their own out.
+//! Operations that pass over memory once where burn's would pass many times. Takes tensors; gives tensors with a backward pass of their own.
 //!
-//! Each works on the memory of burn's Flex backend, and is composed of burn's own operations anywhere else, some with a backward pass of
-//! their own there too (`formula`), which holds less. Loops take the
-//! processor's widest vectors ([`lanes`]); sums are taken in a fixed order and on one thread, so no result depends on the number of cores.
+//! Read `linear` first: one operation whole, with its backward pass. Each of the other files here is one operation more. `cpu` has what
+//! they share on the processor (vectors, products of matrices), `device` what is computed on other devices by kernels or by burn's
+//! operations with less kept for the backward pass, and `cuda` launches those kernels (`absent.rs` stands in its place without CUDA).
+//!
+//! Loops take the processor's widest vectors ([`cpu::lanes`]); sums are taken in a fixed order and on one thread, so no result depends on
+//! the number of cores.
 //!
 //! # What was tried
 //!
@@ -18,7 +21,7 @@
 //!   to 187 MiB, of small from 925 to 1020: too dear for what it brings to the smallest models alone.
 //! - What is left is products of matrices (half of tiny, 70 % of small, at about 110 GFLOP/s a core).
 //! - `gemm` puts a transposed matrix in order before it multiplies, which takes half of the time where the other factor has few rows, as
-//!   in a routing decision: 87 rows by a `[1376, 512]` matrix came to 50 GFLOP/s, and to 89 as [`product`] does it.
+//!   in a routing decision: 87 rows by a `[1376, 512]` matrix came to 50 GFLOP/s, and to 89 as [`cpu::product`] does it.
 //! - Flex's products take transposed matrices without a copy. What was copied was the gradient of `weight.transpose()`, hence [`linear`].
 //!
 //! On a GPU, by `gpu_speed.rs cuda lora 8 1024 10` and `gpu_speed.py` beside it (gemma-2b's shapes in bfloat16, `LoRA` on all projections):

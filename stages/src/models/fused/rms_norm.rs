@@ -1,4 +1,4 @@
-//! Root-mean-square norm (Zhang and Sennrich 2019) in one pass: activations `[places, size]` and a scale `[size]` in, the same shape out.
+//! Root-mean-square norm (Zhang and Sennrich 2019) in one pass. Takes activations `[places, size]` and a scale `[size]`; gives the same shape.
 
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;

@@ -1,4 +1,4 @@
-//! Rotary positions in one pass: heads `[rows, width, heads, size]` and angles in, the same heads turned out.
+//! Rotary positions in one pass. Takes heads `[rows, width, heads, size]` and angles; gives the same heads, turned.
 
 use burn::tensor::{DType, Tensor};
 use burn_flex::FlexTensor;

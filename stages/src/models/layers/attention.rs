@@ -1,4 +1,4 @@
-//! Attention with grouped queries: queries, keys and values in, mixed values out; keys and values of earlier passes from a cache.
+//! Attention with grouped queries. Takes queries, keys and values, those of earlier passes from a cache; gives mixed values.
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 

@@ -1,4 +1,4 @@
-//! What an adapter does not see of its inputs in training: a share, a seed and a module's name in; some inputs set to 0 out.
+//! What an adapter does not see of its inputs in training. Takes a share, a seed and a module's name; gives the inputs with some set to 0.
 
 use burn::tensor::{Device, Int, IntDType, Tensor, TensorData};
 

@@ -1,4 +1,4 @@
-//! The layers that an architecture asks for by name, `linear("model.layers.0.mlp.up_proj", input)`: activations in, activations out.
+//! The layers that an architecture asks for by name, `linear("model.layers.0.mlp.up_proj", input)`. Takes activations; gives activations.
 //!
 //! What an adapter adds to a module happens here and nowhere else, and so does the rounding of products to bfloat16.
 

@@ -1,4 +1,4 @@
-//! Norms: activations in, activations of a level size out.
+//! Norms. Takes activations; gives activations of a level size.
 
 use burn::tensor::Tensor;
 

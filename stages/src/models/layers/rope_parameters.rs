@@ -1,4 +1,4 @@
-//! `rope_parameters` and what stands beside it in, the rotary positions that they mean out.
+//! Takes `rope_parameters` and the keys beside it; gives the rotary positions that they mean.
 
 use serde::Deserialize;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Rotary positions (Su et al. 2021) and their scalings: positions in, the angles that turn queries and keys out.
+//! Rotary positions (Su et al. 2021) and their scalings. Takes positions; gives the angles that turn queries and keys.
 //!
 //! Frequencies and angles are rounded to f32 where transformers rounds them: at position 9000 the difference would show in the logits.
 

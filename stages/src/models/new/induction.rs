@@ -1,4 +1,4 @@
-//! First weights of an attention that reads: sizes and random numbers in, the attention of the first and the last layer out.
+//! First weights of an attention that reads. Takes sizes and random numbers; gives the attention of the first and the last layer.
 //!
 //! A decoder that is to name the route whose description fits has to look for a token's earlier place and to say what stands there
 //! (induction heads, Olsson et al. 2022). From small random weights a small decoder does not come to that in millions of tokens; these

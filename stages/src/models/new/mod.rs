@@ -1,4 +1,4 @@
-//! A decoder from scratch: sizes, a tokenizer and a seed in, an untrained Llama out.
+//! A decoder from scratch. Takes sizes, a tokenizer and a seed; gives an untrained Llama.
 
 mod induction;
 mod random;

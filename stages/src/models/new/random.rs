@@ -1,4 +1,4 @@
-//! Models of given shapes with weights that mean nothing, for measurements: a configuration in, a model on a device out.
+//! Models of given shapes with weights that mean nothing, for measurements. Takes a configuration; gives a model on a device.
 
 use std::collections::BTreeMap;
 

@@ -150,7 +150,7 @@ fn rows_that_do_not_fit_are_refused() {
     let size = model.vocab_size() as u32;
     for token in [size, u32::MAX] {
         let batch = Batch::plain(&[vec![1, token]]).unwrap();
-        assert!(model.check(&batch).unwrap_err().to_string().contains("is none of the model's"));
+        assert!(model.check(&batch).unwrap_err().to_string().contains("is outside the vocabulary of"));
     }
     assert!(Batch::plain(&[vec![1], vec![1, 2]]).is_err());
     assert!(Batch::plain(&[]).is_err());

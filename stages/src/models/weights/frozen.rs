@@ -1,4 +1,4 @@
-//! Weights that are not trained, as their files hold them: bfloat16, float16 or NF4 in, f32 out a part at a time.
+//! Weights that are not trained, as their files have them. Takes bfloat16, float16 or NF4; gives f32, a part at a time.
 //!
 //! A product makes a block of them f32, uses it and drops it, so that a model takes no more memory than its file.
 

@@ -1,4 +1,4 @@
-//! Weights: safetensors files → tensors in the form in which a model holds them, and back.
+//! Weights. Takes safetensors files; gives tensors in the form in which a model keeps them, and back.
 //!
 //! Takes files or values; gives weights in float32, in 16 bits (`frozen`) or in 4 (`nf4`). Read `safetensors_in`, `weight`, `parameters`,
 //! then the forms, and `safetensors_out` last.

@@ -1,4 +1,4 @@
-//! bitsandbytes' NF4 (Dettmers et al. 2023): a matrix in, 4 bits a value and a scale a block out; and back.
+//! bitsandbytes' NF4 (Dettmers et al. 2023). Takes a matrix; gives 4 bits a value and a scale a block; and back.
 //!
 //! Blocks run through the flattened matrix and may straddle rows. Double quantisation stores the scales, less their mean, in 8 bits with a
 //! scale of their own for each 256.

@@ -1,4 +1,4 @@
-//! safetensors files in, tensors out: those of 16 bits a value in the memory of the file, the others copied once.
+//! Takes safetensors files; gives tensors: those of 16 bits a value in the memory of the file, the others copied once.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

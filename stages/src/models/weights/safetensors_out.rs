@@ -1,4 +1,4 @@
-//! Tensors in, safetensors out: the same bytes for the same tensors, in the order that the format asks for.
+//! Takes tensors; gives safetensors: the same bytes for the same tensors, in the order that the format asks for.
 
 use std::{
     borrow::Cow,

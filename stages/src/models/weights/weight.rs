@@ -1,4 +1,4 @@
-//! One weight, and what weights are called: values, a file's 16 bits or codes in; its shape and its values out.
+//! One weight, and what weights are called. Takes values, a file's 16 bits or codes; gives its shape and its values.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 

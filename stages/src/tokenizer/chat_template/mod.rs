@@ -1,4 +1,4 @@
-//! A chat template: Jinja text as checkpoints publish it, and a conversation → the text that is tokenised.
+//! Chat templates. Takes Jinja text as checkpoints publish it, and a conversation; gives the text that is tokenised.
 //!
 //! The environment is that of transformers' `apply_chat_template`: `trim_blocks`, `lstrip_blocks`, loop controls, `raise_exception`, a
 //! `tojson` that escapes nothing for HTML, the methods of Python's strings and dictionaries, and `{% generation %}` blocks around what the

@@ -1,4 +1,4 @@
-//! The files of a tokenizer as Hugging Face folders have them → a [`Tokenizer`].
+//! Takes the files of a tokenizer as Hugging Face folders have them; gives a [`Tokenizer`].
 //!
 //! `tokenizer.json` is the tokenizer itself, the begin and end tokens around a text included: as transformers does, `add_bos_token` and
 //! `add_eos_token` are not read where it is there. `tokenizer_config.json` names special tokens and may hold the chat template; `special_tokens_map.json` and `generation_config.json` fill in what it leaves out. The model's

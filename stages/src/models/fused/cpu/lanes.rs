@@ -1,4 +1,4 @@
-//! Loops over f32 in the widest vectors that the processor has: slices in, slices and sums out.
+//! Loops over f32 in the widest vectors that the processor has. Takes slices; gives slices and sums.
 //!
 //! Sums are taken in [`LANES`] partial sums that are added in a fixed order, so they are the same whatever the vectors' width.
 

@@ -1,4 +1,4 @@
-//! Operations with a backward pass of their own: tensors in the processor's memory in, a tensor that remembers how it came to be out.
+//! Operations with a backward pass of their own. Takes tensors in the processor's memory; gives a tensor that remembers how it came to be.
 //!
 //! burn's graph takes steps from outside (`Backward`); what is particular here is that a step sees memory, not tensors. Tensors
 //! of another device, of another type than f32, or with checkpoints in their graph are no [`Input`], and the caller computes with

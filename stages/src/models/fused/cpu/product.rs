@@ -1,4 +1,4 @@
-//! The product with a matrix as Hugging Face stores it: rows `[places, in]` and `[out, in]` in, `[places, out]` out.
+//! The product with a matrix as Hugging Face stores it. Takes rows `[places, in]` and `[out, in]`; gives `[places, out]`.
 //!
 //! Both factors are read along their rows and nothing is put in order first. Each element is summed by itself in one order, so that it
 //! depends neither on what is computed beside it nor on the number of threads.

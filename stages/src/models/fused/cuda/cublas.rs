@@ -1,4 +1,4 @@
-//! Products of matrices by NVIDIA's cuBLASLt: tensors `[.., rows, columns]` of bfloat16 or f32 in, their product out; sums are of f32.
+//! Products of matrices by NVIDIA's cuBLASLt. Takes tensors `[.., rows, columns]` of bfloat16 or f32; gives their product, summed in f32.
 //!
 //! Its kernels use the tensor cores of each generation as burn's do not (Hopper's `wgmma`), and its f32 is f32, where burn's may be rounded to 19 bits.
 #![expect(unsafe_code, reason = "a C library is called")]

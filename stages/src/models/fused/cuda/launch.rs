@@ -1,4 +1,4 @@
-//! Kernels of our own (`kernels.cu`), compiled for the device at hand: tensors and numbers in, tensors out.
+//! Kernels of our own (`kernels.cu`), compiled for the device at hand. Takes tensors and numbers; gives tensors.
 #![expect(unsafe_code, reason = "kernels are loaded and launched by the driver")]
 
 use std::{

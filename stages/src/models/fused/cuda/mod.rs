@@ -1,4 +1,4 @@
-//! CUDA devices by their own means: burn's tensors in a device's memory in, others there out.
+//! CUDA devices by their own means. Takes burn's tensors in a device's memory; gives others there.
 //!
 //! burn's kernels are put together at run time, and the fast ones are chosen by measuring: minutes before the first step of a large model, and not the
 //! same choice in each run. So what a training spends its time in is done here, on a stream beside burn's ([`stream`]): products of matrices by NVIDIA's
