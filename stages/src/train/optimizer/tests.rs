@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::*;
 use crate::models::Values;
 
-/// Puts numbers on the processor, and on a device that the processor stands for.
+/// Puts numbers into memory, and into a tensor as on a device.
 pub(crate) const PLACES: [fn(&[f32]) -> Values; 2] = [
     |values| Values::Host(values.to_vec()),
     |values| Values::Device(Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), &Device::flex())),

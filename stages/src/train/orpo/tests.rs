@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     models::Target,
     tokenizer::Pieces,
-    train::head::{descend, predict},
+    train::head::{logit_gradient, predict},
 };
 
 const REFERENCE: &str = include_str!("../../../tests/reference/orpo.json");
@@ -84,8 +84,8 @@ fn micro_batches_have_the_losses_figures_and_gradients_of_trl() {
         for (name, figure) in figures.into_iter().filter(|(name, _)| !name.starts_with("logits")) {
             close(figure, &case["metrics"][name], name);
         }
-        // Shares are gradients then; the last place of a sequence predicts nothing.
-        descend(&mut logits, &batch.targets, &slopes[0]);
+        // Probabilities become gradients; the last place of a sequence predicts nothing.
+        logit_gradient(&mut logits, &batch.targets, &slopes[0]);
         let mut found = logits.iter();
         for (index, row) in rows.iter().enumerate() {
             for ((prompt, answer), side) in row.sides().into_iter().zip(["grad_chosen", "grad_rejected"]) {

@@ -1,7 +1,6 @@
-//! The settings of a training as `stage.json` and manifests have them → typed settings. There is one set of names, with TRL's and PEFT's
-//! spellings beside them; each is stated once, in the file of those that belong together.
+//! Reads the settings of a training from a `stage.json` or a manifest. Each setting is declared once; TRL's and PEFT's spellings are read too.
 //!
-//! `stage` says which method; its own settings stand beside those that all trainings share. A key that neither knows is refused by its name.
+//! `stage` names the method, whose own settings are entries beside those of all trainings. An unknown entry is refused by its name.
 
 mod adapter;
 mod files;
@@ -27,16 +26,16 @@ pub use warmup::Warmup;
 pub struct SettingsError {
     /// The file.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// The mistake in it.
     pub reason: String,
 }
 
 /// All settings of one training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings<M> {
-    /// What every training has.
+    /// Those of every training.
     pub training: Training,
-    /// What its method has.
+    /// Those of its method.
     pub method: M,
 }
 
@@ -47,7 +46,7 @@ pub struct StageFile {
 }
 
 impl StageFile {
-    /// Opens a `stage.json`, and returns what stands beside the method that its `stage` names.
+    /// Opens a `stage.json`, and returns the entry of `methods` that its `stage` names.
     ///
     /// # Errors
     /// A file that cannot be read, or that names another method.
