@@ -135,6 +135,9 @@ fn a_token_that_an_answer_changes_is_the_answers() {
     let text = |ids: &[u32]| tokenizer.decode(ids).unwrap();
     assert_eq!((text(&row.prompt_ids).as_str(), text(&row.chosen_ids).as_str()), ("3 ", "what"));
     assert_eq!((text(&row.rejected_prompt_ids.clone().unwrap()).as_str(), text(&row.rejected_ids).as_str()), ("3 w", " 3"));
+    // One token and no more, though "i" and "is" differ from the second token on.
+    let deep = prepared(r#"{"prompt": "what i", "chosen": "s 3", "rejected": " 3"}"#, None).unwrap().rows.remove(0);
+    assert_eq!((text(&deep.prompt_ids).as_str(), text(&deep.chosen_ids).as_str()), ("what is", " 3"));
     // All tokens but the first are predicted, and what both sides begin with is computed once.
     let laid_out = row.lay_out();
     let [chosen, rejected] = row.sides().map(|(prompt, answer)| prompt.len() + answer.len());

@@ -93,6 +93,7 @@ mod tests {
         models::{DeviceName, Modules},
         train::{
             dpo::{Dpo, DpoLoss},
+            optimizer::Lion,
             sft::Sft,
         },
     };
@@ -146,6 +147,21 @@ mod tests {
         assert_eq!(serde_json::to_value(&training).unwrap().get("device"), None);
         let error = sft(json!({"device": "gpu"})).unwrap_err();
         assert!(error.contains("`gpu`") && error.contains("`cuda:N`"), "{error}");
+    }
+
+    #[test]
+    fn transformers_word_for_an_optimizer_begins_with_its_settings_in_whatever_order() {
+        let optimizer = |value: Value| sft(value).map(|settings| settings.training.optimizer);
+        // Entries of a JSON object come in the order of their names: this one before `optim`, and that one after it.
+        let lion = optimizer(json!({"adam_beta1": 0.8, "optim": "lion_32bit", "weight_decay": 0.5})).unwrap();
+        assert_eq!(lion, Lion { betas: [0.8, 0.999], weight_decay: 0.5 }.into());
+        let named = optimizer(json!({"optimizer": {"name": "lion", "betas": [0.8, 0.999], "weight_decay": 0.5}})).unwrap();
+        assert_eq!(named, lion);
+        let error = optimizer(json!({"optim": "adafactor", "adam_epsilon": 1e-6})).unwrap_err();
+        assert!(error.contains("`adam_epsilon` is no setting of `adafactor`"), "{error}");
+        let key = serde_json::to_value(sft(json!({"optim": "lion_32bit"})).unwrap().training).unwrap();
+        assert_eq!(key["optimizer"], json!({"name": "lion", "betas": [0.9, 0.999], "weight_decay": 0.0}));
+        assert_eq!(key.get("adam_beta1"), None);
     }
 
     #[test]
