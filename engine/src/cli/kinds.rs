@@ -31,7 +31,9 @@ Examples:
   fingerpost kinds                         list all
   fingerpost kinds judge                   explain a kind: example, ports and settings
   fingerpost kinds numeric                 explain a judge
-  fingerpost kinds judge --format json     the JSON Schema of its settings";
+  fingerpost kinds judge --format json     the JSON Schema of its settings
+
+`fingerpost schema` prints the schema of whole manifests for editors.";
 
 impl Kinds {
     pub(super) fn run(&self, common: &Common, registry: &Registry) -> Result<Exit, Failure> {
@@ -80,7 +82,7 @@ fn part_document(part: &Part) -> Value {
 
 /// All kinds with their ports, then what their params can name.
 fn list(kinds: &[&std::sync::Arc<dyn Kind>], parts: &[&Part]) -> String {
-    let mut text: String = kinds
+    let lines: Vec<_> = kinds
         .iter()
         .map(|kind| {
             let ports = |ports: Vec<Port>| {
@@ -90,6 +92,7 @@ fn list(kinds: &[&std::sync::Arc<dyn Kind>], parts: &[&Part]) -> String {
             format!("{:10} {}\n           {} -> {}\n", kind.name(), kind.summary(), ports(kind.inputs()), ports(kind.outputs()))
         })
         .collect();
+    let mut text = lines.concat();
     let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for part in parts {
         groups.entry(part.group).or_default().push(part.name);
@@ -107,9 +110,9 @@ fn explained(kind: &dyn Kind) -> String {
         text += &format!("\nExample:\n{}", indented(kind.example()));
     }
     for (side, ports) in [("Inputs", kind.inputs()), ("Outputs", kind.outputs())] {
-        let lines: String = ports.iter().map(|port| format!("  {}: {}\n", named(port), port.artifact.name)).collect();
+        let lines: Vec<_> = ports.iter().map(|port| format!("  {}: {}\n", named(port), port.artifact.name)).collect();
         if !lines.is_empty() {
-            text += &format!("\n{side}:\n{lines}");
+            text += &format!("\n{side}:\n{}", lines.concat());
         }
     }
     let mut settings = Vec::new();
@@ -121,7 +124,7 @@ fn explained(kind: &dyn Kind) -> String {
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("  {line}\n")).collect()
+    text.lines().flat_map(|line| ["  ", line, "\n"]).collect()
 }
 
 fn named(port: &Port) -> String {
@@ -211,7 +214,8 @@ fn table(settings: &[Setting]) -> String {
             value => format!("default {value}"),
         };
         let head = format!("  {path:name$}  {kind}{}{default}", if default.is_empty() { "" } else { "; " });
-        let meaning: String = wrapped(meaning, style::width() - 6).iter().map(|line| format!("      {line}\n")).collect();
+        let lines = wrapped(meaning, style::width() - 6);
+        let meaning: String = lines.iter().flat_map(|line| ["      ", line.as_str(), "\n"]).collect();
         format!("{head}\n{meaning}")
     };
     settings.iter().map(line).collect()

@@ -139,7 +139,7 @@ fn kinds_and_schemas_are_listed() {
     let kinds = place.call(&["kinds"]).with(0).out;
     assert!(kinds.contains("shout") && kinds.contains("lines as models shout them"), "{kinds}");
     let one = place.call(&["kinds", "shout"]).with(0).out;
-    assert!(one.contains("ending") && one.contains("in.lines: dataset<line>"), "{one}");
+    assert!(one.contains("ending") && one.contains("Inputs:\n  lines: dataset<line>"), "{one}");
     let schema = document(&place.call(&["schema"]).with(0).out);
     assert!(schema["properties"]["stages"].is_object(), "{schema:#}");
     let row = document(&place.call(&["schema", "line"]).with(0).out);
