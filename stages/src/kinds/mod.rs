@@ -1,7 +1,7 @@
 //! The kinds of stage: one folder or file each, with all that only it uses.
 //!
 //! Takes artifacts by typed ports and params from the manifest; gives artifacts. Read them as the data flows: `benchmark`, `answer`,
-//! `judge`, `analyse`, `label`, `prepare`, `training` (`sft`, then `dpo`), `evaluate`; `agreement` and `command` stand beside. `join`,
+//! `judge`, `analyse`, `label`, `prepare`, `training` (`sft`, then `dpo` or `orpo`), `evaluate`; `agreement` and `command` stand beside. `join`,
 //! `unanswered` and `errors` are what several kinds share.
 
 pub(crate) mod agreement;

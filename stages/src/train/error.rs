@@ -3,10 +3,10 @@
 use super::{memory::Memory, prepared::PrepareError};
 use crate::models::{CheckpointError, DeviceError, InputError, Model};
 
-/// Says why a training ended without a model.
+/// Why a training ended without a model.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// A setting is out of its range.
+    /// A setting is out of range.
     #[error("`{name}` {reason}")]
     Setting {
         /// The setting.
@@ -23,12 +23,12 @@ pub enum TrainError {
     /// The device cannot be taken.
     #[error(transparent)]
     Device(#[from] DeviceError),
-    /// No row is left to train on.
+    /// All rows were dropped.
     #[error("no row is left to train on: of {given}, {dropped} have nothing to learn within `max_length`{}", .max_length.map_or_else(String::new, |most| format!(" {most}")))]
     Nothing {
         /// Rows given.
         given: usize,
-        /// Rows left out.
+        /// Rows dropped.
         dropped: usize,
         /// Most tokens of a row.
         max_length: Option<usize>,
@@ -41,36 +41,36 @@ pub enum TrainError {
         /// Which.
         source: InputError,
     },
-    /// Nothing stands before the answers of a pair, so that their first tokens are predicted by nothing.
+    /// The prompt of a pair is empty, so that the first tokens of its answers cannot be predicted.
     #[error("`{row}`: the prompt has no tokens")]
     Prompt {
         /// The ids of its examples.
         row: String,
     },
-    /// The loss or the gradient became infinite or not a number.
+    /// The loss or the gradient norm is not a finite number.
     #[error("step {step}: the {figure} is {value}; its rows were {}", listed(.rows))]
     Diverged {
         /// Number of the step, from 1.
         step: usize,
-        /// What diverged: `loss` or `grad_norm`.
+        /// `loss` or `grad_norm`.
         figure: &'static str,
         /// Its value.
         value: f64,
         /// The ids of the step's examples.
         rows: Vec<String>,
-        /// The model as it was before the step.
+        /// The model before the step.
         last: Box<Model>,
     },
-    /// More memory is needed than there is.
+    /// There is too little memory.
     #[error("the training needs {needed} MiB of memory, and {by} leaves {available}; {memory}; what fits: {change}")]
     Memory {
         /// The estimate.
         memory: Memory,
-        /// What is needed beside what the program has already, in MiB.
+        /// Memory that is needed besides the program's, in MiB.
         needed: u64,
-        /// What is left, in MiB.
+        /// Memory that is available, in MiB.
         available: u64,
-        /// What leaves no more.
+        /// What limits it.
         by: &'static str,
         /// The smallest change that fits.
         change: String,
@@ -89,7 +89,7 @@ pub enum TrainError {
     },
 }
 
-/// Lists ids for a message; of many the first ones.
+/// Lists ids for a message; of many, the first ones.
 pub(super) fn listed(ids: &[String]) -> String {
     const MOST: usize = 16;
     let shown: Vec<_> = ids.iter().take(MOST).map(|id| format!("`{id}`")).collect();

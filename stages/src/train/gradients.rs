@@ -1,4 +1,4 @@
-//! Gradients of a model's weights, gathered from the graphs that a pass was made of.
+//! Gradients of a model's weights, collected from the graphs of a pass.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::models::{Parameters, Values, layer_of};
 pub(super) struct Gradients(BTreeMap<String, Values>);
 
 impl Gradients {
-    /// Adds what a part of the model found: a weight that is used at both ends, as a tied embedding, gets the sum.
+    /// Adds the gradients of a graph. A weight in two graphs, such as a tied embedding, has their sum.
     pub(super) fn add(&mut self, leaves: &Parameters, names: &[String], found: &mut tensor::Gradients) {
         for name in names {
             let Some(gradient) = leaves.gradient(name, found) else { continue };
@@ -22,7 +22,7 @@ impl Gradients {
         }
     }
 
-    /// Returns those of the named weights in their order; a weight that the result does not hang on has zeros.
+    /// Returns the gradients of the named weights in their order; a weight that the loss does not depend on has zeros.
     pub(super) fn in_order(mut self, parameters: &Parameters, names: &[String]) -> Vec<Values> {
         names.iter().map(|name| self.0.remove(name).unwrap_or_else(|| parameters.zeros(name))).collect()
     }
@@ -39,7 +39,7 @@ pub(super) fn add(sum: &mut Vec<Values>, other: Vec<Values>) {
     }
 }
 
-/// Names those weights that belong to a layer, or to none.
+/// Selects the names of a layer's weights, or of those outside all layers.
 pub(super) fn of_layer(names: &[String], layer: Option<usize>) -> Vec<String> {
     names.iter().filter(|name| layer_of(name) == layer).cloned().collect()
 }

@@ -1,5 +1,5 @@
-//! What a method of training is: its settings, how it prepares rows, and what it learns from them. All that methods share asks a method
-//! through this trait and nothing else: settings, memory, [`run`](super::run), `debug train` and the stage kinds.
+//! A method of training: its settings, how it prepares rows, and its objective over them. What methods share reaches them through this trait
+//! only: settings, memory, [`run`](super::run), `debug train` and the stage kinds.
 
 use std::fmt::Debug;
 
@@ -13,9 +13,9 @@ use super::{
 };
 use crate::tokenizer::Tokenizer;
 
-/// A method of training; its value is its settings, which stand beside those that all trainings have.
+/// A method of training. Its value is its settings, besides those of all trainings.
 pub trait Method: Part + Clone + Debug + Default + Sync {
-    /// What `stage` is in a `stage.json`.
+    /// The value of `stage` in a `stage.json`, and the kind of its stage.
     const NAME: &'static str;
 
     /// Sequences of at most `max_length` tokens in a row: 1, or 2 where a row is a pair of answers.
@@ -35,7 +35,7 @@ pub trait Method: Part + Clone + Debug + Default + Sync {
         Ok(())
     }
 
-    /// Tokenises rows, and cuts them to `max_length`; rows of which nothing is left to learn are dropped.
+    /// Tokenises rows and cuts them to `max_length`. Drops rows that have no token left to learn.
     ///
     /// # Errors
     /// Rows without the columns that they need, and what the tokenizer refuses.
@@ -49,15 +49,15 @@ pub trait Method: Part + Clone + Debug + Default + Sync {
     /// Counts the tokens that are computed for a row, and those of them that are learned.
     fn size(row: &Self::Row, max_length: Option<usize>) -> [usize; 2];
 
-    /// Counts the copies of all trained weights that the objective holds.
+    /// Counts the copies of the trained weights that the objective makes.
     fn copies(&self) -> u64 {
         0
     }
 
-    /// Makes the objective over rows, of which `ids` are the names.
+    /// Makes the objective over rows with these ids.
     ///
     /// # Errors
-    /// A row that cannot be learned.
+    /// A row that cannot be trained on.
     fn objective<'a>(
         &'a self,
         training: &'a Training,

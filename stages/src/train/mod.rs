@@ -1,14 +1,15 @@
 //! Training of a decoder: a model, prepared rows and settings in; the trained model out, one observed step after another.
 //!
 //! ```text
-//! start ──────────────────────────────┐
-//! prepared → sft, dpo (an objective) → trainer → evaluation → best
-//!                order, schedule ─────┘   └ shards → pass → predictions, head → optimizer
+//! run ─→ method (sft, dpo, orpo) ─→ prepared rows ─→ objective ─┐
+//!  └──→ trainer: order, schedule ─→ shards ─→ pass ─→ head ─→ optimizer ─→ evaluation
 //! ```
 //!
-//! Before anything is loaded `memory` says what all this takes, and what to change where it is not there. `watch` is what is seen meanwhile.
+//! A method and an optimiser are each a folder or file with all that only it uses, and a word in a list: see [`Method`] and
+//! [`optimizer`]. `memory` estimates before anything is loaded what a training needs, and what to change if it does not fit. `watch` is what
+//! observers see.
 //!
-//! As TRL 1.16 does it, under its names. No result hangs on the number of cores.
+//! Numbers and names are those of TRL 1.16. No result depends on the number of cores.
 
 pub mod dpo;
 mod error;
@@ -37,7 +38,7 @@ mod watch;
 pub use error::TrainError;
 use error::listed;
 pub use memory::Memory;
-pub(crate) use memory::{Load, Sizes, admit, estimate, used};
+pub(crate) use memory::{Load, Sizes, check_memory, estimate, used};
 pub use method::Method;
 pub use run::{TrainingRun, run};
 pub use schedule::{
@@ -45,7 +46,7 @@ pub use schedule::{
     arguments::{Curve, Mode, SchedulerArguments, ThresholdMode},
 };
 pub use start::open;
-pub(crate) use start::{foretold, prepare};
+pub(crate) use start::{prepare, prepared_outline};
 pub use watch::{Step, Stop, Summary, Trained, Watch, Write};
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! In which order rows are learned: settings and a number of rows → the micro-batches of every step.
+//! The order of rows: settings and a number of rows in; the micro-batches of every step out.
 //!
-//! It follows from the settings alone, so that a training that goes on after a stop sees the rows that it would have seen.
+//! It follows from the settings alone, so that a resumed training has the same order.
 
 use super::{TrainError, settings::Training};
 use crate::random::Random;
@@ -10,14 +10,14 @@ use crate::random::Random;
 pub(super) struct StepRows {
     /// Indices of the rows of each micro-batch.
     pub(super) micro_batches: Vec<Vec<usize>>,
-    /// Epochs done after the step, with the fraction.
+    /// Epochs done after the step, as a fraction.
     pub(super) epoch: f64,
 }
 
-/// Epochs where neither they nor steps are given, as transformers has it.
+/// Epochs if the settings have neither epochs nor steps, as in transformers.
 const EPOCHS: f64 = 3.0;
 
-/// Lays all steps out. The last micro-batch of an epoch, and its last step, may be short; both count.
+/// Lays all steps out. The last micro-batch of an epoch and its last step may be short.
 pub(super) fn steps(settings: &Training, rows: usize) -> Result<Vec<StepRows>, TrainError> {
     let micro_batches = rows.div_ceil(settings.batch_size);
     let epoch_steps = micro_batches.div_ceil(settings.gradient_accumulation_steps);

@@ -1,7 +1,7 @@
-//! One batch through a model and back: leaves for the named weights and a batch in, predictions out; then slopes in, gradients out.
+//! Forward and backward pass of a batch: a model and a batch in, predictions out; then slopes in, gradients out.
 //!
-//! On the processor one graph reaches to the logits, whose shares are in memory; with checkpoints the layers have theirs for themselves. On
-//! another device the head's is always apart, so that its logits are made for some targets at a time; here it is where they are many.
+//! On the processor one graph covers the layers and the head, and the probabilities of the logits are in memory. The head has a graph of its own
+//! with gradient checkpointing, with many logits, and on another device, where logits are made for some targets at a time.
 
 use burn::tensor::Tensor;
 
@@ -12,7 +12,7 @@ use super::{
         in_parts::{self, Parted},
         on_device::{self, Head},
     },
-    recompute::Kept,
+    recompute::Checkpoints,
 };
 use crate::models::{Batch, Model, Parameters, Values, inject_gradient, is_processor};
 
@@ -25,31 +25,31 @@ pub(super) struct Pass {
 
 #[expect(clippy::large_enum_variant, reason = "a shard has one")]
 enum Graph {
-    /// One over all layers and the head, with the shares of its logits.
-    Whole { leaves: Parameters, logits: Tensor<2>, shares: Vec<f32> },
-    /// One for the layers, or one for each, and one for the head.
+    /// One graph over all layers and the head, with the probabilities of its logits.
+    Whole { leaves: Parameters, logits: Tensor<2>, probabilities: Vec<f32> },
+    /// One graph for the layers, or for each layer, and one for the head.
     Parts { layers: Layers, ends: Parameters, end: End },
 }
 
 enum Layers {
-    /// One graph over all.
+    /// One graph over all layers.
     Whole { leaves: Parameters, hidden: Box<Tensor<2>> },
-    /// Their inputs, from which their graphs are made again.
-    Kept(Kept),
+    /// The inputs of the layers, from which their graphs are made again.
+    Recomputed(Checkpoints),
 }
 
 #[expect(clippy::large_enum_variant, reason = "a shard has one")]
 enum End {
-    /// On the processor: the leaf that is what the layers give, and the logits with their shares.
-    Memory { hidden: Tensor<2>, logits: Tensor<2>, shares: Vec<f32> },
-    /// On the processor, where logits are many.
+    /// On the processor: the output of the layers as a leaf, and the logits with their probabilities.
+    Memory { hidden: Tensor<2>, logits: Tensor<2>, probabilities: Vec<f32> },
+    /// On the processor, with many logits.
     Parted(Parted),
     /// On another device.
     Head(Head),
 }
 
 impl Pass {
-    /// Runs the model forward for the batch's targets, at least one.
+    /// Runs the forward pass for the batch's targets, at least one.
     pub(super) fn forward(
         model: Model,
         names: &[String],
@@ -62,13 +62,13 @@ impl Pass {
         if here && !gradient_checkpointing && !many {
             let leaves = leaves(&model);
             let logits = model.with_parameters(leaves.clone()).logits(batch);
-            let mut shares = head::to_memory(logits.clone().inner());
-            let predictions = head::predict(&mut shares, &batch.targets);
-            return (predictions, Self { model, graph: Graph::Whole { leaves, logits, shares } });
+            let mut probabilities = head::to_memory(logits.clone().inner());
+            let predictions = head::predict(&mut probabilities, &batch.targets);
+            return (predictions, Self { model, graph: Graph::Whole { leaves, logits, probabilities } });
         }
         let (layers, hidden) = if gradient_checkpointing {
-            let (kept, hidden) = Kept::forward(model.clone(), batch);
-            (Layers::Kept(kept), hidden)
+            let (inputs, hidden) = Checkpoints::forward(model.clone(), batch);
+            (Layers::Recomputed(inputs), hidden)
         } else {
             let leaves = leaves(&model);
             let hidden = model.with_parameters(leaves.clone()).hidden(batch);
@@ -83,8 +83,8 @@ impl Pass {
         } else if here {
             let hidden = hidden.autodiff().require_grad();
             let logits = tail.head(hidden.clone());
-            let mut shares = head::to_memory(logits.clone().inner());
-            (head::predict(&mut shares, &batch.targets), End::Memory { hidden, logits, shares })
+            let mut probabilities = head::to_memory(logits.clone().inner());
+            (head::predict(&mut probabilities, &batch.targets), End::Memory { hidden, logits, probabilities })
         } else {
             let (predictions, head) = on_device::forward(&tail, hidden, &batch.targets, !own.is_empty());
             (predictions, End::Head(head))
@@ -92,19 +92,19 @@ impl Pass {
         (predictions, Self { model, graph: Graph::Parts { layers, ends, end } })
     }
 
-    /// Goes back from the loss's derivative by each target's log-probability, and returns the gradients of the named weights in order.
+    /// Runs the backward pass from the slope of each target, and returns the gradients of the named weights in order.
     pub(super) fn backward(self, names: &[String], batch: &Batch, slopes: &[f32]) -> Vec<Values> {
         let Self { model, graph } = self;
         let mut found = Gradients::default();
         match graph {
-            Graph::Whole { leaves, logits, shares } => {
-                found.add(&leaves, names, &mut head::inject_slopes(logits, shares, &batch.targets, slopes).backward());
+            Graph::Whole { leaves, logits, probabilities } => {
+                found.add(&leaves, names, &mut head::inject_slopes(logits, probabilities, &batch.targets, slopes).backward());
             }
             Graph::Parts { layers, ends, end } => {
                 let own = of_layer(names, None);
                 let slope = match end {
-                    End::Memory { hidden, logits, shares } => {
-                        let mut gradients = head::inject_slopes(logits, shares, &batch.targets, slopes).backward();
+                    End::Memory { hidden, logits, probabilities } => {
+                        let mut gradients = head::inject_slopes(logits, probabilities, &batch.targets, slopes).backward();
                         found.add(&ends, &own, &mut gradients);
                         hidden.grad_remove(&mut gradients)
                     }
@@ -118,7 +118,7 @@ impl Pass {
                     (Layers::Whole { leaves, hidden }, Some(slope)) => {
                         found.add(&leaves, names, &mut inject_gradient(*hidden, slope).backward());
                     }
-                    (Layers::Kept(kept), Some(slope)) => kept.backward(names, batch, slope, &mut found),
+                    (Layers::Recomputed(inputs), Some(slope)) => inputs.backward(names, batch, slope, &mut found),
                     (_, None) => {}
                 }
             }
@@ -127,7 +127,7 @@ impl Pass {
     }
 }
 
-/// Runs a model over a batch for what it says of the targets alone.
+/// Predicts the targets of a batch without gradients.
 pub(super) fn predict(model: &Model, batch: &Batch) -> Vec<Prediction> {
     if batch.targets.is_empty() {
         return Vec::new();

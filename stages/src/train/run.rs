@@ -1,4 +1,4 @@
-//! One training from end to end: a model, settings and prepared rows in; the trained model and its counts out.
+//! A training from end to end: a model, settings and prepared rows in; the trained model and its counts out.
 
 use burn::tensor::DType;
 
@@ -15,17 +15,17 @@ use super::{
 };
 use crate::models::{Model, is_processor};
 
-/// What is trained, on what, and who watches.
+/// The arguments of [`run`].
 pub struct TrainingRun<'a, M: Method> {
-    /// The model, with its adapter on where one is trained.
+    /// The model, with the adapter that is trained, if there is one.
     pub model: Model,
     /// The settings.
     pub settings: &'a Settings<M>,
-    /// Rows to train on. What a reference says of them beforehand is written into them if the settings ask for it.
+    /// Rows to train on. A reference's log-probabilities are written into them if the settings ask for it.
     pub rows: &'a mut Prepared<M::Row>,
     /// Rows to evaluate on.
     pub evaluation: Option<&'a mut Prepared<M::Row>>,
-    /// Who sees every step.
+    /// The observer of every step.
     pub watch: &'a mut dyn Watch,
 }
 
@@ -46,7 +46,7 @@ pub fn run<M: Method>(run: TrainingRun<'_, M>) -> Result<Trained, TrainError> {
     let load = Load::of(method, &rows.rows, training.max_length);
     let memory = estimate(&Sizes::of_model(model), training, &load);
     run.watch.memory(&memory);
-    // On the processor there is no copy at home: weights that are trained replace those of the file.
+    // On the processor there is no second copy: trained weights replace those of the file.
     let in_place = is_processor(&device) && *run.model.parameters().device() == device;
     let (mut model, home) = if in_place { (run.model, None) } else { (run.model.on(&device), Some(run.model)) };
     model.parameters_mut().compute_in_half(half);
@@ -85,7 +85,7 @@ fn train<M: Method>(run: TrainingRun<'_, M>) -> Result<Trained, TrainError> {
     Ok(Trained { model, summary })
 }
 
-/// Makes the objective over rows, which will be computed in these batches, and lets it ask its reference.
+/// Makes the objective over rows, which are computed in these batches later, and computes its frozen reference.
 fn begin<'a, M: Method>(
     model: &Model,
     settings: &'a Settings<M>,
@@ -101,7 +101,7 @@ fn begin<'a, M: Method>(
     Ok(objective)
 }
 
-/// Copies what was trained into the model at home, the rest of which is as its file has it; a model that was trained in place is home.
+/// Copies the trained weights into the model they came from, if they were trained on another device.
 fn bring_home(home: Option<Model>, mut trained: Model) -> Model {
     trained.parameters_mut().compute_in_half(false);
     let Some(mut model) = home else { return trained };

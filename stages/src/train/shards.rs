@@ -1,7 +1,7 @@
-//! One micro-batch over threads: rows in, what the model says of them out; then slopes in, the sum of all gradients out.
+//! Computes a micro-batch in shards on threads: rows in, predictions out; then slopes in, the sum of all gradients out.
 //!
-//! The number of shards is a setting and never the number of cores, and gradients are added in the order of the shards: sums are then taken in
-//! the same order on every machine.
+//! The number of shards is a setting and not the number of cores, and gradients are added in the order of the shards, so that every machine
+//! adds in the same order.
 
 use std::thread;
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::models::{Batch, Dropout, Model, Values, is_processor};
 
-/// One thread's part of a micro-batch.
+/// A part of a micro-batch that one thread computes.
 pub(super) struct Shard {
     /// Indices of its rows among all rows.
     pub(super) rows: Vec<usize>,
@@ -23,9 +23,9 @@ pub(super) struct Shard {
 
 /// A shard after its forward pass.
 pub(super) struct Passed {
-    /// What the model says of the batch's targets.
+    /// One for each target of the batch.
     pub(super) predictions: Vec<Prediction>,
-    /// What the backward pass needs; a shard without targets has nothing to go back from.
+    /// For the backward pass; none without targets.
     pass: Option<Pass>,
 }
 
@@ -46,8 +46,8 @@ pub(super) fn split(objective: &dyn Objective, rows: &[usize], count: usize) -> 
     shards
 }
 
-/// Runs the model forward over each shard, with fresh leaves for the named weights: threads that shared them would join their graphs, and
-/// wait for each other. `dropout` has the micro-batch's seed.
+/// Runs the forward pass over each shard, with leaves of its own for the named weights: with shared leaves the threads would share a graph and
+/// wait for each other. `dropout` has the seed of the micro-batch.
 pub(super) fn forward(
     model: &Model,
     names: &[String],
@@ -66,7 +66,7 @@ pub(super) fn forward(
     })
 }
 
-/// Goes back through each shard's graph, and returns the gradients of the named weights in their order; empty where no shard has a target.
+/// Runs the backward pass over each shard, and returns the summed gradients of the named weights in their order; empty without targets.
 pub(super) fn backward(
     model: &Model,
     names: &[String],
@@ -84,17 +84,17 @@ pub(super) fn backward(
     sum
 }
 
-/// Runs a model over each batch as in training, so that it says the same in every bit, but without gradients.
+/// Predicts each batch as in training, to the bit, but without gradients.
 pub(super) fn refer<'a>(model: &Model, batches: impl Iterator<Item = &'a Batch>) -> Vec<Vec<Prediction>> {
     predict(&model.with_parameters(model.parameters().with_leaves(&[])), batches)
 }
 
-/// Runs the model over each batch without gradients.
+/// Predicts each batch without gradients.
 pub(super) fn predict<'a>(model: &Model, batches: impl Iterator<Item = &'a Batch>) -> Vec<Vec<Prediction>> {
     each(model, batches, |batch| pass::predict(model, batch))
 }
 
-/// Computes each part on a thread of its own; on another device than the processor one after another, for that has threads enough.
+/// Computes each part on its own thread; on another device than the processor one after another, since the device is parallel itself.
 fn each<P: Send, R: Send>(model: &Model, parts: impl Iterator<Item = P>, compute: impl Fn(P) -> R + Sync) -> Vec<R> {
     if !is_processor(model.parameters().device()) {
         return parts.map(compute).collect();

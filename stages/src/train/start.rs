@@ -1,4 +1,4 @@
-//! What a training starts from: settings in; a model out, its base in 4 bits and with an adapter where the settings say so.
+//! Opens what a training starts from: a folder and settings in; a model out, quantised and with an adapter if the settings say so.
 
 use std::path::Path;
 
@@ -10,13 +10,13 @@ use super::{
 };
 use crate::models::{AdapterConfig, Model, Modules, Outline};
 
-/// Opens the model that a training changes, and tells the settings of its adapter.
+/// Opens the model that is trained, and returns the configuration of its adapter.
 ///
 /// # Errors
 /// A folder that holds no model or no adapter, and settings that do not fit it.
 pub fn open(base: &Path, settings: &Training) -> Result<(Model, Option<AdapterConfig>), TrainError> {
     check(settings)?;
-    let double_quant = settings.quantization.as_ref().map(|held| held.double_quant);
+    let double_quant = settings.quantization.as_ref().map(|quantization| quantization.double_quant);
     let (model, mut adapter) = prepare(Model::load_held(base, double_quant)?, settings)?;
     if let Some(config) = &mut adapter {
         config.base_model_name_or_path.get_or_insert_with(|| base.display().to_string());
@@ -24,11 +24,11 @@ pub fn open(base: &Path, settings: &Training) -> Result<(Model, Option<AdapterCo
     Ok((model, adapter))
 }
 
-/// Returns what a training starts from as it will be held, and as it will come out: in 4 bits, with an adapter, or in f32 as a whole.
+/// Returns the outline of the model that is trained, and so of the trained model: quantised, with an adapter, or all weights in f32.
 #[must_use]
-pub(crate) fn foretold(start: Outline, settings: &Training) -> Outline {
+pub(crate) fn prepared_outline(start: Outline, settings: &Training) -> Outline {
     let start = match &settings.quantization {
-        Some(held) => start.quantised(held.double_quant),
+        Some(quantization) => start.quantised(quantization.double_quant),
         None => start,
     };
     match &settings.adapter {
@@ -41,7 +41,7 @@ pub(crate) fn foretold(start: Outline, settings: &Training) -> Outline {
     }
 }
 
-/// Refuses settings that say nothing of an adapter where a fresh start needs one.
+/// Refuses quantised weights without an adapter.
 fn check(settings: &Training) -> Result<(), TrainError> {
     if settings.quantization.is_some() && settings.adapter.is_none() {
         let reason = "needs an `adapter`: weights in 4 bits are not trained".to_owned();
@@ -50,7 +50,7 @@ fn check(settings: &Training) -> Result<(), TrainError> {
     Ok(())
 }
 
-/// Puts an adapter on a model that is held as the settings say.
+/// Adds the adapter of the settings to a model that is quantised as they say.
 ///
 /// # Errors
 /// As [`open`].

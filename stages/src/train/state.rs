@@ -1,6 +1,6 @@
-//! How far a training is: what one that goes on after a stop needs besides its settings and its rows, in a folder and back.
+//! The checkpoint of a training: writes what resuming needs besides settings and rows into a folder, and reads it back.
 //!
-//! The order of rows, dropout and the schedule follow from the settings, so there is no random state to keep.
+//! The order of rows, dropout and the schedule follow from the settings, so there is no random state to save.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -18,12 +18,12 @@ const TENSORS: &str = "training.safetensors";
 pub(super) struct Position {
     /// Steps done.
     pub(super) step: usize,
-    /// Tokens learned from.
+    /// Tokens of these steps.
     pub(super) num_tokens: usize,
-    /// What the evaluations so far say.
+    /// The best evaluation so far.
     #[serde(default)]
     pub(super) best: Best,
-    /// How far they have made the rate fall, where it waits for them.
+    /// State of `reduce_lr_on_plateau`.
     #[serde(default)]
     pub(super) plateau: Plateau,
 }
@@ -34,14 +34,14 @@ pub(super) struct State<'a> {
     /// Names of the weights that are trained.
     pub(super) names: &'a [String],
     pub(super) optimizer: &'a mut Stepper,
-    /// Whose reference may follow the model.
+    /// Has the reference, which may change.
     pub(super) objective: &'a mut dyn Objective,
-    /// The model of the best evaluation, where it is to be taken in the end.
+    /// The model of the best evaluation, if `load_best_model_at_end` asks for it.
     pub(super) best: &'a mut Option<Model>,
 }
 
 impl State<'_> {
-    /// Writes everything into an existing folder.
+    /// Writes the checkpoint into an existing folder.
     pub(super) fn save(&mut self, position: Position, folder: &Path) -> Result<(), TrainError> {
         let mut tensors = BTreeMap::new();
         let reference = self.objective.reference().map(|model| &*model);
@@ -59,7 +59,7 @@ impl State<'_> {
         written.and_then(|()| std::fs::write(folder.join(POSITION), position)).map_err(|error| TrainError::Unkept(error.into()))
     }
 
-    /// Reads everything back, and returns the position.
+    /// Reads the checkpoint, and returns the position.
     pub(super) fn load(&mut self, folder: &Path) -> Result<Position, TrainError> {
         let position = std::fs::read(folder.join(POSITION)).map_err(|error| TrainError::Unkept(error.into()))?;
         let position: Position = serde_json::from_slice(&position).map_err(|error| TrainError::Damaged(error.to_string()))?;

@@ -1,4 +1,4 @@
-//! The loop that all methods share: a model, settings and rows in; a trained model and its figures out.
+//! The training loop: a model and an objective in; the trained model and its position out.
 
 use std::collections::BTreeMap;
 
@@ -19,19 +19,19 @@ use super::{
 };
 use crate::models::{Dropout, Model, Values};
 
-/// A training as its settings lay it out.
+/// A training with its steps laid out.
 pub(super) struct Trainer<'a> {
     settings: &'a Training,
-    /// The examples that each row is made of.
+    /// For each row the ids of its examples.
     ids: &'a [String],
     steps: Vec<StepRows>,
     schedule: Schedule,
-    /// Share of its inputs that the adapter does not see.
+    /// Share of the adapter's inputs that are dropped.
     dropout: f64,
 }
 
-/// A step's gradients and figures.
-struct Gathered {
+/// Gradients and metrics of a step.
+struct Accumulated {
     gradients: Vec<Values>,
     figures: BTreeMap<String, f64>,
 }
@@ -47,7 +47,7 @@ impl<'a> Trainer<'a> {
         Ok(Self { settings, ids, steps, schedule, dropout })
     }
 
-    /// Names rows by the ids of their examples.
+    /// Returns the ids of rows.
     fn named<'b>(&self, rows: impl Iterator<Item = &'b usize>) -> Vec<String> {
         rows.map(|&row| self.ids[row].clone()).collect()
     }
@@ -57,7 +57,7 @@ impl<'a> Trainer<'a> {
         self.steps.iter().flat_map(|step| step.micro_batches.iter().map(Vec::as_slice)).collect()
     }
 
-    /// Trains, and returns the new model with how it was got.
+    /// Trains, and returns the model with the position it was reached at.
     pub(super) fn run(
         &self,
         mut model: Model,
@@ -70,7 +70,7 @@ impl<'a> Trainer<'a> {
         best::check(settings, evaluated.is_some(), &figures)?;
         let names = model.trained_names();
         model.parameters_mut().thaw(&names);
-        let half = settings.quantization.as_ref().is_some_and(|held| held.adapter_dtype == Dtype::Bfloat16);
+        let half = settings.quantization.as_ref().is_some_and(|quantization| quantization.adapter_dtype == Dtype::Bfloat16);
         let mut optimizer = Stepper::new(&settings.optimizer, half);
         if half {
             for name in &names {
@@ -78,10 +78,10 @@ impl<'a> Trainer<'a> {
             }
         }
         let (mut position, mut best) = (Position::default(), None);
-        if let Some(folder) = watch.kept()? {
+        if let Some(folder) = watch.resume()? {
             let mut state = State { model: &mut model, names: &names, optimizer: &mut optimizer, objective, best: &mut best };
             position = state.load(&folder)?;
-            // Both began alike and follow the same model.
+            // Both references started equal and follow the same model.
             if let (Some(reference), Some(other)) =
                 (objective.reference(), evaluated.as_deref_mut().and_then(|evaluated| evaluated.reference()))
             {
@@ -98,9 +98,9 @@ impl<'a> Trainer<'a> {
             if !untrained && rows_of_step().all(|&row| objective.targets(row) == 0) {
                 untrained = true;
                 let rows = listed(&self.named(rows_of_step()));
-                watch.warn(&format!("step {step}: no token of its rows is learned, so the loss is 0: {rows}"));
+                watch.warn(&format!("step {step}: none of its tokens is learned, so the loss is 0: {rows}"));
             }
-            let Gathered { gradients, mut figures } = self.gather(&model, &names, objective, index);
+            let Accumulated { gradients, mut figures } = self.accumulate(&model, &names, objective, index);
             if step == 1 {
                 watch.first_gradients(&names, &gradients);
             }
@@ -141,9 +141,9 @@ impl<'a> Trainer<'a> {
                     }
                 }
             }
-            // After the evaluation: a training that goes on behind this step has its verdict.
+            // After the evaluation, whose result a resumed training needs.
             if step < self.steps.len() {
-                watch.keep(step, &mut |folder| {
+                watch.save(step, &mut |folder| {
                     let mut state =
                         State { model: &mut model, names: &names, optimizer: &mut optimizer, objective, best: &mut best };
                     state.save(position, folder)
@@ -153,20 +153,20 @@ impl<'a> Trainer<'a> {
         Ok((best.unwrap_or(model), position))
     }
 
-    /// Draws what an adapter does not see of a micro-batch: the same whenever the training gets there.
+    /// Returns the dropout of a micro-batch, seeded by its number so that a resumed training draws the same.
     fn dropout(&self, step: usize, micro_batch: usize) -> Option<Dropout> {
         let share = self.dropout;
-        // Neighbouring seeds give unlike draws, and 65536 are more than a step has of shards.
+        // Neighbouring seeds are independent, and no step has 65536 shards.
         let pass = (step * self.settings.gradient_accumulation_steps + micro_batch) as u64;
         (share > 0.0).then(|| Dropout { share, seed: self.settings.seed.wrapping_add(pass << 16) })
     }
 
-    /// Computes the gradients of one step: the micro-batches one after another, each over its shards.
-    fn gather(&self, model: &Model, names: &[String], objective: &dyn Objective, step: usize) -> Gathered {
+    /// Accumulates the gradients of a step over its micro-batches.
+    fn accumulate(&self, model: &Model, names: &[String], objective: &dyn Objective, step: usize) -> Accumulated {
         let micro_batches = &self.steps[step].micro_batches;
         let targets = micro_batches.iter().flatten().map(|&row| objective.targets(row)).sum();
         let share = Share { targets, micro_batches: micro_batches.len() };
-        let mut gathered = Gathered { gradients: Vec::new(), figures: BTreeMap::new() };
+        let mut sum = Accumulated { gradients: Vec::new(), figures: BTreeMap::new() };
         for (index, rows) in micro_batches.iter().enumerate() {
             let shards = shards::split(objective, rows, self.settings.shards);
             let dropout = self.dropout(step, index);
@@ -177,16 +177,16 @@ impl<'a> Trainer<'a> {
                 .map(|(shard, passed)| Scored { rows: &shard.rows, batch: &shard.batch, predictions: &passed.predictions })
                 .collect();
             let Weighed { loss, slopes, figures } = objective.weigh(&scored, share);
-            *gathered.figures.entry("loss".into()).or_default() += loss;
+            *sum.figures.entry("loss".into()).or_default() += loss;
             for (name, figure) in figures {
-                *gathered.figures.entry(name.into()).or_default() += figure / micro_batches.len() as f64;
+                *sum.figures.entry(name.into()).or_default() += figure / micro_batches.len() as f64;
             }
-            gradients::add(&mut gathered.gradients, shards::backward(model, names, &shards, passed, &slopes));
+            gradients::add(&mut sum.gradients, shards::backward(model, names, &shards, passed, &slopes));
         }
-        if gathered.gradients.is_empty() {
-            gathered.gradients = names.iter().map(|name| model.parameters().zeros(name)).collect();
+        if sum.gradients.is_empty() {
+            sum.gradients = names.iter().map(|name| model.parameters().zeros(name)).collect();
         }
-        gathered
+        sum
     }
 }
 

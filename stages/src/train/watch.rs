@@ -1,4 +1,4 @@
-//! What is seen of a training while it runs, and what comes out of it.
+//! The observer of a training, and its result.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{Memory, TrainError};
 use crate::models::{Model, Values};
 
-/// One optimiser step, or one evaluation after it, as TRL logs it.
+/// Metrics of an optimiser step, or of the evaluation after it, as TRL logs them.
 #[derive(Clone, Debug, Serialize)]
 pub struct Step {
     /// Number of this step, from 1.
@@ -19,60 +19,60 @@ pub struct Step {
     pub steps: usize,
     /// Epochs done, with the fraction.
     pub epoch: f64,
-    /// Figures under TRL's names: `loss`, `grad_norm`, `learning_rate`, `num_tokens`, ….
+    /// Metrics under TRL's names: `loss`, `grad_norm`, `learning_rate`, `num_tokens`, ….
     pub metrics: BTreeMap<String, f64>,
 }
 
-/// What the observer of a training returns to end it early.
+/// Returned by an observer to stop the training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stop;
 
-/// Writes what is needed to go on into a folder.
+/// Writes a checkpoint to resume from into a folder.
 pub type Write<'a> = &'a mut dyn FnMut(&Path) -> Result<(), TrainError>;
 
 /// Observes a training.
 pub trait Watch {
-    /// Takes note of a step, and may stop the training.
+    /// Observes a step, and may stop the training.
     ///
     /// # Errors
-    /// The wish to stop.
+    /// A request to stop.
     fn step(&mut self, step: &Step) -> Result<(), Stop>;
 
-    /// Takes note of an evaluation.
+    /// Observes an evaluation.
     fn evaluated(&mut self, _evaluation: &Step) {}
 
-    /// Returns the folder of what an earlier run of the same training kept last, where there was one.
+    /// Returns the folder of the latest checkpoint of the same training, if there is one.
     ///
     /// # Errors
-    /// Files that cannot be brought back.
-    fn kept(&mut self) -> Result<Option<PathBuf>, TrainError> {
+    /// Files that cannot be restored.
+    fn resume(&mut self) -> Result<Option<PathBuf>, TrainError> {
         Ok(None)
     }
 
-    /// Has what is needed to go on behind a step written into an empty folder, if it is time to keep it.
+    /// Lets the checkpoint after a step be written into an empty folder, if one is due.
     ///
     /// # Errors
-    /// Files that cannot be written or kept.
-    fn keep(&mut self, _step: usize, _write: Write<'_>) -> Result<(), TrainError> {
+    /// Files that cannot be written or stored.
+    fn save(&mut self, _step: usize, _write: Write<'_>) -> Result<(), TrainError> {
         Ok(())
     }
 
-    /// Takes note of what the training is estimated to take of memory, before it takes it.
+    /// Observes the memory estimate, before training starts.
     fn memory(&mut self, _memory: &Memory) {}
 
-    /// Takes note of what a person should know.
+    /// Reports a warning.
     fn warn(&mut self, _message: &str) {}
 
-    /// Takes note of the first step's gradients, by the names of the weights.
+    /// Observes the gradients of the first step, in the order of the names of their weights.
     fn first_gradients(&mut self, _names: &[String], _gradients: &[Values]) {}
 }
 
-/// A trained model and what was done to get it.
+/// A trained model with counts of its training.
 #[derive(Clone, Debug)]
 pub struct Trained {
     /// The model, with its adapter on where one was trained.
     pub model: Model,
-    /// What was trained on.
+    /// Counts of the training.
     pub summary: Summary,
 }
 
@@ -83,16 +83,16 @@ pub struct Summary {
     pub rows: usize,
     /// Rows among them that were cut to `max_length`.
     pub cut: usize,
-    /// Rows left out: nothing to learn was left of them after cutting (DPO: chosen and rejected are equal).
+    /// Rows that were dropped because cutting left no token to learn.
     pub dropped: usize,
-    /// Optimiser steps that were taken.
+    /// Optimiser steps.
     pub steps: usize,
-    /// Tokens learned from in all epochs, padding not counted.
+    /// Tokens of all epochs, without padding.
     pub num_tokens: usize,
-    /// The best figure that an evaluation had, by `metric_for_best_model`; none where nothing was evaluated.
+    /// Best value of `metric_for_best_model`; none without evaluations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best_metric: Option<f64>,
-    /// The step after which it was measured.
+    /// The step of that evaluation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best_step: Option<usize>,
 }

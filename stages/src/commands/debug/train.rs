@@ -98,7 +98,7 @@ impl Train {
         let mut learned = rows(&files.train_data, files.train_rows)?;
         let mut evaluated = files.eval_data.as_ref().map(|path| rows(path, files.eval_rows)).transpose()?;
         let start = Outline::of_folder(&files.base_model).map_err(|error| failed(error.into()))?;
-        let warning = train::admit(&start, &settings, &learned).map_err(failed)?;
+        let warning = train::check_memory(&start, &settings, &learned).map_err(failed)?;
         let (model, adapter) = train::open(&files.base_model, &settings.training).map_err(failed)?;
         let named = |name: String| (name.clone(), model.peft_parameter(&name, adapter.as_ref()));
         let names = model.trained_names().into_iter().map(named).collect();

@@ -25,7 +25,7 @@ stages:
         Training {
             epochs: Some(1.0),
             batch_size: 16,
-            // A higher one takes away from what SFT learned: pairs are told apart on average, and no longer at the border.
+            // A higher one undoes what SFT learned: pairs are separated on average, and no longer at the border between routes.
             learning_rate: 1e-5,
             warmup: Warmup { ratio: 0.1, steps: None },
             optimizer: AdamW { betas: [0.9, 0.99], ..AdamW::default() }.into(),

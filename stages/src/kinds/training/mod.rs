@@ -30,7 +30,7 @@ use crate::{
 };
 use report::Report;
 
-/// What a training starts from, of which no weight is read yet.
+/// The start of a training, before weights are read.
 pub(crate) struct Start {
     pub(crate) outline: Outline,
     pub(crate) tokenizer: Tokenizer,
@@ -40,20 +40,20 @@ pub(crate) struct Start {
     pub(crate) param: Option<&'static str>,
 }
 
-/// Where a training's first weights are.
+/// Where the first weights come from.
 pub(crate) enum Weights {
     /// In a folder of Hugging Face files.
     Folder(PathBuf),
-    /// Nowhere: they are drawn.
+    /// Random numbers.
     New(NewModel),
 }
 
 impl Weights {
-    /// Reads or draws them, and holds and adapts them as the settings say.
+    /// Reads or draws the weights, quantises them and adds an adapter, as the settings say.
     fn open(self, tokenizer: Tokenizer, training: &Training) -> Result<models::Checkpoint, StageError> {
         let checkpoint = match self {
             Self::Folder(folder) => {
-                let double_quant = training.quantization.as_ref().map(|held| held.double_quant);
+                let double_quant = training.quantization.as_ref().map(|quantization| quantization.double_quant);
                 models::Checkpoint::load_held(&folder, tokenizer, double_quant).map_err(StageError::failed)?
             }
             Self::New(new) => models::Checkpoint::new(&new, tokenizer, training.seed).map_err(StageError::failed)?,
@@ -67,7 +67,7 @@ impl Weights {
     }
 }
 
-/// Finds what a manifest may not say of an adapter.
+/// Finds settings of an adapter that a manifest cannot have.
 pub(crate) fn mistakes(adapter: Option<&Adapter>) -> Vec<ParamMistake> {
     let named = adapter.is_some_and(|adapter| adapter.init_from.is_some());
     let field = vec!["adapter".to_owned(), "init_from".to_owned()];
@@ -81,22 +81,22 @@ pub(crate) fn columns_of<E: Row>(examples: &Dataset<E>) -> Result<Vec<Columns>, 
     examples.rows()?.map(|row| row.map(|row| columns::of(&row))).collect()
 }
 
-/// Cuts rows to what the model has places for.
+/// Limits `max_length` to the positions of the model.
 pub(crate) fn within(training: &Training, start: &Outline) -> Result<Training, StageError> {
     let most = start.max_position_embeddings().map_err(StageError::failed)?;
     Ok(Training { max_length: Some(training.max_length.map_or(most, |length| length.min(most))), ..training.clone() })
 }
 
-/// Says of a training from this start what it takes of memory at most: rows that fill `max_length`, each token learned.
+/// Returns the note on a training's memory: the upper bound, with rows of `max_length` tokens that are all learned.
 pub(crate) fn forecast(start: &Outline, training: &Training, method: &impl Method) -> Vec<String> {
     let positions = start.max_position_embeddings().ok();
     let length = training.max_length.into_iter().chain(positions).min().unwrap_or(0);
-    let Ok(sizes) = Sizes::of_outline(&train::foretold(start.clone(), training)) else { return Vec::new() };
+    let Ok(sizes) = Sizes::of_outline(&train::prepared_outline(start.clone(), training)) else { return Vec::new() };
     vec![format!("memory: at most {}", train::estimate(&sizes, training, &Load::longest(method, length)))]
 }
 
-/// Returns what is known of a checkpoint that comes in at a port: from its files where it is there, else from the stage that will give it.
-pub(crate) fn ahead_of(ctx: &Context, ahead: &Ahead, port: &str) -> Result<Option<Outline>, StageError> {
+/// Returns the outline of the checkpoint at an input port: read from its files if it is cached, else as the stage before gives it.
+pub(crate) fn outline_at(ctx: &Context, ahead: &Ahead, port: &str) -> Result<Option<Outline>, StageError> {
     if let Some(checkpoint) = ahead.artifact::<Checkpoint>(ctx, port) {
         let read = Outline::read(Path::new(port), |name| checkpoint.open_file(name).map_err(std::io::Error::other));
         return Ok(read.ok());
@@ -104,13 +104,13 @@ pub(crate) fn ahead_of(ctx: &Context, ahead: &Ahead, port: &str) -> Result<Optio
     ahead.told(port).map(|told| serde_json::from_value(told.clone()).map_err(StageError::failed)).transpose()
 }
 
-/// Tells what a training from this start will give, for the notes of those that go on from it.
-pub(crate) fn told(start: Option<Outline>, training: &Training) -> Result<BTreeMap<String, Value>, StageError> {
-    let told = start.map(|start| serde_json::to_value(train::foretold(start, training)).map_err(StageError::failed));
-    told.map(|told| Ok(("checkpoint".to_owned(), told?))).into_iter().collect()
+/// Returns the outline of the checkpoint at the output port, for the notes of stages after this one.
+pub(crate) fn checkpoint_outline(start: Option<Outline>, training: &Training) -> Result<BTreeMap<String, Value>, StageError> {
+    let outline = start.map(|start| serde_json::to_value(train::prepared_outline(start, training)).map_err(StageError::failed));
+    outline.map(|outline| Ok(("checkpoint".to_owned(), outline?))).into_iter().collect()
 }
 
-/// Says for the engine why a training ended.
+/// Turns a training's error into a stage's.
 pub(crate) fn failed(error: TrainError) -> StageError {
     match error {
         TrainError::Stopped { .. } => StageError::cancelled(),
@@ -126,7 +126,7 @@ pub(crate) fn failed(error: TrainError) -> StageError {
     }
 }
 
-/// Leaves the last good checkpoint of a training that failed with the run's record, and says where it is and how to go on.
+/// Saves the last good checkpoint of a failed training with the run's record, and returns a help that says where it is and how to continue.
 fn leave(
     ctx: &Context,
     step: usize,
@@ -145,19 +145,19 @@ fn leave(
     })
 }
 
-/// Figures of a whole training. No time is among them: equal work gives equal bytes.
+/// Metrics of a training. They contain no times: equal work gives equal bytes.
 #[derive(Serialize)]
 struct Figures<'a> {
     #[serde(flatten)]
     summary: &'a Summary,
-    /// TRL's figures of the last step.
+    /// TRL's metrics of the last step.
     last: &'a BTreeMap<String, f64>,
-    /// TRL's figures of the last evaluation.
+    /// TRL's metrics of the last evaluation.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     evaluated: &'a BTreeMap<String, f64>,
 }
 
-/// Trains, and keeps the trained checkpoint with its `router.json`, and the training's figures.
+/// Trains, and stores the checkpoint with its `router.json` and the training's metrics.
 pub(crate) fn train<M: Method>(
     ctx: &Context,
     start: Start,
@@ -168,9 +168,9 @@ pub(crate) fn train<M: Method>(
     let Start { outline, tokenizer, router, weights, param } = start;
     if outline.adapter.is_some() && settings.training.adapter.is_some() {
         let error = StageError::failed("the checkpoint has an adapter, and `adapter` asks for another");
-        return Err(error.help("leave `adapter` out, and the one that is there is trained on"));
+        return Err(error.help("leave `adapter` out to train the existing one further"));
     }
-    if let Some(warning) = train::admit(&outline, settings, &rows).map_err(failed)? {
+    if let Some(warning) = train::check_memory(&outline, settings, &rows).map_err(failed)? {
         ctx.warn(warning);
     }
     let device = settings.training.device.settled().map_err(|error| failed(error.into()))?;

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::{Start, Weights, ahead_of, columns_of, failed, forecast, mistakes, told, train, within};
+use super::{Start, Weights, checkpoint_outline, columns_of, failed, forecast, mistakes, outline_at, train, within};
 use crate::{
     kinds::errors,
     models::Outline,
@@ -82,12 +82,12 @@ impl<M: Preferences> engine::Stage for Stage<M> {
     }
 
     fn notes(ctx: &Context, params: &Params<M>, ahead: &Ahead) -> Result<Vec<String>, StageError> {
-        let Some(start) = ahead_of(ctx, ahead, "checkpoint")? else { return Ok(Vec::new()) };
+        let Some(start) = outline_at(ctx, ahead, "checkpoint")? else { return Ok(Vec::new()) };
         Ok(forecast(&start, &params.training, &params.method))
     }
 
     fn tell(ctx: &Context, params: &Params<M>, ahead: &Ahead) -> Result<BTreeMap<String, Value>, StageError> {
-        told(ahead_of(ctx, ahead, "checkpoint")?, &params.training)
+        checkpoint_outline(outline_at(ctx, ahead, "checkpoint")?, &params.training)
     }
 
     fn missing(params: &Params<M>, _: &Sections) -> Vec<ParamMistake> {

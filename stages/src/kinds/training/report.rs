@@ -1,4 +1,4 @@
-//! What a stage does with each step of its training: figures to the run, state to the store, and a stop when the run is to end.
+//! Reports the steps of a training to its stage: metrics to the run's events, checkpoints to the store, and a stop when the run is cancelled.
 
 use std::{
     collections::BTreeMap,
@@ -10,18 +10,18 @@ use engine::Context;
 
 use crate::train::{self, Memory, Step, Stop, TrainError, Watch, Write};
 
-/// Reports every step, and stops the training when the run is to end.
+/// Reports every step, and stops the training when the run is cancelled.
 pub(super) struct Report {
     ctx: Context,
-    /// When the first step was done that this run took, and the tokens learned from by then.
+    /// When this run's first step was done, and the tokens by then.
     first: Option<(Instant, f64)>,
     /// When the state was saved last.
     saved: Instant,
     /// Steps between two such times [default: as many as a minute has].
     save_steps: Option<usize>,
-    /// Figures of the last step.
+    /// Metrics of the last step.
     pub(super) last: BTreeMap<String, f64>,
-    /// Figures of the last evaluation; empty if there was none.
+    /// Metrics of the last evaluation; empty if there was none.
     pub(super) evaluated: BTreeMap<String, f64>,
     /// Steps that were to be taken.
     pub(super) steps: usize,
@@ -80,13 +80,13 @@ impl Watch for Report {
         self.ctx.warn(message);
     }
 
-    fn kept(&mut self) -> Result<Option<PathBuf>, TrainError> {
-        let folder = self.folder("kept").map_err(|error| TrainError::Unkept(error.into()))?;
+    fn resume(&mut self) -> Result<Option<PathBuf>, TrainError> {
+        let folder = self.folder("resumed").map_err(|error| TrainError::Unkept(error.into()))?;
         let step = self.ctx.latest_checkpoint(&folder).map_err(|error| TrainError::Unkept(error.into()))?;
         Ok(step.map(|_| folder))
     }
 
-    fn keep(&mut self, step: usize, write: Write<'_>) -> Result<(), TrainError> {
+    fn save(&mut self, step: usize, write: Write<'_>) -> Result<(), TrainError> {
         let due = match self.save_steps {
             Some(every) => step.is_multiple_of(every.max(1)),
             None => self.saved.elapsed() >= SAVED_EVERY,
@@ -94,7 +94,7 @@ impl Watch for Report {
         if !due {
             return Ok(());
         }
-        let folder = self.folder("keep").map_err(|error| TrainError::Unkept(error.into()))?;
+        let folder = self.folder("saved").map_err(|error| TrainError::Unkept(error.into()))?;
         write(&folder)?;
         self.ctx.checkpoint(step as u64, &folder).map_err(|error| TrainError::Unkept(error.into()))?;
         self.saved = Instant::now();

@@ -28,20 +28,20 @@ use crate::{
 };
 
 settings! {
-    /// What a decoder is trained from, and what it is trained for.
+    /// What a decoder starts from, and its routes.
     pub(crate) struct Origin {
         /// Folder of Hugging Face files to start from: configuration, weights, tokenizer, chat template.
         base: Option<Folder> = None,
-        /// The decoder to make where there is no base, with a tokenizer of its own.
+        /// The decoder to make if there is no base, with a new tokenizer.
         new: Option<NewModel> = None,
-        /// What the checkpoint's `router.json` says of the routes [default: the manifest's `policies`]. Names and descriptions are
-        /// in the key; which model a policy sends to is not: `evaluate` says it.
+        /// Routes in the checkpoint's `router.json` [default: the manifest's `policies`]. Names and descriptions are in the key; the model
+        /// of a policy is not, since `evaluate` has it.
         #[serde(serialize_with = "Policies::serialize_words")]
         policies: Policies = Policies::default(),
-        /// A chat template in the place of the base's own [default: the base's, else its family's].
+        /// A chat template that replaces the base's [default: the base's, else that of its family].
         #[serde(skip_serializing_if = "Option::is_none")]
         chat_template: Option<File> = None,
-        /// Where system messages stand: chat templates of some families refuse them.
+        /// Where system messages go: the chat templates of some families refuse them.
         system: System = System::Auto,
     }
 }
@@ -87,7 +87,7 @@ fn complete(schema: &mut Schema) {
 }
 
 impl Origin {
-    /// Takes the decoder to start from: what comes in at the port, the base, or one to be made for the examples.
+    /// Opens the decoder to start from: the input port's, the base, or a new one for the examples.
     fn open(
         &self,
         ctx: &Context,
@@ -112,17 +112,16 @@ impl Origin {
         Ok((outline, tokenizer, Weights::Folder(folder)))
     }
 
-    /// Returns what is known of the same before anything runs.
+    /// Returns the outline of that decoder before anything runs, if it is known.
     fn outline(&self, ctx: &Context, ahead: &Ahead) -> Result<Option<Outline>, StageError> {
-        match (super::ahead_of(ctx, ahead, "base")?, &self.base, &self.new) {
+        match (super::outline_at(ctx, ahead, "base")?, &self.base, &self.new) {
             (Some(base), ..) => Ok(Some(base)),
             (None, Some(base), _) => Ok(Outline::of_folder(base.path()).ok()),
             (None, None, new) => Ok(new.as_ref().map(|new| Outline::of_new(new, None))),
         }
     }
 
-    /// Settles how conversations become text, before there is a run: by which chat template, and where system messages stand in it.
-    /// Returns nothing where it hangs on what flows in.
+    /// Chooses the chat template and the place of system messages before anything runs. Returns nothing if that depends on an input.
     fn conversations(&self) -> Result<Option<Tokenizer>, ParamMistake> {
         let mistake = |field: &str, error: &dyn Display, help: &str| ParamMistake {
             field: vec![field.to_owned()],
@@ -146,7 +145,7 @@ impl Origin {
             .map_err(|error| mistake("system", &error, "`system: auto` puts system messages at the head of the question"))
     }
 
-    /// Does the same in a run, with the content that the key speaks of.
+    /// Does the same in a run, with the files whose content is in the key.
     fn spoken(&self, ctx: &Context, tokenizer: Tokenizer) -> Result<Tokenizer, StageError> {
         let template = self.chat_template.as_ref().map(|file| {
             let text = std::io::read_to_string(file.open(ctx)?)?;
@@ -161,7 +160,7 @@ impl Origin {
 const NO_TEMPLATE: &str = "the base has no chat template, and its family has none that fits its vocabulary";
 const GIVE_TEMPLATE: &str = "give one by `chat_template: FILE`";
 
-/// Takes the chat template that the manifest gives, else the base's own, else its family's; nothing where there is none.
+/// Adds a chat template: the manifest's, else the base's, else that of its family. Returns nothing if there is none.
 fn speaking(tokenizer: Tokenizer, template: Option<ChatTemplate>) -> Option<Tokenizer> {
     let tokenizer = match template {
         Some(template) => tokenizer.with_chat_template(template),
@@ -226,7 +225,7 @@ stages:
     }
 
     fn tell(ctx: &Context, params: &Params, ahead: &Ahead) -> Result<BTreeMap<String, Value>, StageError> {
-        super::told(params.origin.outline(ctx, ahead)?, &params.training)
+        super::checkpoint_outline(params.origin.outline(ctx, ahead)?, &params.training)
     }
 
     fn missing(params: &Params, _: &Sections) -> Vec<ParamMistake> {

@@ -23,57 +23,58 @@ use words::one_or_many;
 settings! {
     /// Settings of direct preference optimisation.
     pub struct Dpo {
-        /// How strongly the model is held to the reference.
+        /// How strongly the model is kept close to the reference.
         beta: f64 = 0.1,
         /// The losses that are added up.
         loss_type: Losses = Losses(vec![DpoLoss::Sigmoid]),
         /// Their weights [default: 1 each].
         loss_weights: Option<Vec<f64>> = None,
-        /// Share of pairs that are taken to be the wrong way round.
+        /// Share of pairs whose label is assumed to be wrong.
         label_smoothing: f64 = 0.0,
-        /// How far the model is from the reference.
+        /// Divergence between the model and the reference.
         f_divergence_type: Divergence = Divergence::ReverseKl,
         /// The exponent of the alpha divergence.
         f_alpha_divergence_coef: f64 = 0.5,
-        /// Weight of the tokens that the longer answer has more [default: all count alike].
+        /// Weight of the tokens by which one answer is longer than the other [default: 1].
         ld_alpha: Option<f64> = None,
-        /// Whether pairs are weighted by how likely the model is to say them.
+        /// Whether pairs are weighted by the model's probability of both answers.
         use_weighting: bool = false,
         /// Temperature of `discopop`.
         discopop_tau: f64 = 0.05,
-        /// Whether what the reference says is noted in the prepared rows; it is asked once and beforehand in any case, unless it follows.
+        /// Whether the reference's log-probabilities are written into the prepared rows. They are computed once before training in any
+        /// case, unless the reference is synchronised.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         precompute_ref_log_probs: bool = false,
-        /// Whether the reference follows the model.
+        /// Whether the reference is synchronised with the model.
         sync_ref_model: bool = false,
-        /// Share of the model in the reference when it follows.
+        /// Share of the model in the reference at each synchronisation.
         ref_model_mixup_alpha: f64 = 0.6,
-        /// Steps between two times that it follows.
+        /// Steps between two synchronisations.
         ref_model_sync_steps: usize = 512,
-        /// What the model is held to.
+        /// The reference model.
         reference: Reference = Reference::StartAdapter,
     }
 }
 
-/// What the model is held to.
+/// The model that log-probabilities are compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reference {
     /// The model as it starts.
     StartAdapter,
-    /// The model without its adapter. Biases that are trained stay as they are by then, as when PEFT switches an adapter off.
+    /// The model without its adapter. Trained biases keep their current values, as when PEFT disables an adapter.
     BaseModel,
-    /// Nothing.
+    /// None: its log-probabilities count as 0.
     None,
 }
 
-/// How far two models are from each other.
+/// Divergences between two models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Divergence {
-    /// Kullback–Leibler, from the model's side.
+    /// Kullback–Leibler divergence of the reference from the model.
     ReverseKl,
-    /// Kullback–Leibler, from the reference's side.
+    /// Kullback–Leibler divergence of the model from the reference.
     ForwardKl,
     /// Jensen–Shannon.
     JsDivergence,
@@ -127,22 +128,22 @@ impl<'de> Deserialize<'de> for Losses {
 /// A pair for direct preference optimisation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DpoRow {
-    /// What both answers begin with.
+    /// Token ids of the prompt, which both answers follow.
     pub prompt_ids: Vec<u32>,
-    /// The better answer.
+    /// Token ids of the chosen answer.
     pub chosen_ids: Vec<u32>,
-    /// The worse one.
+    /// Token ids of the rejected answer.
     pub rejected_ids: Vec<u32>,
-    /// The reference's log-probability of the better answer, where it was asked beforehand.
+    /// The reference's log-probability of the chosen answer, if `precompute_ref_log_probs` asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ref_chosen_logps: Option<f64>,
-    /// And of the worse one.
+    /// The reference's log-probability of the rejected answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ref_rejected_logps: Option<f64>,
 }
 
 impl DpoRow {
-    /// Returns the answer's tokens that `max_length` leaves after the prompt.
+    /// Returns the tokens of an answer for which `max_length` leaves room after the prompt.
     #[must_use]
     pub fn within<'a>(&self, answer: &'a [u32], max_length: Option<usize>) -> &'a [u32] {
         let room = max_length.map_or(answer.len(), |most| most.saturating_sub(self.prompt_ids.len()));

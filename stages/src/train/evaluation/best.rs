@@ -1,7 +1,5 @@
-//! Which evaluation was best, and when to stop for want of a better one: evaluations in, verdicts out.
-//!
-//! As transformers' `Trainer` and its `EarlyStoppingCallback` decide it: the wait is told by the best before the evaluation, and one that
-//! is better by no more than the threshold is the new best but ends no waiting.
+//! Tracks the best evaluation, and stops early without an improvement, as transformers' `Trainer` and its `EarlyStoppingCallback` do: an
+//! evaluation that improves on the best by no more than the threshold is the new best, but the patience runs on.
 
 use std::collections::BTreeMap;
 
@@ -9,37 +7,37 @@ use serde::{Deserialize, Serialize};
 
 use crate::train::{TrainError, schedule::Scheduler, settings::Training};
 
-/// The figure that says which model is best, where none is named.
+/// Metric by which evaluations are compared if the settings name none.
 const BY_DEFAULT: &str = "eval_loss";
 
-/// What was best so far.
+/// The best evaluation so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Best {
-    /// The figure's bits, since JSON's decimals may round them; none before the first evaluation.
+    /// Bits of the metric's value, which JSON's decimals may round; none before the first evaluation.
     metric_bits: Option<u64>,
     /// The step after which it was measured.
     pub(crate) step: usize,
-    /// Evaluations since one was better than the best by more than the threshold.
+    /// Evaluations since the last improvement by more than the threshold.
     waited: usize,
 }
 
-/// What an evaluation means for the training.
+/// What follows from an evaluation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
     /// It is the best so far.
     pub(crate) better: bool,
-    /// None was better for as long as the settings allow.
+    /// The patience is used up.
     pub(crate) stop: bool,
 }
 
 impl Best {
-    /// Returns the best figure.
+    /// Returns the best value of the metric.
     pub(crate) fn metric(&self) -> Option<f64> {
         self.metric_bits.map(f64::from_bits)
     }
 
-    /// Judges the evaluation after a step.
+    /// Compares the evaluation after a step with the best one.
     pub(crate) fn judge(&mut self, settings: &Training, step: usize, figures: &BTreeMap<String, f64>) -> Verdict {
         let Some(&value) = figures.get(&metric(settings)) else { return Verdict::default() };
         let greater = greater_is_better(settings);
@@ -56,7 +54,7 @@ impl Best {
     }
 }
 
-/// Names the figure that says which model is best.
+/// Names the metric by which evaluations are compared.
 pub(crate) fn metric(settings: &Training) -> String {
     match settings.metric_for_best_model.as_deref() {
         None => BY_DEFAULT.to_owned(),
@@ -65,12 +63,12 @@ pub(crate) fn metric(settings: &Training) -> String {
     }
 }
 
-/// Whether more of it is better: of everything but a loss.
+/// Says whether a larger value is better: by default, unless it is a loss.
 fn greater_is_better(settings: &Training) -> bool {
     settings.greater_is_better.unwrap_or_else(|| !metric(settings).ends_with("loss"))
 }
 
-/// Refuses settings that need evaluations where there are none, or that name a figure which evaluations do not have.
+/// Refuses settings that need evaluations without rows for them, and metrics that evaluations do not have.
 pub(crate) fn check(settings: &Training, evaluated: bool, figures: &[&str]) -> Result<(), TrainError> {
     let refuse = |name, reason: String| Err(TrainError::Setting { name, reason });
     let needing = [
@@ -113,9 +111,9 @@ mod tests {
     fn waiting_ends_by_more_than_the_threshold_and_the_best_moves_by_less() {
         let settings = Training { early_stopping_patience: Some(2), early_stopping_threshold: 0.1, ..Training::default() };
         let (best, verdicts) = judged(&settings, "eval_loss", &[1.0, 0.95, 0.7, 0.8, 0.69]);
-        let told: Vec<_> = verdicts.iter().map(|verdict| (verdict.better, verdict.stop)).collect();
+        let found: Vec<_> = verdicts.iter().map(|verdict| (verdict.better, verdict.stop)).collect();
         // 0.95 is the best but waits; 0.7 is better than it by enough; 0.8 and 0.69 wait again, twice.
-        assert_eq!(told, [(true, false), (true, false), (true, false), (false, false), (true, true)]);
+        assert_eq!(found, [(true, false), (true, false), (true, false), (false, false), (true, true)]);
         assert_eq!((best.metric(), best.step), (Some(0.69), 5));
     }
 

@@ -1,8 +1,8 @@
-//! The head on the processor where the logits of all targets are too many to hold: what the layers give for each target in; predictions out;
-//! then slopes in, gradients out.
+//! The head on the processor if the logits of all targets take too much memory: activations for each target in, predictions out; then slopes
+//! in, gradients out.
 //!
 //! Logits are made for some targets at a time, and nothing of their size is kept. As on a device (`head`), a log-probability's derivative by
-//! its target's activations is made in the first pass, before the slope is known that it is multiplied by; where the head is trained too, its
+//! its target's activations is made in the first pass, before the slope is known that it is multiplied by; if the head is trained too, its
 //! logits are made a second time.
 
 use burn::tensor::{Tensor, TensorData};
@@ -13,29 +13,29 @@ use crate::{
     train::gradients::Gradients,
 };
 
-/// Logits that are made at a time (64 MiB); fewer are held as a whole, which is faster.
+/// Logits that are made at a time (64 MiB); fewer are made as a whole, which is faster.
 const LOGITS: usize = 1 << 24;
 
 /// What the backward pass needs.
 pub(crate) struct Parted {
     /// Targets whose logits are made at a time.
     size: usize,
-    /// `[targets, hidden_size]`: derivatives of the log-probabilities by the activations where the head is not trained, else the activations.
+    /// `[targets, hidden_size]`: derivatives of the log-probabilities by the activations if the head is not trained, else the activations.
     kept: Tensor<2>,
     trained: bool,
 }
 
-/// Returns how many targets have their logits at the same time, of so many.
+/// Returns how many of the targets have their logits made at a time.
 pub(crate) fn at_a_time(vocab_size: usize, targets: usize) -> usize {
     (LOGITS / vocab_size.max(1)).max(1).min(targets)
 }
 
-/// Says whether the logits of so many targets are too many.
+/// Says whether the logits of so many targets are made in parts.
 pub(crate) fn is_needed(model: &Model, targets: usize) -> bool {
     at_a_time(model.vocab_size(), targets) < targets
 }
 
-/// Says what the model predicts of each target, from `[targets, hidden_size]` without gradients.
+/// Predicts each target from `[targets, hidden_size]` without gradients.
 pub(crate) fn predict(model: &Model, hidden: &Tensor<2>, targets: &[Target]) -> Vec<Prediction> {
     predict_by(at_a_time(model.vocab_size(), targets.len()), model, hidden, targets)
 }
@@ -88,7 +88,7 @@ impl Parted {
     }
 }
 
-/// What the head gives for some targets, forward and backward.
+/// Forward and backward pass of the head for some targets.
 struct Through {
     predictions: Vec<Prediction>,
     /// `[targets, hidden_size]`: the gradient of the activations.
@@ -100,14 +100,14 @@ struct Through {
 fn through(model: &Model, hidden: Tensor<2>, targets: &[Target], slopes: &[f32]) -> Through {
     let leaf = hidden.autodiff().require_grad();
     let logits = model.head(leaf.clone());
-    let mut shares = to_memory(logits.clone().inner());
-    let predictions = super::predict(&mut shares, targets);
-    let mut of_leaves = inject_slopes(logits, shares, targets, slopes).backward();
-    let of_hidden = leaf.grad_remove(&mut of_leaves).expect("logits hang on the activations");
+    let mut probabilities = to_memory(logits.clone().inner());
+    let predictions = super::predict(&mut probabilities, targets);
+    let mut of_leaves = inject_slopes(logits, probabilities, targets, slopes).backward();
+    let of_hidden = leaf.grad_remove(&mut of_leaves).expect("logits depend on the activations");
     Through { predictions, of_hidden, of_leaves }
 }
 
-/// Cuts activations and their targets into parts of so many.
+/// Splits activations and their targets into parts of `size`.
 fn parts<'a>(size: usize, hidden: &'a Tensor<2>, targets: &'a [Target]) -> impl Iterator<Item = (Tensor<2>, &'a [Target])> {
     let part = move |(index, targets): (usize, &'a [Target])| (hidden.clone().narrow(0, index * size, targets.len()), targets);
     targets.chunks(size.max(1)).enumerate().map(part)
@@ -119,7 +119,7 @@ mod tests {
     use crate::models::tests::tiny;
     use crate::models::{Batch, EMBEDDING, Values, weight_of};
 
-    /// In parts of two targets, and all at once by one graph.
+    /// Compares parts of two targets with one graph over all.
     #[test]
     fn parts_say_what_the_whole_says() {
         let model = tiny(3).model;
@@ -152,9 +152,9 @@ mod tests {
             // Against one graph that reaches from the activations to the logits, and no derivative that is kept.
             let leaf = hidden.clone().autodiff().require_grad();
             let logits = tail.head(leaf.clone());
-            let mut shares = to_memory(logits.clone().inner());
-            crate::train::head::predict(&mut shares, &batch.targets);
-            let mut gradients = inject_slopes(logits, shares, &batch.targets, &slopes).backward();
+            let mut probabilities = to_memory(logits.clone().inner());
+            crate::train::head::predict(&mut probabilities, &batch.targets);
+            let mut gradients = inject_slopes(logits, probabilities, &batch.targets, &slopes).backward();
             let expected = Values::of(leaf.grad_remove(&mut gradients).unwrap()).to_vec();
             assert!(expected.iter().zip(parted[0].to_vec()).all(|(one, other)| (one - other).abs() < 1e-5));
         }

@@ -1,8 +1,7 @@
-//! What a model says of the tokens that it is to predict: logits → figures of each target; and back, slopes of log-probabilities → the
-//! gradient of the logits.
+//! The head: logits → a prediction of each target; and back, slopes of log-probabilities → the gradient of the logits.
 //!
-//! The losses here are functions of the targets' log-probabilities alone. So their gradient is made by hand: no graph reaches further than the
-//! logits, and one pass over them gives all figures that TRL logs.
+//! Losses are functions of the targets' log-probabilities alone, so their gradient by the logits is computed directly: graphs end at the logits,
+//! and one pass over them gives all metrics that TRL logs.
 
 pub(crate) mod in_parts;
 pub(crate) mod on_device;
@@ -11,22 +10,22 @@ use burn::tensor::{Tensor, TensorData};
 
 use crate::models::{Target, inject_gradient};
 
-/// What a model says of one target.
+/// What a model predicts in the place of one target.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Prediction {
-    /// Natural logarithm of the target's share.
+    /// Natural logarithm of the target's probability.
     pub log_probability: f64,
-    /// Entropy of all shares, in nats.
+    /// Entropy of the distribution, in nats.
     pub entropy: f64,
     /// Mean of the logits.
     pub mean_logit: f64,
-    /// Logarithm of the sum of all squared shares.
+    /// Logarithm of the sum of all squared probabilities.
     pub log_sum_squares: f64,
-    /// Whether the target has the largest share.
+    /// Whether the target has the largest probability.
     pub correct: bool,
 }
 
-/// Reads logits, `[targets, vocabulary]`, and turns them into shares in place.
+/// Predicts from logits, `[targets, vocabulary]`, and turns them into probabilities in place.
 pub(super) fn predict(logits: &mut [f32], targets: &[Target]) -> Vec<Prediction> {
     let vocabulary = logits.len() / targets.len().max(1);
     targets
@@ -43,17 +42,17 @@ fn prediction(row: &mut [f32], token: usize) -> Prediction {
     let (mut total, mut squares, mut weighted, mut sum) = (0.0_f64, 0.0_f64, 0.0_f64, 0.0_f64);
     for value in row.iter_mut() {
         let below = *value - largest;
-        let share = below.exp();
-        *value = share;
-        let (below, share) = (f64::from(below), f64::from(share));
-        total += share;
-        squares += share * share;
-        weighted += share * below;
+        let probability = below.exp();
+        *value = probability;
+        let (below, probability) = (f64::from(below), f64::from(probability));
+        total += probability;
+        squares += probability * probability;
+        weighted += probability * below;
         sum += below;
     }
     let inverse = total.recip() as f32;
-    for share in row.iter_mut() {
-        *share *= inverse;
+    for probability in row.iter_mut() {
+        *probability *= inverse;
     }
     Prediction {
         log_probability: logit - total.ln(),
@@ -64,22 +63,22 @@ fn prediction(row: &mut [f32], token: usize) -> Prediction {
     }
 }
 
-/// Turns shares into the gradient of the logits, in place; `slopes` is the loss's derivative by each target's log-probability.
-pub(super) fn descend(shares: &mut [f32], targets: &[Target], slopes: &[f32]) {
-    let vocabulary = shares.len() / targets.len().max(1);
-    for ((target, &slope), row) in targets.iter().zip(slopes).zip(shares.chunks_exact_mut(vocabulary.max(1))) {
-        for share in row.iter_mut() {
-            *share *= -slope;
+/// Turns probabilities into the gradient of the logits in place; `slopes` has one for each target.
+pub(super) fn logit_gradient(probabilities: &mut [f32], targets: &[Target], slopes: &[f32]) {
+    let vocabulary = probabilities.len() / targets.len().max(1);
+    for ((target, &slope), row) in targets.iter().zip(slopes).zip(probabilities.chunks_exact_mut(vocabulary.max(1))) {
+        for probability in row.iter_mut() {
+            *probability *= -slope;
         }
         row[target.token as usize] += slope;
     }
 }
 
-/// Returns a scalar whose backward pass gives logits, `[targets, vocabulary]`, the gradient of the loss; `shares` are theirs, and `slopes` the
-/// loss's derivative by each target's log-probability.
-pub(super) fn inject_slopes(logits: Tensor<2>, mut shares: Vec<f32>, targets: &[Target], slopes: &[f32]) -> Tensor<2> {
-    descend(&mut shares, targets, slopes);
-    let slope = Tensor::from_data(TensorData::new(shares, logits.dims()), &logits.device().without_autodiff());
+/// Returns a scalar whose backward pass gives logits, `[targets, vocabulary]`, the gradient of the loss, from their
+/// probabilities and the slope of each target.
+pub(super) fn inject_slopes(logits: Tensor<2>, mut probabilities: Vec<f32>, targets: &[Target], slopes: &[f32]) -> Tensor<2> {
+    logit_gradient(&mut probabilities, targets, slopes);
+    let slope = Tensor::from_data(TensorData::new(probabilities, logits.dims()), &logits.device().without_autodiff());
     inject_gradient(logits, slope)
 }
 
@@ -100,14 +99,14 @@ mod tests {
         let mut row: Vec<f32> = logits.iter().map(|&value| value as f32).collect();
         let found = predict(&mut row, &TARGETS[..1])[0];
         let total: f64 = logits.iter().map(|value| value.exp()).sum();
-        let shares: Vec<f64> = logits.iter().map(|value| value.exp() / total).collect();
+        let probabilities: Vec<f64> = logits.iter().map(|value| value.exp() / total).collect();
         let close = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-6, "{found} {expected}");
-        close(found.log_probability, shares[1].ln());
-        close(found.entropy, -shares.iter().map(|share| share * share.ln()).sum::<f64>());
+        close(found.log_probability, probabilities[1].ln());
+        close(found.entropy, -probabilities.iter().map(|probability| probability * probability.ln()).sum::<f64>());
         close(found.mean_logit, 3.5 / 3.0);
-        close(found.log_sum_squares, shares.iter().map(|share| share * share).sum::<f64>().ln());
+        close(found.log_sum_squares, probabilities.iter().map(|probability| probability * probability).sum::<f64>().ln());
         assert!(found.correct);
-        row.iter().zip(&shares).for_each(|(&found, &expected)| close(f64::from(found), expected));
+        row.iter().zip(&probabilities).for_each(|(&found, &expected)| close(f64::from(found), expected));
     }
 
     #[test]
@@ -120,7 +119,7 @@ mod tests {
         };
         let mut gradient = logits.to_vec();
         predict(&mut gradient, &TARGETS);
-        descend(&mut gradient, &TARGETS, &slopes);
+        logit_gradient(&mut gradient, &TARGETS, &slopes);
         for (index, &found) in gradient.iter().enumerate() {
             let at = |step: f32| {
                 let mut moved = logits;

@@ -1,8 +1,8 @@
-//! The head on another device than the processor: what the layers give for each target in; predictions out; then slopes in, gradients out.
+//! The head on another device than the processor: activations for each target in, predictions out; then slopes in, gradients out.
 //!
 //! Logits of all targets can be gigabytes (256,000 a target with Gemma's vocabulary). So they are made for some targets at a time, and
-//! nothing of their size is kept or crosses to the processor. A log-probability hangs on its own target's activations alone, so its
-//! derivative by them can be made in the first pass, before the slope is known that it is multiplied by; where the head is trained
+//! nothing of their size is kept or crosses to the processor. A log-probability depends on its own target's activations only, so its
+//! derivative by them can be made in the first pass, before the slope is known that it is multiplied by; if the head is trained
 //! too, its logits are made a second time.
 
 use burn::tensor::{DType, IndexingUpdateOp, Int, Tensor, TensorData, activation};
@@ -19,21 +19,21 @@ pub(crate) const LOGITS: usize = if cfg!(test) { 700 } else { 1 << 28 };
 
 /// What the backward pass of a head needs.
 pub(crate) struct Head {
-    /// `[targets, hidden_size]`: derivatives of the log-probabilities by the activations where the head is not trained, else the activations.
+    /// `[targets, hidden_size]`: derivatives of the log-probabilities by the activations if the head is not trained, else the activations.
     kept: Tensor<2>,
     trained: bool,
     tokens: Tensor<2, Int>,
     /// `[targets, FIGURES]`.
-    known: Tensor<2>,
+    figures: Tensor<2>,
 }
 
-/// Says what the model predicts of each target, from `[targets, hidden_size]` without gradients; `model` may have leaves.
+/// Predicts each target from `[targets, hidden_size]` without gradients; `model` may have leaves.
 pub(crate) fn predict(model: &Model, hidden: &Tensor<2>, targets: &[Target]) -> Vec<Prediction> {
-    read(known(model, hidden, &tokens_of(hidden, targets)))
+    read(figures_of(model, hidden, &tokens_of(hidden, targets)))
 }
 
-/// Computes what predictions are made of, `[targets, FIGURES]`.
-fn known(model: &Model, hidden: &Tensor<2>, tokens: &Tensor<2, Int>) -> Tensor<2> {
+/// Computes the figures that predictions are made from, `[targets, FIGURES]`.
+fn figures_of(model: &Model, hidden: &Tensor<2>, tokens: &Tensor<2, Int>) -> Tensor<2> {
     let of_part = |[from, count]: [usize; 2]| {
         let logits = model.raw_head(hidden.clone().narrow(0, from, count)).inner();
         figures(&logits, &tokens.clone().narrow(0, from, count))
@@ -50,18 +50,18 @@ pub(crate) fn forward(model: &Model, hidden: Tensor<2>, targets: &[Target], trai
             let tokens = tokens.clone().narrow(0, from, count);
             let leaf = hidden.clone().narrow(0, from, count).autodiff().require_grad();
             let logits = model.raw_head(leaf.clone());
-            let known = figures(&logits.clone().inner(), &tokens);
+            let of_part = figures(&logits.clone().inner(), &tokens);
             // Of the log-probabilities themselves, before any slope.
             let ones = Tensor::ones([count, 1], &hidden.device());
-            let mut gradients = descend(logits, &tokens, &known, &ones).backward();
-            all.push(known);
-            derivatives.push(leaf.grad_remove(&mut gradients).expect("logits hang on the activations"));
+            let mut gradients = inject_slopes(logits, &tokens, &of_part, &ones).backward();
+            all.push(of_part);
+            derivatives.push(leaf.grad_remove(&mut gradients).expect("logits depend on the activations"));
         }
-        let known = Tensor::cat(all, 0);
-        return (read(known.clone()), Head { kept: Tensor::cat(derivatives, 0), trained, tokens, known });
+        let figures = Tensor::cat(all, 0);
+        return (read(figures.clone()), Head { kept: Tensor::cat(derivatives, 0), trained, tokens, figures });
     }
-    let known = known(model, &hidden, &tokens);
-    (read(known.clone()), Head { kept: hidden, trained, tokens, known })
+    let figures = figures_of(model, &hidden, &tokens);
+    (read(figures.clone()), Head { kept: hidden, trained, tokens, figures })
 }
 
 impl Head {
@@ -77,16 +77,16 @@ impl Head {
             let leaf = self.kept.clone().narrow(0, from, count).autodiff().require_grad();
             let tokens = self.tokens.clone().narrow(0, from, count);
             let logits = model.raw_head(leaf.clone());
-            let [known, slopes] = [&self.known, &slopes].map(|all| all.clone().narrow(0, from, count));
-            let mut gradients = descend(logits, &tokens, &known, &slopes).backward();
-            of_hidden.push(leaf.grad_remove(&mut gradients).expect("logits hang on the activations"));
+            let [figures, slopes] = [&self.figures, &slopes].map(|all| all.clone().narrow(0, from, count));
+            let mut gradients = inject_slopes(logits, &tokens, &figures, &slopes).backward();
+            of_hidden.push(leaf.grad_remove(&mut gradients).expect("logits depend on the activations"));
             found.add(model.parameters(), names, &mut gradients);
         }
         Tensor::cat(of_hidden, 0)
     }
 }
 
-/// Cuts targets into parts with so many logits: the first target of each, and how many.
+/// Splits targets into parts of at most `LOGITS` logits: the first target of each, and how many.
 fn parts(model: &Model, targets: usize) -> Vec<[usize; 2]> {
     let most = (LOGITS / model.vocab_size().max(1)).max(1);
     (0..targets).step_by(most).map(|from| [from, most.min(targets - from)]).collect()
@@ -97,18 +97,18 @@ fn tokens_of(hidden: &Tensor<2>, targets: &[Target]) -> Tensor<2, Int> {
     Tensor::from_data(TensorData::new(tokens, [targets.len(), 1]), &hidden.device())
 }
 
-/// Returns a number whose backward pass gives logits the gradient of the log-probabilities, times a slope each.
-fn descend(logits: Tensor<2>, tokens: &Tensor<2, Int>, known: &Tensor<2>, slopes: &Tensor<2>) -> Tensor<2> {
+/// Returns a scalar whose backward pass gives logits the gradient of the log-probabilities, each times its slope.
+fn inject_slopes(logits: Tensor<2>, tokens: &Tensor<2, Int>, figures: &Tensor<2>, slopes: &Tensor<2>) -> Tensor<2> {
     let inner = logits.clone().inner();
-    let slope = prediction_slopes(&inner, tokens, known, slopes).unwrap_or_else(|| {
+    let slope = prediction_slopes(&inner, tokens, figures, slopes).unwrap_or_else(|| {
         let dtype = inner.dtype();
-        let shares = activation::softmax(inner.cast(DType::F32), 1);
-        (shares * slopes.clone().neg()).scatter(1, tokens.clone(), slopes.clone(), IndexingUpdateOp::Add).cast(dtype)
+        let probabilities = activation::softmax(inner.cast(DType::F32), 1);
+        (probabilities * slopes.clone().neg()).scatter(1, tokens.clone(), slopes.clone(), IndexingUpdateOp::Add).cast(dtype)
     });
     inject_gradient(logits, slope)
 }
 
-/// Computes what [`Prediction`] is made of, `[targets, FIGURES]`.
+/// Computes the figures of logits, `[targets, FIGURES]`.
 fn figures(logits: &Tensor<2>, tokens: &Tensor<2, Int>) -> Tensor<2> {
     prediction_figures(logits, tokens).unwrap_or_else(|| composed(logits.clone().cast(DType::F32), tokens.clone()))
 }
@@ -126,7 +126,7 @@ fn composed(logits: Tensor<2>, tokens: Tensor<2, Int>) -> Tensor<2> {
     Tensor::cat(vec![largest, correct, logit, total, squares, weighted, mean], 1)
 }
 
-/// Brings figures of all targets to the processor at once.
+/// Copies the figures of all targets to the processor at once.
 fn read(figures: Tensor<2>) -> Vec<Prediction> {
     let figures = figures.into_data().try_into_vec::<f32>().expect("logits are f32");
     let figures = figures.as_chunks::<FIGURES>().0.iter().map(|figures| figures.map(f64::from));

@@ -1,15 +1,15 @@
-//! A training that does not fit into memory → the smallest change of its settings that does, by the same estimate.
+//! Finds the smallest change of settings with which a training fits into memory, by the same estimate.
 
-use super::Question;
+use super::Candidate;
 use crate::{
     models::Modules,
     train::settings::{Adapter, Code, Dtype, Quantization, Training},
 };
 
-/// Rows are not made shorter than this.
+/// Smallest `max_length` that is proposed.
 const SHORTEST: usize = 64;
 
-/// Settings with a change, and its words.
+/// Changed settings, and how a message names the changes.
 #[derive(Clone)]
 struct Changed {
     settings: Training,
@@ -21,7 +21,7 @@ impl Changed {
         Self { settings, words: [self.words.as_slice(), &[words.into()]].concat() }
     }
 
-    /// The same step in more and smaller micro-batches.
+    /// Splits the same step into more and smaller micro-batches.
     fn halved(&self) -> Vec<Self> {
         let halves = std::iter::successors(Some(self.settings.clone()), |before| {
             let batch_size = before.batch_size / 2;
@@ -37,10 +37,10 @@ impl Changed {
     }
 }
 
-/// Finds the smallest change under which the peak is at most so many bytes; changes are tried in the order of what they cost: nothing in
-/// the result, time, what is learned from, and what is learned.
-pub(super) fn smallest(question: &Question<'_>, bytes: u64) -> String {
-    let start = Changed { settings: question.settings.clone(), words: Vec::new() };
+/// Names the smallest change with which the peak is at most `bytes`. Changes are tried in the order of their cost: none to the result, time,
+/// shorter rows, fewer trained weights.
+pub(super) fn smallest(candidate: &Candidate<'_>, bytes: u64) -> String {
+    let start = Changed { settings: candidate.settings.clone(), words: Vec::new() };
     let mut tried = start.halved();
     let mut base = start;
     if !base.settings.gradient_checkpointing {
@@ -54,7 +54,7 @@ pub(super) fn smallest(question: &Question<'_>, bytes: u64) -> String {
         tried.push(shorter.clone());
         tried.extend(shorter.halved());
     }
-    if base.settings.adapter.is_none() && question.start.adapter.is_none() {
+    if base.settings.adapter.is_none() && candidate.start.adapter.is_none() {
         let adapter = Adapter { r: 16, target_modules: Some(Modules::Pattern("all-linear".into())), ..Adapter::default() };
         let words = "`adapter: { r: 16, target_modules: all-linear }`";
         base = base.and(Training { adapter: Some(adapter), ..base.settings.clone() }, words);
@@ -62,14 +62,14 @@ pub(super) fn smallest(question: &Question<'_>, bytes: u64) -> String {
         tried.extend(base.halved());
     }
     if base.settings.quantization.is_none() {
-        let held =
+        let quantization =
             Quantization { code: Code::Nf4, double_quant: false, compute_dtype: Dtype::Float32, adapter_dtype: Dtype::Float32 };
-        let quantised = Training { quantization: Some(held), ..base.settings.clone() };
+        let quantised = Training { quantization: Some(quantization), ..base.settings.clone() };
         base = base.and(quantised, "`quantization: { type: nf4 }`");
         tried.push(base.clone());
         tried.extend(base.halved());
     }
-    let fits = |changed: &&Changed| question.memory(&changed.settings).is_ok_and(|memory| memory.peak() <= bytes);
+    let fits = |changed: &&Changed| candidate.memory(&changed.settings).is_ok_and(|memory| memory.peak() <= bytes);
     match tried.iter().find(fits) {
         Some(changed) => changed.words.join(", and "),
         None => "nothing but a smaller model, or a machine with more memory".to_owned(),

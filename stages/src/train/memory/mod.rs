@@ -1,11 +1,12 @@
-//! How much memory a training takes at its peak, by part: sizes, settings and rows in; bytes out, and what to change where they are too many.
+//! Estimates the peak memory of a training, by part: sizes, settings and rows in; bytes out, and the smallest change of the settings that fits.
 //!
 //! ```text
 //! sizes (of a model, of an outline) ─┐
 //! settings, rows (their widths) ─────→ estimate → check against what is available
 //! ```
 //!
-//! Counted is what the computation keeps: a token leaves numbers in each layer for the way back, and gradients come to be while these go.
+//! It counts what the computation holds: each token's activations in each layer until the backward pass, which frees them while it makes
+//! gradients.
 //!
 //! Estimated and measured peaks in MiB, by what `run` says first and what its live line says last, batches of 8 rows (DPO: 4 pairs): 2.2 M
 //! decoder of 4 layers, SFT full 133 and 133, `LoRA` 119 and 111, DPO full 110 and 100; 27.8 M decoder of 8 layers, SFT full 836 and 856, `LoRA`
@@ -16,7 +17,7 @@
 
 mod available;
 mod change;
-mod elsewhere;
+mod device;
 mod sizes;
 
 use std::fmt;
@@ -27,7 +28,7 @@ use super::{
     method::Method,
     prepared::Prepared,
     settings::{Precision, Settings, Training},
-    start::foretold,
+    start::prepared_outline,
 };
 use crate::models::{Outline, is_processor};
 pub(crate) use available::{Available, used};
@@ -36,33 +37,33 @@ pub(crate) use sizes::Sizes;
 
 const MIB: u64 = 1 << 20;
 
-/// The program itself, its tokenizer and what the allocator holds back.
+/// The program itself, its tokenizer and free pages of the allocator.
 const PROGRAM: u64 = 32 * MIB;
 
-/// Tables of `[targets, vocabulary]` that are there at once: logits, shares, their product, and the gradients of both.
+/// Tables of `[targets, vocabulary]` at the same time: logits, probabilities, their product, and the gradients of both.
 const LOGIT_TABLES: u64 = 5;
 
 /// Bytes of a training at its peak, by part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// Weights, and copies of trained ones: of a reference that follows, of the best evaluation.
+    /// Weights, and copies of trained ones: of a synchronised reference, of the best evaluation.
     pub weights: u64,
-    /// What the optimiser keeps of each weight.
+    /// State of the optimiser.
     pub optimizer: u64,
-    /// Gradients that wait for those of further micro-batches.
+    /// Accumulated gradients, with more than one micro-batch a step.
     pub waiting: u64,
     /// Gradients of one micro-batch, a set for each shard.
     pub gradients: u64,
-    /// What layers keep for the way back, rounded copies of weights among it.
+    /// Activations that layers keep for the backward pass, and rounded copies of weights.
     pub activations: u64,
-    /// Logits and what is made of them.
+    /// Logits and tables of their size.
     pub logits: u64,
-    /// What a device's allocator holds and does not fill.
+    /// Free pages of a device's allocator.
     pub pages: u64,
 }
 
 impl Memory {
-    /// Returns the peak: gradients come to be while activations and logits go.
+    /// Returns the peak. The backward pass frees activations and logits while it makes gradients.
     #[must_use]
     pub fn peak(&self) -> u64 {
         let passing = (self.activations.saturating_add(self.logits)).max(self.gradients);
@@ -89,7 +90,7 @@ impl fmt::Display for Memory {
     }
 }
 
-/// What rows and their method add to the sizes of a model.
+/// Sizes of rows, and what their method adds to those of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Load {
     /// Tokens of each row, and those of them that are learned; longest first.
@@ -98,7 +99,7 @@ pub(crate) struct Load {
     sequences: u64,
     /// Copies of the trained weights.
     copies: u64,
-    /// There are more such rows than are known.
+    /// Whether there are more rows like the last one.
     more: bool,
 }
 
@@ -111,17 +112,17 @@ impl Load {
         Self { rows, sequences: M::SEQUENCES, copies: method.copies(), more: false }
     }
 
-    /// Takes rows that fill a length, each token learned: the most that there can be.
+    /// Takes rows of the full length, each token learned: the upper bound.
     pub(crate) fn longest<M: Method>(method: &M, length: usize) -> Self {
         let tokens = M::SEQUENCES * length as u64;
         Self { rows: vec![(tokens, tokens)], sequences: M::SEQUENCES, copies: method.copies(), more: true }
     }
 
-    /// Tokens and learned tokens of the largest micro-batch.
+    /// Counts the tokens and the learned tokens of the largest micro-batch.
     fn largest(&self, settings: &Training) -> (u64, u64) {
         let most = settings.max_length.map_or(u64::MAX, |length| self.sequences * length as u64);
-        let unknown = self.rows.last().filter(|_| self.more).into_iter().cycle();
-        let rows = self.rows.iter().chain(unknown).take(settings.batch_size);
+        let more = self.rows.last().filter(|_| self.more).into_iter().cycle();
+        let rows = self.rows.iter().chain(more).take(settings.batch_size);
         rows.fold((0, 0), |(tokens, learned), &(width, targets)| (tokens + width.min(most), learned + targets.min(most)))
     }
 }
@@ -133,7 +134,7 @@ pub(crate) fn estimate(sizes: &Sizes, settings: &Training, load: &Load) -> Memor
     let state_sizes = sizes.trained_shapes.iter().map(|shape| settings.optimizer.state_size(shape));
     let state = state_sizes.fold(0, u64::saturating_add);
     let shards = settings.shards.min(settings.batch_size) as u64;
-    // Where they are many, those of some targets of each shard.
+    // If they are many, each shard makes the logits of some targets at a time.
     let of_shard = in_parts::at_a_time(sizes.vocabulary as usize, targets.div_ceil(shards.max(1)) as usize) as u64;
     let at_once = targets.min(shards * of_shard);
     let copies = load.copies + u64::from(settings.load_best_model_at_end);
@@ -146,7 +147,7 @@ pub(crate) fn estimate(sizes: &Sizes, settings: &Training, load: &Load) -> Memor
         ..Memory::default()
     };
     if settings.device.is_elsewhere() {
-        return elsewhere::passing(memory, sizes, settings, [tokens, targets]);
+        return device::with_activations(memory, sizes, settings, [tokens, targets]);
     }
     let (mut kept, mut copies_of_dense) = (sizes.kept, 0);
     if rounded {
@@ -168,11 +169,11 @@ pub(crate) fn estimate(sizes: &Sizes, settings: &Training, load: &Load) -> Memor
     }
 }
 
-/// Sees before anything is loaded that there is memory for a training where it is computed. Returns a warning where it is close.
+/// Checks before weights are loaded that a training's device has memory for it. Returns a warning if it is close.
 ///
 /// # Errors
-/// As [`Question::check`]; a device that is not there.
-pub(crate) fn admit<M: Method>(
+/// As [`Candidate::check`], and a device that is not available.
+pub(crate) fn check_memory<M: Method>(
     start: &Outline,
     settings: &Settings<M>,
     rows: &Prepared<M::Row>,
@@ -184,36 +185,36 @@ pub(crate) fn admit<M: Method>(
     } else {
         training.device.room(&device).map(|bytes| Available { bytes, by: "the device" })
     };
-    let question = Question { start, settings: training, load: Load::of(method, &rows.rows, training.max_length) };
+    let candidate = Candidate { start, settings: training, load: Load::of(method, &rows.rows, training.max_length) };
     match available {
-        Some(available) => question.check(available),
+        Some(available) => candidate.check(available),
         None => Ok(None),
     }
 }
 
-/// What memory is estimated from.
-pub(crate) struct Question<'a> {
-    /// What the training starts from, before the settings change how it is held.
+/// A training whose memory is estimated, and the settings that are changed if it does not fit.
+pub(crate) struct Candidate<'a> {
+    /// The start, before it is quantised or gets an adapter.
     pub(crate) start: &'a Outline,
     pub(crate) settings: &'a Training,
     pub(crate) load: Load,
 }
 
-impl Question<'_> {
-    /// Returns the estimate with these settings or others.
+impl Candidate<'_> {
+    /// Estimates the memory with these settings or others.
     ///
     /// # Errors
-    /// A configuration that is not understood.
+    /// A configuration that cannot be read.
     pub(crate) fn memory(&self, settings: &Training) -> Result<Memory, String> {
-        let sizes = Sizes::of_outline(&foretold(self.start.clone(), settings))?;
+        let sizes = Sizes::of_outline(&prepared_outline(self.start.clone(), settings))?;
         Ok(estimate(&sizes, settings, &self.load))
     }
 
-    /// Compares the estimate with what is left; the program is there already, and no weight. Returns a warning where it is close. What is not
-    /// understood is no reason here: whoever reads it says what is wrong with it.
+    /// Compares the estimate, without the program, with the available memory. Returns a warning if it is close. A configuration that cannot be
+    /// read passes: loading it reports what is wrong.
     ///
     /// # Errors
-    /// More is needed than there is: the parts, and the smallest change of the settings that fits.
+    /// Too little memory, with the estimate by part and the smallest change of the settings that fits.
     pub(crate) fn check(&self, available: Available) -> Result<Option<String>, TrainError> {
         let Ok(memory) = self.memory(self.settings) else { return Ok(None) };
         let needed = memory.peak() - PROGRAM;

@@ -1,4 +1,4 @@
-//! Names and shapes of weights → the few sizes that memory follows from.
+//! Sizes of a model that its memory is computed from: names and shapes of weights in; sums of numbers out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,38 +12,38 @@ pub(super) const F32: u64 = 4;
 /// Sizes of a model and of what is trained in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sizes {
-    /// Bytes of all weights, as they are held.
+    /// Bytes of all weights as they are stored.
     pub(super) weights: u64,
     /// Shapes of the weights that are trained, in the order of their names.
     pub(super) trained_shapes: Vec<Vec<usize>>,
     /// Numbers that are trained.
     pub(super) trained: u64,
-    /// Numbers of the largest part of a matrix in 4 or 16 bits that is made f32 at a time.
+    /// Numbers of the largest part of a matrix in 4 or 16 bits that is converted to f32 at a time.
     pub(super) block: u64,
     /// Layers.
     pub(super) layers: u64,
-    /// Width of what flows from layer to layer.
+    /// Width of the hidden state between layers.
     pub(super) hidden: u64,
-    /// Numbers that all layers keep of a token for the way back.
+    /// Activations of a token that all layers keep for the backward pass.
     pub(super) kept: u64,
-    /// Numbers that they keep besides where products are rounded to bfloat16.
+    /// Further activations if products are of bfloat16.
     pub(super) kept_rounded: u64,
-    /// Numbers that norms keep of a token in f32 on another device than the processor.
-    pub(super) level: u64,
-    /// Numbers that all else keeps of it there, in the numbers that products are computed in.
-    pub(super) between: u64,
-    /// Numbers of the layers' matrices in 4 bits, which are dense for their products there.
+    /// Activations of a token that norms keep in f32 on another device.
+    pub(super) norms_on_device: u64,
+    /// Activations of a token that everything else keeps there, in the number format of products.
+    pub(super) others_on_device: u64,
+    /// Numbers of the layers' matrices in 4 bits, which are converted for their products there.
     pub(super) coded: u64,
     /// Numbers of the layers' matrices in f32, of which products of bfloat16 take a rounded copy.
     pub(super) dense: u64,
     /// Numbers of the head, if it is in f32.
     pub(super) dense_head: u64,
-    /// Tokens that the model knows.
+    /// Size of the vocabulary.
     pub(super) vocabulary: u64,
 }
 
 impl Sizes {
-    /// Measures a model as it is, its adapter included.
+    /// Measures a model with its adapter.
     pub(crate) fn of_model(model: &Model) -> Self {
         let weights = model.parameters().iter();
         let weights = weights.map(|(name, weight)| (name.to_owned(), (weight.shape(), Storage::of(weight)))).collect();
@@ -51,10 +51,10 @@ impl Sizes {
         Self::new(&weights, |name| trained.contains(name), model.config())
     }
 
-    /// Measures a model that is not there yet.
+    /// Measures a model by its outline.
     ///
     /// # Errors
-    /// A configuration that is not understood.
+    /// A configuration that cannot be read.
     pub(crate) fn of_outline(outline: &Outline) -> Result<Self, String> {
         let (mut weights, added) = (outline.weights()?, outline.added()?);
         weights.extend(added.iter().map(|(name, shape)| (name.clone(), (shape.clone(), Storage::Full))));
@@ -73,36 +73,36 @@ impl Sizes {
             .any(|key| config.get(*key).and_then(Value::as_str).is_some_and(|name| name.contains("gelu")));
         let mut sizes = Self::default();
         let mut layers = BTreeSet::new();
-        for (name, (shape, held)) in weights {
+        for (name, (shape, storage)) in weights {
             let count = numbers(shape);
             let is_trained = trained(name);
             if is_trained {
                 sizes.trained += count;
                 sizes.trained_shapes.push(shape.clone());
             }
-            // What is trained is made f32 before.
-            let held = if is_trained { Storage::Full } else { *held };
-            sizes.weights = sizes.weights.saturating_add(held.bytes(count));
-            if held != Storage::Full {
+            // Trained weights are converted to f32.
+            let storage = if is_trained { Storage::Full } else { *storage };
+            sizes.weights = sizes.weights.saturating_add(storage.bytes(count));
+            if storage != Storage::Full {
                 sizes.block = sizes.block.max(count.min(block_of(shape)));
             }
             let layer = layer_of(name);
             if *name == weight_of(EMBEDDING) {
                 (sizes.vocabulary, sizes.hidden) = (shape[0] as u64, shape[1] as u64);
             }
-            let in_product = held == Storage::Full && shape.len() == 2;
+            let in_product = storage == Storage::Full && shape.len() == 2;
             if let Some(layer) = layer {
                 layers.insert(layer);
                 sizes.kept = sizes.kept.saturating_add(kept(name, shape, gelu));
                 sizes.kept_rounded = sizes.kept_rounded.saturating_add(kept_rounded(name, shape, gelu));
                 sizes.dense = sizes.dense.saturating_add(if in_product { count } else { 0 });
-                // There the gate has a kernel of its own, whatever its function; of vectors norms alone keep anything.
-                let elsewhere = if shape.len() == 1 { &mut sizes.level } else { &mut sizes.between };
-                *elsewhere = elsewhere.saturating_add(kept(name, shape, false));
-                let in_codes = matches!(held, Storage::Nf4 | Storage::Nf4Nested);
-                sizes.coded = sizes.coded.saturating_add(if in_codes { count } else { 0 });
+                // On a device the gate has its own kernel, whatever its function. Of vectors only norms keep activations.
+                let on_device = if shape.len() == 1 { &mut sizes.norms_on_device } else { &mut sizes.others_on_device };
+                *on_device = on_device.saturating_add(kept(name, shape, false));
+                let quantised = matches!(storage, Storage::Nf4 | Storage::Nf4Nested);
+                sizes.coded = sizes.coded.saturating_add(if quantised { count } else { 0 });
             } else if in_product {
-                // Embedding or head, which is the embedding where there is no other.
+                // The head, or the embedding if they are tied.
                 sizes.dense_head = count;
             }
         }
@@ -111,8 +111,8 @@ impl Sizes {
     }
 }
 
-/// Counts the numbers that a token leaves at a weight: what the weight's gradient needs, or that of the operation behind it. What several
-/// weights read is counted at one of them.
+/// Counts the activations that a token keeps at a weight, for the gradient of the weight or of the operation after it. An input of several
+/// weights is counted at one of them.
 fn kept(name: &str, shape: &[usize], gelu: bool) -> u64 {
     let size = |axis: usize| shape.get(axis).copied().unwrap_or(0) as u64;
     let mut segments = name.rsplit('.').skip(1);
@@ -127,8 +127,8 @@ fn kept(name: &str, shape: &[usize], gelu: bool) -> u64 {
     }
 }
 
-/// Counts the numbers that a token leaves besides where products are rounded: what reads an activation has a rounded copy of its own, and
-/// the gate is composed of several operations (how many of its numbers are kept was measured).
+/// Counts further activations if products are of bfloat16: each product has a rounded copy of its input, and the gate is composed of several
+/// operations, whose count is measured.
 fn kept_rounded(name: &str, shape: &[usize], gelu: bool) -> u64 {
     let size = |axis: usize| shape.get(axis).copied().unwrap_or(0) as u64;
     let mut segments = name.rsplit('.').skip(1);

@@ -28,12 +28,12 @@ fn training() -> Training {
     Training { batch_size: 8, max_length: Some(256), ..Training::default() }
 }
 
-fn question<'a>(start: &'a Outline, settings: &'a Training, method: &impl Method) -> Question<'a> {
-    Question { start, settings, load: Load::longest(method, settings.max_length.unwrap()) }
+fn candidate<'a>(start: &'a Outline, settings: &'a Training, method: &impl Method) -> Candidate<'a> {
+    Candidate { start, settings, load: Load::longest(method, settings.max_length.unwrap()) }
 }
 
 fn memory(start: &Outline, settings: &Training, method: &impl Method) -> Memory {
-    question(start, settings, method).memory(settings).unwrap()
+    candidate(start, settings, method).memory(settings).unwrap()
 }
 
 #[test]
@@ -58,15 +58,15 @@ fn another_device_keeps_less_of_a_token() {
     let there = |settings: Training| memory(&outline(), &Training { device: DeviceName::Cuda(0), ..settings }, &method);
     let full = there(training());
     // Norms keep their inputs in f32; queries, keys and values, attention's output, gate, value and product are kept once, and so are two inputs.
-    let (level, between) = (2 * 64, 2 * 64 + (64 + 32 + 32) + 64 + 3 * 128);
-    assert_eq!(full.activations, 8 * 256 * 3 * 4 * (level + between));
+    let (norms, others) = (2 * 64, 2 * 64 + (64 + 32 + 32) + 64 + 3 * 128);
+    assert_eq!(full.activations, 8 * 256 * 3 * 4 * (norms + others));
     // Of so small a vocabulary all logits of a test's part: itself and its gradient.
     assert_eq!(full.logits, 700 * 2 * 4);
     let half = there(Training { precision: Precision::Bf16, ..training() });
     let matrices = 3 * (64 * 64 * 2 + 32 * 64 * 2 + 3 * 64 * 128);
-    assert_eq!(half.activations, 8 * 256 * 3 * (4 * level + 2 * between) + 2 * matrices);
+    assert_eq!(half.activations, 8 * 256 * 3 * (4 * norms + 2 * others) + 2 * matrices);
     let again = there(Training { gradient_checkpointing: true, ..training() });
-    assert_eq!(again.activations, 8 * 256 * 4 * (3 * 64 + level + between));
+    assert_eq!(again.activations, 8 * 256 * 4 * (3 * 64 + norms + others));
     assert_eq!((full.weights, full.optimizer), (memory(&outline(), &training(), &method).weights, half.optimizer));
 }
 
@@ -82,15 +82,16 @@ fn a_model_measures_as_its_configuration() {
         ..Default::default()
     };
     let adapted = Training { adapter: Some(adapter), ..Training::default() };
-    let held = Quantization { code: Code::Nf4, double_quant: true, compute_dtype: Dtype::Float32, adapter_dtype: Dtype::Float32 };
-    for settings in [adapted.clone(), Training { quantization: Some(held), ..adapted }] {
-        let mut held = model.clone();
+    let quantization =
+        Quantization { code: Code::Nf4, double_quant: true, compute_dtype: Dtype::Float32, adapter_dtype: Dtype::Float32 };
+    for settings in [adapted.clone(), Training { quantization: Some(quantization), ..adapted }] {
+        let mut stored = model.clone();
         if settings.quantization.is_some() {
-            held.quantise(true);
+            stored.quantise(true);
         }
-        let (with, _) = start::prepare(held, &settings).unwrap();
-        let told = Sizes::of_outline(&foretold(outline.clone(), &settings)).unwrap();
-        assert_eq!(Sizes::of_model(&with), Sizes { kept: told.kept, ..told });
+        let (with, _) = start::prepare(stored, &settings).unwrap();
+        let expected = Sizes::of_outline(&prepared_outline(outline.clone(), &settings)).unwrap();
+        assert_eq!(Sizes::of_model(&with), Sizes { kept: expected.kept, ..expected });
     }
 }
 
@@ -98,25 +99,25 @@ fn a_model_measures_as_its_configuration() {
 fn what_is_advised_fits_and_is_the_smallest() {
     let method = Sft::default();
     let (start, settings) = (outline(), training());
-    let told = |bytes: u64| {
-        let checked = question(&start, &settings, &method).check(Available { bytes, by: "the test" });
+    let check = |bytes: u64| {
+        let checked = candidate(&start, &settings, &method).check(Available { bytes, by: "the test" });
         checked.map_err(|error| error.to_string())
     };
     let needed = memory(&start, &settings, &method).peak() - PROGRAM;
-    assert_eq!(told(needed * 2).unwrap(), None);
-    assert!(told(needed + needed / 20).unwrap().unwrap().contains("may not suffice"));
-    let error = told(needed - 1).unwrap_err();
+    assert_eq!(check(needed * 2).unwrap(), None);
+    assert!(check(needed + needed / 20).unwrap().unwrap().contains("may not suffice"));
+    let error = check(needed - 1).unwrap_err();
     assert!(
         error.contains("what fits: `batch_size: 4` with `gradient_accumulation_steps: 2`") && error.contains("activations"),
         "{error}"
     );
     let half = Training { batch_size: 4, gradient_accumulation_steps: 2, ..settings.clone() };
-    assert!(question(&start, &half, &method).check(Available { bytes: needed - 1, by: "the test" }).is_ok());
+    assert!(candidate(&start, &half, &method).check(Available { bytes: needed - 1, by: "the test" }).is_ok());
     // With one row at a time 9.8 MB are needed beside the weights, and 8.3 where layers are computed again.
     let weights = memory(&start, &settings, &method).weights;
-    let error = told(weights + 9_000_000).unwrap_err();
+    let error = check(weights + 9_000_000).unwrap_err();
     assert!(error.contains("`gradient_checkpointing: true`, and `batch_size: 1`"), "{error}");
-    assert!(told(1000).unwrap_err().contains("nothing but a smaller model"));
+    assert!(check(1000).unwrap_err().contains("nothing but a smaller model"));
 }
 
 #[test]
@@ -133,14 +134,14 @@ fn an_adapter_that_is_there_is_not_advised() {
     let method = Dpo::default();
     let adapter = Adapter { r: 3, target_modules: Some(Modules::Pattern("all-linear".into())), ..Adapter::default() };
     let settings = Training { batch_size: 1, max_length: Some(64), gradient_checkpointing: true, ..training() };
-    let start = foretold(outline(), &Training { adapter: Some(adapter), ..settings.clone() });
+    let start = prepared_outline(outline(), &Training { adapter: Some(adapter), ..settings.clone() });
     assert!(memory(&start, &settings, &method).optimizer < memory(&outline(), &settings, &method).optimizer);
     // As much as weights in 4 bits leave, and no more.
-    let held =
+    let quantization =
         Quantization { code: Code::Nf4, double_quant: false, compute_dtype: Dtype::Float32, adapter_dtype: Dtype::Float32 };
-    let least = memory(&start, &Training { quantization: Some(held), ..settings.clone() }, &method).peak();
+    let least = memory(&start, &Training { quantization: Some(quantization), ..settings.clone() }, &method).peak();
     let available = Available { bytes: least - PROGRAM, by: "the test" };
-    let error = question(&start, &settings, &method).check(available).unwrap_err().to_string();
+    let error = candidate(&start, &settings, &method).check(available).unwrap_err().to_string();
     assert!(error.contains("what fits: `quantization: { type: nf4 }`"), "{error}");
 }
 

@@ -21,7 +21,7 @@ settings! {
         clip_threshold: f64 = 1.0,
         /// The decay of the squares' averages is 1 less the step's number to this power.
         decay_rate: f64 = -0.8,
-        /// Decay of an average of updates, which is taken in their place [default: there is none].
+        /// Decay of an average of updates that replaces them [default: no average].
         beta1: Option<f64> = None,
         /// Decay of matrices; biases and norms do not decay.
         weight_decay: f64 = 0.0,

@@ -106,6 +106,13 @@ impl Optimizer {
         self.rule().check()
     }
 
+    /// Returns its name with its settings as they are.
+    fn described(&self) -> String {
+        let settings = self.settings().unwrap_or_default();
+        let settings = settings.as_object().into_iter().flatten().map(|(name, value)| format!("{name} {value}"));
+        format!("`{}` ({})", self.name(), settings.collect::<Vec<_>>().join(", "))
+    }
+
     /// Counts the numbers that are kept of a weight of this shape from step to step.
     pub(crate) fn state_size(&self, shape: &[usize]) -> u64 {
         self.rule().state(shape).into_iter().fold(0, |sum, (_, count)| sum.saturating_add(count as u64))
@@ -170,7 +177,9 @@ impl JsonSchema for Optimizer {
             schema.to_value()
         };
         let each: Vec<Value> = Self::all().into_iter().map(of).collect();
-        json_schema!({ "description": "The optimiser and its settings.", "anyOf": each })
+        let listed: Vec<String> = Self::all().iter().map(Self::described).collect();
+        let description = format!("The optimiser by its `name`, with settings of its own: {}.", listed.join("; "));
+        json_schema!({ "description": description, "anyOf": each })
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) trait Rule {
     fn weight_decay(&self) -> f64;
 
     /// Names what is kept of a weight of this shape from step to step, with the count of its numbers. All are 0 before the first step.
-    /// The names stand in the checkpoints of interrupted trainings.
+    /// Checkpoints of interrupted trainings have these names.
     fn state(&self, shape: &[usize]) -> Vec<(&'static str, usize)>;
 
     /// Updates a weight of this shape, and the state that is kept of it.

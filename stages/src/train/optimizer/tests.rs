@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::*;
 use crate::models::Values;
 
-/// Puts numbers on the processor, and on a device that the processor stands for.
+/// Puts numbers into memory, and into a tensor as on a device.
 pub(crate) const PLACES: [fn(&[f32]) -> Values; 2] = [
     |values| Values::Host(values.to_vec()),
     |values| Values::Device(Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), &Device::flex())),
@@ -87,4 +87,6 @@ fn a_schema_has_what_is_read_and_no_more() {
     assert_eq!(first["properties"]["name"]["const"], "adamw");
     assert_eq!(first["properties"]["betas"]["default"], json!([0.9, 0.999]));
     assert_eq!(first["additionalProperties"], false);
+    let description = schema["description"].as_str().unwrap();
+    assert!(description.contains("`adamw` (betas [0.9,0.999], eps 1e-8, weight_decay 0.0)"), "{description}");
 }

@@ -34,14 +34,14 @@ settings! {
 /// A pair for odds ratio preference optimisation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrpoRow {
-    /// What the chosen answer goes on from.
+    /// Token ids of the prompt that the chosen answer follows.
     pub prompt_ids: Vec<u32>,
-    /// What the rejected answer goes on from, where its beginning has changed the prompt's last token.
+    /// The same for the rejected answer, if its beginning changes how the end of the prompt is tokenised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected_prompt_ids: Option<Vec<u32>>,
-    /// The better answer.
+    /// Token ids of the chosen answer.
     pub chosen_ids: Vec<u32>,
-    /// The worse one.
+    /// Token ids of the rejected answer.
     pub rejected_ids: Vec<u32>,
 }
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     models::Target,
     tokenizer::Pieces,
-    train::head::{descend, predict},
+    train::head::{logit_gradient, predict},
 };
 
 const REFERENCE: &str = include_str!("../../../tests/reference/orpo.json");
@@ -84,8 +84,8 @@ fn micro_batches_have_the_losses_figures_and_gradients_of_trl() {
         for (name, figure) in figures.into_iter().filter(|(name, _)| !name.starts_with("logits")) {
             close(figure, &case["metrics"][name], name);
         }
-        // Shares are gradients then; the last place of a sequence predicts nothing.
-        descend(&mut logits, &batch.targets, &slopes[0]);
+        // Probabilities become gradients; the last place of a sequence predicts nothing.
+        logit_gradient(&mut logits, &batch.targets, &slopes[0]);
         let mut found = logits.iter();
         for (index, row) in rows.iter().enumerate() {
             for ((prompt, answer), side) in row.sides().into_iter().zip(["grad_chosen", "grad_rejected"]) {
@@ -135,6 +135,9 @@ fn a_token_that_an_answer_changes_is_the_answers() {
     let text = |ids: &[u32]| tokenizer.decode(ids).unwrap();
     assert_eq!((text(&row.prompt_ids).as_str(), text(&row.chosen_ids).as_str()), ("3 ", "what"));
     assert_eq!((text(&row.rejected_prompt_ids.clone().unwrap()).as_str(), text(&row.rejected_ids).as_str()), ("3 w", " 3"));
+    // One token and no more, though "i" and "is" differ from the second token on.
+    let deep = prepared(r#"{"prompt": "what i", "chosen": "s 3", "rejected": " 3"}"#, None).unwrap().rows.remove(0);
+    assert_eq!((text(&deep.prompt_ids).as_str(), text(&deep.chosen_ids).as_str()), ("what is", " 3"));
     // All tokens but the first are predicted, and what both sides begin with is computed once.
     let laid_out = row.lay_out();
     let [chosen, rejected] = row.sides().map(|(prompt, answer)| prompt.len() + answer.len());

@@ -52,7 +52,7 @@ pub fn of(row: &impl Serialize) -> Columns {
     entries.map(|(name, value)| (name.to_string(), value)).collect()
 }
 
-/// Takes a passage out of a row, if the column is there and not null.
+/// Returns the passage in a column, if the row has it and it is not null.
 ///
 /// # Errors
 /// A value that is neither a text nor a list of messages.
@@ -66,11 +66,11 @@ pub(crate) fn passage(row: &Columns, column: &str) -> Result<Option<Passage>, St
         return Err(wrong());
     }
     let turns: Vec<Value> = value.try_iter().map_err(|_| wrong())?.map(|turn| renamed(&turn)).collect();
-    let told = turns.iter().all(|turn| turn.get_attr("role").is_ok_and(|role| role.as_str().is_some()));
-    if told { Ok(Some(Passage::Turns(turns))) } else { Err(wrong()) }
+    let with_roles = turns.iter().all(|turn| turn.get_attr("role").is_ok_and(|role| role.as_str().is_some()));
+    if with_roles { Ok(Some(Passage::Turns(turns))) } else { Err(wrong()) }
 }
 
-/// The messages of a row that is a conversation: `messages`, or `conversations` as older sets have it.
+/// Returns the messages of a row that is a conversation: `messages`, or `conversations` as older sets have it.
 ///
 /// # Errors
 /// As [`passage`].
@@ -78,7 +78,7 @@ pub(crate) fn conversation(row: &Columns) -> Result<Option<Passage>, String> {
     Ok(passage(row, "messages")?.or(passage(row, "conversations")?))
 }
 
-/// A turn with `role` and `content`, where it has `from` and `value`.
+/// Renames `from` and `value` of a turn to `role` and `content`.
 fn renamed(turn: &Value) -> Value {
     if turn.kind() != ValueKind::Map {
         return turn.clone();
@@ -91,7 +91,7 @@ fn renamed(turn: &Value) -> Value {
     }))
 }
 
-/// What a template reads of a row besides its messages: `tools`, as a list or as JSON text, and `chat_template_kwargs`.
+/// Returns what a template reads of a row: messages, `tools`, as a list or as JSON text, and `chat_template_kwargs`.
 ///
 /// # Errors
 /// Tools that are a text and no JSON.
@@ -106,12 +106,12 @@ pub(crate) fn variables(row: &Columns, messages: Vec<Value>, add_generation_prom
     Ok(Variables { messages, add_generation_prompt, tools, others })
 }
 
-/// Says which row is wrong.
+/// Makes the error of a row that has the wrong shape.
 pub(crate) fn at(row: usize) -> impl Fn(String) -> PrepareError + Copy {
     move |reason| PrepareError::Shape { row, reason }
 }
 
-/// Says which row the tokenizer refuses.
+/// Makes the error of a row that the tokenizer refuses.
 pub(crate) fn refused(row: usize) -> impl Fn(TokenizerError) -> PrepareError + Copy {
     move |source| PrepareError::Row { row, source }
 }

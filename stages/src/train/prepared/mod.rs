@@ -21,7 +21,7 @@ pub enum PrepareError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A row does not have the columns that it needs, or not of one kind.
@@ -37,7 +37,7 @@ pub enum PrepareError {
     Row {
         /// Index of the row, from 0.
         row: usize,
-        /// What is wrong with it.
+        /// The tokenizer's error.
         source: TokenizerError,
     },
     /// Packing needs to know how long a packed row is.
@@ -48,16 +48,16 @@ pub enum PrepareError {
     Tokenizer(#[from] TokenizerError),
 }
 
-/// Rows that are ready, and what became of the others.
+/// Prepared rows, and how many rows were cut or dropped.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prepared<R> {
     /// The rows, in the order of the file; packed ones in the order of packing.
     pub rows: Vec<R>,
-    /// For each of them the `id` of its example, or of all its examples where it is packed.
+    /// For each of them the `id` of its example, or the ids of all examples in a packed row.
     pub ids: Vec<String>,
     /// Rows that were cut to `max_length`.
     pub cut: usize,
-    /// Rows that were left out, because nothing to learn was left of them.
+    /// Rows that were dropped because cutting left no token to learn.
     pub dropped: usize,
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn id(row: &Columns, number: usize) -> String {
     row.get("id").filter(|id| !id.is_none()).map_or_else(|| format!("row {number}"), ToString::to_string)
 }
 
-/// The number of tokens that two rows begin with alike.
+/// Counts the tokens of the common prefix of two rows.
 pub(crate) fn common_prefix(left: &[u32], right: &[u32]) -> usize {
     left.iter().zip(right).take_while(|(left, right)| left == right).count()
 }

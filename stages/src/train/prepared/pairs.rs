@@ -4,7 +4,7 @@ use minijinja::Value;
 
 use super::columns::{Columns, Passage, passage};
 
-/// Reads a row's prompt and answers; without a `prompt`, what both answers begin with alike is the prompt.
+/// Reads a row's prompt and answers; without a `prompt`, the common beginning of both answers is the prompt.
 ///
 /// # Errors
 /// A column that is missing or of another kind.
@@ -17,7 +17,7 @@ pub(crate) fn prompt_and_answers(row: &Columns) -> Result<(Passage, [Passage; 2]
     }
 }
 
-/// Takes what two answers begin with alike for their prompt; what is left of each is never nothing.
+/// Splits the common beginning off two answers; neither rest is empty.
 fn split(chosen: Passage, rejected: Passage) -> Result<(Passage, [Passage; 2]), String> {
     match (chosen, rejected) {
         (Passage::Turns(chosen), Passage::Turns(rejected)) => {
@@ -39,7 +39,7 @@ fn split(chosen: Passage, rejected: Passage) -> Result<(Passage, [Passage; 2]), 
     }
 }
 
-/// How much two lists begin with alike; one less than the shorter has where that is all of it. `None` where one is empty.
+/// Returns the length of the common prefix of two lists, at most one less than the shorter one has. `None` if one is empty.
 fn alike<T: PartialEq>(left: &[T], right: &[T]) -> Option<usize> {
     let shorter = left.len().min(right.len()).checked_sub(1)?;
     Some(left.iter().zip(right).take_while(|(left, right)| left == right).count().min(shorter))

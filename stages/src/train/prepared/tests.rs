@@ -125,12 +125,12 @@ fn rows_that_are_cut_and_rows_that_nothing_is_left_of_are_counted() {
 
 #[test]
 fn rows_of_another_shape_are_told_by_their_number() {
-    let told = |row: &str, settings: &Sft| prepared(&[PAIR, row], settings, None).unwrap_err().to_string();
+    let error = |row: &str, settings: &Sft| prepared(&[PAIR, row], settings, None).unwrap_err().to_string();
     let all = Sft::default();
-    assert!(told(r#"{"question": "x"}"#, &all).starts_with("row 1: there are neither `messages`"));
-    assert!(told(r#"{"prompt": "x", "completion": [{"role": "assistant"}]}"#, &all).contains("not of one kind"));
-    assert!(told(r#"{"messages": [{"content": "x"}]}"#, &all).contains("`messages` is neither"));
-    assert!(told(r#"{"messages": [{"role": "tool", "content": "x"}]}"#, &all).contains("refuses role `tool` at message 1"));
+    assert!(error(r#"{"question": "x"}"#, &all).starts_with("row 1: there are neither `messages`"));
+    assert!(error(r#"{"prompt": "x", "completion": [{"role": "assistant"}]}"#, &all).contains("not of one kind"));
+    assert!(error(r#"{"messages": [{"content": "x"}]}"#, &all).contains("`messages` is neither"));
+    assert!(error(r#"{"messages": [{"role": "tool", "content": "x"}]}"#, &all).contains("refuses role `tool` at message 1"));
     let assistant = Sft { assistant_only_loss: true, ..Sft::default() };
     let error = prepared(&[PAIR], &assistant, None).unwrap_err().to_string();
     assert!(error.contains("no `{% generation %}` block"), "{error}");
@@ -147,9 +147,9 @@ fn answers_without_a_prompt_have_what_they_begin_with_alike_for_one() {
     let turns =
         |answer: &str| format!(r#"[{{"role": "user", "content": "what"}}, {{"role": "assistant", "content": "{answer}"}}]"#);
     let implicit = dpo(&format!(r#"{{"chosen": {}, "rejected": {}}}"#, turns("3"), turns("4"))).unwrap();
-    let told = |answer: &str| format!(r#"[{{"role": "assistant", "content": "{answer}"}}]"#);
+    let turn = |answer: &str| format!(r#"[{{"role": "assistant", "content": "{answer}"}}]"#);
     let question = r#"[{"role": "user", "content": "what"}]"#;
-    let explicit = dpo(&format!(r#"{{"prompt": {question}, "chosen": {}, "rejected": {}}}"#, told("3"), told("4"))).unwrap();
+    let explicit = dpo(&format!(r#"{{"prompt": {question}, "chosen": {}, "rejected": {}}}"#, turn("3"), turn("4"))).unwrap();
     assert_eq!(implicit, explicit);
     let text = dpo(r#"{"chosen": "what is 3", "rejected": "what is 4"}"#).unwrap();
     assert_eq!(tokenizer.decode(&text.chosen_ids).unwrap(), " 3", "the space belongs to the answer");

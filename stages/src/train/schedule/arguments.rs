@@ -1,11 +1,11 @@
-//! What a scheduler takes besides the warm-up, under transformers' names; one that it does not take is named.
+//! Arguments of schedulers besides the warm-up, under transformers' names.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Scheduler;
 
-/// How a part of [`Scheduler::WarmupStableDecay`] rises or falls.
+/// Shapes of the warm-up and the decay of [`Scheduler::WarmupStableDecay`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Curve {
@@ -18,29 +18,29 @@ pub enum Curve {
     OneLessSqrt,
 }
 
-/// What is better: less of a figure or more.
+/// Whether a smaller or a larger metric is better.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// Less.
+    /// A smaller one.
     #[default]
     Min,
-    /// More.
+    /// A larger one.
     Max,
 }
 
-/// What a threshold is.
+/// How a threshold is meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ThresholdMode {
-    /// A share of the best figure.
+    /// Relative to the best metric.
     #[default]
     Rel,
-    /// A difference.
+    /// As a difference.
     Abs,
 }
 
-/// What a scheduler takes besides the warm-up: transformers' `lr_scheduler_kwargs`.
+/// Arguments of a scheduler: transformers' `lr_scheduler_kwargs`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SchedulerArguments {
@@ -50,50 +50,50 @@ pub struct SchedulerArguments {
     pub lr_end: Option<f64>,
     /// Degree of `polynomial` [default: 1].
     pub power: Option<f64>,
-    /// Steps in which `inverse_sqrt` falls to 0.71 of the highest rate [default: as many as warm up, or 10 000].
+    /// Steps in which `inverse_sqrt` decays to 0.71 of the highest rate [default: those of the warm-up, or 10 000].
     pub timescale: Option<usize>,
     /// Lowest rate of `cosine_with_min_lr` and `reduce_lr_on_plateau`.
     pub min_lr: Option<f64>,
-    /// The same as a share of the highest rate.
+    /// The same as a factor of the highest rate.
     pub min_lr_rate: Option<f64>,
-    /// Where the warm-up of `cosine_warmup_with_min_lr` begins, as a share of the highest rate [default: one step's share].
+    /// First rate of `cosine_warmup_with_min_lr`, as a factor of the highest rate [default: one step of the warm-up].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warmup_lr_rate: Option<f64>,
-    /// Whether `reduce_lr_on_plateau` waits for less or for more of the figure [default: `min`].
+    /// Whether a smaller or a larger metric is better for `reduce_lr_on_plateau` [default: `min`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
-    /// What it multiplies the rate by [default: 0.1].
+    /// Factor of its decay [default: 0.1].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub factor: Option<f64>,
-    /// Evaluations without a better one that it puts up with [default: 10].
+    /// Evaluations without an improvement before it decays [default: 10].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
-    /// By how much one must be better to count [default: 1e-4].
+    /// Smallest improvement that counts [default: 1e-4].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
-    /// Whether that is a share of the best figure or a difference [default: `rel`].
+    /// Whether that is relative to the best metric or a difference [default: `rel`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold_mode: Option<ThresholdMode>,
-    /// Evaluations that do not count after a fall [default: 0].
+    /// Evaluations after a decay that do not count [default: 0].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cooldown: Option<usize>,
-    /// A fall by no more than this is none [default: 1e-8].
+    /// Smallest decay; smaller ones are left out [default: 1e-8].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eps: Option<f64>,
-    /// Steps in which `warmup_stable_decay` falls.
+    /// Steps of the decay of `warmup_stable_decay`.
     pub num_decay_steps: Option<usize>,
-    /// Steps in which it stays [default: what warm-up and decay leave].
+    /// Steps with its highest rate [default: those between warm-up and decay].
     pub num_stable_steps: Option<usize>,
-    /// How it rises [default: linear].
+    /// Shape of its warm-up [default: linear].
     pub warmup_type: Option<Curve>,
-    /// How it falls [default: cosine].
+    /// Shape of its decay [default: cosine].
     pub decay_type: Option<Curve>,
-    /// Its lowest rate as a share of the highest [default: 0].
+    /// Its lowest rate as a factor of the highest [default: 0].
     pub min_lr_ratio: Option<f64>,
 }
 
 impl SchedulerArguments {
-    /// Names an argument that was given and that the scheduler does not take.
+    /// Names an argument that is given and that the scheduler does not have.
     pub(crate) fn unknown(&self, scheduler: Scheduler) -> Option<&'static str> {
         use Scheduler::{
             Cosine, CosineWarmupWithMinLr, CosineWithMinLr, CosineWithRestarts, InverseSqrt, Polynomial, ReduceLrOnPlateau,

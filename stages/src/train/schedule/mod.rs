@@ -1,4 +1,4 @@
-//! The learning rate of each step: settings and a step's number in, a rate out, as transformers' `get_scheduler` gives it.
+//! The learning rate of each step, as transformers' `get_scheduler` gives it: settings and a step's number in, a rate out.
 
 pub(crate) mod arguments;
 pub(crate) mod plateau;
@@ -11,32 +11,32 @@ use serde::{Deserialize, Serialize};
 use super::{TrainError, settings::Warmup};
 use arguments::{Curve, SchedulerArguments};
 
-/// How the rate goes after the warm-up, under transformers' names.
+/// Schedulers of the learning rate, under transformers' names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scheduler {
-    /// Along a straight line to 0.
+    /// Linear decay to 0.
     #[default]
     Linear,
-    /// Along `num_cycles` waves of a cosine; by default half a wave, to 0.
+    /// `num_cycles` waves of a cosine; by default half a wave, to 0.
     Cosine,
-    /// Along half a cosine to 0, `num_cycles` times.
+    /// Half a cosine to 0, `num_cycles` times.
     CosineWithRestarts,
-    /// To `lr_end`, along a polynomial of degree `power`.
+    /// Polynomial decay of degree `power` to `lr_end`.
     Polynomial,
-    /// Never changes, and has no warm-up.
+    /// Constant, without a warm-up.
     Constant,
-    /// Does not change after the warm-up.
+    /// Constant after the warm-up.
     ConstantWithWarmup,
-    /// Falls with the square root of the steps.
+    /// Decay with the inverse square root of the steps.
     InverseSqrt,
-    /// Along half a cosine to `min_lr`, or to the share `min_lr_rate` of the highest rate.
+    /// Half a cosine to `min_lr`, or to `min_lr_rate` times the highest rate.
     CosineWithMinLr,
-    /// The same, one step further: it begins above 0, and ends at its lowest.
+    /// The same, one step ahead: the warm-up begins above 0, and the last step has the lowest rate.
     CosineWarmupWithMinLr,
-    /// Falls when evaluations get no better, and has no warm-up.
+    /// Decay when evaluations do not improve, without a warm-up.
     ReduceLrOnPlateau,
-    /// Stays, and falls in the last `num_decay_steps` to the share `min_lr_ratio`.
+    /// Constant, and in the last `num_decay_steps` decay to `min_lr_ratio` times the highest rate.
     WarmupStableDecay,
 }
 
@@ -51,10 +51,10 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Lays a schedule out.
+    /// Lays a schedule out over so many steps.
     ///
     /// # Errors
-    /// A rate or warm-up out of range, and arguments that the scheduler lacks or does not know.
+    /// A rate or warm-up out of range, and arguments that the scheduler needs or does not have.
     pub fn new(
         scheduler: Scheduler,
         arguments: SchedulerArguments,
@@ -89,7 +89,7 @@ impl Schedule {
         }
     }
 
-    /// Returns the rate in force during a step, counted from 0.
+    /// Returns the rate of a step, counted from 0.
     #[must_use]
     pub fn rate(&self, step: usize) -> f64 {
         self.learning_rate * self.factor(step)
@@ -99,7 +99,7 @@ impl Schedule {
         self.arguments.lr_end.unwrap_or(1e-7)
     }
 
-    /// The share of the highest rate.
+    /// Returns the factor of the highest rate.
     fn factor(&self, step: usize) -> f64 {
         if self.scheduler == Scheduler::WarmupStableDecay {
             return self.warmup_stable_decay(step);
@@ -143,7 +143,7 @@ impl Schedule {
         }
     }
 
-    /// The lowest share of `cosine_with_min_lr` and its sibling.
+    /// Returns the lowest factor of the cosines with a lowest rate.
     fn lowest(&self) -> f64 {
         let of_rate = self.arguments.min_lr.map(|rate| rate / self.learning_rate);
         of_rate.or(self.arguments.min_lr_rate).unwrap_or(0.0)
@@ -156,7 +156,7 @@ impl Schedule {
     fn warmup_stable_decay(&self, step: usize) -> f64 {
         let lowest = self.arguments.min_lr_ratio.unwrap_or(0.0);
         let decay = self.arguments.num_decay_steps.unwrap_or(0) as f64;
-        // More steps of warm-up and decay than there are in all leave fewer than none, and the fall has begun before the rise ends.
+        // Negative if warm-up and decay overlap: then the decay begins before the warm-up ends.
         let left = self.steps as f64 - self.warmup as f64 - decay;
         let fall = self.warmup as f64 + self.arguments.num_stable_steps.map_or(left, |steps| steps as f64);
         let fallen = step as f64 - fall;
@@ -184,7 +184,7 @@ impl Schedule {
     }
 }
 
-/// `lowest` at 0, and 1 at 1.
+/// Maps 0 to `lowest` and 1 to 1.
 fn between(lowest: f64, factor: f64) -> f64 {
     (factor * (1.0 - lowest) + lowest).max(0.0)
 }

@@ -1,30 +1,30 @@
-//! A learning rate that falls when evaluations get no better: figures in, a rate out, as `PyTorch`'s `ReduceLROnPlateau` decides it.
+//! A learning rate that decays when evaluations do not improve, as `PyTorch`'s `ReduceLROnPlateau` does: metrics in, a rate out.
 
 use serde::{Deserialize, Serialize};
 
 use super::arguments::{Mode, SchedulerArguments, ThresholdMode};
 
-/// How far the rate has fallen, and what it waits for. Numbers are kept by their bits, since JSON's decimals may round them.
+/// State of the scheduler. Numbers are stored by their bits, since JSON's decimals may round them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Plateau {
-    /// The rate in force; none before the first fall.
+    /// The rate; none before the first decay.
     rate_bits: Option<u64>,
-    /// The best figure; none before the first evaluation.
+    /// The best metric; none before the first evaluation.
     best_bits: Option<u64>,
-    /// Evaluations since one was better.
+    /// Evaluations since the last improvement.
     waited: usize,
-    /// Evaluations to come that do not count.
+    /// Evaluations of the cooldown that are left.
     resting: usize,
 }
 
 impl Plateau {
-    /// Returns the rate in force, if it has fallen.
+    /// Returns the rate, if it has decayed.
     pub(crate) fn rate(&self) -> Option<f64> {
         self.rate_bits.map(f64::from_bits)
     }
 
-    /// Judges the figure of an evaluation after a step that was taken at a rate.
+    /// Takes the metric of an evaluation, after a step with this rate.
     pub(crate) fn judge(&mut self, arguments: &SchedulerArguments, rate: f64, figure: f64) {
         let SchedulerArguments { mode, factor, patience, threshold, threshold_mode, cooldown, min_lr, eps, .. } = *arguments;
         let (mode, threshold) = (mode.unwrap_or_default(), threshold.unwrap_or(1e-4));

@@ -1,4 +1,4 @@
-//! What is trained: an adapter's settings under PEFT's names, and how the base's weights are held.
+//! What is trained: an adapter's settings under PEFT's names, and how the base's weights are stored.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -20,13 +20,13 @@ pub struct Adapter {
     pub r: usize,
     /// The adapter's output is multiplied by this, divided by the rank.
     pub lora_alpha: f64,
-    /// Share of the adapter's inputs that are left out at random; preferences are learned without, as TRL has it.
+    /// Share of the adapter's inputs that are dropped at random; `dpo` and `orpo` drop none, as in TRL.
     pub lora_dropout: f64,
     /// Which biases are trained.
     pub bias: Bias,
-    /// Which modules have an adapter [default: as in PEFT `q_proj` and `v_proj`, and Phi's `fc1` and `fc2`].
+    /// Modules that have an adapter [default: as in PEFT `q_proj` and `v_proj`, and Phi's `fc1` and `fc2`].
     pub target_modules: Option<Modules>,
-    /// Which of them have none after all.
+    /// Modules among them that have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exclude_modules: Option<Modules>,
     /// Whether `lora_alpha` is divided by the root of the rank instead.
@@ -37,14 +37,14 @@ pub struct Adapter {
     pub rank_pattern: BTreeMap<String, usize>,
     /// Other alphas, by the end of a module's name.
     pub alpha_pattern: BTreeMap<String, f64>,
-    /// Modules that are trained whole and stand in the adapter.
+    /// Modules whose weights are trained themselves and saved with the adapter.
     pub modules_to_save: Option<Vec<String>>,
     /// The only layers that have an adapter.
     pub layers_to_transform: Option<Layers>,
-    /// How the first factors are drawn: `true` as PEFT does it, `gaussian`, or `false` so that the start is not the base.
+    /// How the factors are initialised: `true` as in PEFT, `gaussian`, or `false` so that the start differs from the base.
     #[serde(skip_serializing_if = "is_default")]
     pub init_lora_weights: InitLoraWeights,
-    /// Whether an adapter of an earlier training is trained on.
+    /// Whether an existing adapter is trained further.
     pub trainable: bool,
 }
 
@@ -70,7 +70,7 @@ impl Default for Adapter {
     }
 }
 
-/// How the base's weights are held.
+/// How the base's weights are stored in memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Quantization {
@@ -80,10 +80,10 @@ pub struct Quantization {
     /// Whether the blocks' scales are quantised too.
     #[serde(default)]
     pub double_quant: bool,
-    /// What products are computed in.
+    /// Number format of products.
     #[serde(default)]
     pub compute_dtype: Dtype,
-    /// What the adapter is held in.
+    /// Number format of the adapter's weights and their optimiser state.
     #[serde(default)]
     pub adapter_dtype: Dtype,
 }
@@ -96,7 +96,7 @@ pub enum Code {
     Nf4,
 }
 
-/// Kinds of numbers, under `PyTorch`'s names.
+/// Number formats, under `PyTorch`'s names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Dtype {

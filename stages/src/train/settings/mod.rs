@@ -1,7 +1,6 @@
-//! The settings of a training as `stage.json` and manifests have them → typed settings. There is one set of names, with TRL's and PEFT's
-//! spellings beside them; each is stated once, in the file of those that belong together.
+//! Reads the settings of a training from a `stage.json` or a manifest. Each setting is declared once; TRL's and PEFT's spellings are read too.
 //!
-//! `stage` says which method; its own settings stand beside those that all trainings share. A key that neither knows is refused by its name.
+//! `stage` names the method, whose own settings are entries beside those of all trainings. An unknown entry is refused by its name.
 
 mod adapter;
 mod files;
@@ -27,16 +26,16 @@ pub use warmup::Warmup;
 pub struct SettingsError {
     /// The file.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// The mistake in it.
     pub reason: String,
 }
 
 /// All settings of one training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings<M> {
-    /// What every training has.
+    /// Those of every training.
     pub training: Training,
-    /// What its method has.
+    /// Those of its method.
     pub method: M,
 }
 
@@ -47,7 +46,7 @@ pub struct StageFile {
 }
 
 impl StageFile {
-    /// Opens a `stage.json`, and returns what stands beside the method that its `stage` names.
+    /// Opens a `stage.json`, and returns the entry of `methods` that its `stage` names.
     ///
     /// # Errors
     /// A file that cannot be read, or that names another method.
@@ -94,6 +93,7 @@ mod tests {
         models::{DeviceName, Modules},
         train::{
             dpo::{Dpo, DpoLoss},
+            optimizer::Lion,
             sft::Sft,
         },
     };
@@ -147,6 +147,21 @@ mod tests {
         assert_eq!(serde_json::to_value(&training).unwrap().get("device"), None);
         let error = sft(json!({"device": "gpu"})).unwrap_err();
         assert!(error.contains("`gpu`") && error.contains("`cuda:N`"), "{error}");
+    }
+
+    #[test]
+    fn transformers_word_for_an_optimizer_begins_with_its_settings_in_whatever_order() {
+        let optimizer = |value: Value| sft(value).map(|settings| settings.training.optimizer);
+        // Entries of a JSON object come in the order of their names: this one before `optim`, and that one after it.
+        let lion = optimizer(json!({"adam_beta1": 0.8, "optim": "lion_32bit", "weight_decay": 0.5})).unwrap();
+        assert_eq!(lion, Lion { betas: [0.8, 0.999], weight_decay: 0.5 }.into());
+        let named = optimizer(json!({"optimizer": {"name": "lion", "betas": [0.8, 0.999], "weight_decay": 0.5}})).unwrap();
+        assert_eq!(named, lion);
+        let error = optimizer(json!({"optim": "adafactor", "adam_epsilon": 1e-6})).unwrap_err();
+        assert!(error.contains("`adam_epsilon` is no setting of `adafactor`"), "{error}");
+        let key = serde_json::to_value(sft(json!({"optim": "lion_32bit"})).unwrap().training).unwrap();
+        assert_eq!(key["optimizer"], json!({"name": "lion", "betas": [0.9, 0.999], "weight_decay": 0.0}));
+        assert_eq!(key.get("adam_beta1"), None);
     }
 
     #[test]

@@ -90,7 +90,7 @@ pub(crate) fn read<'de, D: Deserializer<'de>, P: Part>(deserializer: D, parts: P
                 };
                 let twice = |had: &&(String, Filled)| had.1.field == filled.field && (had.1.whole || filled.whole);
                 if let Some((other, _)) = given.iter().find(twice) {
-                    // As a mistake of the value, so that it is told at this entry's place.
+                    // As a mistake of the value, so that it is reported at this entry.
                     return map
                         .next_value_seed(Refused(format!("`{name}` and `{other}` are two names of one setting"), PhantomData));
                 }
@@ -129,8 +129,7 @@ pub(crate) fn complete<P: Part>(schema: &mut Schema, defaults: &impl Serialize) 
     }
 }
 
-/// Declares a struct of settings: `name | other_name: Kind = default`. Names after `also` fill one number of the field that they stand
-/// under. With `finish`, a field without an entry of its own holds such numbers until a method settles them, once all entries are read.
+/// Declares a struct of settings: `name | other_name: Kind = default`. Names in `also` fill one number of the field above them. With `finish`, a field without an entry of its own holds such numbers until a method settles them, once all entries are read.
 macro_rules! settings {
     (
         $(#[$meta:meta])*

@@ -1,4 +1,4 @@
-//! Settings that every training has, of whatever method: those of `stage.json` and those of `sft` and `dpo` in a manifest.
+//! Settings of every training, whatever its method: in a `stage.json` and in the stages of a manifest.
 
 use schemars::{JsonSchema, Schema, generate::SchemaSettings, json_schema};
 use serde::{Deserialize, Serialize};
@@ -17,10 +17,10 @@ use crate::{
 };
 
 settings! {
-    /// Settings that every training has. TRL's spelling of a name stands behind it; a key has the names that were first.
+    /// Settings of every training. TRL's spelling of a name follows it; keys have the names that were first.
     #[schemars(transform = with_parts)]
     pub struct Training {
-        /// How often each row is seen [default: 3].
+        /// Passes over all rows [default: 3].
         epochs | num_train_epochs: Option<f64> = None,
         /// Optimiser steps; wins over `epochs`.
         max_steps: Option<usize> = None,
@@ -30,13 +30,13 @@ settings! {
         gradient_accumulation_steps: usize = 1,
         /// Highest learning rate.
         learning_rate: f64 = 2e-5,
-        /// How the rate goes after the warm-up.
+        /// How the learning rate changes after the warm-up.
         #[serde(rename = "lr_scheduler_type")]
         #[schemars(rename = "lr_scheduler")]
         lr_scheduler | lr_scheduler_type: Scheduler = Scheduler::Linear,
-        /// What the scheduler takes besides.
+        /// Arguments of the scheduler.
         lr_scheduler_args | lr_scheduler_kwargs: SchedulerArguments = SchedulerArguments::default(),
-        /// Steps in which the rate rises from 0; below 1 a share of all steps, rounded up.
+        /// Steps in which the learning rate rises from 0; below 1 a share of all steps, rounded up.
         #[serde(flatten)]
         #[schemars(skip)]
         warmup: Warmup = Warmup::default(),
@@ -44,51 +44,50 @@ settings! {
         #[serde(flatten)]
         #[schemars(skip)]
         optimizer: Optimizer = Optimizer::default(),
-        /// Largest norm of all gradients together; longer ones are scaled to it. With 0 none is.
+        /// Largest global norm of the gradients; larger ones are scaled to it. 0 turns this off.
         max_grad_norm: f64 = 1.0,
-        /// Most tokens of a row, or of a prompt with one answer; longer ones are cut at the end.
+        /// Most tokens of a row, or of a prompt with one answer; longer ones are cut off at the end.
         max_length: Option<usize> = Some(1024),
-        /// Numbers that products are computed in; weights in training and sums stay float32.
+        /// Number format of products; trained weights and sums stay float32.
         precision: Precision = Precision::F32,
-        /// Whether each layer is computed again in the backward pass: the numbers are the same, activations take less memory, a step more
-        /// time.
+        /// Whether each layer is computed again in the backward pass: the same numbers with less memory for activations and more time.
         gradient_checkpointing: bool = false,
-        /// The adapter that is trained in the place of all weights, under PEFT's names.
+        /// The adapter that is trained instead of all weights, under PEFT's names.
         adapter | peft_config: Option<Adapter> = None,
-        /// How the base under an adapter is held.
+        /// How the weights under an adapter are stored in memory.
         quantization: Option<Quantization> = None,
-        /// Seed of the rows' order, of dropout, and of first weights where there are none.
+        /// Seed of the order of rows, of dropout, and of new weights.
         seed: u64 = 42,
-        /// Whether the rows are shuffled anew in each epoch.
+        /// Whether rows are shuffled in each epoch.
         #[serde(skip_serializing_if = "Clone::clone")]
         shuffle: bool = true,
-        /// Parts of a micro-batch that are computed at the same time; part of the result, unlike the number of cores.
+        /// Parts of a micro-batch that are computed in parallel. They change the order of sums, and so the result; the number of cores does not.
         shards: usize = 2,
         /// Steps between evaluations [default: one at the end].
         #[serde(skip_serializing_if = "Option::is_none")]
         eval_steps: Option<usize> = None,
-        /// Rows of one pass of an evaluation.
+        /// Rows of one batch of an evaluation.
         #[serde(skip_serializing_if = "is_eight")]
         eval_batch_size | per_device_eval_batch_size: usize = 8,
-        /// Whether the weights of the best evaluation are taken in the end, and not those of the last step.
+        /// Whether the result has the weights of the best evaluation, and not those of the last step.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         load_best_model_at_end: bool = false,
-        /// The figure that says which evaluation is best [default: `eval_loss`].
+        /// Metric by which evaluations are compared [default: `eval_loss`].
         #[serde(skip_serializing_if = "Option::is_none")]
         metric_for_best_model: Option<String> = None,
-        /// Whether more of that figure is better [default: of everything but a loss].
+        /// Whether a larger value of that metric is better [default: yes, unless it is a loss].
         #[serde(skip_serializing_if = "Option::is_none")]
         greater_is_better: Option<bool> = None,
-        /// Evaluations without a better one after which the training stops [default: it goes on].
+        /// Evaluations without an improvement after which the training stops [default: it does not stop early].
         #[serde(skip_serializing_if = "Option::is_none")]
         early_stopping_patience: Option<usize> = None,
-        /// By how much one must be better to count.
+        /// Smallest improvement that counts.
         #[serde(skip_serializing_if = "is_zero")]
         early_stopping_threshold: f64 = 0.0,
-        /// Steps between two times that what is needed to go on after a stop is kept [default: as many as a minute has]; no part in the key.
+        /// Steps between two checkpoints to resume from [default: as many as a minute has]. Not part of the key.
         #[serde(skip_serializing)]
         save_steps: Option<usize> = None,
-        /// Where the model is computed: `auto`, `cpu`, `cuda` or `cuda:N`; results differ by rounding alone, and it is no part of the key.
+        /// Device that the model is computed on: `auto`, `cpu`, `cuda` or `cuda:N`. Results differ by rounding only. Not part of the key.
         #[serde(skip_serializing)]
         device: DeviceName = DeviceName::Auto,
     }
@@ -114,10 +113,10 @@ impl Training {
     }
 }
 
-/// Adds to the schema what is written out under other names than it is read.
+/// Adds to the schema the entries that are written under other names than they are read.
 fn with_parts(schema: &mut Schema) {
     let mut generator = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true).into_generator();
-    let warmup = "Steps in which the rate rises from 0; below 1 a share of all steps, rounded up.";
+    let warmup = "Steps in which the learning rate rises from 0; below 1 a share of all steps, rounded up.";
     let words: Vec<&str> = Optimizer::optim_words().into_iter().map(|(word, _)| word).collect();
     let parts = [
         ("optimizer", Optimizer::json_schema(&mut generator)),
@@ -129,7 +128,7 @@ fn with_parts(schema: &mut Schema) {
     }
 }
 
-/// Keys were made before there was this setting, and leave it out where it is as it was then.
+/// A key leaves this setting out at its default, as keys did before it existed.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
 fn is_eight(number: &usize) -> bool {
     *number == 8
@@ -140,7 +139,7 @@ fn is_zero(number: &f64) -> bool {
     *number == 0.0
 }
 
-/// Numbers that passes are computed in.
+/// Number format of products.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {

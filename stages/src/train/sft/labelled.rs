@@ -60,7 +60,7 @@ impl Objective for Labelled<'_> {
         for shard in scored {
             let mut shard_slopes = Vec::with_capacity(shard.predictions.len());
             for prediction in shard.predictions {
-                // DFT (Wu et al. 2025): each token by its own share, through which no gradient flows.
+                // DFT (Wu et al. 2025): each token is weighted by its own probability, through which no gradient flows.
                 let weight = match self.settings.loss_type {
                     SftLoss::Nll => 1.0,
                     SftLoss::Dft => prediction.log_probability.exp(),
@@ -78,7 +78,7 @@ impl Objective for Labelled<'_> {
     }
 }
 
-/// Lists a row's learned tokens with their columns; the first token of a document is predicted by nothing.
+/// Lists a row's learned tokens with their columns. The first token of a document is never predicted.
 fn targets(row: &SftRow) -> impl Iterator<Item = (usize, u32)> + '_ {
     let starts = row.seq_lengths.iter().flatten().scan(0, |start, length| {
         let begin = *start;

@@ -20,19 +20,19 @@ pub(super) use labelled::Labelled;
 settings! {
     /// Settings of supervised fine-tuning.
     pub struct Sft {
-        /// Whether only completions are learned [default: where rows are a prompt and a completion].
+        /// Whether only completions are learned [default: if rows have a prompt and a completion].
         completion_only_loss: Option<bool> = None,
-        /// Whether only what the assistant wrote is learned, as the template's `{% generation %}` blocks tell.
+        /// Whether only the assistant's tokens are learned, as marked by the template's `{% generation %}` blocks.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         assistant_only_loss: bool = false,
-        /// How rows are put together to rows of `max_length`.
+        /// How rows are packed into rows of `max_length` tokens.
         packing | packing_strategy: Option<Packing> = None,
-        /// What is learned from.
+        /// The loss.
         loss_type: SftLoss = SftLoss::Nll,
     }
 }
 
-/// How rows are put together.
+/// How rows are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Packing {
@@ -55,7 +55,7 @@ pub enum SftLoss {
     Dft,
 }
 
-/// The label of a token that nothing is learned from.
+/// Label of a token that is not learned.
 pub const IGNORED: i64 = -100;
 
 /// A row for supervised fine-tuning.
@@ -63,9 +63,9 @@ pub const IGNORED: i64 = -100;
 pub struct SftRow {
     /// Token ids.
     pub input_ids: Vec<u32>,
-    /// For each the id that is to be predicted at the place before it, or [`IGNORED`].
+    /// For each token its id if it is learned, that is, predicted from the tokens before it; else [`IGNORED`].
     pub labels: Vec<i64>,
-    /// Lengths of the documents that a packed row is made of: positions restart, and none sees another.
+    /// Lengths of the documents of a packed row: positions restart in each, and none attends to another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seq_lengths: Option<Vec<usize>>,
 }

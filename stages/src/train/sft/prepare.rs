@@ -100,7 +100,7 @@ fn tokens(tokenizer: &Tokenizer, row: &Columns, number: usize, assistant_only: b
             Tokens { completion: Some(common_prefix(&prompt_ids, &ids)), ids, assistant: None }
         }
         (Some(_), Some(_)) => return Err(at("`prompt` and `completion` are not of one kind: texts or messages".to_owned())),
-        (Some(_), None) => return Err(at("`prompt` is there without `completion`".to_owned())),
+        (Some(_), None) => return Err(at("`prompt` is given without `completion`".to_owned())),
         (None, _) => match (conversation(row).map_err(at)?, passage(row, "text").map_err(at)?) {
             (Some(Passage::Turns(turns)), _) => {
                 let (ids, assistant) = rendered(tokenizer, row, turns, number, assistant_only)?;

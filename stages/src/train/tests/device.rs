@@ -1,5 +1,5 @@
-//! The same models on the processor and on another device: what they say, learn, score and write. The processor itself stands in for such a
-//! device, and those of CUDA and Vulkan are taken besides where they are built in.
+//! The same models on the processor and on another device: predictions, trainings, scores and texts. The processor itself is used as such a
+//! device; CUDA and Vulkan devices are tested too if they are built in.
 
 use burn::tensor::{DType, Device};
 
@@ -99,6 +99,7 @@ fn a_training_takes_the_same_way_and_goes_on_where_it_was_stopped() {
             takes_the_same_way(&place, name, &adapted(tiny(6).model, |_| ()), settings);
         }
         takes_the_same_way(&place, "pairs", &adapted(tiny(6).model, |_| ()), dpo(|_| ()));
+        takes_the_same_way(&place, "odds", &tiny(6).model, settings::<Orpo>());
         takes_the_same_way(&place, "pairs, followed", &tiny(6).model, dpo(synced));
     }
 }

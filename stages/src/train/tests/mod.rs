@@ -11,6 +11,7 @@ use super::{
     dpo::{Dpo, DpoLoss, DpoRow, Losses, Reference},
     objective::{Objective as _, Scored, Share},
     optimizer::Optimizer,
+    orpo::{Orpo, OrpoRow},
     prepared::Prepared,
     settings::{Code, Dtype, Precision, Quantization, Settings, Training},
     sft::{IGNORED, Labelled, Sft, SftRow},
@@ -76,6 +77,18 @@ impl Example for Dpo {
 
 fn training() -> Training {
     Training { batch_size: 2, epochs: Some(3.0), learning_rate: 1e-2, device: DeviceName::Cpu, ..Training::default() }
+}
+
+impl Example for Orpo {
+    fn example() -> Prepared<OrpoRow> {
+        let row = |DpoRow { prompt_ids, chosen_ids, rejected_ids, .. }| OrpoRow {
+            prompt_ids,
+            chosen_ids,
+            rejected_ids,
+            ..OrpoRow::default()
+        };
+        prepared(pairs().into_iter().map(row).collect())
+    }
 }
 
 fn settings<M: Method>() -> Settings<M> {
@@ -208,11 +221,11 @@ impl Watch for Notes {
         self.warnings.push(message.to_owned());
     }
 
-    fn kept(&mut self) -> Result<Option<PathBuf>, TrainError> {
+    fn resume(&mut self) -> Result<Option<PathBuf>, TrainError> {
         Ok(self.folder.clone().filter(|_| self.kept))
     }
 
-    fn keep(&mut self, _: usize, write: Write<'_>) -> Result<(), TrainError> {
+    fn save(&mut self, _: usize, write: Write<'_>) -> Result<(), TrainError> {
         self.folder.as_ref().map_or(Ok(()), |folder| write(folder))
     }
 }
@@ -266,6 +279,7 @@ fn a_stopped_training_goes_on_to_the_same_bytes() {
     resumes_to_the_same_bytes(&biased, &dpo(|method| method.reference = Reference::BaseModel));
     let synced = dpo(|method| (method.sync_ref_model, method.ref_model_sync_steps) = (true, 2));
     resumes_to_the_same_bytes(&base, &synced);
+    resumes_to_the_same_bytes(&base, &settings::<Orpo>());
 }
 
 #[test]

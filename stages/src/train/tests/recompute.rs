@@ -32,6 +32,7 @@ fn layers_that_are_computed_again_teach_the_same_in_every_bit() {
         for (way, model) in ways {
             teaches_the_same::<Sft>(&model, &format!("{name}, {way}"));
             teaches_the_same::<Dpo>(&model, &format!("{name}, {way}"));
+            teaches_the_same::<Orpo>(&model, &format!("{name}, {way}"));
         }
     }
 }

@@ -22,6 +22,7 @@ fn a_training_on_16_bits_is_one_on_their_values() {
     for ((way, half), (_, full)) in on(&half).into_iter().zip(on(&full)) {
         learns_the_same::<Sft>(&half, &full, way);
         learns_the_same::<Dpo>(&half, &full, way);
+        learns_the_same::<Orpo>(&half, &full, way);
     }
 }
 
