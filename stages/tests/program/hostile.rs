@@ -38,10 +38,21 @@ fn devices_and_pipes_are_refused_at_once() {
         "version: 1\nprices: ./pipe\nstages:\n  q: { uses: benchmark, with: { name: arithmetic } }\n",
     )
     .unwrap();
-    assert_eq!(place.call(&["check", "m.yaml"]).status.code(), Some(2));
+    refused(&["check", "m.yaml"]);
     fs::write(place.path("m.yaml"), "version: 1\nstages:\n  q: { uses: label, in: { verdicts: ./pipe } }\n").unwrap();
     refused(&["check", "m.yaml"]);
+    fs::create_dir(place.path("base")).unwrap();
+    fs::write(place.path("base/tokenizer.json"), "{}").unwrap();
+    pipe(&place.path("base/config.json"));
+    fs::write(
+        place.path("m.yaml"),
+        "version: 1\nstages:\n  s: { uses: sft, in: { examples: ./base/tokenizer.json }, with: { base: ./base } }\n",
+    )
+    .unwrap();
+    refused(&["check", "m.yaml"]);
     refused(&["cache", "import", "pipe"]);
+    refused(&["cache", "export", "pipe"]);
+    assert!(!place.path("pipe").is_file(), "the pipe is replaced");
 }
 
 #[test]
