@@ -76,6 +76,21 @@ fn a_damaged_parquet_file_is_an_error_that_names_it() {
 }
 
 #[test]
+fn a_parquet_page_that_claims_too_many_values_is_refused() {
+    let place = Place::new();
+    fs::write(place.path("m.yaml"), QUESTIONS.replace("NAME", "parquet").replace("PATH", "./damaged.parquet")).unwrap();
+    let mut bytes = parquet(["B", "C"], ::parquet::basic::Compression::UNCOMPRESSED);
+    // The first field of the first dictionary's header is its number of values.
+    let header = bytes.windows(2).position(|two| two == [0x4c, 0x15]).unwrap();
+    bytes.splice(header + 2..header + 3, [0xfe, 0xff, 0xff, 0xff, 0x0f]);
+    fs::write(place.path("damaged.parquet"), bytes).unwrap();
+    let output = place.call(&["run", "m.yaml", "--cache-mode", "off"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("`./damaged.parquet`") && said.contains("cannot hold 2147483647 values"), "{said}");
+}
+
+#[test]
 fn a_damaged_tokenizer_is_an_error_that_names_it() {
     let place = Place::new();
     let model = json!({

@@ -1,8 +1,13 @@
 //! A Parquet file with any columns → questions. Rows are counted from 1.
 
+mod checked;
+
 use std::fs;
 
-use ::parquet::{errors::ParquetError, file::reader::FileReader as _, file::serialized_reader::SerializedFileReader};
+use ::parquet::{
+    errors::ParquetError, file::reader::FileReader as _, file::serialized_reader::SerializedFileReader, record::reader::RowIter,
+};
+use checked::Checked;
 use engine::{Context, File, StageError};
 use serde_json::Value;
 
@@ -54,8 +59,8 @@ fn decoded(copy: fs::File, malformed: &impl Fn(String, ParquetError) -> StageErr
     // The reader's own way over all groups panics at a damaged one.
     for group in 0..reader.num_row_groups() {
         let here = |rows: &[_]| format!(", row {}", rows.len() + 1);
-        let group = reader.get_row_group(group).map_err(|error| malformed(here(&rows), error))?;
-        for row in group.get_row_iter(None).map_err(|error| malformed(here(&rows), error))? {
+        let group = Checked(reader.get_row_group(group).map_err(|error| malformed(here(&rows), error))?);
+        for row in RowIter::from_row_group(None, &group).map_err(|error| malformed(here(&rows), error))? {
             let row: ::parquet::record::Row = row.map_err(|error| malformed(here(&rows), error))?;
             rows.push(row.to_json_value());
         }
