@@ -140,6 +140,12 @@ fn export_replaces_only_by_force_and_leaves_nothing_old() {
     place.good(&[&folder[..], &["--force"]].concat());
     assert!(!place.path("out/stale").exists() && place.path("out/questions.jsonl").is_file());
     assert_eq!(place.good(&["export", "m.yaml", "q.questions", "-"]), rows);
+    // What the program itself needs is never replaced.
+    let manifest = fs::read_to_string(place.path("m.yaml")).unwrap();
+    for path in [".", "m.yaml", "out/.."] {
+        assert!(refused(&["export", "m.yaml", "q", path, "--force"]).contains("in it"), "{path}");
+    }
+    assert_eq!(fs::read_to_string(place.path("m.yaml")).unwrap(), manifest);
     #[cfg(unix)]
     {
         pipe(&place.path("pipe"));
