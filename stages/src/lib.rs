@@ -47,6 +47,7 @@ pub fn registry() -> Registry {
         .kind::<kinds::prepare::Stage>()
         .kind::<kinds::training::sft::Stage>()
         .kind::<kinds::training::dpo::Stage>()
+        .kind::<kinds::training::orpo::Stage>()
         .kind::<kinds::evaluate::Stage>()
         .kind::<kinds::agreement::Stage>()
         .kind::<kinds::command::Stage>()

@@ -20,6 +20,7 @@ mod method;
 mod objective;
 pub mod optimizer;
 mod order;
+pub mod orpo;
 mod pass;
 pub mod prepared;
 mod recompute;

@@ -29,7 +29,7 @@ fn stage(place: &Place, manifest: &str, name: &str) -> Value {
     let events = place.good(&["run", manifest, name, "--format", "json"]);
     let mut gives: Map<String, Value> = Map::new();
     match preimage["kind"].as_str().unwrap() {
-        "sft" | "dpo" => {
+        "sft" | "dpo" | "orpo" => {
             let figures = events.lines().map(document).filter(|event| event["event"] == "figures" && event["stage"] == name);
             let losses: Vec<_> = figures.map(|event| event["figures"]["metrics"]["loss"].clone()).collect();
             assert!(losses.len() > 3 && losses.iter().all(Value::is_number), "{events}");

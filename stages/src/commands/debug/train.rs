@@ -18,6 +18,7 @@ use crate::{
     train::{
         self, Method, Step, Stop, TrainError, TrainingRun, Watch,
         dpo::Dpo,
+        orpo::Orpo,
         prepared::{self, columns},
         settings::{Settings, StageFile},
         sft::Sft,
@@ -39,7 +40,7 @@ pub(super) struct Train {
 type By = fn(&Train, StageFile) -> Result<(), CommandError>;
 
 /// The methods, by what `stage` is in a `stage.json`.
-const METHODS: &[(&str, By)] = &[by::<Sft>(), by::<Dpo>()];
+const METHODS: &[(&str, By)] = &[by::<Sft>(), by::<Dpo>(), by::<Orpo>()];
 
 const fn by<M: Method>() -> (&'static str, By) {
     (M::NAME, Train::by::<M>)

@@ -1,6 +1,7 @@
 //! What the kinds that train share: a start, settings and rows → a trained checkpoint and its figures, step by step.
 
 pub(crate) mod dpo;
+pub(crate) mod orpo;
 mod preferences;
 mod report;
 pub(crate) mod sft;
