@@ -104,8 +104,11 @@ fn a_damaged_tokenizer_is_an_error_that_names_it() {
     let mut template = whole.clone();
     let pieces = json!([{ "SpecialToken": { "id": "<s>", "type_id": 0 } }, { "Sequence": { "id": "A", "type_id": 0 } }]);
     template["post_processor"] = json!({ "type": "TemplateProcessing", "single": pieces, "pair": pieces, "special_tokens": {} });
-    fs::write(place.path("in.json"), r#"{ "cases": [{ "text": "ab" }] }"#).unwrap();
-    for (tokenizer, code) in [(whole, 0), (merges, 2), (template, 2)] {
+    // The third shows at a text that ends with what is taken off the end, and nowhere else.
+    let mut strip = whole.clone();
+    strip["decoder"] = json!({ "type": "Strip", "content": "a", "start": 0, "stop": 9 });
+    fs::write(place.path("in.json"), r#"{ "cases": [{ "text": "ab" }, { "text": "a" }] }"#).unwrap();
+    for (tokenizer, code) in [(whole, 0), (merges, 2), (template, 2), (strip, 2)] {
         fs::write(place.path("tokenizer.json"), tokenizer.to_string()).unwrap();
         let output =
             place.call(&["debug", "tokenize", "--tokenizer", "tokenizer.json", "--input", "in.json", "--out", "out.json"]);
