@@ -76,18 +76,42 @@ fn a_damaged_parquet_file_is_an_error_that_names_it() {
 }
 
 #[test]
-fn a_parquet_page_that_claims_too_many_values_is_refused() {
+fn a_parquet_file_that_claims_too_much_is_refused() {
+    use ::parquet::{basic::Compression, file::writer::SerializedFileWriter, schema::parser::parse_message_type};
+
+    const HUGE: [u8; 5] = [0xfe, 0xff, 0xff, 0xff, 0x0f];
     let place = Place::new();
     fs::write(place.path("m.yaml"), QUESTIONS.replace("NAME", "parquet").replace("PATH", "./damaged.parquet")).unwrap();
-    let mut bytes = parquet(["B", "C"], ::parquet::basic::Compression::UNCOMPRESSED);
-    // The first field of the first dictionary's header is its number of values.
-    let header = bytes.windows(2).position(|two| two == [0x4c, 0x15]).unwrap();
-    bytes.splice(header + 2..header + 3, [0xfe, 0xff, 0xff, 0xff, 0x0f]);
-    fs::write(place.path("damaged.parquet"), bytes).unwrap();
-    let output = place.call(&["run", "m.yaml", "--cache-mode", "off"]);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("`./damaged.parquet`") && said.contains("cannot hold 2147483647 values"), "{said}");
+    // Writes a huge number over one of a byte that stands after `before`.
+    let claim = |compression: Compression, before: &[u8]| {
+        let mut bytes = parquet(["B", "C"], compression);
+        let at = bytes.windows(before.len()).position(|window| window == before).unwrap() + before.len();
+        let footer = bytes.len() - 8;
+        let length = u32::from_le_bytes(*bytes[footer..].first_chunk().unwrap());
+        if at > footer - length as usize {
+            bytes[footer..footer + 4].copy_from_slice(&(length + 4).to_le_bytes());
+        }
+        bytes.splice(at..=at, HUGE);
+        bytes
+    };
+    let nested = format!("message rows {{ {} required int64 n; {} }}", "required group g { ".repeat(500), "}".repeat(500));
+    let nested =
+        SerializedFileWriter::new(Vec::new(), parse_message_type(&nested).unwrap().into(), std::sync::Arc::default()).unwrap();
+    for (bytes, words) in [
+        // The number of values, first in the head of a dictionary.
+        (claim(Compression::UNCOMPRESSED, &[0x4c, 0x15]), "cannot hold 2147483647 values"),
+        // The size of the first page, behind its kind.
+        (claim(Compression::SNAPPY, &[0x15, 0x04, 0x15]), "cannot unpack to 2147483647"),
+        // The number of columns, behind the name of all of them.
+        (claim(Compression::UNCOMPRESSED, b"rows\x15"), "a group of 2147483647 columns"),
+        (nested.into_inner().unwrap(), "more than 64 deep"),
+    ] {
+        fs::write(place.path("damaged.parquet"), bytes).unwrap();
+        let output = place.call(&["run", "m.yaml", "--cache-mode", "off"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{words}: {said}");
+        assert!(said.contains("`./damaged.parquet`") && said.contains(words), "{words}: {said}");
+    }
 }
 
 #[test]

@@ -11,6 +11,8 @@ use ::parquet::{
     schema::types::Type,
 };
 
+use super::thrift::unsigned;
+
 /// A group of rows whose pages do not claim more values than their bytes can hold.
 pub(super) struct Checked<'a>(pub(super) Box<dyn RowGroupReader + 'a>);
 
@@ -105,21 +107,7 @@ fn deltas(page: &Page, levels: [i16; 2]) -> Option<u64> {
         }
     }
     // The sizes of blocks and of their parts come first.
-    [number(&mut rest)?, number(&mut rest)?, number(&mut rest)?].last().copied()
-}
-
-/// Takes a number of seven bits a byte from the front.
-fn number(rest: &mut &[u8]) -> Option<u64> {
-    let mut number = 0;
-    for shift in (0..u64::BITS).step_by(7) {
-        let (byte, behind) = rest.split_first()?;
-        *rest = behind;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
+    [unsigned(&mut rest)?, unsigned(&mut rest)?, unsigned(&mut rest)?].last().copied()
 }
 
 #[cfg(test)]

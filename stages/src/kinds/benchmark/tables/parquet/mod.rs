@@ -1,6 +1,8 @@
 //! A Parquet file with any columns → questions. Rows are counted from 1.
 
 mod checked;
+mod footer;
+mod thrift;
 
 use std::fs;
 
@@ -54,6 +56,7 @@ pub(crate) fn rows<'a>(ctx: &Context, file: &'a File) -> Result<Rows<'a>, StageE
 
 /// The rows as JSON values. Damaged bytes can make the library panic.
 fn decoded(copy: fs::File, malformed: &impl Fn(String, ParquetError) -> StageError) -> Result<Vec<Value>, StageError> {
+    footer::check(&copy).map_err(|error| malformed(String::new(), error))?;
     let reader = SerializedFileReader::new(copy).map_err(|error| malformed(String::new(), error))?;
     let mut rows = Vec::new();
     // The reader's own way over all groups panics at a damaged one.
