@@ -53,6 +53,14 @@ pub enum CacheError {
         /// The system's reason.
         source: Arc<io::Error>,
     },
+    /// A copy of a blob cannot be written, where the caller wants it.
+    #[error("cannot write `{path}`: {source}")]
+    Copy {
+        /// The copy.
+        path: PathBuf,
+        /// The system's reason.
+        source: Arc<io::Error>,
+    },
     /// The database refused something.
     #[error("cannot use the cache database `{path}`: {source}{}", memo_hint(.source))]
     Memo {
@@ -151,6 +159,7 @@ impl CacheError {
             Self::Missing { .. } | Self::Damaged { .. } | Self::NotATree { .. } | Self::UnsafeTree { .. } => Blame::Content,
             Self::Value { .. } => Blame::Caller,
             Self::Io { .. }
+            | Self::Copy { .. }
             | Self::Memo { .. }
             | Self::NotACache { .. }
             | Self::Format { .. }
@@ -194,6 +203,13 @@ impl CacheError {
         match Self::inside(&source) {
             Some(own) => own.clone(),
             None => Self::Io { action, path: path.to_path_buf(), source: Arc::new(source) },
+        }
+    }
+
+    pub(crate) fn copy(path: &Path, source: io::Error) -> Self {
+        match Self::inside(&source) {
+            Some(own) => own.clone(),
+            None => Self::Copy { path: path.to_path_buf(), source: Arc::new(source) },
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A path → an open regular file. A pipe or a device would be read for ever, so it is refused before anything is read.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Metadata},
     io::{self, Read as _},
     path::Path,
 };
@@ -11,14 +11,25 @@ use std::{
 /// # Errors
 /// What the system says, and [`io::ErrorKind::InvalidInput`] for a pipe, a socket or a device.
 pub fn open_regular(path: &Path) -> io::Result<File> {
-    let metadata = fs::metadata(path)?;
+    // Before it is opened, since that alone can make a device act.
+    regular(&fs::metadata(path)?)?;
+    let mut options = File::options();
+    // A pipe that came there since would block the opening, and some files of `/proc` the reading.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    let file = options.read(true).open(path)?;
+    regular(&file.metadata()?)?;
+    Ok(file)
+}
+
+fn regular(metadata: &Metadata) -> io::Result<()> {
     if metadata.is_dir() {
         return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder, not a file"));
     }
     if !metadata.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
-    File::open(path)
+    Ok(())
 }
 
 /// Reads a regular file of at most `limit` bytes; of a longer one, the first `limit + 1`.

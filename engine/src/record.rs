@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{BufWriter, Write},
     path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
 };
 
 use serde::Serialize;
@@ -15,11 +16,15 @@ use crate::event::{Event, Subscriber};
 pub(crate) struct JsonLines<W: Write + Send> {
     out: W,
     timed: bool,
+    unwritten: Unwritten,
 }
+
+/// Why a line could not be written, the first time.
+type Unwritten = Arc<OnceLock<String>>;
 
 impl<W: Write + Send> JsonLines<W> {
     pub(crate) fn new(out: W, timed: bool) -> Self {
-        Self { out, timed }
+        Self { out, timed, unwritten: Unwritten::default() }
     }
 }
 
@@ -40,8 +45,10 @@ impl<W: Write + Send> Subscriber for JsonLines<W> {
         }
         let line = Line { version: 1, time: self.timed.then(|| jiff::Timestamp::now().to_string()), event };
         // A record that cannot be written any more must not end the run that pays.
-        let _unwritten =
-            serde_json::to_string(&line).is_ok_and(|line| writeln!(self.out, "{line}").and_then(|()| self.out.flush()).is_ok());
+        let line = serde_json::to_string(&line).map_err(std::io::Error::from);
+        if let Err(error) = line.and_then(|line| writeln!(self.out, "{line}")).and_then(|()| self.out.flush()) {
+            self.unwritten.get_or_init(|| error.to_string());
+        }
     }
 }
 
@@ -49,6 +56,7 @@ impl<W: Write + Send> Subscriber for JsonLines<W> {
 pub(crate) struct Record {
     pub(crate) name: String,
     pub(crate) folder: PathBuf,
+    unwritten: Unwritten,
 }
 
 impl Record {
@@ -59,13 +67,18 @@ impl Record {
         std::fs::write(folder.join("manifest.yaml"), manifest)?;
         let plan = json!({ "version": 1, "set": sets, "plan": plan });
         std::fs::write(folder.join("plan.json"), format!("{plan:#}\n"))?;
-        Ok(Self { name, folder })
+        Ok(Self { name, folder, unwritten: Unwritten::default() })
     }
 
     /// The subscriber that writes `events.jsonl`.
     pub(crate) fn subscriber(&self) -> std::io::Result<JsonLines<BufWriter<File>>> {
         let file = File::create(self.folder.join("events.jsonl"))?;
-        Ok(JsonLines::new(BufWriter::new(file), true))
+        Ok(JsonLines { out: BufWriter::new(file), timed: true, unwritten: Arc::clone(&self.unwritten) })
+    }
+
+    /// Says why an event could not be written, if one could not.
+    pub(crate) fn unwritten(&self) -> Option<&str> {
+        self.unwritten.get().map(String::as_str)
     }
 }
 

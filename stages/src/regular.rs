@@ -1,7 +1,7 @@
 //! A path → an open regular file. `models` and `tokenizer` know no engine, so this stands beside `cache`'s own.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Metadata},
     io::{self, Read as _},
     path::Path,
 };
@@ -11,10 +11,19 @@ use std::{
 /// # Errors
 /// What the system says, and [`io::ErrorKind::InvalidInput`] for what is no regular file.
 pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
-    }
-    File::open(path)
+    // Before it is opened, since that alone can make a device act.
+    regular(&fs::metadata(path)?)?;
+    let mut options = File::options();
+    // A pipe that came there since would block the opening, and some files of `/proc` the reading.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    let file = options.read(true).open(path)?;
+    regular(&file.metadata()?)?;
+    Ok(file)
+}
+
+fn regular(metadata: &Metadata) -> io::Result<()> {
+    if metadata.is_file() { Ok(()) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")) }
 }
 
 /// Reads a regular file.

@@ -147,9 +147,10 @@ impl Blobs {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let mut copy = visible_file(folder).map_err(|error| CacheError::io("write", path, error))?;
+        let unwritten = |error| CacheError::copy(path, error);
+        let mut copy = visible_file(folder).map_err(unwritten)?;
         if stored.packed {
-            io::copy(&mut self.reader(digest)?, copy.as_file_mut()).map_err(|error| CacheError::io("write", path, error))?;
+            io::copy(&mut self.reader(digest)?, copy.as_file_mut()).map_err(unwritten)?;
         } else {
             // From file to file the system copies, and shares the bytes where its file system can; so what is checked is the copy.
             let mut plain = File::open(&stored.path).map_err(|error| CacheError::io("read", &stored.path, error))?;
@@ -160,12 +161,12 @@ impl Blobs {
                 io::copy(copy, &mut hasher)?;
                 Ok(hasher.finish())
             };
-            if hash(copy.as_file_mut()).map_err(|error| CacheError::io("write", path, error))? != *digest {
+            if hash(copy.as_file_mut()).map_err(unwritten)? != *digest {
                 return Err(self.set_aside(digest, &stored.path));
             }
         }
-        copy.as_file().sync_all().map_err(|error| CacheError::io("write", path, error))?;
-        copy.persist(path).map_err(|error| CacheError::io("write", path, error.error))?;
+        copy.as_file().sync_all().map_err(unwritten)?;
+        copy.persist(path).map_err(|error| unwritten(error.error))?;
         Ok(())
     }
 

@@ -166,7 +166,7 @@ impl Cache {
     /// Writes a blob to a file outside the cache: under another name first, so that no half of it is ever seen.
     ///
     /// # Errors
-    /// As [`Cache::read`]; [`CacheError::Io`] also where the file cannot be written.
+    /// As [`Cache::read`]; [`CacheError::Copy`] where the file cannot be written.
     pub fn copy_to(&self, digest: &Digest, path: &Path) -> Result<(), CacheError> {
         self.store.blobs.copy_to(digest, path)
     }

@@ -64,10 +64,18 @@ impl Export {
             return stream(&cache, one);
         }
         self.refuse_existing()?;
+        // Through a link, so that the link stays.
+        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        for needed in [Path::new("."), &self.manifest.manifest, cache.folder()] {
+            if fs::canonicalize(needed).is_ok_and(|needed| needed.starts_with(&path)) {
+                let message = format!("`{}` has the current folder, the manifest or the cache in it", self.path.display());
+                return Err(Failure::new(Exit::Usage, message).help("name a new file or folder"));
+            }
+        }
         // All is written beside first, so that nothing half written or left over stands at the path.
         let beside = tempfile::Builder::new()
             .prefix(".fingerpost-export-")
-            .tempdir_in(self.parent())
+            .tempdir_in(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
             .map_err(|error| self.unwritten(&error))?;
         let made = beside.path().join("export");
         if let Some(output) = one {
@@ -78,7 +86,7 @@ impl Export {
                 write(&cache, output, &made.join(format!("{port}{}", extension(output))))?;
             }
         }
-        self.put(&made, beside.path())?;
+        put(&made, &path, &beside.path().join("before")).map_err(|error| self.unwritten(&error))?;
         if !common.quiet {
             talk(&format!("wrote `{}`\n", visible(&self.path.display().to_string())));
         }
@@ -87,10 +95,6 @@ impl Export {
 
     fn is_stdout(&self) -> bool {
         self.path.as_os_str() == "-"
-    }
-
-    fn parent(&self) -> &Path {
-        self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
     }
 
     /// Refuses a path where something is that is not to be replaced.
@@ -113,19 +117,18 @@ impl Export {
         }
     }
 
-    /// Moves what was made to the path; what was there goes with the folder beside.
-    fn put(&self, made: &Path, beside: &Path) -> Result<(), Failure> {
-        // Through a link, so that the link stays.
-        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-        if path.exists() && (path.is_dir() || made.is_dir()) {
-            fs::rename(&path, beside.join("before")).map_err(|error| self.unwritten(&error))?;
-        }
-        fs::rename(made, &path).map_err(|error| self.unwritten(&error))
-    }
-
     fn unwritten(&self, error: &io::Error) -> Failure {
         Failure::new(Exit::Environment, format!("`{}` cannot be written: {error}", self.path.display()))
     }
+}
+
+/// Moves what was made to the path, and what was there out of the way; if that fails, what was there comes back.
+fn put(made: &Path, path: &Path, before: &Path) -> io::Result<()> {
+    if path.is_dir() || (made.is_dir() && path.exists()) {
+        fs::rename(path, before)?;
+        return fs::rename(made, path).or_else(|error| fs::rename(before, path).and(Err(error)));
+    }
+    fs::rename(made, path)
 }
 
 fn extension(output: &Output) -> &'static str {

@@ -102,7 +102,16 @@ impl Run {
             stages: planned.stages.len(),
         });
         let outcome = self.drive(planned, &pipeline, &request, &shared, &record.name, silent)?;
-        let exit = exit(&outcome);
+        let mut exit = exit(&outcome);
+        // A disk without room for the record ends no run that pays; a run without a whole record did not end well.
+        let unwritten = record.unwritten().filter(|_| exit == Exit::Done).map(|error| {
+            let folder = record.folder.display();
+            Failure::new(Exit::Environment, format!("the record `{folder}` is not whole: {error}"))
+                .help("the run itself ended well; free some space before the next one")
+        });
+        if unwritten.is_some() {
+            exit = Exit::Environment;
+        }
         for damage in shared.store.cache().take_damage() {
             shared.events.send(&Event::Warning { stage: None, message: format!("the cache was damaged: {damage}") });
         }
@@ -130,7 +139,7 @@ impl Run {
         if common.format == Format::Json {
             data("")?;
         }
-        Ok(exit)
+        unwritten.map_or(Ok(exit), Err)
     }
 
     fn drive(

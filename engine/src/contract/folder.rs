@@ -39,8 +39,8 @@ impl Folder {
         for entry in entries {
             let entry = entry.map_err(|error| format!("`{written}` cannot be read: {error}"))?;
             let Ok(name) = entry.file_name().into_string() else { continue };
-            // A link to a file is a file: hubs keep the files of a checkpoint elsewhere.
-            if !name.starts_with('.') && entry.path().is_file() {
+            // A link to a file is a file: hubs keep the files of a checkpoint elsewhere. Pipes and devices are refused as files are.
+            if !name.starts_with('.') && entry.path().metadata().is_ok_and(|metadata| !metadata.is_dir()) {
                 let file = File::found(format!("{written}/{name}"), entry.path())?;
                 files.insert(name, file);
             }

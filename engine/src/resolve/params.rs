@@ -45,7 +45,7 @@ impl Checker<'_> {
 
     fn section_file(&mut self, read: ReadSection, written: &str, at: &Path, sections: &mut Sections) {
         let path = self.folders(at, &serde_yaml::Value::from(written)).path(written);
-        if !path.is_file() {
+        if !path.exists() {
             self.mistakes.push(
                 self.manifest
                     .mistake_at_value(

@@ -6,7 +6,7 @@ use minijinja::{
 };
 use regex::Regex;
 
-use super::{ChatTemplate, Tokenizer, TokenizerError, Variables, messages};
+use super::{ChatTemplate, Tokenizer, TokenizerError, Variables, library, messages};
 use crate::rows::Message;
 
 /// Around control tokens in what users wrote; they are tokenised as text.
@@ -49,7 +49,7 @@ impl Tokenizer {
         if self.control.is_some() {
             self.encode_marked(text)
         } else {
-            Ok(self.inner.encode_fast(text, false)?.get_ids().to_vec())
+            library(|| Ok(self.inner.encode_fast(text, false)?.get_ids().to_vec()))
         }
     }
 
@@ -68,7 +68,7 @@ impl Tokenizer {
             let told = own.filter(|(same, _)| *same == text);
             ranges = told.ok_or_else(|| TokenizerError::NoGeneration(template.name().to_owned()))?.1;
         }
-        let encoding = self.inner.encode_char_offsets(text, false)?;
+        let encoding = library(|| self.inner.encode_char_offsets(text, false))?;
         let ids = encoding.get_ids().to_vec();
         let mut mask = vec![false; ids.len()];
         for range in ranges.into_iter().filter(|range| !range.is_empty()) {
@@ -140,19 +140,19 @@ impl Tokenizer {
     ///
     /// A piece is encoded after a newline, which is taken off again: some tokenizers put a space before the first word of a text.
     fn encode_marked(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-        let newline = self.inner.encode_fast("\n", false)?.get_ids().to_vec();
+        let newline = library(|| self.inner.encode_fast("\n", false))?.get_ids().to_vec();
         let mut ids = Vec::new();
         let mut spelled = false;
         for (place, piece) in text.split(CONTROL).enumerate() {
             let tokenizer = if spelled { self.plain() } else { &self.inner };
             spelled = !spelled;
             if place == 0 {
-                ids.extend(tokenizer.encode_fast(piece, false)?.get_ids());
+                ids.extend(library(|| tokenizer.encode_fast(piece, false))?.get_ids());
             } else if !piece.is_empty() {
-                let encoding = tokenizer.encode_fast(format!("\n{piece}"), false)?;
+                let encoding = library(|| tokenizer.encode_fast(format!("\n{piece}"), false))?;
                 match encoding.get_ids().strip_prefix(newline.as_slice()) {
                     Some(found) => ids.extend(found),
-                    None => ids.extend(tokenizer.encode_fast(piece, false)?.get_ids()),
+                    None => ids.extend(library(|| tokenizer.encode_fast(piece, false))?.get_ids()),
                 }
             }
         }

@@ -21,7 +21,7 @@ use std::{
 
 use regex::Regex;
 
-use crate::rows::Message;
+use crate::{guarded::guarded, rows::Message};
 pub use chat_template::{ChatTemplate, TemplateError, Variables};
 pub use families::family;
 pub use message::messages;
@@ -65,6 +65,11 @@ pub enum TokenizerError {
     /// The tokenizers library refused.
     #[error("tokenizer: {0}")]
     Library(#[from] tokenizers::Error),
+}
+
+/// Asks the library. Some damage of a `tokenizer.json` makes it panic, and only at texts that come upon it.
+fn library<T>(ask: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, TokenizerError> {
+    Ok(guarded(ask).map_err(|reason| TokenizerError::File { path: "tokenizer.json".into(), reason })??)
 }
 
 /// A tokenizer with its chat template.
@@ -231,7 +236,7 @@ impl Tokenizer {
     /// What the library refuses.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         let tokenizer = if self.control.is_some() { self.plain() } else { &self.inner };
-        Ok(tokenizer.encode_fast(text, false)?.get_ids().to_vec())
+        library(|| Ok(tokenizer.encode_fast(text, false)?.get_ids().to_vec()))
     }
 
     /// Returns the ids of a text with the special tokens that belong around it.
@@ -239,7 +244,7 @@ impl Tokenizer {
     /// # Errors
     /// What the library refuses.
     pub fn encode_with_special(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-        Ok(self.inner.encode_fast(text, true)?.get_ids().to_vec())
+        library(|| Ok(self.inner.encode_fast(text, true)?.get_ids().to_vec()))
     }
 
     /// Returns the text of ids, special tokens left out.
@@ -247,7 +252,7 @@ impl Tokenizer {
     /// # Errors
     /// What the library refuses.
     pub fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
-        Ok(self.cleaned(self.inner.decode(ids, true)?))
+        Ok(self.cleaned(library(|| self.inner.decode(ids, true))?))
     }
 
     /// Returns the text of ids, special tokens included.
@@ -255,7 +260,7 @@ impl Tokenizer {
     /// # Errors
     /// What the library refuses.
     pub fn decode_with_special(&self, ids: &[u32]) -> Result<String, TokenizerError> {
-        Ok(self.cleaned(self.inner.decode(ids, false)?))
+        Ok(self.cleaned(library(|| self.inner.decode(ids, false))?))
     }
 
     fn plain(&self) -> &tokenizers::Tokenizer {

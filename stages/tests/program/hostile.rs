@@ -38,10 +38,21 @@ fn devices_and_pipes_are_refused_at_once() {
         "version: 1\nprices: ./pipe\nstages:\n  q: { uses: benchmark, with: { name: arithmetic } }\n",
     )
     .unwrap();
-    assert_eq!(place.call(&["check", "m.yaml"]).status.code(), Some(2));
+    refused(&["check", "m.yaml"]);
     fs::write(place.path("m.yaml"), "version: 1\nstages:\n  q: { uses: label, in: { verdicts: ./pipe } }\n").unwrap();
     refused(&["check", "m.yaml"]);
+    fs::create_dir(place.path("base")).unwrap();
+    fs::write(place.path("base/tokenizer.json"), "{}").unwrap();
+    pipe(&place.path("base/config.json"));
+    fs::write(
+        place.path("m.yaml"),
+        "version: 1\nstages:\n  s: { uses: sft, in: { examples: ./base/tokenizer.json }, with: { base: ./base } }\n",
+    )
+    .unwrap();
+    refused(&["check", "m.yaml"]);
     refused(&["cache", "import", "pipe"]);
+    refused(&["cache", "export", "pipe"]);
+    assert!(!place.path("pipe").is_file(), "the pipe is replaced");
 }
 
 #[test]
@@ -65,6 +76,45 @@ fn a_damaged_parquet_file_is_an_error_that_names_it() {
 }
 
 #[test]
+fn a_parquet_file_that_claims_too_much_is_refused() {
+    use ::parquet::{basic::Compression, file::writer::SerializedFileWriter, schema::parser::parse_message_type};
+
+    const HUGE: [u8; 5] = [0xfe, 0xff, 0xff, 0xff, 0x0f];
+    let place = Place::new();
+    fs::write(place.path("m.yaml"), QUESTIONS.replace("NAME", "parquet").replace("PATH", "./damaged.parquet")).unwrap();
+    // Writes a huge number over one of a byte that stands after `before`.
+    let claim = |compression: Compression, before: &[u8]| {
+        let mut bytes = parquet(["B", "C"], compression);
+        let at = bytes.windows(before.len()).position(|window| window == before).unwrap() + before.len();
+        let footer = bytes.len() - 8;
+        let length = u32::from_le_bytes(*bytes[footer..].first_chunk().unwrap());
+        if at > footer - length as usize {
+            bytes[footer..footer + 4].copy_from_slice(&(length + 4).to_le_bytes());
+        }
+        bytes.splice(at..=at, HUGE);
+        bytes
+    };
+    let nested = format!("message rows {{ {} required int64 n; {} }}", "required group g { ".repeat(500), "}".repeat(500));
+    let nested =
+        SerializedFileWriter::new(Vec::new(), parse_message_type(&nested).unwrap().into(), std::sync::Arc::default()).unwrap();
+    for (bytes, words) in [
+        // The number of values, first in the head of a dictionary.
+        (claim(Compression::UNCOMPRESSED, &[0x4c, 0x15]), "cannot hold 2147483647 values"),
+        // The size of the first page, behind its kind.
+        (claim(Compression::SNAPPY, &[0x15, 0x04, 0x15]), "cannot unpack to 2147483647"),
+        // The number of columns, behind the name of all of them.
+        (claim(Compression::UNCOMPRESSED, b"rows\x15"), "a group of 2147483647 columns"),
+        (nested.into_inner().unwrap(), "more than 64 deep"),
+    ] {
+        fs::write(place.path("damaged.parquet"), bytes).unwrap();
+        let output = place.call(&["run", "m.yaml", "--cache-mode", "off"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{words}: {said}");
+        assert!(said.contains("`./damaged.parquet`") && said.contains(words), "{words}: {said}");
+    }
+}
+
+#[test]
 fn a_damaged_tokenizer_is_an_error_that_names_it() {
     let place = Place::new();
     let model = json!({
@@ -78,8 +128,11 @@ fn a_damaged_tokenizer_is_an_error_that_names_it() {
     let mut template = whole.clone();
     let pieces = json!([{ "SpecialToken": { "id": "<s>", "type_id": 0 } }, { "Sequence": { "id": "A", "type_id": 0 } }]);
     template["post_processor"] = json!({ "type": "TemplateProcessing", "single": pieces, "pair": pieces, "special_tokens": {} });
-    fs::write(place.path("in.json"), r#"{ "cases": [{ "text": "ab" }] }"#).unwrap();
-    for (tokenizer, code) in [(whole, 0), (merges, 2), (template, 2)] {
+    // The third shows at a text that ends with what is taken off the end, and nowhere else.
+    let mut strip = whole.clone();
+    strip["decoder"] = json!({ "type": "Strip", "content": "a", "start": 0, "stop": 9 });
+    fs::write(place.path("in.json"), r#"{ "cases": [{ "text": "ab" }, { "text": "a" }] }"#).unwrap();
+    for (tokenizer, code) in [(whole, 0), (merges, 2), (template, 2), (strip, 2)] {
         fs::write(place.path("tokenizer.json"), tokenizer.to_string()).unwrap();
         let output =
             place.call(&["debug", "tokenize", "--tokenizer", "tokenizer.json", "--input", "in.json", "--out", "out.json"]);
@@ -114,6 +167,12 @@ fn export_replaces_only_by_force_and_leaves_nothing_old() {
     place.good(&[&folder[..], &["--force"]].concat());
     assert!(!place.path("out/stale").exists() && place.path("out/questions.jsonl").is_file());
     assert_eq!(place.good(&["export", "m.yaml", "q.questions", "-"]), rows);
+    // What the program itself needs is never replaced.
+    let manifest = fs::read_to_string(place.path("m.yaml")).unwrap();
+    for path in [".", "m.yaml", "out/.."] {
+        assert!(refused(&["export", "m.yaml", "q", path, "--force"]).contains("in it"), "{path}");
+    }
+    assert_eq!(fs::read_to_string(place.path("m.yaml")).unwrap(), manifest);
     #[cfg(unix)]
     {
         pipe(&place.path("pipe"));

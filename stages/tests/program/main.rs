@@ -6,6 +6,7 @@ mod batches;
 mod benchmarks;
 mod devices;
 mod examples;
+mod full_disk;
 mod golden;
 mod hostile;
 mod judging;

@@ -10,7 +10,7 @@ use crate::place::Place;
 const STEPS: u64 = 60;
 
 /// Writes rows and a manifest whose training has [`STEPS`] steps.
-fn write(place: &Place) {
+pub(crate) fn write(place: &Place) {
     let row = |number: usize| {
         format!(
             r#"{{"id":"{number}","prompt":[{{"role":"user","content":"what is {number} plus {}"}}],"completion":[{{"role":"assistant","content":"Policy: Other"}}]}}"#,

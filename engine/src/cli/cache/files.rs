@@ -33,6 +33,11 @@ struct Line {
 pub(super) fn export(cache: &Cache, path: &Path) -> Result<usize, Failure> {
     let unwritten =
         |error: std::io::Error| Failure::new(Exit::Environment, format!("`{}` cannot be written: {error}", path.display()));
+    // The file is replaced when all is written: as root, a device would be replaced as well.
+    if path.metadata().is_ok_and(|there| !there.is_file()) {
+        let message = format!("`{}` is not a regular file", path.display());
+        return Err(Failure::new(Exit::Usage, message).help("name a file to write"));
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(unwritten)?;
     let mut count = 0;

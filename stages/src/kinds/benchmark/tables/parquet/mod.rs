@@ -1,8 +1,15 @@
 //! A Parquet file with any columns → questions. Rows are counted from 1.
 
+mod checked;
+mod footer;
+mod thrift;
+
 use std::fs;
 
-use ::parquet::{errors::ParquetError, file::reader::FileReader as _, file::serialized_reader::SerializedFileReader};
+use ::parquet::{
+    errors::ParquetError, file::reader::FileReader as _, file::serialized_reader::SerializedFileReader, record::reader::RowIter,
+};
+use checked::Checked;
 use engine::{Context, File, StageError};
 use serde_json::Value;
 
@@ -49,13 +56,14 @@ pub(crate) fn rows<'a>(ctx: &Context, file: &'a File) -> Result<Rows<'a>, StageE
 
 /// The rows as JSON values. Damaged bytes can make the library panic.
 fn decoded(copy: fs::File, malformed: &impl Fn(String, ParquetError) -> StageError) -> Result<Vec<Value>, StageError> {
+    footer::check(&copy).map_err(|error| malformed(String::new(), error))?;
     let reader = SerializedFileReader::new(copy).map_err(|error| malformed(String::new(), error))?;
     let mut rows = Vec::new();
     // The reader's own way over all groups panics at a damaged one.
     for group in 0..reader.num_row_groups() {
         let here = |rows: &[_]| format!(", row {}", rows.len() + 1);
-        let group = reader.get_row_group(group).map_err(|error| malformed(here(&rows), error))?;
-        for row in group.get_row_iter(None).map_err(|error| malformed(here(&rows), error))? {
+        let group = Checked(reader.get_row_group(group).map_err(|error| malformed(here(&rows), error))?);
+        for row in RowIter::from_row_group(None, &group).map_err(|error| malformed(here(&rows), error))? {
             let row: ::parquet::record::Row = row.map_err(|error| malformed(here(&rows), error))?;
             rows.push(row.to_json_value());
         }

@@ -1,0 +1,86 @@
+//! A Parquet file → nothing, or what its footer or a head of its pages claims and cannot be. The library reserves memory for what they
+//! claim, and goes as deep as they say; where it gets no memory or no stack, the program is aborted.
+
+use std::fs::File;
+
+use ::parquet::{
+    errors::{ParquetError, Result},
+    file::reader::{ChunkReader as _, Length as _},
+};
+
+use super::thrift::{Fields, list, number, structure};
+
+/// Groups of columns in each other that are read.
+const DEPTH: usize = 64;
+
+/// Bytes in which a page's head is looked for, and again where it does not end there: statistics may hold two values of the column.
+const HEADS: [u64; 2] = [1 << 12, 1 << 20];
+
+/// Snappy's number among the ways of compression, and how much larger it makes bytes at most.
+const SNAPPY: (i64, i64) = (1, 32);
+
+/// Refuses claims that cannot be. What is wrong in any other way is left to the library.
+pub(super) fn check(file: &File) -> Result<()> {
+    let length = file.len();
+    let Some(end) = length.checked_sub(8) else { return Ok(()) };
+    let tail = file.get_bytes(end, 4)?;
+    let size = tail.first_chunk().map_or(0, |size| u64::from(u32::from_le_bytes(*size)));
+    let Some(start) = end.checked_sub(size) else { return Ok(()) };
+    let bytes = file.get_bytes(start, size as usize)?;
+    let footer = structure(&mut &bytes[..]).ok_or_else(|| refused("its footer cannot be read"))?;
+    check_schema(&footer)?;
+    for column in list(&footer, 4).flat_map(|group| list(group, 1)) {
+        let Some(super::thrift::Value::Fields(column)) = column.get(&3) else { continue };
+        check_pages(file, column)?;
+    }
+    Ok(())
+}
+
+/// The columns of groups in each other, each group before its columns.
+fn check_schema(footer: &Fields) -> Result<()> {
+    let count = list(footer, 2).count();
+    // How many columns each group around still has to get.
+    let mut around: Vec<i64> = Vec::new();
+    for element in list(footer, 2) {
+        if let Some(open) = around.last_mut() {
+            *open -= 1;
+        }
+        let columns = number(element, 5).unwrap_or(0);
+        if columns < 0 || columns > count as i64 {
+            return Err(refused(&format!("a group of {columns} columns is not among {count}")));
+        }
+        around.push(columns);
+        if around.len() > DEPTH {
+            return Err(refused(&format!("its columns are more than {DEPTH} deep")));
+        }
+        while around.pop_if(|open| *open <= 0).is_some() {}
+    }
+    Ok(())
+}
+
+/// The heads of the pages of a column.
+fn check_pages(file: &File, column: &Fields) -> Result<()> {
+    let start = number(column, 11).or_else(|| number(column, 9)).and_then(|start| u64::try_from(start).ok());
+    let size = number(column, 7).and_then(|size| u64::try_from(size).ok());
+    let (Some(mut at), Some(size)) = (start, size) else { return Ok(()) };
+    let end = at.saturating_add(size).min(file.len());
+    while at < end {
+        let read = |most: u64| {
+            let bytes = file.get_bytes(at, most.min(end - at) as usize).ok()?;
+            let mut rest = &bytes[..];
+            structure(&mut rest).map(|head| (head, (bytes.len() - rest.len()) as u64))
+        };
+        let Some((head, length)) = HEADS.into_iter().find_map(read) else { return Ok(()) };
+        let (Some(whole), Some(packed)) = (number(&head, 2), number(&head, 3)) else { return Ok(()) };
+        let Ok(next) = u64::try_from(packed) else { return Ok(()) };
+        if number(column, 4) == Some(SNAPPY.0) && whole > packed.saturating_mul(SNAPPY.1).saturating_add(64) {
+            return Err(refused(&format!("a page of {packed} bytes cannot unpack to {whole}")));
+        }
+        at = at.saturating_add(length).saturating_add(next);
+    }
+    Ok(())
+}
+
+fn refused(reason: &str) -> ParquetError {
+    ParquetError::General(reason.to_owned())
+}
