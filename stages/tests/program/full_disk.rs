@@ -16,6 +16,7 @@ const ROWS: &str = "version: 1\nstages:\n  q: { uses: benchmark, with: { name: a
 struct Disk(PathBuf);
 
 impl Disk {
+    #[expect(clippy::print_stderr, reason = "a skipped test says so")]
     fn mount(point: &Path, kilobytes: u32) -> Option<Self> {
         fs::create_dir(point).unwrap();
         let size = format!("size={kilobytes}k");
