@@ -1,4 +1,4 @@
-//! Decoders of other packages that panic at damaged data → an error.
+//! A guard around decoders of other packages, which may panic on damaged data. Takes a decoder; gives its value or an error.
 
 use std::{
     any::Any,
@@ -13,10 +13,10 @@ thread_local! {
 
 static HOOK: Once = Once::new();
 
-/// Runs `decode` and turns a panic in it into its message; nothing is printed.
+/// Runs `decode` and turns a panic in it into an error. The panic hook prints nothing meanwhile.
 ///
 /// # Errors
-/// `decode` panicked.
+/// `decode` panicked; the error has the first line of the panic's message.
 pub(crate) fn guarded<T>(decode: impl FnOnce() -> T) -> Result<T, String> {
     HOOK.call_once(|| {
         let before = panic::take_hook();
@@ -27,7 +27,7 @@ pub(crate) fn guarded<T>(decode: impl FnOnce() -> T) -> Result<T, String> {
         }));
     });
     let outer = GUARDED.replace(true);
-    // What a panic leaves half made is dropped with `decode`.
+    // `decode` is dropped whole, so no value that a panic left half made is seen again.
     let result = panic::catch_unwind(AssertUnwindSafe(decode));
     GUARDED.set(outer);
     result.map_err(|payload| format!("it is damaged ({})", message(&*payload)))

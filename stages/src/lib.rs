@@ -1,22 +1,24 @@
-//! The kinds of stage that make a router, and the program that runs them.
+//! The kinds of stage that make a router, and all that they need. Takes manifests' stages; gives a [`registry`] that the engine runs.
 //!
 //! ```text
 //! questions → answers → verdicts → labels ─┐
 //!     └──────→ analyses ──────────────────→ examples → sft → dpo → evaluation
 //! ```
 //!
-//! A kind is one file and one word in the list below. What varies inside a kind is one file and one word too: `benchmarks/`,
-//! `providers/`, `judges/`, `models/`, `baselines/`, `commands/`. Rows are a public format, in [`rows`]. `train/` trains, `score` asks a trained
-//! model for its decision, `measures/` says how good it is.
+//! Read [`rows`] (the public format of what flows) first, then `kinds` in the order of the drawing. `llm` asks models, `sections` reads the
+//! manifest's other blocks, `duplicates` finds repeated questions. [`models`] and [`tokenizer`] read and run checkpoints, [`train`] trains
+//! them, [`router`] scores routes with them, and [`measures`] says how well they route. `commands` are what the program has beside the
+//! engine's. A kind is one folder or file and a word in the list below; a benchmark, a judge, a provider, an architecture, a method,
+//! an optimiser, a baseline or a command is one file and a word in its own list.
 //!
 //! # Invariants
 //!
 //! - No stage knows a digest, a key or the store.
-//! - No unit has a role in it: what is asked of a model does not hang on the part that it plays.
-//! - No row has money, time or latency in it: prices come in where they are needed, and equal work gives equal bytes.
+//! - No unit contains a role: a request to a model does not depend on the role that the model has.
+//! - No row contains money, time or latency: prices are applied where they are needed, and equal work gives equal bytes.
 //! - No analysis sees a gold answer, an answer, a verdict or a label.
-//! - No training result hangs on the number of cores, on load or on the clock.
-//! - No data of others is in here: benchmarks and recordings are read by path.
+//! - No training result depends on the number of cores, on load or on the clock.
+//! - No data of others is in the repository: benchmarks and recordings are read by path.
 
 mod commands;
 mod defaults;
@@ -36,7 +38,7 @@ pub mod train;
 
 use engine::{Each, Registry, Services, Template};
 
-/// All that the program can run.
+/// Returns all that the program can run: kinds of stage, types of rows, sections, commands and templates of manifests.
 pub fn registry() -> Registry {
     let registry = Registry::new()
         .kind::<kinds::benchmark::Stage>()

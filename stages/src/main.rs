@@ -1,4 +1,4 @@
-//! Command line → exit code: the engine with the kinds of this package.
+//! The program: the engine with the kinds of this package. Takes a command line; gives an exit code.
 
 use std::process::ExitCode;
 

@@ -1,15 +1,15 @@
-//! Random numbers: a seed and a purpose in, the same stream out on every machine and at any time.
+//! Random numbers. Takes a seed and a purpose; gives the same stream on every machine and at any time.
 
 use rand_chacha::{
     ChaCha8Rng,
     rand_core::{RngCore as _, SeedableRng as _},
 };
 
-/// A stream of its own for each seed and purpose.
+/// The stream of random numbers of one seed and purpose.
 pub(crate) struct Random(ChaCha8Rng);
 
 impl Random {
-    /// Opens the stream of a purpose (`init`, `shuffle`); two purposes share no numbers.
+    /// Opens the stream of a purpose (`init`, `shuffle`), which is its own for each purpose. Only the first 24 bytes of the purpose count.
     #[must_use]
     pub(crate) fn new(seed: u64, purpose: &str) -> Self {
         let mut key = [0; 32];
@@ -20,7 +20,7 @@ impl Random {
         Self(ChaCha8Rng::from_seed(key))
     }
 
-    /// Draws a number in [0, 1).
+    /// Draws a number in [0, 1), uniformly.
     pub(crate) fn uniform(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
@@ -31,7 +31,7 @@ impl Random {
         radius * (std::f64::consts::TAU * self.uniform()).cos()
     }
 
-    /// Draws an index below `count`, which is at least 1.
+    /// Draws an index from 0 to `count - 1`; `count` is at least 1.
     pub(crate) fn below(&mut self, count: usize) -> usize {
         ((u128::from(self.0.next_u64()) * count as u128) >> 64) as usize
     }

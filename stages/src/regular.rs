@@ -1,4 +1,6 @@
-//! A path → an open regular file. `models` and `tokenizer` know no engine, so this stands beside `cache`'s own.
+//! Regular files. Takes a path; gives the open file or its bytes.
+//!
+//! `models` and `tokenizer` import no engine, so they cannot use the function of `cache` that does the same.
 
 use std::{
     fs::{self, File, Metadata},
@@ -6,15 +8,15 @@ use std::{
     path::Path,
 };
 
-/// Opens a regular file, through links, for reading: a pipe or a device would be read for ever.
+/// Opens a regular file for reading and follows links. A pipe or a device is refused, since reading it may never end.
 ///
 /// # Errors
-/// What the system says, and [`io::ErrorKind::InvalidInput`] for what is no regular file.
+/// The system's error, or [`io::ErrorKind::InvalidInput`] if the path is not a regular file.
 pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
-    // Before it is opened, since that alone can make a device act.
+    // Checked before the file is opened, since opening a device can already make it act.
     regular(&fs::metadata(path)?)?;
     let mut options = File::options();
-    // A pipe that came there since would block the opening, and some files of `/proc` the reading.
+    // Without this flag, a pipe put there since the check would block the opening, and some files of `/proc` the reading.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
     let file = options.read(true).open(path)?;
@@ -26,10 +28,10 @@ fn regular(metadata: &Metadata) -> io::Result<()> {
     if metadata.is_file() { Ok(()) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")) }
 }
 
-/// Reads a regular file.
+/// Reads a regular file into memory.
 ///
 /// # Errors
-/// As [`open_regular`], and where reading fails.
+/// As [`open_regular`], or the system's error in reading.
 pub(crate) fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open_regular(path)?.read_to_end(&mut bytes)?;

@@ -1,4 +1,5 @@
-//! The rows that flow, in the order in which they do: Question → Answer → Verdict → Label → Example → Prediction.
+//! The rows that flow between stages, in that order: questions, answers, verdicts, analyses, labels, examples, predictions.
+//!
 //! They are a public format: fields may be added and are never renamed.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
@@ -262,12 +263,12 @@ macro_rules! rows {
     ($($row:ident = $name:literal),* $(,)?) => {
         $(impl Row for $row { const NAME: &'static str = $name; })*
 
-        /// Adds every type of rows to a registry.
+        /// Adds every type of row to a registry.
         pub(crate) fn register(registry: engine::Registry) -> engine::Registry {
             registry$(.row::<$row>())*
         }
 
-        /// The types of datasets of every row.
+        /// Returns the dataset type of every type of row.
         pub(crate) fn types() -> Vec<engine::Type> {
             vec![$(engine::Type::dataset::<$row>()),*]
         }

@@ -1,5 +1,5 @@
-//! `uses: agreement`: how far a judge's verdicts agree with a reference's: people's, or those of a judge that cannot err. Two lists of
-//! verdicts on the same answers → figures, over all and by the model that answered.
+//! `uses: agreement`: how far a judge's verdicts agree with a reference's: people's, or those of a judge that cannot err. Takes two lists of
+//! verdicts on the same answers; gives figures, over all answers and by the model that answered.
 
 use std::collections::BTreeMap;
 
@@ -24,17 +24,17 @@ pub(crate) struct Params {
 ports! { pub struct Inputs { verdicts: Dataset<Verdict>, reference: Dataset<Verdict> } }
 ports! { pub struct Outputs { metrics: Metrics } }
 
-/// The stage.
+/// The stage `agreement`.
 pub(crate) struct Stage;
 
-/// What comes out.
+/// The stage's metrics.
 #[derive(Serialize)]
 struct Report {
-    /// Questions with at least one pair.
+    /// The number of questions with at least one answer that both judge.
     questions: usize,
-    /// Verdicts that the reference lacks.
+    /// The number of the judge's verdicts on answers that the reference does not judge.
     only_verdicts: usize,
-    /// Verdicts that the judge lacks.
+    /// The number of the reference's verdicts on answers that the judge does not judge.
     only_reference: usize,
     all: Agreement,
     models: BTreeMap<String, Agreement>,

@@ -1,4 +1,4 @@
-//! `uses: command`: a program with declared inputs and outputs, in a folder of its own. Anything → anything.
+//! `uses: command`: a program that runs in a folder of its own. Takes any declared inputs; gives any declared outputs.
 #![expect(clippy::disallowed_methods, reason = "the values of declared variables are in the key")]
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, process::Stdio};
@@ -136,7 +136,7 @@ impl JsonSchema for Out {
     }
 }
 
-/// The stage.
+/// The stage `command`.
 pub(crate) struct Stage;
 
 impl engine::Stage for Stage {
@@ -188,7 +188,7 @@ stages:
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        // The value itself may be a secret; its digest tells whether it changed.
+        // The value itself may be a secret. Its digest is enough to see whether it changed.
         let value = |name: &String| std::env::var(name).ok().map(|value| fingerprint(&value));
         params.values = params.env.iter().map(|name| (name.clone(), value(name))).collect();
         Ok(params)
@@ -249,7 +249,7 @@ fn kind(name: &str) -> Option<Type> {
     if name == FILE { Some(Type::plain(FILE)) } else { rows::types().into_iter().find(|kind| kind.name == name) }
 }
 
-/// Lines of a failed program's last words that are shown.
+/// The number of lines at the end of a failed program's output that an error shows.
 const LAST_LINES: usize = 10;
 
 async fn execute(params: &Params, folder: &std::path::Path, variables: &BTreeMap<String, PathBuf>) -> Result<(), StageError> {
@@ -262,14 +262,14 @@ async fn execute(params: &Params, folder: &std::path::Path, variables: &BTreeMap
     };
     let mut command = tokio::process::Command::new(&program);
     command.args(&arguments).current_dir(folder).env_clear().stdin(Stdio::null()).kill_on_drop(true);
-    // Without the search path no program would be found; all else has to be declared.
+    // Without the search path no program would be found. All other variables have to be declared.
     for name in params.env.iter().map(String::as_str).chain(["PATH"]) {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
         }
     }
     command.envs(variables);
-    // A group of its own: Ctrl-C asks for what is under way to end, and does not cut it.
+    // A process group of its own, so that Ctrl-C does not reach the program: the run ends what is running by itself.
     #[cfg(unix)]
     command.process_group(0);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(|error| {
@@ -293,14 +293,14 @@ async fn execute(params: &Params, folder: &std::path::Path, variables: &BTreeMap
         .help("fix the command and run again; earlier stages stay cached"))
 }
 
-/// Ends a command's whole process group when this process ends without releasing it, however it ends: a shell waits for the end of
-/// a pipe that only this process holds.
+/// Ends a command's whole process group if this process ends without releasing it, however it ends: a shell waits for the end of
+/// a pipe whose other end only this process has open.
 struct Guard {
     shell: tokio::process::Child,
 }
 
 impl Guard {
-    /// The word that releases the group; the shell reads nothing where this process is gone.
+    /// The word that releases the group. The shell reads the end of the pipe instead if this process is gone.
     const RELEASED: &[u8] = b"released\n";
 
     fn over(group: u32) -> Result<Self, StageError> {
@@ -308,7 +308,7 @@ impl Guard {
         let mut shell = tokio::process::Command::new("sh");
         shell.args(["-c", script, "sh", &group.to_string()]);
         shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        // A group of its own: it outlives this process by the moment that it needs.
+        // A process group of its own, so that the shell outlives this process for the moment that it needs.
         #[cfg(unix)]
         shell.process_group(0);
         let shell = shell.spawn().map_err(|error| StageError::environment(format!("`sh` cannot be started: {error}")))?;
@@ -317,14 +317,14 @@ impl Guard {
 
     async fn release(mut self) {
         if let Some(mut word) = self.shell.stdin.take() {
-            // Where the shell is gone, it kills nothing any more.
+            // Writing fails only if the shell is gone, and then it cannot end the group.
             let _gone = word.write_all(Self::RELEASED).await;
         }
         let _reaped = self.shell.wait().await;
     }
 }
 
-/// Puts paths in the place of `$name` and `${name}`; longer names first, so that `$rows2` is not `$rows` and a 2.
+/// Replaces `$name` and `${name}` by paths. Longer names are replaced first, so that `$rows2` is not read as `$rows` and a 2.
 fn filled(word: &str, variables: &BTreeMap<String, PathBuf>) -> String {
     let mut names: Vec<_> = variables.keys().collect();
     names.sort_by_key(|name| std::cmp::Reverse(name.len()));

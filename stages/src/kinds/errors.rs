@@ -1,10 +1,10 @@
-//! Errors of `models` → failures of a stage, and devices that a manifest names and this machine lacks → mistakes before anything runs.
+//! Errors of `models` in a stage. Takes errors of checkpoints and devices; gives failures of a stage, or mistakes of a manifest.
 
 use engine::{ParamMistake, StageError};
 
 use crate::models::{CheckpointError, DeviceError, DeviceName};
 
-/// Says at a field that a device is not there, if it is not.
+/// Returns the mistake that a field names a device which this machine lacks; nothing if the device is there.
 pub(crate) fn missing(field: &[&str], device: DeviceName) -> Option<ParamMistake> {
     let error = device.look().err()?;
     let field = field.iter().map(|&name| name.to_owned()).collect();
@@ -20,7 +20,7 @@ impl From<DeviceError> for StageError {
 impl From<CheckpointError> for StageError {
     fn from(error: CheckpointError) -> Self {
         match &error {
-            // A file that is not there was named wrongly; all else that the system refuses is the machine's.
+            // A file that is not there was named wrongly. Any other refusal by the system is due to the machine.
             CheckpointError::File { source, .. } if source.kind() != std::io::ErrorKind::NotFound => Self::environment(error),
             _ => Self::failed(error),
         }

@@ -1,4 +1,4 @@
-//! A dataset → its rows by id, for joins. A missing or double id is an error that names it.
+//! Joins by id. Takes a dataset; gives its rows by id. A missing or repeated id is an error that names it.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,10 @@ pub(crate) struct ById<T> {
 }
 
 impl<T: Row> ById<T> {
-    /// Reads a dataset whose ids are all different.
+    /// Reads a dataset.
+    ///
+    /// # Errors
+    /// A row cannot be read, or two rows have the same id.
     pub(crate) fn read(dataset: &Dataset<T>, noun: &'static str, id: impl Fn(&T) -> &String) -> Result<Self, StageError> {
         let mut rows = BTreeMap::new();
         for row in dataset.rows()? {
@@ -24,7 +27,10 @@ impl<T: Row> ById<T> {
         Ok(Self { noun, rows })
     }
 
-    /// Returns the row of this id.
+    /// Returns the row with an id.
+    ///
+    /// # Errors
+    /// No row has the id.
     pub(crate) fn get(&self, id: &str) -> Result<&T, StageError> {
         self.rows.get(id).ok_or_else(|| {
             StageError::failed(format!("there is no {} with the id `{id}`", self.noun))

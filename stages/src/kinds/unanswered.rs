@@ -1,4 +1,4 @@
-//! What counts where an answer has no verdict.
+//! What counts where an answer has no verdict. Takes what the manifest says and the outcome of a call; gives a grade or none.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ pub(crate) enum Missing {
 }
 
 impl Missing {
-    /// The grade, where one counts.
+    /// Returns the grade that counts, if one does.
     pub(crate) fn grade(self) -> Option<Grade> {
         match self {
             Self::Drop => None,
@@ -48,7 +48,7 @@ impl Default for MissingBy {
 }
 
 impl MissingBy {
-    /// The grade of a call without an answer, where one counts, and what became of the call.
+    /// Returns the grade of a call that brought no answer, if one counts, with the reason.
     pub(crate) fn grade(self, outcome: Outcome) -> Option<(Grade, &'static str)> {
         let (missing, reason) = match outcome {
             Outcome::Ok | Outcome::Error => return None,

@@ -1,4 +1,7 @@
-//! `uses: analyse`: what a question alone shows. Questions → analyses. Neither gold nor answers nor labels come near it.
+//! `uses: analyse`: what a question alone shows. Takes questions; gives analyses, one for each question in their order.
+//!
+//! The stage has no input with answers or labels, and gives neither a model nor the rules the gold answer. This file has the params
+//! and asks a model, if one is named; `rules` analyses without a model, and where a model's reply cannot be read.
 
 mod rules;
 
@@ -63,7 +66,7 @@ enum By {
 ports! { pub struct Inputs { questions: Dataset<Question> } }
 ports! { pub struct Outputs { analyses: Dataset<Analysis> } }
 
-/// The stage; without a model it goes by rules.
+/// The stage `analyse`; without a model it analyses by rules.
 pub(crate) struct Stage {
     ctx: Context,
     llm: Option<(Request, Template)>,
@@ -127,7 +130,7 @@ stages:
 
     fn parts(params: &Params) -> BTreeMap<String, u32> {
         let sources = params.providers.values().map(Source::part);
-        // Rules stand in where a model says nothing.
+        // Rules analyse where a model's reply cannot be read, so their version counts too.
         let rules = ("analyse/rules".to_owned(), rules::VERSION);
         let llm = params.model.as_ref().map(|_| ("analyse/llm".to_owned(), LLM_VERSION));
         sources.chain([rules]).chain(llm).collect()
@@ -211,7 +214,10 @@ fn schema() -> Value {
     })
 }
 
-/// The facts of a reply, and its reasoning on one line: a router's answer has its policy on the last.
+/// Returns the facts in a reply, and its reasoning on one line, since a router's answer names its policy on a line of its own.
+///
+/// # Errors
+/// The reply is no JSON object, or has no `reasoning`.
 fn read(said: &str) -> Result<(BTreeMap<String, Value>, String), String> {
     let mut object: Map<String, Value> = json_reply::object(said)?;
     let reasoning = match object.remove("reasoning") {

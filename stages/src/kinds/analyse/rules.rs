@@ -1,4 +1,4 @@
-//! A question's text → facts by name, and the facts in a short sentence.
+//! The analysis by rules. Takes a question's text; gives facts by name, and the facts in a short sentence.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ const SIGNS: [(&str, &[&str]); 4] = [
     ("/", &["÷", "/", "divided", "over"]),
 ];
 
-/// What a question is about, by words that show it; the first that fits is taken.
+/// Topics of questions, each with the words that show it; the first topic that fits is taken.
 const TOPICS: [(&str, &[&str]); 12] = [
     ("roots", &["root", "√"]),
     ("powers", &["power", "squared", "cubed", "^", "raised", "²", "³"]),
@@ -53,7 +53,7 @@ const TOPICS: [(&str, &[&str]); 12] = [
     ("things", &["which", "what", "how"]),
 ];
 
-/// Reads the facts off a question.
+/// Returns the facts about a question and the sentence that says them.
 pub(crate) fn analyse(question: &str) -> (BTreeMap<String, Value>, String) {
     let lower = question.to_lowercase();
     let words = words(&lower);
@@ -97,7 +97,7 @@ fn sign(word: &str) -> Option<&'static str> {
     SIGNS.iter().find(|(_, words)| words.contains(&word)).map(|(sign, _)| *sign)
 }
 
-/// Runs of letters, runs of digits with the points and commas inside them, and every other sign by itself.
+/// Splits a text into runs of letters, runs of digits with the points and commas inside them, and every other sign by itself.
 fn words(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut characters = text.chars().peekable();

@@ -1,4 +1,7 @@
-//! `uses: answer`: every named model answers every question. Questions → answers, by question and then by role.
+//! `uses: answer`: every named model answers every question. Takes questions; gives answers, by question and then by role.
+//!
+//! Read this file first: the params, the requests of a question, and its rows once the replies are there. `shots` has the examples that are
+//! shown before a question, and `served_model` notices when a provider serves another model than the one that was asked for.
 
 mod served_model;
 pub(crate) mod shots;
@@ -112,7 +115,7 @@ const LARGER_CAP: u32 = 4;
 ports! { pub struct Inputs { questions: Dataset<Question> } }
 ports! { pub struct Outputs { answers: Dataset<Answer> } }
 
-/// The stage, with each role's model open.
+/// The stage `answer`, with each role's model open.
 pub(crate) struct Stage {
     roles: Vec<Role>,
     template: Template,
@@ -273,7 +276,7 @@ stages:
 }
 
 impl Stage {
-    /// Whether a question is an example for others, and not asked.
+    /// Returns whether a question is only an example before other questions, and is not asked itself.
     fn only_shown(&self, question: &Question) -> bool {
         self.shots.as_ref().is_some_and(|shots| shots.keeps(question))
     }
@@ -297,7 +300,7 @@ impl Stage {
     }
 }
 
-/// Which replies are whose, told from their order: round by round, in each the roles that were still open.
+/// The replies to a question, by role. Their order says whose they are: they come in rounds, each with the roles that were still open.
 struct State<'a> {
     asked: Vec<Vec<&'a Reply>>,
     open: BTreeSet<usize>,
@@ -323,5 +326,5 @@ impl<'a> State<'a> {
     }
 }
 
-/// The prompt where none is given.
+/// The prompt unless the manifest gives one.
 const ANSWER: &str = include_str!("../../../prompts/answer@1.txt");

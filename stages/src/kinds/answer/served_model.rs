@@ -1,4 +1,4 @@
-//! The name that a reply gives its model → whether another model was served than the one that was asked for.
+//! A watch on served models. Takes the name that a reply gives its model; gives whether it is another model than the one asked for.
 
 use std::sync::OnceLock;
 
@@ -19,23 +19,23 @@ pub(crate) enum OnSwap {
     Mark,
 }
 
-/// What a model is to be served as.
+/// The name that a model has to be served under, and what happens if it is another one.
 pub(crate) struct Served {
     ctx: Context,
     on_swap: OnSwap,
     expected: Option<Expected>,
-    /// The name that stays, once it is known.
+    /// The pinned name, as soon as there is one.
     first: OnceLock<String>,
 }
 
 struct Expected {
-    /// What the manifest says.
+    /// The name under `served:` in the manifest.
     given: Option<String>,
     asked: String,
     model: String,
-    /// The name of the pin: provider, address, model.
+    /// The key of the pin in the cache: provider, address and model.
     pin: String,
-    /// Whether the vendor itself is asked. Other servers name models as they like.
+    /// Whether the request goes to the model's vendor. Other servers name models as they like.
     vendor: bool,
 }
 
@@ -51,12 +51,12 @@ impl Served {
         Self { ctx: ctx.clone(), on_swap, expected, first: OnceLock::new() }
     }
 
-    /// Whether the reply is another model's.
+    /// Returns whether the reply is another model's. Pins the name of the first reply.
     ///
     /// # Errors
-    /// It is, and the stage is to stop then.
+    /// The reply is another model's and the stage stops then, or the pin cannot be read or written.
     pub(crate) fn is_swapped(&self, reply: &Reply) -> Result<bool, StageError> {
-        // A reply without usage came from the door, not from a model.
+        // A reply without usage was refused before a model saw the request.
         let Some(expected) = self.expected.as_ref().filter(|_| reply.usage.output + reply.usage.input > 0) else {
             return Ok(false);
         };
@@ -86,7 +86,7 @@ impl Served {
         }
     }
 
-    /// Says what the model has to be served as, where that is known.
+    /// Returns a note that names what the model has to be served as, if there is a name.
     pub(crate) fn note(&self) -> Result<Option<String>, StageError> {
         let Some(expected) = &self.expected else { return Ok(None) };
         if let Some(given) = &expected.given {
@@ -104,7 +104,7 @@ impl Served {
         Ok(pinned.map(|first| self.first.get_or_init(|| first).clone()))
     }
 
-    /// Pins the first name that was seen.
+    /// Pins the first name that was served, and returns the name that is pinned.
     fn first(&self, expected: &Expected, served: &str) -> Result<String, StageError> {
         if !is_form_of(served, &expected.model) {
             self.ctx.warn(format!("`{}` is served as `{served}`; any other name from now on is another model", expected.asked));
@@ -113,13 +113,13 @@ impl Served {
     }
 }
 
-/// Whether a served name is the asked one, or a form of it with a date or a version behind: `gpt-4o` and `gpt-4o-2024-08-06`.
+/// Returns whether a served name is the asked one or continues it with a date or a version: `gpt-4o` and `gpt-4o-2024-08-06`.
 fn is_form_of(served: &str, asked: &str) -> bool {
-    // Gateways put the vendor before the name, on either side.
+    // Gateways put the vendor before the name, in what is asked for or in what is served.
     let bare = |name: &str| name.rsplit('/').next().unwrap_or(name).to_lowercase();
     let (served, asked) = (bare(served), bare(asked));
     let Some(rest) = served.strip_prefix(&asked) else {
-        // An alias says so itself.
+        // An alias stands for any version of the name before `-latest`.
         return asked.ends_with("-latest") && served.starts_with(asked.trim_end_matches("-latest"));
     };
     rest.is_empty()

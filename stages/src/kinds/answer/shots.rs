@@ -1,4 +1,4 @@
-//! Questions with known answers → turns of a conversation that are shown before the question that is asked.
+//! Few-shot examples. Takes questions with known answers; gives the turns of a conversation that come before the question.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -39,7 +39,7 @@ enum From {
     Dev,
 }
 
-/// What a benchmark that brings examples calls them, under `meta.split`.
+/// The value of `meta.split` in questions that a benchmark brings as few-shot examples.
 pub(crate) const DEV: &str = "dev";
 
 impl From {
@@ -76,10 +76,10 @@ impl JsonSchema for From {
     }
 }
 
-/// What an example needs to have.
+/// One few-shot example.
 #[derive(Clone, Deserialize)]
 struct Shot {
-    /// Only rows of the questions themselves have to have one.
+    /// The question's id, empty for rows of a file that have none; it keeps a question from being shown before itself.
     #[serde(default)]
     id: String,
     question: String,
@@ -90,17 +90,20 @@ struct Shot {
     meta: Map<String, Value>,
 }
 
-/// The examples at hand, by subject; those without one under the empty name.
+/// All examples, by subject; those without a subject are under the empty name.
 pub(crate) struct Pool {
     shots: BTreeMap<String, Vec<Shot>>,
     wanted: usize,
-    /// Whether questions are left out that are there to be shown.
+    /// Whether the examples are the benchmark's own `dev` split, whose questions are not asked.
     dev: bool,
     name: String,
 }
 
 impl Pool {
-    /// Reads the examples once.
+    /// Reads all examples.
+    ///
+    /// # Errors
+    /// A file cannot be read, an example in it has no answer, or there are fewer examples than are to be shown.
     pub(crate) fn open(ctx: &Context, shots: &Shots, questions: &Dataset<Question>) -> Result<Self, StageError> {
         let read = match &shots.from {
             From::File(file) => read_file(ctx, file)?,
@@ -122,12 +125,12 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Whether a question is there to be shown, and not asked.
+    /// Returns whether a question is only shown as an example, and not asked.
     pub(crate) fn keeps(&self, question: &Question) -> bool {
         self.dev && is_dev(question)
     }
 
-    /// The turns before a question. No question is shown before itself.
+    /// Returns the turns before a question, from its own subject if there is one. No question is shown before itself.
     pub(crate) fn turns(&self, template: &Template, question: &Question) -> Result<Vec<Message>, StageError> {
         let own = self.shots.get(subject(&question.meta));
         let all = own.map_or_else(|| self.shots.values().flatten().collect::<Vec<_>>(), |own| own.iter().collect());

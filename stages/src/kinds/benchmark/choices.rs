@@ -1,16 +1,16 @@
-//! The choices of a multiple choice → their letters.
+//! Letters of choices. Takes the place or the text of a choice; gives its letter.
 
 const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
-/// The letter of the choice at a place from 0.
+/// Returns the letter of the choice at a place, counted from 0; nothing if there is no letter for it.
 pub(crate) fn letter(place: usize) -> Option<&'static str> {
     LETTERS.get(place..=place)
 }
 
-/// The letter of the choice that `gold` names, by its letter or by its text.
+/// Returns the letter of the choice that `gold` names, by its letter or by its text.
 ///
 /// # Errors
-/// A sentence, where it names none or more than one.
+/// A sentence, if `gold` names no choice or more than one.
 pub(crate) fn letter_of(gold: &str, choices: &[String]) -> Result<String, String> {
     let Some(last) = choices.len().checked_sub(1).and_then(letter) else {
         return Err(format!("there are {} choices, and letters for 1 to 26", choices.len()));

@@ -1,4 +1,4 @@
-//! A question as a benchmark has it, before it has an id of ours and a split.
+//! The draft of a question: as a benchmark has it, before it gets a split and, if it has none, an id.
 
 use serde_json::{Map, Value};
 
@@ -9,9 +9,9 @@ pub(crate) struct Draft {
     pub id: Option<String>,
     /// The text that models see.
     pub question: String,
-    /// Every text that counts as right.
+    /// Every text that counts as right; with choices, the letter of the right one.
     pub gold: Vec<String>,
-    /// The texts to choose from, where it is a multiple choice.
+    /// The texts to choose from, in order; empty unless it is a multiple choice.
     pub choices: Vec<String>,
     /// Texts that are known to be wrong.
     pub wrong: Vec<String>,

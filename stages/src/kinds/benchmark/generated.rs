@@ -1,4 +1,4 @@
-//! A seed → generated arithmetic questions as a benchmark.
+//! The benchmark `arithmetic`. Takes a count and a seed; gives generated questions.
 
 use serde_json::{Map, Value};
 

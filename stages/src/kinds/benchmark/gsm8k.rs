@@ -1,5 +1,6 @@
-//! `GSM8K` (Cobbe et al. 2021, "Training Verifiers to Solve Math Word Problems") → questions. Rows are `question`, and `answer`:
-//! a worked solution, then `#### ` and the number. The solution goes into `meta`.
+//! `GSM8K` (Cobbe et al. 2021, "Training Verifiers to Solve Math Word Problems"). Takes its rows; gives questions.
+//!
+//! A row has `question`, and `answer`: a worked solution, then `#### ` and the number. The solution goes into `meta`.
 
 use bigdecimal::BigDecimal;
 use engine::{Context, StageError};

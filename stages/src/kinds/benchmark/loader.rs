@@ -1,4 +1,4 @@
-//! A file or a seed → questions without a split. One file a benchmark.
+//! What a benchmark is: its name and how its questions are loaded. Takes a file or a seed; gives drafts of questions.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use super::{
 
 /// What a benchmark is loaded with.
 pub(crate) struct Settings<'a> {
-    /// What the benchmark reads, if it does.
+    /// The file or files that the benchmark reads, if it reads any.
     pub path: Option<&'a Files>,
-    /// Its columns.
+    /// The columns of a file with any columns.
     pub columns: &'a Columns,
     /// How many questions to generate.
     pub count: usize,
-    /// What they are generated from.
+    /// The seed that questions are generated from.
     pub seed: u64,
 }
 
@@ -33,35 +33,34 @@ impl<'a> Settings<'a> {
     }
 }
 
-/// What a benchmark is made from.
+/// What a benchmark reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reads {
-    /// A seed.
+    /// Nothing: its questions are generated from a seed.
     Nothing,
     /// A file.
     File,
-    /// A folder of files that have known names, or one of these.
+    /// A folder of files that have known names, or one of these files.
     Folder,
 }
 
-/// A benchmark: the word after `name:`.
+/// A benchmark. Each is one file with a constant of this type.
 pub(crate) struct Benchmark {
-    /// The word.
+    /// The word after `name:`.
     pub name: &'static str,
-    /// What it asks, in a few words.
+    /// The subject of its questions, in a few words.
     pub summary: &'static str,
-    /// What stands under `with:`, for example.
+    /// An example of what a manifest says under `with:`.
     pub example: &'static str,
-    /// Raised when it gives other questions.
+    /// Raised when the benchmark gives other questions for the same params.
     pub version: u32,
-    /// What it is made from.
     pub reads: Reads,
-    /// Reads or makes the questions.
+    /// Reads or generates the questions.
     pub load: fn(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError>,
 }
 
 impl Benchmark {
-    /// Reads or makes the questions, and says so where a file is not the one that is published under this name.
+    /// Reads or generates the questions, and warns if the file is none of those that are published under this name.
     pub(crate) fn questions(&self, ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
         let drafts = (self.load)(ctx, settings)?;
         if let Some(file) = settings.path.and_then(Files::one) {
@@ -70,7 +69,7 @@ impl Benchmark {
         Ok(drafts)
     }
 
-    /// What to do where no file is named.
+    /// Returns the help of the error that no file is named.
     pub(crate) fn help(&self) -> String {
         match published::addresses(self.name).as_slice() {
             [] => "add `path: FILE`".to_owned(),
@@ -82,7 +81,7 @@ impl Benchmark {
     }
 }
 
-/// Refuses two questions of one id.
+/// Returns an error if two questions have the same id.
 pub(crate) fn refuse_double_ids<'a>(ids: impl Iterator<Item = &'a str>) -> Result<(), StageError> {
     let mut first = BTreeMap::new();
     for (index, id) in ids.enumerate() {

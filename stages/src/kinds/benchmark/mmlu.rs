@@ -1,5 +1,7 @@
-//! `MMLU` (Hendrycks et al. 2021, "Measuring Massive Multitask Language Understanding") → questions with four choices. A folder
-//! of `SUBJECT_test.csv`, or one such file: no header; the question, four choices, and the letter of the right one.
+//! `MMLU` (Hendrycks et al. 2021, "Measuring Massive Multitask Language Understanding"). Takes a folder of `SUBJECT_test.csv`, or one such
+//! file; gives questions with four choices.
+//!
+//! The files have no header. A row has the question, four choices, and the letter of the right one.
 
 use engine::{Context, File, StageError};
 use serde_json::{Map, Value};

@@ -1,5 +1,5 @@
-//! `MMLU-Pro` (Wang et al. 2024, "`MMLU-Pro`: A More Robust and Challenging Multi-Task Language Understanding Benchmark") as its
-//! published Parquet, as JSON lines or as a JSON array → questions with up to ten choices.
+//! `MMLU-Pro` (Wang et al. 2024, "`MMLU-Pro`: A More Robust and Challenging Multi-Task Language Understanding Benchmark"). Takes its
+//! published Parquet, JSON lines or a JSON array; gives questions with up to ten choices.
 
 use engine::{Context, StageError};
 use serde_json::Value;
@@ -28,7 +28,7 @@ fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError
     drafts(file, rows(ctx, file)?, "this reads the published rows; for other ones use `name: jsonl` or `name: parquet`", draft)
 }
 
-/// What some editions fill up the choices with.
+/// The text with which some editions fill up the choices to ten.
 const NONE: &str = "N/A";
 
 fn draft(_: usize, row: &Value) -> Result<Draft, String> {

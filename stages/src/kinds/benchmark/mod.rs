@@ -1,4 +1,8 @@
-//! `uses: benchmark`: a named benchmark, in splits. A file or a seed → questions.
+//! `uses: benchmark`: a named benchmark, in splits. Takes a file or a seed; gives questions.
+//!
+//! Read `loader` (what a benchmark is) and `draft` (what it gives) first, then this file, which turns drafts into questions with ids and
+//! splits. `tables` reads files of rows, `published` has the digests and addresses of published files, `arithmetic` generates questions,
+//! `choices` has letters. Each of the other files is one benchmark. A benchmark is added by one file and a line in `ALL`.
 
 pub(crate) mod arithmetic;
 mod choices;
@@ -47,12 +51,12 @@ fn find(name: &str) -> Option<&'static Benchmark> {
     ALL.into_iter().find(|benchmark| benchmark.name == name)
 }
 
-/// The names, for messages.
+/// Returns the names of all benchmarks, for messages.
 fn names() -> String {
     ALL.map(|benchmark| benchmark.name).join(", ")
 }
 
-/// Describes every benchmark, for people.
+/// Describes every benchmark, for the command `kinds`.
 pub(crate) fn parts() -> impl Iterator<Item = Part> {
     ALL.into_iter().map(|benchmark| Part {
         group: "benchmark",
@@ -124,7 +128,7 @@ impl Default for Shares {
 ports! { pub struct Inputs {} }
 ports! { pub struct Outputs { questions: Dataset<Question> } }
 
-/// The stage.
+/// The stage `benchmark`.
 pub(crate) struct Stage;
 
 impl engine::Stage for Stage {
@@ -225,7 +229,8 @@ stages:
         let mut questions: Vec<_> = drafts.into_iter().map(|draft| question(draft, params)).collect();
         let drops = params.duplicates != Duplicates::Keep;
         let settle = |questions: &mut _| duplicates::settle(ctx, questions, params.duplicates, params.near_duplicates);
-        // What is dropped makes room for others; what is kept is told of what is left.
+        // Duplicates that are dropped are dropped before the limit, so that others take their places. Those that are kept are reported
+        // after it, since only the questions that are left matter then.
         if drops {
             settle(&mut questions)?;
         }
@@ -266,7 +271,7 @@ fn split(normalised: &str, shares: &Shares) -> Split {
     }
 }
 
-/// A number in [0, 1) that follows from a text alone.
+/// Returns a number in [0, 1) that depends on the text alone.
 fn fraction(text: &str) -> f64 {
     let head = u32::from_str_radix(&fingerprint(text)[..8], 16).expect("a fingerprint is hexadecimal");
     f64::from(head) / (f64::from(u32::MAX) + 1.0)

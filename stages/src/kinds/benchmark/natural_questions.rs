@@ -1,5 +1,7 @@
 //! `Natural Questions` in its open form (Lee et al. 2019, "Latent Retrieval for Weakly Supervised Open Domain Question
-//! Answering"; the `EfficientQA` files too) → questions. Rows are `question`, and `answer` with every text that counts as right.
+//! Answering"; the `EfficientQA` files too). Takes its rows; gives questions.
+//!
+//! A row has `question`, and `answer` with every text that counts as right.
 
 use engine::{Context, StageError};
 use serde_json::Value;

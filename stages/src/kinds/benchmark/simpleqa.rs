@@ -1,5 +1,7 @@
-//! `SimpleQA`'s published CSV (`metadata,problem,answer`; <https://openai.com/index/introducing-simpleqa>), or JSON lines with the same
-//! fields → questions. The metadata column is a Python literal; in JSON lines it may be an object.
+//! `SimpleQA` (<https://openai.com/index/introducing-simpleqa>). Takes its published CSV (`metadata,problem,answer`), or JSON lines with the
+//! same fields; gives questions.
+//!
+//! The metadata column is a Python literal; in JSON lines it may be an object.
 
 use std::borrow::Cow;
 
@@ -44,7 +46,7 @@ fn draft(index: usize, row: &Value) -> Result<Draft, String> {
     })
 }
 
-/// Reads a Python dictionary of strings, numbers and lists.
+/// Parses a Python dictionary of strings, numbers and lists; returns nothing if it is anything else.
 fn python(text: &str) -> Option<Map<String, Value>> {
     let mut reader = Literal { rest: text };
     match (reader.value(0)?, reader.rest.trim()) {
@@ -57,7 +59,7 @@ struct Literal<'a> {
     rest: &'a str,
 }
 
-/// Deeper nesting is no metadata.
+/// Nesting up to which metadata is read.
 const DEEPEST: usize = 16;
 
 impl Literal<'_> {

@@ -1,5 +1,5 @@
-//! `TruthfulQA`'s published CSV (Lin et al. 2021, "`TruthfulQA`: Measuring How Models Mimic Human Falsehoods") → questions with
-//! answers known to be right and known to be wrong.
+//! `TruthfulQA` (Lin et al. 2021, "`TruthfulQA`: Measuring How Models Mimic Human Falsehoods"). Takes its published CSV; gives questions with
+//! answers known to be right and answers known to be wrong.
 
 use engine::{Context, StageError};
 use serde_json::Value;
@@ -40,7 +40,7 @@ fn draft(index: usize, row: &Value) -> Result<Draft, String> {
     })
 }
 
-/// The best answer, then those of a list joined by `;` that are not there yet.
+/// Returns the best answer, then the other answers of a list that is joined by `;`.
 fn answers(best: &str, list: &str) -> Vec<String> {
     let mut answers: Vec<String> = Vec::new();
     for answer in std::iter::once(best).chain(list.split(';')).map(str::trim) {

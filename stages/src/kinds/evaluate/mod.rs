@@ -1,5 +1,8 @@
-//! `uses: evaluate`: the router's decisions on held-out questions, beside everything that they have to be measured against.
-//! A checkpoint, questions, answers, verdicts and labels → metrics and predictions.
+//! `uses: evaluate`: the router's decisions on held-out questions, beside everything that they have to be measured against. Takes a
+//! checkpoint, questions, answers, verdicts and labels; gives metrics, predictions, and the checkpoint with a complete `router.json`.
+//!
+//! Read this file: it scores the routes of every question and hands the decisions to `measures`. `routes` has routes that the router
+//! was not trained with.
 
 mod routes;
 
@@ -62,10 +65,10 @@ ports! {
 }
 ports! { pub struct Outputs { metrics: Metrics, predictions: Dataset<Prediction>, router: Checkpoint } }
 
-/// The name under which `prices` has the router's own tokens.
+/// The name under which `prices` lists the price of the router's own tokens.
 const OWN: &str = "local/router";
 
-/// The stage.
+/// The stage `evaluate`.
 pub(crate) struct Stage;
 
 impl engine::Stage for Stage {
@@ -160,7 +163,7 @@ stages:
     }
 }
 
-/// Adds to a router's file what `route` and `serve` need and training does not know.
+/// Completes a `router.json` with what `route` and `serve` need and training does not know: models, prices and the operating point.
 fn complete(router: Router, params: &Params, models: &BTreeMap<String, String>, metrics: &measures::Metrics) -> Router {
     let model = |asked: &str| {
         let (provider, model) = asked.split_once('/').unwrap_or(("", asked));
@@ -188,7 +191,7 @@ fn complete(router: Router, params: &Params, models: &BTreeMap<String, String>, 
     }
 }
 
-/// The labelled questions with what each model made of them.
+/// The labelled questions, with the verdict on each model's answer and its cost.
 struct Cases {
     train: Vec<Case>,
     test: Vec<Case>,
@@ -233,8 +236,8 @@ impl Cases {
     }
 }
 
-/// Takes the scores of a prompt's candidates, of which each route has so many in a row, and the routes' places in the order of the choices. A
-/// route is as probable as its name after any of the key words.
+/// Turns the scores of a prompt's candidates into a probability of each choice: the sum over the route's name after each key word.
+/// `of_a_route` is the number of candidates of each route, which are in a row; `places` has the place of the route of each choice.
 fn decision(scores: &[f64], of_a_route: usize, places: &[usize]) -> Decision {
     let of_route = |place: &usize| &scores[place * of_a_route..][..of_a_route];
     let scores: Vec<_> = places.iter().flat_map(of_route).copied().collect();
@@ -248,7 +251,7 @@ fn softmax(scores: &[f64]) -> Vec<f64> {
     weights.into_iter().map(|weight| weight / sum).collect()
 }
 
-/// The place of the highest value; the first of equal ones.
+/// Returns the place of the highest value; of equal ones, the first.
 fn highest(values: &[f64]) -> usize {
     (0..values.len()).reduce(|best, place| if values[place] > values[best] { place } else { best }).unwrap_or(0)
 }

@@ -1,4 +1,4 @@
-//! `routes:` of an evaluation: routes as the router is shown them in the place of the policies that it was trained with → what it reads, and
+//! `routes:` of an evaluation. Takes routes that replace the policies that the router was trained with; gives what the router reads, and
 //! what each choice means.
 
 use engine::ParamMistake;
@@ -23,7 +23,7 @@ pub(crate) struct Route {
     model: Option<String>,
 }
 
-/// Finds routes that mean nothing, and policies that none stands for.
+/// Finds routes that are malformed or repeated, and policies that no route stands for.
 pub(crate) fn mistakes(routes: &[Route], policies: &Policies) -> Vec<ParamMistake> {
     let mut found = Vec::new();
     let mut wrong = |field: Vec<String>, message: String, help: &str| {
@@ -64,7 +64,8 @@ pub(crate) fn mistakes(routes: &[Route], policies: &Policies) -> Vec<ParamMistak
     found
 }
 
-/// Finds routes that a router which goes by key words is not led to, in a sentence each.
+/// Finds routes whose description lacks the key word of their policy, so that a router that looks for key words misses them. Gives a
+/// sentence for each.
 pub(crate) fn without_keyword<'a>(routes: &'a [Route], policies: &'a Policies) -> impl Iterator<Item = String> + 'a {
     routes.iter().filter_map(|route| {
         let keyword = policies.get(route.policy.as_ref()?)?.keyword.as_ref()?;
@@ -74,8 +75,8 @@ pub(crate) fn without_keyword<'a>(routes: &'a [Route], policies: &'a Policies) -
     })
 }
 
-/// Returns the routes as the prompt has them, the policies with what else can be chosen behind them, and the place of each of these among
-/// the routes.
+/// Returns the routes as the prompt lists them; the choices, which are the policies and then the routes of no policy; and the place of each
+/// choice's route in the prompt.
 pub(crate) fn shown(routes: &[Route], policies: &Policies) -> (Policies, Policies, Vec<usize>) {
     let read = |route: &Route| Policy {
         name: route.name.clone(),

@@ -1,4 +1,5 @@
-//! Right is the letter of the right choice, `A` to `J`, wherever an answer names it: alone, in a sentence, behind reasoning.
+//! The judge `choice`: right is the letter of the right choice, `A` to `J`, wherever an answer names it: alone, in a sentence, after
+//! reasoning. Takes a question and an answer; gives a grade.
 //!
 //! The last plain statement counts ("the answer is (B)", "Answer: B", `\boxed{B}`); without one, an answer that begins with a letter,
 //! a choice's own words, or a last letter that stands by itself. The article "A" and the pronoun "I" are no letters.
@@ -46,7 +47,7 @@ impl Grader for Judge {
     }
 }
 
-/// The letter of a gold answer, which may be a choice's text instead.
+/// Returns the letter of a gold answer, which may be given as a choice's text.
 fn gold_letter(gold: &str, choices: &[String]) -> Option<char> {
     let mut characters = gold.trim().chars();
     match (characters.next(), characters.next()) {
@@ -59,7 +60,7 @@ fn compiled(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the pattern is fixed and right")
 }
 
-/// What may stand around a letter: brackets, stars, TeX.
+/// A statement of the answer. Brackets, stars and TeX may surround its letter.
 static STATEMENT: LazyLock<Regex> = LazyLock::new(|| {
     compiled(
         r"(?x)
@@ -74,11 +75,11 @@ static STATEMENT: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-/// Letters that open an answer: `B`, `(B)`, `B.`, `**B**: …`.
+/// A letter that opens an answer: `B`, `(B)`, `B.`, `**B**: …`.
 static OPENING: LazyLock<Regex> =
     LazyLock::new(|| compiled(r"^[\s\*_\(\[]*([A-J])(?:[\)\]\*_]*[\.:\)\]][\)\]\*_]*(?:\s|$)|[\)\]\*_\.:]*\s*$)"));
 
-/// Letters by themselves; of "A" and "I" only where a bracket or a star shows that they are no words.
+/// A letter by itself. "A" and "I" count only if brackets or stars show that they are no words.
 static ALONE: LazyLock<Regex> = LazyLock::new(|| compiled(r"\(([A-J])\)|\*\*([A-J])\*\*|\b([B-HJ])\b(?:[^'’\w]|$)"));
 
 fn letter(text: &str, choices: &[String]) -> Option<char> {
@@ -95,14 +96,14 @@ fn letter(text: &str, choices: &[String]) -> Option<char> {
         .or_else(|| last(&ALONE, text.trim_end().lines().last().unwrap_or_default()))
 }
 
-/// The letter of the one choice whose words an answer has.
+/// Returns the letter of the one choice whose words an answer contains.
 fn by_text(text: &str, choices: &[String]) -> Option<char> {
     let text = folded(text);
     let equal = choices.iter().position(|choice| folded(choice) == text);
     let within = || {
         let mut inside =
             choices.iter().enumerate().filter(|(_, choice)| !choice.trim().is_empty() && contains(&text, &folded(choice)));
-        // The longest, as one choice may be part of another; two that are not are no answer.
+        // One choice may be part of another, so the longest counts. Two choices of which neither is part of the other are no answer.
         let found: Vec<_> = inside.by_ref().collect();
         let longest = found.iter().max_by_key(|(_, choice)| choice.len())?;
         found.iter().all(|(_, choice)| folded(longest.1).contains(&folded(choice))).then_some(longest.0)
@@ -110,7 +111,7 @@ fn by_text(text: &str, choices: &[String]) -> Option<char> {
     equal.or_else(within).map(|index| char::from(b'A' + index as u8))
 }
 
-/// Whether the words stand in the text as whole words.
+/// Returns whether the text contains the words as whole words.
 fn contains(text: &str, words: &str) -> bool {
     let edge = |character: Option<char>| !character.is_some_and(char::is_alphanumeric);
     text.match_indices(words).any(|(at, _)| edge(text[..at].chars().next_back()) && edge(text[at + words.len()..].chars().next()))

@@ -1,4 +1,4 @@
-//! Right is what equals a gold answer, letter case and spaces aside.
+//! The judge `exact`: right is what equals a gold answer, letter case and spaces aside. Takes a question and an answer; gives a grade.
 
 use engine::{Context, StageError};
 
@@ -35,7 +35,7 @@ impl Grader for Judge {
     }
 }
 
-/// A text in lower case with single spaces and no full stop at its end.
+/// Returns a text in lower case with single spaces and no full stop at its end.
 pub(crate) fn folded(text: &str) -> String {
     let words: Vec<_> = text.split_whitespace().collect();
     words.join(" ").to_lowercase().trim_end_matches('.').to_owned()

@@ -1,4 +1,5 @@
-//! Right is what says enough of a gold answer's words, by F1 over the words that `squad` compares.
+//! The judge `f1`: right is what says enough of a gold answer's words, by F1 over the words that `squad` compares. Takes a question and an
+//! answer; gives a grade.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use crate::{
     train::settings::part::settings,
 };
 
-/// The threshold if the manifest gives none.
+/// The threshold unless the manifest gives one.
 const THRESHOLD: f64 = 0.5;
 
 settings! {
@@ -63,7 +64,7 @@ impl Grader for Judge {
     }
 }
 
-/// The harmonic mean of precision and recall over words; 1 where both have none.
+/// Returns the harmonic mean of precision and recall over words, from 0 to 1; 1 if both texts have no words.
 fn f1(said: &[String], gold: &[String]) -> f64 {
     if said.is_empty() || gold.is_empty() {
         return f64::from(u8::from(said.is_empty() && gold.is_empty()));

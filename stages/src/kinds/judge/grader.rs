@@ -1,4 +1,4 @@
-//! What a judge is: a question and an answer → a grade with its reason. A judge is one file, and one word in `list`.
+//! What a judge is. Takes a question and an answer; gives a grade with its reason. A judge is one file, and one word in `list`.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::{
     train::settings::part::{Filled, Part},
 };
 
-/// A kind of judge: its name, its own params, and how it is opened. The value is a judge that is open.
+/// A kind of judge: its name, its own params, and how it is opened. A value of the type is an open judge.
 pub(crate) trait Judge: Grader + Sized + 'static {
     /// The word after `judge:`.
     const NAME: &'static str;
@@ -24,7 +24,7 @@ pub(crate) trait Judge: Grader + Sized + 'static {
     const VERSION: u32;
     /// What counts as right, in a sentence.
     const SUMMARY: &'static str;
-    /// What stands under `with:`, for example.
+    /// An example of what a manifest says under `with:`.
     const EXAMPLE: &'static str;
     /// The params that only this judge takes. No two judges have a param of the same name.
     type Params: Part + Clone + Default + PartialEq + Serialize + JsonSchema;
@@ -54,28 +54,28 @@ pub(crate) trait Judge: Grader + Sized + 'static {
     fn open(ctx: &Context, params: &Self::Params, common: &Opening<'_>) -> Result<Self, StageError>;
 }
 
-/// A judge that is open.
+/// An open judge.
 pub(crate) trait Grader: Send + Sync {
-    /// Returns what to ask models next, given their replies so far; nothing when the judge has what it needs.
+    /// Returns the requests to send next, given the replies so far; none once the judge has what it needs.
     fn units(&self, question: &Question, answer: &Answer, replies: &[Reply]) -> Vec<Ask<Completion>> {
         let _ = (question, answer, replies);
         Vec::new()
     }
 
-    /// Grades an answer whose outcome is `ok`, and says why; `None` if no reply of the judge's models can be read.
+    /// Grades an answer whose outcome is `ok`, and gives the reason. Returns `None` if no reply of the judge's models can be read.
     ///
     /// # Errors
-    /// The judge cannot decide, since what it reads its verdicts from does not have this answer.
+    /// The judge reads verdicts from a file, and the file has none for this answer.
     fn grade(&self, question: &Question, answer: &Answer, replies: &[Reply]) -> Result<Option<(Grade, String)>, StageError>;
 }
 
-/// What every judge is opened with, beside its own params.
+/// What every judge is opened with besides its own params.
 pub(crate) struct Opening<'a> {
     /// Texts by which an answer says that it does not know.
     pub idk: &'a [String],
-    /// Where models are asked.
+    /// The providers of the judge's models, by name.
     pub providers: &'a BTreeMap<String, Source>,
-    /// How each model is asked.
+    /// The settings of each model.
     pub settings_of: &'a BTreeMap<String, Settings>,
 }
 
@@ -111,7 +111,7 @@ pub(crate) const IDK: [&str; 9] = [
     "unable to answer",
 ];
 
-/// Returns the grade of an answer that says that it does not know: it equals one of the texts, or contains one of several words.
+/// Returns the grade of an answer that says that it does not know: it equals one of the texts, or contains one that has several words.
 pub(crate) fn idk(text: &str, patterns: &[String]) -> Option<(Grade, String)> {
     let text = text.trim().to_lowercase().replace('’', "'");
     let text = text.trim_end_matches(['.', '!']);

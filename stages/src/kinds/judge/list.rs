@@ -1,4 +1,4 @@
-//! The list of judges → what `judge:` can name, and the params of all of them as parts of one object.
+//! The list of judges. Takes their types; gives what `judge:` can name, and the params of all judges as parts of one object.
 
 use std::collections::BTreeSet;
 
@@ -28,7 +28,7 @@ pub(crate) struct JudgeKind {
     pub version: u32,
     /// What counts as right, in a sentence.
     summary: &'static str,
-    /// What stands under `with:`, for example.
+    /// An example of what a manifest says under `with:`.
     example: &'static str,
     /// The names of its own params.
     params: fn() -> BTreeSet<&'static str>,
@@ -77,7 +77,7 @@ macro_rules! judges {
 
 judges! { choice, exact, f1, llm, numeric, recorded, regex, squad }
 
-/// Describes every judge, for people.
+/// Describes every judge, for the command `kinds`.
 pub(crate) fn parts() -> impl Iterator<Item = NamedPart> {
     ALL.iter().map(|kind| NamedPart {
         group: "judge",

@@ -1,7 +1,7 @@
-//! A model as the judge: it sees question, gold, known wrong answers and the answer, and nothing else.
+//! The judge `llm`: a model grades the answer. Takes a question and an answer; gives the grade of the majority.
 //!
-//! Each vote is a request of its own; one that cannot be read is asked for again, once. Where votes tie, a second judge is asked, if
-//! there is one, else nobody knows.
+//! The model sees the question, gold, known wrong answers and the answer, and nothing else. Each vote is a request of its own; one that
+//! cannot be read is asked for again, once. If votes tie, a second model is asked; without one the grade is `idk`.
 
 use engine::{Ask, Context, File, ParamMistake, StageError};
 use serde_json::{Value, json};
@@ -118,7 +118,7 @@ impl Grader for Judge {
 }
 
 impl Judge {
-    /// Goes through the replies in the order in which they were asked for, and says what is missing.
+    /// Reads the replies in the order in which they were asked for. Returns the votes and the requests that are still to be sent.
     fn hear(&self, question: &Question, answer: &Answer, replies: &[Reply]) -> Heard {
         let mut replies = replies.iter();
         let requests = (0..self.votes).map(|sample| Request { sample, ..self.request(&self.model, question, answer) });
@@ -155,7 +155,7 @@ struct Heard {
     next: Vec<Request>,
 }
 
-/// The votes that requests brought, each asked for again once where its reply cannot be read; and what is still to be asked.
+/// Returns the votes of the requests, and the requests that are still to be sent. A vote that cannot be read is asked for again, once.
 fn listen<'a>(requests: Vec<Request>, replies: &mut impl Iterator<Item = &'a Reply>) -> (Vec<(Grade, String)>, Vec<Request>) {
     let first: Vec<_> = replies.take(requests.len()).collect();
     if first.len() < requests.len() {
@@ -167,7 +167,7 @@ fn listen<'a>(requests: Vec<Request>, replies: &mut impl Iterator<Item = &'a Rep
         match json_reply::said(reply).map(|said| (said, vote(said))) {
             Some((_, Ok(vote))) => votes.push(vote),
             Some((said, Err(problem))) => repairs.push(json_reply::repair(request, said, &problem)),
-            // Blocked, refused, cut: no vote, and asking again would not mend it.
+            // A blocked, refused or truncated reply is no vote, and the same request would bring the same.
             None => {}
         }
     }

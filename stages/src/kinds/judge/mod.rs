@@ -1,4 +1,8 @@
-//! `uses: judge`: each answer is graded against the gold. Answers and questions → verdicts, in the answers' order.
+//! `uses: judge`: each answer is graded against the gold. Takes answers and questions; gives verdicts, in the order of the answers.
+//!
+//! Read `grader` (what a judge is), `list` (all judges) and `params` first, then this file, which runs the judge of the manifest over the
+//! answers. Each of the other files is one judge; read `exact` as the simplest and `llm` as the one that asks models. A judge is added
+//! by one file and a word in `list`.
 
 mod choice;
 mod exact;
@@ -31,14 +35,14 @@ use params::Params;
 ports! { pub struct Inputs { answers: Dataset<Answer>, questions: Dataset<Question> } }
 ports! { pub struct Outputs { verdicts: Dataset<Verdict> } }
 
-/// The stage, with the judge open and the questions at hand.
+/// The stage `judge`, with the judge open and the questions by id.
 pub(crate) struct Stage {
     ctx: Context,
     judge: Box<dyn Grader>,
     readable: Readable,
     missing: MissingBy,
     questions: ById<Question>,
-    /// The models that judge, as long as nobody was told that one of them judges itself.
+    /// The models that judge; emptied once a warning has said that one of them judges itself.
     judges: Mutex<Vec<String>>,
 }
 
@@ -141,7 +145,7 @@ stages:
 }
 
 impl Stage {
-    /// Warns once where a judge is one of the judged: it may be kinder to itself.
+    /// Warns once if a model judges its own answers, to which it may be kinder.
     fn tell_of_itself(&self, answer: &Answer) {
         let mut judges = self.judges.lock().unwrap_or_else(PoisonError::into_inner);
         if judges.contains(&answer.asked) {

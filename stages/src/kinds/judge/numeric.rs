@@ -1,7 +1,8 @@
-//! Right is what says a gold number, exactly or within a tolerance; thousands separators, currencies, units and trailing zeros aside.
+//! The judge `numeric`: right is what says a gold number, exactly or within a tolerance; thousands separators, currencies, units and
+//! trailing zeros aside. Takes a question and an answer; gives a grade.
 //!
-//! An answer is looked for where models and benchmarks put it: in an `answer` field of JSON, behind `####`, in `\boxed{…}`, behind
-//! "the answer is"; and else it is the last number there is.
+//! The number is looked for where models and benchmarks put it: in an `answer` field of JSON, behind `####`, in `\boxed{…}`, behind
+//! "the answer is"; failing these, it is the last number of the answer.
 
 use std::{str::FromStr as _, sync::LazyLock};
 
@@ -71,7 +72,7 @@ impl Grader for Judge {
         let number = answered(text);
         let right = question.gold.iter().find(|gold| match (&number, gold_number(gold)) {
             (Some(number), Some(gold)) => (number - &gold).abs() <= self.allowed(&gold),
-            // A gold that is no number (a date, say) has to be said as it is written.
+            // A gold answer that is no number, such as a date, has to be repeated as it is written.
             _ => folded(gold) == folded(text),
         });
         Ok(Some(match (right, number) {
@@ -92,7 +93,7 @@ fn compiled(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the pattern is fixed and right")
 }
 
-/// Where answers are marked so that nothing else can be meant.
+/// Marks of an answer that can mean nothing else.
 static MARKS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
     [
         compiled(r#""answer"\s*:\s*"?([^"\n]*)"#),
@@ -101,16 +102,16 @@ static MARKS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
     ]
 });
 
-/// Where a sentence says that the answer comes now.
+/// A sentence that announces the answer.
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| compiled(r"(?i)\banswer\b[^.\n]{0,40}?(?:\bis\b|:|=)\s*([^\n]+)"));
 
-/// `6th` and `2:00` begin with a number, where an answer has to be one.
+/// A number at the start of a word. `6th` and `2:00` begin with one too, and are no answers.
 static LEADING: LazyLock<Regex> = LazyLock::new(|| compiled(r"\d[\d,]*(?:\.\d+)?"));
 
-/// Sums that GSM8K's own answers have in the middle of a sentence.
+/// The annotations of calculations in GSM8K's solutions, as in `<<48/2=24>>`.
 static SUM: LazyLock<Regex> = LazyLock::new(|| compiled("<<[^<>\n]*>>"));
 
-/// TeX's fractions and spaces, as plain text.
+/// TeX's fractions, spaces and text commands, which are read as plain text.
 static FRACTION: LazyLock<Regex> = LazyLock::new(|| compiled(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}"));
 static TEX: LazyLock<Regex> =
     LazyLock::new(|| compiled(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^{}]*)\}|\\[,;! ]|\\(?:left|right|circ|degree)\b|[{}]"));
@@ -123,14 +124,14 @@ fn plain(text: &str) -> String {
     text.replace("\\$", "$").replace("\\%", "%").replace('−', "-")
 }
 
-/// The number that an answer comes to.
+/// Returns the number that an answer comes to.
 fn answered(text: &str) -> Option<BigDecimal> {
     if let Some(number) = parse(text.trim()) {
         return Some(number);
     }
     let behind = |mark: &Regex| {
         let said = plain(mark.captures_iter(text).last()?.get(1)?.as_str());
-        // "3 + 4 = 7" comes to what stands behind the sign.
+        // "3 + 4 = 7" comes to what stands behind the equals sign.
         Some(said.rsplit('=').next().unwrap_or_default().to_owned())
     };
     if let Some(said) = MARKS.iter().find_map(behind) {
@@ -146,17 +147,17 @@ fn words(text: &str) -> impl DoubleEndedIterator<Item = &str> {
     text.split(|character: char| character.is_whitespace() || character == '=').filter(|word| !word.is_empty())
 }
 
-/// A gold answer that is a number and nothing else.
+/// Returns the number of a gold answer that is a number and nothing else.
 fn gold_number(text: &str) -> Option<BigDecimal> {
     let plain = plain(text);
     let marked = plain.rsplit("####").next().unwrap_or_default().trim();
     if marked.split_whitespace().count() == 1 { parse(marked) } else { None }
 }
 
-/// Digits beyond which an exponent is no number that anybody meant.
+/// Digits of the longest number that is read: a larger exponent would make a number that nobody meant.
 const LONGEST: usize = 400;
 
-/// A word → its number, without a currency before it or a unit behind it.
+/// Parses a word as a number, without a currency before it and a unit behind it.
 fn parse(word: &str) -> Option<BigDecimal> {
     let word = word.trim_matches(|character: char| !character.is_ascii_alphanumeric() && !"+-−.".contains(character));
     let word = word.trim_end_matches(['.', '-', '+']).replace('−', "-");
@@ -175,7 +176,7 @@ fn parse(word: &str) -> Option<BigDecimal> {
     }
 }
 
-/// `42km` without `km`; `2nd` and `1990s` are no amounts.
+/// Returns a word without the unit at its end, as `42` of `42km`. Returns nothing for `2nd` and `1990s`, which are no amounts.
 fn without_unit(word: &str) -> Option<&str> {
     let unit = word.trim_start_matches(|character: char| character.is_ascii_digit() || "+-.,".contains(character));
     let short = (1..=4).contains(&unit.len()) && unit.chars().all(char::is_alphabetic);
@@ -195,7 +196,7 @@ fn decimal(word: &str) -> Option<BigDecimal> {
     BigDecimal::from_str(&plain).ok()
 }
 
-/// Whether commas, if there are any, stand before groups of three digits.
+/// Returns whether commas, if there are any, stand before groups of three digits.
 fn grouped(word: &str) -> bool {
     let whole = word.trim_start_matches(['+', '-']).split('.').next().unwrap_or_default();
     let mut groups = whole.split(',');

@@ -1,4 +1,4 @@
-//! What `judge` takes under `with:` → the same with what the manifest's sections say, or all that is wrong with it.
+//! The params of `judge`. Takes what is under `with:`; gives the same, completed by the manifest's sections, or all mistakes in it.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +53,7 @@ pub(crate) struct Params {
     settings_of: BTreeMap<String, Settings>,
 }
 
-/// The judge that an object names, once it is read.
+/// The judge that the params name, as soon as it is read.
 #[derive(Default)]
 struct Named(Option<&'static JudgeKind>);
 
@@ -92,7 +92,7 @@ fn complete(schema: &mut Schema) {
 }
 
 impl Params {
-    /// Takes over where the judge's models are asked and how.
+    /// Completes the params by the providers and settings of the judge's models.
     ///
     /// # Errors
     /// All params that are wrong, or belong to another judge.

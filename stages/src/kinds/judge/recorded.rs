@@ -1,4 +1,4 @@
-//! Right is what a file says: recorded verdicts, by question id and by the model that answered.
+//! The judge `recorded`: right is what a file says. Takes a question and an answer; gives the verdict that the file records for them.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,6 @@
-//! Right is what a pattern of the manifest finds: with a group, its last text compared with the gold; without one, that it fits.
+//! The judge `regex`: right is an answer in which the manifest's pattern matches. Takes a question and an answer; gives a grade.
+//!
+//! If the pattern has a group, the group's text in the last match has to be a gold answer too.
 
 use engine::{Context, ParamMistake, StageError};
 use regex::Regex;
@@ -22,13 +24,13 @@ settings! {
     }
 }
 
-/// Patterns of more states than this are refused.
+/// The size in bytes above which a compiled pattern is refused.
 const LARGEST: usize = 1 << 20;
 
 /// Compiles a pattern.
 ///
 /// # Errors
-/// What is wrong with the pattern.
+/// A sentence that says what is wrong with the pattern.
 fn compile(pattern: &str) -> Result<Regex, String> {
     regex::RegexBuilder::new(pattern).size_limit(LARGEST).build().map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => "the pattern is too large".to_owned(),

@@ -1,5 +1,7 @@
-//! Right is what says the same words as a gold answer after `SQuAD`'s normalisation (Rajpurkar et al. 2016): lower case, no
-//! punctuation, no articles, single spaces.
+//! The judge `squad`: right is what says the same words as a gold answer after `SQuAD`'s normalisation (Rajpurkar et al. 2016). Takes a
+//! question and an answer; gives a grade.
+//!
+//! The normalisation is lower case, no punctuation, no articles, single spaces.
 
 use engine::{Context, StageError};
 
@@ -37,7 +39,7 @@ impl Grader for Judge {
     }
 }
 
-/// The words that count.
+/// Returns the words of a text that are compared.
 pub(crate) fn words(text: &str) -> Vec<String> {
     let kept: String = text.to_lowercase().chars().filter(|character| !character.is_ascii_punctuation()).collect();
     kept.split_whitespace().filter(|word| !["a", "an", "the"].contains(word)).map(str::to_owned).collect()

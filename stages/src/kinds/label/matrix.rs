@@ -1,8 +1,8 @@
-//! Policies in order of cost → the policy of every cell of verdicts.
+//! The matrix of labels. Takes policies in order of cost; gives the policy of every cell, a combination of verdicts.
 //!
-//! The cheapest correct model decides. Where none is correct the question is ambiguous, unless a dearer model says that it does
-//! not know where every cheaper one is wrong: then that model's honesty is worth its price. With two models these are the nine
-//! cells that routers are usually labelled by.
+//! The cheapest correct model decides. If none is correct, the question is ambiguous, unless every cheaper model is wrong and a dearer one
+//! says that it does not know: then that model's honesty is worth its price. With two models these are the nine cells that routers
+//! are usually labelled by.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::{
     sections::{Policies, Policy},
 };
 
-/// The name of a cell: the verdict words in order of cost.
+/// Returns the name of a cell: the verdicts in order of cost, joined by `/`.
 pub(crate) fn cell(grades: &[Grade]) -> String {
     grades.iter().map(ToString::to_string).collect::<Vec<_>>().join("/")
 }
@@ -21,7 +21,7 @@ pub(crate) fn cell(grades: &[Grade]) -> String {
 /// Fills in the cells that `given` leaves open.
 ///
 /// # Errors
-/// A cell that does not exist, a policy that does not exist.
+/// All cells and policies that do not exist, and cells that no policy is given for.
 pub(crate) fn complete(
     given: BTreeMap<String, String>,
     policies: &Policies,
@@ -81,7 +81,7 @@ fn decide(grades: &[Grade], roles: &[String], policies: &Policies) -> Option<Str
     policy.map(|policy| policy.name.clone())
 }
 
-/// The policy for what nobody answers: the first one that sends to a model which has a policy already.
+/// Returns the policy for questions that no model answers: the first one that sends to a model which another policy before it sends to.
 fn ambiguous(policies: &Policies) -> Option<&Policy> {
     let repeated = |index: &usize| policies.0[..*index].iter().any(|before| before.model == policies.0[*index].model);
     (0..policies.0.len()).find(repeated).map(|index| &policies.0[index])

@@ -1,4 +1,6 @@
-//! `uses: label`: the verdicts on a question decide which policy is right for it. Verdicts → labels, in the verdicts' order.
+//! `uses: label`: the verdicts on a question decide which policy is right for it. Takes verdicts; gives labels, in the order of the verdicts.
+//!
+//! Read `matrix` (which combination of verdicts means which policy) first, then this file; `overrides` has a person's corrections of verdicts.
 
 mod matrix;
 mod overrides;
@@ -38,7 +40,7 @@ pub(crate) struct Params {
 ports! { pub struct Inputs { verdicts: Dataset<Verdict> } }
 ports! { pub struct Outputs { labels: Dataset<Label> } }
 
-/// The stage.
+/// The stage `label`.
 pub(crate) struct Stage;
 
 impl engine::Stage for Stage {

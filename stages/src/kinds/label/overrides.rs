@@ -1,4 +1,4 @@
-//! A file of a person's verdicts → the judge's verdicts, corrected.
+//! A person's corrections. Takes a file of verdicts and the judge's verdicts; gives the judge's verdicts, corrected.
 
 use std::collections::BTreeMap;
 
@@ -10,26 +10,26 @@ use crate::{
     rows::{Grade, Split},
 };
 
-/// What a person says of one answer.
+/// A person's verdict on one answer.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Override {
     id: String,
     model: String,
     verdict: Grade,
-    /// For people.
+    /// A note for people.
     #[serde(default)]
     #[expect(dead_code, reason = "it may be in the file, and decides nothing")]
     reason: Option<String>,
 }
 
-/// How many verdicts a file has, and how many of them are others than the judge's.
+/// The number of verdicts in a file, and of those among them that changed the judge's.
 pub(crate) struct Applied {
     pub given: usize,
     pub changed: usize,
 }
 
-/// Reads CSV where the first line names columns, else JSON lines; with each line's number.
+/// Reads the verdicts with their line numbers, from CSV with a header if the file's name ends in `.csv`, else from JSON lines.
 fn read(ctx: &Context, file: &File) -> Result<Vec<(usize, Override)>, StageError> {
     if !file.name().to_lowercase().ends_with(".csv") {
         let parse = |line: Result<(usize, String), StageError>| {
@@ -52,7 +52,10 @@ fn read(ctx: &Context, file: &File) -> Result<Vec<(usize, Override)>, StageError
     Ok(read)
 }
 
-/// Puts the file's verdicts in place of the judge's.
+/// Replaces the judge's verdicts by those of the file.
+///
+/// # Errors
+/// The file cannot be read, or has a verdict on an answer that was not judged.
 pub(crate) fn apply(
     ctx: &Context,
     file: &File,

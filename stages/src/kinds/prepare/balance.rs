@@ -1,4 +1,4 @@
-//! Training labels and how classes are to be balanced → how often each label becomes examples.
+//! Balance of the policies. Takes training labels and how they are balanced; gives how often each label becomes examples.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub(crate) enum Balance {
     Undersample,
 }
 
-/// How often each label counts, in the labels' order; `drawn` decides which of a policy come first.
+/// Returns how often each label becomes examples, in the order of the labels. Of a policy's labels, those with the lowest `drawn` come first.
 pub(crate) fn times(labels: &[&Label], balance: Balance, drawn: impl Fn(&str) -> f64) -> Vec<usize> {
     let mut classes: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (place, label) in labels.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What examples must not show: questions and labels that are known → nothing, or what leaks, with examples.
+//! Checks for leaks: what examples must not show. Takes labels, questions and analyses; gives a sentence for each leak.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,16 @@ use crate::{
     sections::Policies,
 };
 
-/// How many examples of a leak are shown.
+/// The number of leaks that a message shows.
 const SHOWN: usize = 3;
 
-/// Gold answers that are shorter say nothing by standing in a text.
+/// Characters of the shortest gold answer that is looked for: shorter ones are in many texts by chance.
 const SHORTEST: usize = 5;
 
-/// Words that stand in more of all analyses, as a share, are the form's and not an answer.
+/// Share of the analyses above which words in them belong to their form, and are no answer.
 const FORM: f64 = 0.01;
 
-/// A held-out question that is a training question too, in the same words.
+/// Finds held-out questions that are training questions too, in the same words.
 pub(crate) fn held_out(labels: &[Label], questions: &ById<Question>) -> Result<Vec<String>, StageError> {
     let mut training = BTreeMap::new();
     for label in labels.iter().filter(|label| label.split == Split::Train) {
@@ -35,8 +35,8 @@ pub(crate) fn held_out(labels: &[Label], questions: &ById<Question>) -> Result<V
     Ok(found)
 }
 
-/// Reasoning that has in it what only answers and verdicts tell: the gold answer, a cell, a role's model, a policy's name. What the
-/// question says itself is no leak.
+/// Finds analyses whose reasoning contains what only answers and verdicts show: the gold answer, a cell, a role's model, a policy's name.
+/// What the question itself says is no leak.
 pub(crate) fn told(
     labels: &[Label],
     split: Split,
@@ -74,7 +74,7 @@ pub(crate) fn told(
     Ok(found)
 }
 
-/// Training questions that nearly ask what is held out.
+/// Finds training questions that are near duplicates of held-out ones.
 pub(crate) fn near(
     ctx: &Context,
     labels: &[Label],
@@ -87,13 +87,13 @@ pub(crate) fn near(
     Ok(pairs.into_iter().map(|(one, other)| format!("`{one}` nearly asks what `{other}` asks, which is held out")).collect())
 }
 
-/// Whether the words stand in the text as whole words.
+/// Returns whether the text contains the words as whole words.
 fn has(text: &str, words: &str) -> bool {
     let edge = |character: Option<char>| !character.is_some_and(char::is_alphanumeric);
     text.match_indices(words).any(|(at, _)| edge(text[..at].chars().next_back()) && edge(text[at + words.len()..].chars().next()))
 }
 
-/// What was found, in a sentence with examples; nothing where nothing was.
+/// Joins the first leaks to one sentence with the number of the others. Returns nothing if there is no leak.
 pub(crate) fn sentence(found: &[String]) -> Option<String> {
     let shown = found.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ");
     let more = found.len().saturating_sub(SHOWN);

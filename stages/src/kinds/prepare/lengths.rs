@@ -1,13 +1,13 @@
-//! Texts → how long they are, in a sentence.
+//! Lengths of examples. Takes conversations; gives a sentence on how long they are.
 
 use crate::rows::Message;
 
-/// The characters of a conversation.
+/// Returns the number of characters in a conversation.
 pub(crate) fn length(messages: &[Message]) -> usize {
     messages.iter().map(|message| message.content.chars().count()).sum()
 }
 
-/// The smallest, the median, the 95th percentile and the largest of lengths.
+/// Returns a sentence with the minimum, the median, the 95th percentile and the maximum of lengths.
 pub(crate) fn sentence(mut lengths: Vec<usize>) -> String {
     lengths.sort_unstable();
     let at = |share: f64| lengths.get((share * lengths.len().saturating_sub(1) as f64).round() as usize).copied().unwrap_or(0);

@@ -1,5 +1,7 @@
-//! Routes, drawn → an example that asks for some of them by words of their descriptions, and answers with the word and the name each: what a
-//! router does with the key word of its verdict.
+//! Lookups: examples that practise to find a route by a word of its description. Takes routes, drawn at random; gives an example.
+//!
+//! The example asks for some of the routes by words of their descriptions, and answers with each word and the route's name, as a router does
+//! with the key word of its verdict.
 
 use super::routes::Source;
 use crate::{
@@ -8,10 +10,10 @@ use crate::{
     sections::policies::{has_word, words},
 };
 
-/// How often a policy is asked for by its key word, which is what its examples say, and not by another of its words.
+/// Share of the policies that are asked for by their key word, as the other examples say it, and not by another word of the description.
 const BY_KEYWORD: f64 = 0.9;
 
-/// Makes the example of a number.
+/// Builds the lookup of this number; each number has its own.
 pub(crate) fn lookup(source: &Source<'_>, number: usize) -> SftExample {
     let id = format!("lookup-{number}");
     let mut random = source.random(&id, 0);

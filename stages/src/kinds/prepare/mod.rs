@@ -1,4 +1,7 @@
-//! `uses: prepare`: labelled training questions become examples. Questions, labels and analyses → SFT and DPO examples.
+//! `uses: prepare`: labelled training questions become examples. Takes questions, labels and analyses; gives SFT and DPO examples.
+//!
+//! Read `params` first, then this file. `checks` finds leaks, `balance` says how often a label becomes examples, `routes` draws the routes of a
+//! prompt (with made-up names and descriptions from `words`), `lookups` adds practice in reading routes, `lengths` sums up for the log.
 
 mod balance;
 mod checks;
@@ -22,7 +25,7 @@ use routes::{Routes, Source};
 ports! { pub struct Inputs { questions: Dataset<Question>, labels: Dataset<Label>, analyses: Dataset<Analysis> } }
 ports! { pub struct Outputs { sft: Dataset<SftExample>, dpo: Dataset<DpoExample> } }
 
-/// The stage.
+/// The stage `prepare`.
 pub(crate) struct Stage;
 
 impl engine::Stage for Stage {
@@ -125,7 +128,7 @@ impl Case<'_> {
         }
     }
 
-    // Chosen and rejected differ in the policy alone, so that DPO learns the label and no style.
+    // The chosen and the rejected answer differ only in the policy, so that DPO learns the label and no style.
     fn dpo(&self) -> Option<DpoExample> {
         if self.drawn("dpo") >= self.params.dpo {
             return None;
@@ -163,7 +166,7 @@ impl Case<'_> {
     }
 }
 
-/// A number in [0, 1) that follows from the seed, the question and what it is for.
+/// Returns a number in [0, 1) that depends only on the seed, its purpose and the question's id.
 fn drawn(seed: u64, what: &str, id: &str) -> f64 {
     let text = fingerprint(&format!("{seed} {what} {id}"));
     let head = u32::from_str_radix(&text[..8], 16).expect("a fingerprint is hexadecimal");

@@ -1,4 +1,4 @@
-//! What `prepare` takes under `with:` → the same with the manifest's policies, or all that is wrong with it.
+//! The params of `prepare`. Takes what is under `with:`; gives the same, completed by the manifest's policies, or all mistakes in it.
 
 use std::collections::BTreeMap;
 
@@ -118,10 +118,10 @@ fn quarter() -> f64 {
 }
 
 impl Params {
-    /// Takes the manifest's policies where there are none of its own.
+    /// Completes the params by the manifest's policies, unless they have their own.
     ///
     /// # Errors
-    /// Everything that cannot be meant.
+    /// All mistakes in the params.
     pub(crate) fn settle(self, sections: &Sections) -> Result<Self, Vec<ParamMistake>> {
         let policies = self.policies.clone().or_section(sections)?;
         let params = Self { policies, ..self };
@@ -135,7 +135,7 @@ fn mistake(field: &[&str], message: impl Into<String>, help: impl Into<String>) 
     ParamMistake { field, message: message.into(), help: help.into() }
 }
 
-/// Finds numbers that are out of range, and the split that is held out.
+/// Finds numbers that are out of range, and the test split, which must not become examples.
 fn numbers(params: &Params) -> Vec<ParamMistake> {
     let mut mistakes = Vec::new();
     for (field, share) in [
@@ -188,7 +188,7 @@ fn numbers(params: &Params) -> Vec<ParamMistake> {
     mistakes
 }
 
-/// Finds names of policies that are none, and other routes that are policies.
+/// Finds names that are no policies, and other routes whose name is a policy's.
 fn names(params: &Params) -> Vec<ParamMistake> {
     let policies = &params.policies;
     let mut mistakes = Vec::new();
@@ -212,7 +212,7 @@ fn names(params: &Params) -> Vec<ParamMistake> {
     mistakes
 }
 
-/// Finds descriptions by which a policy is not found, or another one is.
+/// Finds descriptions that lack their policy's key word, or have another's.
 fn keywords(params: &Params) -> Vec<ParamMistake> {
     let mut mistakes = Vec::new();
     let paraphrases = || params.paraphrases.iter().flat_map(|(of, all)| all.iter().map(move |description| (of, description)));

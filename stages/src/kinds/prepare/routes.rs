@@ -1,5 +1,5 @@
-//! The policies and an example's id → the routes of the example's prompt, in an order, in words and with names of its own, so that a
-//! router learns to read what stands there.
+//! The routes of one example's prompt. Takes the policies and the example's id; gives routes in an order, with descriptions and names drawn
+//! for this example, so that a router learns to read what the prompt says.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,23 +14,23 @@ use crate::{
     sections::{Policies, Policy, policies},
 };
 
-/// Names that are drawn for a route before they get numbers, until one is no other's.
+/// Names that are drawn for a route until one is not taken, before numbers are appended.
 const ATTEMPTS: usize = 100;
 
-/// Share of the names, where routes have others than their own, that another route has elsewhere: a name says nothing of a description.
+/// Share of the drawn names that are names of the manifest's routes: a name must not say which description belongs to it.
 const OWN: f64 = 0.2;
 
-/// Most routes of one prompt that are made up of words alone.
+/// The number of routes that are made up for one prompt at most, with a name and a description of random words.
 const MADE_UP: usize = 2;
 
-/// Share of the words of a description made up that are other descriptions' words.
+/// Share of the words in a made-up description that come from the descriptions of the manifest.
 const OF_DESCRIPTIONS: f64 = 0.6;
 
 /// Routes of one prompt.
 pub(crate) struct Routes {
-    /// What the prompt describes, in its order.
+    /// The routes that the prompt describes, in its order.
     pub(crate) shown: Policies,
-    /// Names in the prompt by the policies' own.
+    /// The names in the prompt, by the names of the policies. Empty unless routes are renamed.
     names: BTreeMap<String, String>,
 }
 
@@ -41,16 +41,16 @@ impl Routes {
     }
 }
 
-/// What routes are drawn from.
+/// What the routes of prompts are drawn from.
 pub(crate) struct Source<'a> {
     params: &'a Params,
-    /// The words of all descriptions that are no key word.
+    /// The words of all descriptions, without key words.
     words: Vec<&'a str>,
     keywords: Vec<Option<&'a str>>,
 }
 
 impl<'a> Source<'a> {
-    /// Collects the words.
+    /// Collects the words of all descriptions.
     pub(crate) fn new(params: &'a Params) -> Self {
         let own = params.policies.0.iter().map(|policy| &policy.description);
         let descriptions = own.chain(params.paraphrases.values().flatten()).chain(params.other_routes.values());
@@ -66,19 +66,19 @@ impl<'a> Source<'a> {
         Random::new(u64::from_str_radix(&seed[..16], 16).expect("a fingerprint is hexadecimal"), "routes")
     }
 
-    /// Lays the routes of one of the examples of a question out.
+    /// Draws the routes of one of the examples of a question.
     pub(crate) fn routes(&self, id: &str, variation: usize) -> Routes {
         self.draw(&mut self.random(id, variation))
     }
 
-    /// Lays routes out.
+    /// Draws the routes of a prompt.
     pub(crate) fn draw(&self, random: &mut Random) -> Routes {
         let params = self.params;
         let mut shown = params.policies.clone();
         for policy in &mut shown.0 {
             self.reword(policy, random);
         }
-        // Nothing is sent to the others, so their roles are nobody's.
+        // No question is sent to the other routes, so they have no role.
         let other = |name: String, description| Policy { name, model: String::new(), description, keyword: None };
         for (name, description) in &params.other_routes {
             if random.uniform() < 0.5 {
@@ -115,18 +115,18 @@ impl<'a> Source<'a> {
         Routes { shown, names }
     }
 
-    /// Gives a policy one of its descriptions, or one made up.
+    /// Gives a policy one of its descriptions, or a made-up one.
     fn reword(&self, policy: &mut Policy, random: &mut Random) {
         let others = self.params.paraphrases.get(&policy.name).map_or(&[][..], Vec::as_slice);
         if random.uniform() < self.params.reword_routes {
             policy.description = self.description(policy.keyword.as_deref(), random);
         } else if let Some(other) = random.below(others.len() + 1).checked_sub(1) {
-            // The first of them is the policy's own.
+            // Index 0 of the draw is the policy's own description, so nothing changes then.
             policy.description.clone_from(&others[other]);
         }
     }
 
-    /// Makes a description up, of one to seven words and the key word among them.
+    /// Makes up a description of one to seven words, and puts the key word among them if there is one.
     fn description(&self, keyword: Option<&str>, random: &mut Random) -> String {
         let word = |random: &mut Random| {
             if random.uniform() < OF_DESCRIPTIONS && !self.words.is_empty() {

@@ -1,8 +1,8 @@
-//! A stream of random numbers → words and names that mean nothing.
+//! Made-up words and names. Takes a stream of random numbers; gives words and names that mean nothing.
 
 use crate::random::Random;
 
-/// Words that names are made of: they say nothing about a route.
+/// Words that names are made of. They say nothing about a route.
 const WORDS: [&str; 48] = [
     "Amber", "Anchor", "Aspen", "Basalt", "Beacon", "Birch", "Bridge", "Canyon", "Cedar", "Cobalt", "Copper", "Coral", "Delta",
     "Ember", "Falcon", "Fern", "Garnet", "Glacier", "Harbor", "Hazel", "Indigo", "Island", "Ivory", "Jasper", "Juniper",
@@ -10,14 +10,14 @@ const WORDS: [&str; 48] = [
     "Pine", "Prairie", "Quartz", "Raven", "River", "Saffron", "Sierra", "Summit", "Timber", "Willow",
 ];
 
-/// What made-up words are spelt of, one after the other.
+/// The letters of made-up words, in which consonants and vowels alternate. Repeated ones are drawn more often.
 const VOWELS: [&str; 14] = ["a", "e", "i", "o", "u", "a", "e", "i", "o", "u", "ea", "ou", "oo", "ai"];
 const CONSONANTS: [&str; 32] = [
     "b", "c", "d", "f", "g", "h", "j", "k", "l", "m", "n", "p", "qu", "r", "s", "t", "v", "w", "x", "y", "z", "ch", "sh", "th",
     "st", "br", "tr", "pl", "ck", "ll", "ss", "ng",
 ];
 
-/// Draws a word that can be spoken, of one or two syllables.
+/// Draws a word that can be pronounced, of one or two syllables.
 pub(crate) fn word(random: &mut Random) -> String {
     let mut parts = Vec::new();
     if random.uniform() < 0.2 {
@@ -33,21 +33,21 @@ pub(crate) fn word(random: &mut Random) -> String {
     parts.concat()
 }
 
-/// How the names of one prompt are written: those of real routes are of one kind, too.
+/// The style of the names in one prompt. Names of real routes share a style too.
 pub(crate) struct Names {
-    /// Whether words are made of letters, not taken from a list.
+    /// Whether words are made up, and not taken from the list.
     of_letters: bool,
     case: fn(&str) -> String,
     separator: &'static str,
-    /// Share of the parts that are a letter or a digit.
+    /// Share of the parts that are a single letter or digit.
     short: f64,
-    /// What all of them begin or end with.
+    /// A part that all names begin or end with.
     shared: Option<String>,
     shared_first: bool,
 }
 
 impl Names {
-    /// Draws a way to write them.
+    /// Draws a style.
     pub(crate) fn draw(random: &mut Random) -> Self {
         let case = [capitalised, capitalised, capitalised, capitalised, str::to_lowercase];
         let mut names = Self {
@@ -77,7 +77,7 @@ impl Names {
         parts.join(self.separator)
     }
 
-    /// Draws a word, a letter or a digit.
+    /// Draws a part of a name: a word, a letter or a digit.
     fn part(&self, random: &mut Random) -> String {
         const SHORT: &[u8] = b"ABCDEFG123456789";
         if random.uniform() < self.short {

@@ -1,4 +1,4 @@
-//! `uses: dpo`: direct preference optimisation from a trained start.
+//! `uses: dpo`: direct preference optimisation of a trained decoder. Takes DPO examples and a checkpoint; gives a checkpoint and metrics.
 
 use super::preferences::{self, Preferences};
 use crate::train::{
@@ -7,7 +7,7 @@ use crate::train::{
     settings::{Training, Warmup},
 };
 
-/// The stage.
+/// The stage `dpo`.
 pub(crate) type Stage = preferences::Stage<Dpo>;
 
 impl Preferences for Dpo {
@@ -25,7 +25,7 @@ stages:
         Training {
             epochs: Some(1.0),
             batch_size: 16,
-            // A higher one undoes what SFT learned: pairs are separated on average, and no longer at the border between routes.
+            // A higher rate undoes what SFT learned: pairs are separated on average, but no longer near the border between routes.
             learning_rate: 1e-5,
             warmup: Warmup { ratio: 0.1, steps: None },
             optimizer: AdamW { betas: [0.9, 0.99], ..AdamW::default() }.into(),

@@ -1,4 +1,8 @@
-//! What the kinds that train share: a start, settings and rows → a trained checkpoint and its figures, step by step.
+//! The kinds that train. Takes a start, settings and examples; gives a trained checkpoint and the training's metrics.
+//!
+//! This file has what they share, and [`train`](crate::train) trains. Read `sft` first, then `preferences`, which `dpo` and `orpo` share, and
+//! `report` (steps, checkpoints and cancellation). A method whose rows are pairs is added by one file such as `orpo` and a line in the crate's
+//! `registry`.
 
 pub(crate) mod dpo;
 pub(crate) mod orpo;
@@ -67,7 +71,7 @@ impl Weights {
     }
 }
 
-/// Finds settings of an adapter that a manifest cannot have.
+/// Finds settings of an adapter that a manifest cannot have: it takes an adapter from a checkpoint at a port, not from a path.
 pub(crate) fn mistakes(adapter: Option<&Adapter>) -> Vec<ParamMistake> {
     let named = adapter.is_some_and(|adapter| adapter.init_from.is_some());
     let field = vec!["adapter".to_owned(), "init_from".to_owned()];
@@ -95,7 +99,7 @@ pub(crate) fn forecast(start: &Outline, training: &Training, method: &impl Metho
     vec![format!("memory: at most {}", train::estimate(&sizes, training, &Load::longest(method, length)))]
 }
 
-/// Returns the outline of the checkpoint at an input port: read from its files if it is cached, else as the stage before gives it.
+/// Returns the outline of the checkpoint at an input port: read from its files if it is cached, else as the stage before announces it.
 pub(crate) fn outline_at(ctx: &Context, ahead: &Ahead, port: &str) -> Result<Option<Outline>, StageError> {
     if let Some(checkpoint) = ahead.artifact::<Checkpoint>(ctx, port) {
         let read = Outline::read(Path::new(port), |name| checkpoint.open_file(name).map_err(std::io::Error::other));
@@ -110,7 +114,7 @@ pub(crate) fn checkpoint_outline(start: Option<Outline>, training: &Training) ->
     outline.map(|outline| Ok(("checkpoint".to_owned(), outline?))).into_iter().collect()
 }
 
-/// Turns a training's error into a stage's.
+/// Converts the error of a training to the error of a stage.
 pub(crate) fn failed(error: TrainError) -> StageError {
     match error {
         TrainError::Stopped { .. } => StageError::cancelled(),
@@ -126,7 +130,7 @@ pub(crate) fn failed(error: TrainError) -> StageError {
     }
 }
 
-/// Saves the last good checkpoint of a failed training with the run's record, and returns a help that says where it is and how to continue.
+/// Saves the last good checkpoint of a failed training with the run's record. Returns a help that says where it is and how to continue.
 fn leave(
     ctx: &Context,
     step: usize,
@@ -145,7 +149,7 @@ fn leave(
     })
 }
 
-/// Metrics of a training. They contain no times: equal work gives equal bytes.
+/// The metrics of a training. They contain no times, so that equal work gives equal bytes.
 #[derive(Serialize)]
 struct Figures<'a> {
     #[serde(flatten)]

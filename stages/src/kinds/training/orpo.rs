@@ -1,4 +1,4 @@
-//! `uses: orpo`: odds ratio preference optimisation from a trained start.
+//! `uses: orpo`: odds ratio preference optimisation of a trained decoder. Takes DPO examples and a checkpoint; gives a checkpoint and metrics.
 
 use super::preferences::{self, Preferences};
 use crate::train::{
@@ -7,7 +7,7 @@ use crate::train::{
     settings::{Training, Warmup},
 };
 
-/// The stage.
+/// The stage `orpo`.
 pub(crate) type Stage = preferences::Stage<Orpo>;
 
 impl Preferences for Orpo {

@@ -1,4 +1,5 @@
-//! What `dpo` and `orpo` share: they train a checkpoint further on pairs of answers. Examples and a checkpoint → a checkpoint and training metrics.
+//! What `dpo` and `orpo` share: they train a checkpoint further on pairs of answers. Takes examples and a checkpoint; gives a checkpoint and
+//! the training's metrics.
 
 use std::{collections::BTreeMap, marker::PhantomData};
 
@@ -29,7 +30,7 @@ pub(crate) trait Preferences: Method + Serialize + JsonSchema + Send + 'static {
     /// As [`engine::Stage::EXAMPLE`].
     const EXAMPLE: &'static str;
 
-    /// Returns this kind's defaults of the settings that all trainings have.
+    /// Returns this kind's defaults for the settings that all trainings have.
     fn training() -> Training;
 }
 
@@ -64,7 +65,7 @@ fn complete<M: Preferences>(schema: &mut Schema) {
 ports! { pub struct Inputs { examples: Dataset<DpoExample>, validation: Option<Dataset<DpoExample>>, checkpoint: Checkpoint } }
 ports! { pub struct Outputs { checkpoint: Checkpoint, metrics: Metrics } }
 
-/// The stage.
+/// The stage of a method whose rows are pairs.
 pub(crate) struct Stage<M>(PhantomData<M>);
 
 impl<M: Preferences> engine::Stage for Stage<M> {

@@ -1,4 +1,5 @@
-//! Reports the steps of a training to its stage: metrics to the run's events, checkpoints to the store, and a stop when the run is cancelled.
+//! The report of a training to its stage. Takes steps; gives metrics to the run's events, checkpoints to the cache, and a stop when the run is
+//! cancelled.
 
 use std::{
     collections::BTreeMap,
@@ -13,21 +14,21 @@ use crate::train::{self, Memory, Step, Stop, TrainError, Watch, Write};
 /// Reports every step, and stops the training when the run is cancelled.
 pub(super) struct Report {
     ctx: Context,
-    /// When this run's first step was done, and the tokens by then.
+    /// The time at which this run's first step was done, and the number of tokens by then.
     first: Option<(Instant, f64)>,
-    /// When the state was saved last.
+    /// The time at which the state was saved last.
     saved: Instant,
-    /// Steps between two such times [default: as many as a minute has].
+    /// Steps between two saves [default: as many as take a minute].
     save_steps: Option<usize>,
     /// Metrics of the last step.
     pub(super) last: BTreeMap<String, f64>,
     /// Metrics of the last evaluation; empty if there was none.
     pub(super) evaluated: BTreeMap<String, f64>,
-    /// Steps that were to be taken.
+    /// Planned number of steps.
     pub(super) steps: usize,
 }
 
-/// Time between two times that the state is saved, if no number of steps is set.
+/// Time between two saves, if no number of steps is set.
 const SAVED_EVERY: Duration = Duration::from_mins(1);
 
 impl Report {
@@ -36,7 +37,7 @@ impl Report {
         Self { ctx: ctx.clone(), first: None, saved: Instant::now(), save_steps, last, evaluated, steps: 0 }
     }
 
-    /// Makes an empty folder.
+    /// Makes an empty scratch folder and removes what was in it.
     fn folder(&self, name: &str) -> std::io::Result<PathBuf> {
         let folder = self.ctx.scratch().join(name);
         if folder.exists() {

@@ -1,4 +1,4 @@
-//! `uses: sft`: supervised fine-tuning of a decoder, from scratch or from a base. Examples → a checkpoint and training metrics.
+//! `uses: sft`: supervised fine-tuning of a decoder, from scratch or from a base. Takes examples; gives a checkpoint and the training's metrics.
 
 use std::{collections::BTreeMap, fmt::Display};
 
@@ -112,7 +112,7 @@ impl Origin {
         Ok((outline, tokenizer, Weights::Folder(folder)))
     }
 
-    /// Returns the outline of that decoder before anything runs, if it is known.
+    /// Returns the outline of the decoder before anything runs, if it does not depend on an input that is not cached.
     fn outline(&self, ctx: &Context, ahead: &Ahead) -> Result<Option<Outline>, StageError> {
         match (super::outline_at(ctx, ahead, "base")?, &self.base, &self.new) {
             (Some(base), ..) => Ok(Some(base)),
@@ -145,7 +145,7 @@ impl Origin {
             .map_err(|error| mistake("system", &error, "`system: auto` puts system messages at the head of the question"))
     }
 
-    /// Does the same in a run, with the files whose content is in the key.
+    /// Does the same as [`Self::conversations`] in a run, with the files whose content is in the key.
     fn spoken(&self, ctx: &Context, tokenizer: Tokenizer) -> Result<Tokenizer, StageError> {
         let template = self.chat_template.as_ref().map(|file| {
             let text = std::io::read_to_string(file.open(ctx)?)?;
@@ -172,7 +172,7 @@ fn speaking(tokenizer: Tokenizer, template: Option<ChatTemplate>) -> Option<Toke
 ports! { pub struct Inputs { examples: Dataset<SftExample>, validation: Option<Dataset<SftExample>>, base: Option<Checkpoint> } }
 ports! { pub struct Outputs { checkpoint: Checkpoint, metrics: Metrics } }
 
-/// The stage.
+/// The stage `sft`.
 pub(crate) struct Stage;
 
 impl engine::Stage for Stage {

@@ -1,4 +1,5 @@
-//! Questions whose answer hangs on the order of their words: sums, mixed precedence, decimals, percentages, parts, problems.
+//! Questions whose answer depends on the order of their words: sums, mixed precedence, decimals, percentages, parts, word problems. Each
+//! function takes a generator; gives one question.
 
 use Operator::{Minus, Over, Plus, Times};
 use bigdecimal::BigDecimal;
@@ -11,10 +12,11 @@ use super::{
     phrases::{Style, ask, goods, person},
 };
 
-/// What a pocket calculator shows at most: the numbers of these questions stay within it on every way of computing.
+/// Digits of a pocket calculator's display: the numbers of these questions fit into it in whichever order they are computed.
 const POCKET: i64 = 8;
 
-/// The operators of one question before they are put in order: the same bags for every outcome.
+/// Sets of operators, of which a question has one in some order. They are the same for every outcome, so that the operators alone give
+/// no outcome away.
 const BAGS: &[&[Operator]] = &[
     &[Times, Plus],
     &[Times, Minus],
@@ -39,7 +41,7 @@ fn order(random: &mut ChaCha8Rng, bag: &[Operator], precedence: bool) -> Vec<Ope
     )
 }
 
-/// Whole numbers of two and three digits whose divisions come out even.
+/// Draws whole numbers of two to `digits` digits for the operators, such that every division comes out even.
 fn chain(random: &mut ChaCha8Rng, operators: &[Operator], digits: u32) -> Chain {
     let long = if operators.iter().filter(|operator| operator.multiplies()).count() > 1 { 2 } else { digits };
     let operand = |random: &mut ChaCha8Rng| {
@@ -57,7 +59,7 @@ fn chain(random: &mut ChaCha8Rng, operators: &[Operator], digits: u32) -> Chain 
     Chain { first: numbers.next().unwrap_or_default(), rest: operators.iter().copied().zip(numbers).collect() }
 }
 
-/// Whether reading from left to right gives the right value exactly where no precedence is needed.
+/// Returns whether computing from left to right is right if and only if no precedence is needed.
 fn reads_as_it_looks(chain: &Chain) -> bool {
     chain.left_to_right(POCKET).is_some_and(|shown| (shown != chain.exact()) == chain.needs_precedence())
 }
@@ -74,7 +76,7 @@ fn draft_chain(random: &mut ChaCha8Rng, bags: &[&[Operator]], precedence: bool, 
     )
 }
 
-/// Three or four terms, added and subtracted.
+/// Writes a sum: three or four terms, added and subtracted.
 pub(crate) fn sum(random: &mut ChaCha8Rng) -> Draft {
     let count = between(random, 2, 3);
     let operators: Vec<Operator> = (0..count).map(|_| pick(random, &[Plus, Minus])).collect();
@@ -83,7 +85,7 @@ pub(crate) fn sum(random: &mut ChaCha8Rng) -> Draft {
     Draft::one(ask(random, &style.chain(&chain)), &chain.exact())
 }
 
-/// Products and sums of whole numbers.
+/// Writes products and sums of whole numbers.
 pub(crate) fn mixed(random: &mut ChaCha8Rng) -> Draft {
     let precedence = below(random, 20) < 9;
     let spelled = below(random, 6) == 0;
@@ -92,7 +94,7 @@ pub(crate) fn mixed(random: &mut ChaCha8Rng) -> Draft {
     Draft::one(ask(random, &style.chain(&chain)), &chain.exact())
 }
 
-/// Products and sums of decimals whose value 64-bit floating point misses.
+/// Writes products and sums of decimals whose value 64-bit floating point misses.
 pub(crate) fn decimal(random: &mut ChaCha8Rng) -> Draft {
     let precedence = below(random, 10) < 6;
     let bags: Vec<_> = BAGS.iter().filter(|bag| !bag.contains(&Over)).collect();
@@ -114,7 +116,7 @@ pub(crate) fn decimal(random: &mut ChaCha8Rng) -> Draft {
     Draft::one(ask(random, &style.chain(&chain)), &chain.exact())
 }
 
-/// A part in hundredths: of a number, among other terms.
+/// Writes a percentage of a number, before or behind other terms.
 pub(crate) fn percent(random: &mut ChaCha8Rng) -> Draft {
     let style = Style::draw(random);
     let key = if style == Style::Signs { "%" } else { "percent" };
@@ -136,7 +138,7 @@ pub(crate) fn percent(random: &mut ChaCha8Rng) -> Draft {
     Draft::one(ask(random, &text), &chain.exact())
 }
 
-/// A percentage on top of what stands before it, which is the whole of it.
+/// Writes a percentage that is added to or taken from all that stands before it.
 pub(crate) fn surcharge(random: &mut ChaCha8Rng) -> Draft {
     let style = Style::draw(random);
     let key = if style == Style::Signs { "%" } else { "percent" };
@@ -148,18 +150,18 @@ pub(crate) fn surcharge(random: &mut ChaCha8Rng) -> Draft {
     Draft::one(ask(random, &text), &(before.exact() * BigDecimal::new(factor.into(), 2)))
 }
 
-/// One or two terms to add or subtract.
+/// Draws one or two terms to add or subtract.
 fn others(random: &mut ChaCha8Rng) -> Vec<(Operator, BigDecimal)> {
     (0..between(random, 1, 2)).map(|_| (pick(random, &[Plus, Minus]), short(random))).collect()
 }
 
-/// A whole number of two or three digits.
+/// Draws a whole number of two or three digits.
 fn short(random: &mut ChaCha8Rng) -> BigDecimal {
     let digits = between(random, 2, 3) as u32;
     whole(random, digits)
 }
 
-/// The same terms before a `value` that is written as `text`: the first of their operators joins it.
+/// Puts terms before a `value` that is written as `text`, and joins it by the first term's operator. Returns the text and its value.
 fn behind(style: Style, terms: Vec<(Operator, BigDecimal)>, text: &str, value: &BigDecimal) -> (String, BigDecimal) {
     let joining = terms.first().map_or(Plus, |(operator, _)| *operator);
     let mut terms = terms.into_iter();
@@ -170,7 +172,7 @@ fn behind(style: Style, terms: Vec<(Operator, BigDecimal)>, text: &str, value: &
     (text, gold)
 }
 
-/// A half or a double, before or behind other terms. "Half of 8 plus 6" may mean a half of the 8 or of all that
+/// Writes a half or a double, before or behind other terms. "Half of 8 plus 6" may mean a half of the 8 or of all that
 /// follows: both are right. Behind other terms, the part takes the next number alone.
 pub(crate) fn part(random: &mut ChaCha8Rng) -> Draft {
     let (word, tenths) = pick(random, &[("half of", 5), ("double", 20), ("twice", 20)]);
@@ -189,7 +191,7 @@ pub(crate) fn part(random: &mut ChaCha8Rng) -> Draft {
     Draft::readings(text, &[narrow.exact(), wide])
 }
 
-/// Somebody who has loose things and full containers, in either order.
+/// Writes a word problem: somebody has loose things and full containers, in either order.
 pub(crate) fn problem(random: &mut ChaCha8Rng) -> Draft {
     let (thing, container) = goods(random);
     let name = person(random);
@@ -221,7 +223,7 @@ pub(crate) fn problem(random: &mut ChaCha8Rng) -> Draft {
     Draft::one(format!("{text}. How many {thing}?"), &chain.exact())
 }
 
-/// Behind a loss, "and" alone would go on losing.
+/// Returns the verb of a term. After a loss, "and" alone would read as a further loss, so a gain gets a verb too.
 fn verb(operator: Operator, lost: bool) -> &'static str {
     match (operator, lost) {
         (Minus, _) => "loses ",
@@ -230,15 +232,15 @@ fn verb(operator: Operator, lost: bool) -> &'static str {
     }
 }
 
-/// Whether nobody ever loses more than is there.
+/// Returns whether nobody ever loses all that there is, or more.
 fn never_in_debt(chain: &Chain) -> bool {
     (1..=chain.rest.len())
         .filter(|end| chain.rest.get(*end).is_none_or(|(next, _)| !next.multiplies()))
         .all(|end| Chain { first: chain.first.clone(), rest: chain.rest[..end].to_vec() }.exact() > BigDecimal::default())
 }
 
-/// Two people with as many things each, which a reader must double without being told. What follows the "each" may be
-/// had by both together or by each again: both are right.
+/// Writes a word problem about two people who have as many things each, which a reader has to double. What follows the "each" may belong
+/// to both together or to each again: both are right.
 pub(crate) fn each(random: &mut ChaCha8Rng) -> Draft {
     let (thing, container) = goods(random);
     let (one, other) = until(random, |random| (person(random), person(random)), |(one, other)| one != other);
@@ -256,13 +258,13 @@ pub(crate) fn each(random: &mut ChaCha8Rng) -> Draft {
     Draft::readings(format!("{text}. How many {thing}?"), &gold)
 }
 
-/// "A less than B", which takes the first number from the second.
+/// Writes "A less than B", which takes the first number from the second.
 pub(crate) fn than(random: &mut ChaCha8Rng) -> Draft {
     let style = Style::Words;
     let less = short(random);
     let operators: &[Operator] = pick(random, &[&[Times], &[Plus], &[Times, Plus], &[Plus, Plus]]);
     let large = |from: &Chain| from.exact() > &less * 2;
-    // A sum of two is hardly ever large beside 990, and never beside 999; a product always is in the end.
+    // A sum of two numbers is hardly ever above twice 990, and never above twice 999; among products one is found in the end.
     let from = search(random, |random| chain(random, operators, 3), large)
         .unwrap_or_else(|| until(random, |random| chain(random, &[Times], 3), large));
     let text = format!("{less} less than {}", style.chain(&from));

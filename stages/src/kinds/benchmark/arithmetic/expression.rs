@@ -1,4 +1,4 @@
-//! Chains of terms: operators and operands go in, what each way of computing makes of them comes out.
+//! Chains of terms. Takes operators and operands; gives their value by each way of computing.
 
 use bigdecimal::{BigDecimal, RoundingMode, Zero as _};
 
@@ -25,7 +25,7 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    /// The value by precedence, exact wherever its divisions come out even.
+    /// Returns the value by precedence, which is exact if the divisions come out even.
     pub(crate) fn exact(&self) -> BigDecimal {
         self.by_precedence(
             BigDecimal::clone,
@@ -36,7 +36,7 @@ impl Chain {
         )
     }
 
-    /// The value by precedence in 64-bit floating point.
+    /// Returns the value by precedence in 64-bit floating point.
     pub(crate) fn floating(&self) -> f64 {
         self.by_precedence(
             nearest,
@@ -72,7 +72,7 @@ impl Chain {
         terms.fold(first, |sum, (sign, value)| if sign == Operator::Minus { minus(sum, value) } else { plus(sum, value) })
     }
 
-    /// The value from left to right without precedence, as long as no number on the way is longer than `digits`.
+    /// Returns the value from left to right without precedence; nothing if a number on the way is longer than `digits`.
     pub(crate) fn left_to_right(&self, digits: i64) -> Option<BigDecimal> {
         let mut shown = self.first.clone();
         for (operator, operand) in &self.rest {
@@ -90,23 +90,23 @@ impl Chain {
         Some(shown)
     }
 
-    /// Whether a multiplication or division stands behind an addition or subtraction.
+    /// Returns whether a multiplication or division stands behind an addition or subtraction.
     pub(crate) fn needs_precedence(&self) -> bool {
         needs_precedence(self.rest.iter().map(|(operator, _)| *operator))
     }
 }
 
-/// Whether an operator that multiplies stands behind one that adds.
+/// Returns whether an operator that multiplies or divides stands behind one that adds or subtracts.
 pub(crate) fn needs_precedence(operators: impl IntoIterator<Item = Operator>) -> bool {
     operators.into_iter().skip_while(|operator| operator.multiplies()).any(Operator::multiplies)
 }
 
-/// The floating-point number nearest to a decimal.
+/// Returns the floating-point number nearest to a decimal.
 pub(crate) fn nearest(number: &BigDecimal) -> f64 {
     number.to_plain_string().parse().unwrap_or(f64::NAN)
 }
 
-/// Whether a floating-point number, written with all the digits it needs, says exactly `number`.
+/// Returns whether a floating-point number, written with all the digits it needs, reads exactly as `number`.
 pub(crate) fn says(float: f64, number: &BigDecimal) -> bool {
     float.to_string().parse::<BigDecimal>().is_ok_and(|said| said == *number)
 }

@@ -1,4 +1,5 @@
-//! Questions that hang on what a calculator knows and on how much it holds: powers, roots, long numbers, units, dates.
+//! Questions whose answer depends on a calculator's keys and on how many digits it has: powers, roots, long numbers, units, dates. Each
+//! function takes a generator; gives one question.
 
 use Operator::{Minus, Plus, Times};
 use bigdecimal::BigDecimal;
@@ -12,14 +13,14 @@ use super::{
     phrases::{Style, ask},
 };
 
-/// The first whole number that 64-bit floating point may miss is one more than this.
+/// The largest number up to which 64-bit floating point has every whole number.
 const FLOAT_LIMIT: u64 = 1 << 53;
 
 fn raise(base: &BigDecimal, exponent: u64) -> BigDecimal {
     (0..exponent).fold(BigDecimal::from(1), |value, _| value * base)
 }
 
-/// Other terms before and behind a value that floating point has as `float`: the text, the exact and the float value.
+/// Adds or subtracts another term before or behind a value. Returns the text, the exact value and the value in floating point.
 fn among(random: &mut ChaCha8Rng, style: Style, (text, value, float): (String, BigDecimal, f64)) -> (String, BigDecimal, f64) {
     let digits = between(random, 2, 3) as u32;
     let other = whole(random, digits);
@@ -34,8 +35,7 @@ fn among(random: &mut ChaCha8Rng, style: Style, (text, value, float): (String, B
     }
 }
 
-/// Powers: small ones of whole numbers, ones past what floating point holds, squares of decimals that it misses, and
-/// squares beside a percentage.
+/// Writes a power: a small one of a whole number, one that floating point is too short for, or a square of a decimal that it misses.
 pub(crate) fn power(random: &mut ChaCha8Rng) -> Draft {
     let style = Style::draw(random);
     let form = below(random, 10);
@@ -69,7 +69,7 @@ pub(crate) fn power(random: &mut ChaCha8Rng) -> Draft {
     Draft::one(ask(random, &text), &gold)
 }
 
-/// Square roots of squares, beside a percentage at times, which only a pocket calculator has a key for.
+/// Writes the square root of a square, before or behind another term.
 pub(crate) fn root(random: &mut ChaCha8Rng) -> Draft {
     let style = Style::draw(random);
     let root = BigDecimal::from(between(random, 11, 99));
@@ -78,7 +78,7 @@ pub(crate) fn root(random: &mut ChaCha8Rng) -> Draft {
     Draft::one(ask(random, &text), &gold)
 }
 
-/// A square and a percentage in one line: each calculator lacks one of the keys.
+/// Writes a square and a percentage in one line: each calculator lacks one of the keys.
 pub(crate) fn keys(random: &mut ChaCha8Rng) -> Draft {
     let style = Style::draw(random);
     let key = if style == Style::Signs { "%" } else { "percent" };
@@ -96,7 +96,7 @@ pub(crate) fn keys(random: &mut ChaCha8Rng) -> Draft {
     Draft::one(ask(random, &text), &(square + share))
 }
 
-/// Products and sums that no pocket display holds; half of them past what floating point holds.
+/// Writes products and sums that are too long for a pocket calculator's display; half of them are too long for floating point too.
 pub(crate) fn long(random: &mut ChaCha8Rng) -> Draft {
     let style = Style::draw(random);
     let past = below(random, 2) == 0;
@@ -119,10 +119,10 @@ pub(crate) fn long(random: &mut ChaCha8Rng) -> Draft {
     Draft::one(ask(random, &style.chain(&chain)), &chain.exact())
 }
 
-/// A unit, the one to convert to, and how many of it there are in one: as digits and scale.
+/// A unit, the unit to convert it to, and the factor between them as a decimal's digits and scale.
 type Conversion = (&'static str, &'static str, (i64, i64));
 
-/// Conversions by tens and sixties, from inches, and between units that no calculator here has.
+/// Writes a conversion by tens or sixties, from inches, or between units that neither calculator knows.
 pub(crate) fn unit(random: &mut ChaCha8Rng) -> Draft {
     const PLAIN: &[Conversion] = &[
         ("kilometres", "metres", (1000, 0)),
@@ -141,7 +141,8 @@ pub(crate) fn unit(random: &mut ChaCha8Rng) -> Draft {
             let count = whole(random, 2);
             let more = whole(random, 3);
             let gold = &count * BigDecimal::new(digits.into(), scale) + &more;
-            // Only inches are no whole number of the smallest unit, so only they can be missed.
+            // Of the units that a calculator knows, only inches are no whole number of the smallest unit, so only they can be missed by
+            // floating point.
             let size = if to == "centimetres" { 10.0 } else { 1.0 };
             let float = (nearest(&count) * 25.4 + nearest(&more) * size) / size;
             let text = match below(random, 2) {
@@ -155,7 +156,7 @@ pub(crate) fn unit(random: &mut ChaCha8Rng) -> Draft {
     Draft::one(text, &gold)
 }
 
-/// The days between two dates: the last one counts, the first does not.
+/// Writes a question for the days between two dates: the last one counts, the first does not.
 pub(crate) fn days(random: &mut ChaCha8Rng) -> Draft {
     let (first, last) = until(random, |random| (day(random), day(random)), |(first, last)| last > first);
     let gold = BigDecimal::from(i64::from((last - first).get_days()));
@@ -168,7 +169,7 @@ pub(crate) fn days(random: &mut ChaCha8Rng) -> Draft {
     Draft::one(text, &gold)
 }
 
-/// A day of which every calendar in use says the same.
+/// Draws a day on which all calendars in use agree.
 fn day(random: &mut ChaCha8Rng) -> Date {
     let (year, month) = (between(random, 2020, 2029) as i16, between(random, 1, 12) as i8);
     date(year, month, between(random, 1, 28) as i8)

@@ -1,4 +1,7 @@
-//! Questions in arithmetic: a count and a seed go in, questions that a person might ask come out with their exact answers.
+//! Generated questions in arithmetic, as a person might ask them. Takes a count and a seed; gives questions with their exact answers.
+//!
+//! Read `draw` (random choices), `expression` (chains and their values) and `phrases` (the wording) first, then the kinds of question in
+//! `chains` and `keys`. A further kind is a function and a line in [`KINDS`].
 //!
 //! The answers follow these conventions, and a question lists every answer that one of them allows:
 //! - multiplication and division come before addition and subtraction, spoken as written;
@@ -6,7 +9,7 @@
 //!   behind other terms, they take the next number alone, as roots and powers do everywhere;
 //! - "p % of a" is a part of `a`, the next number; "a + p %" and "a − p %" take the part of all that stands before;
 //! - "a less than b" takes `a` from all that follows; between two dates, the last day counts and the first does not;
-//! - what two people have "each" is had twice; what is named behind the "each", once or twice (two answers).
+//! - what two people have "each" counts twice; what is named behind the "each" counts once or twice (two answers).
 
 mod chains;
 mod draw;
@@ -28,7 +31,7 @@ pub(crate) struct Generated {
     pub kind: &'static str,
 }
 
-/// A question before it has its kind.
+/// A generated question whose kind is not set yet.
 #[derive(Debug)]
 struct Draft {
     text: String,
@@ -47,7 +50,7 @@ impl Draft {
     }
 }
 
-/// The kinds of question: name, share in thousandths, and what writes one.
+/// The kinds of question: name, share in thousandths, and the function that writes one.
 const KINDS: &[(&str, u64, fn(&mut ChaCha8Rng) -> Draft)] = &[
     ("sum", 50, chains::sum),
     ("mixed", 270, chains::mixed),

@@ -1,4 +1,4 @@
-//! Wording: numbers, operators and chains go in, English comes out.
+//! The wording of questions. Takes numbers, operators and chains; gives English.
 
 use bigdecimal::BigDecimal;
 use rand_chacha::ChaCha8Rng;
@@ -15,12 +15,12 @@ pub(crate) enum Style {
     Signs,
     /// `12 times 31 plus 45`
     Words,
-    /// `twelve times thirty-one plus forty-five`: whole numbers below a hundred alone.
+    /// `twelve times thirty-one plus forty-five`: only for whole numbers below a hundred.
     Spelled,
 }
 
 impl Style {
-    /// Signs or words.
+    /// Draws signs or words.
     pub(crate) fn draw(random: &mut ChaCha8Rng) -> Self {
         if below(random, 2) == 0 { Self::Signs } else { Self::Words }
     }
@@ -49,7 +49,7 @@ impl Style {
         self.following(&self.number(&chain.first), &chain.rest)
     }
 
-    /// `text` with further terms behind it.
+    /// Returns `text` with further terms behind it.
     pub(crate) fn following(self, text: &str, terms: &[(Operator, BigDecimal)]) -> String {
         terms.iter().fold(text.to_owned(), |text, (operator, operand)| {
             format!("{text} {} {}", self.operator(*operator), self.number(operand))
@@ -57,7 +57,7 @@ impl Style {
     }
 }
 
-/// Asks for the value of an expression, in a wording that all kinds share.
+/// Writes a question for the value of an expression, in one of the wordings that all kinds share.
 pub(crate) fn ask(random: &mut ChaCha8Rng, expression: &str) -> String {
     match below(random, 4) {
         0 => format!("What is {expression}?"),
@@ -72,12 +72,12 @@ fn capitalised(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// The name of somebody who owns things.
+/// Draws the name of somebody who owns things.
 pub(crate) fn person(random: &mut ChaCha8Rng) -> &'static str {
     pick(random, &["Ann", "Tom", "Eva"])
 }
 
-/// What is counted, and what it comes in.
+/// Draws a thing to count and the container that it comes in.
 pub(crate) fn goods(random: &mut ChaCha8Rng) -> (&'static str, &'static str) {
     pick(random, &[("coins", "bags"), ("pens", "boxes"), ("stamps", "packs")])
 }

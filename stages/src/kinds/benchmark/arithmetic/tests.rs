@@ -1,4 +1,4 @@
-//! The questions against an arithmetic of their own, and against both calculators.
+//! Compares the answers of the questions with a second implementation of the arithmetic, and with both calculators.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,7 +70,7 @@ fn value(text: &str) -> BigDecimal {
     number(text)
 }
 
-/// An asked expression in signs.
+/// Returns the expression of a question, written in signs.
 fn expression(text: &str) -> String {
     let text = text.to_lowercase();
     let inner = ["what is ", "how much is ", "calculate "].iter().find_map(|ask| text.strip_prefix(ask)).unwrap_or(&text);
@@ -90,7 +90,7 @@ fn expression(text: &str) -> String {
     .fold(inner.to_owned(), |text, (word, sign)| text.replace(word, sign))
 }
 
-/// The days since an epoch, by the formula for the proleptic Gregorian calendar.
+/// Returns the days since an epoch, by the formula for the proleptic Gregorian calendar.
 fn day_number(text: &str) -> i64 {
     const MONTHS: [&str; 12] = [
         "January",
@@ -179,7 +179,7 @@ fn gold_is_exact() {
         if question.text.chars().any(|letter| letter.is_ascii_digit()) {
             assert_eq!(number(&question.gold[0]), recomputed(&question), "{}", question.text);
         } else {
-            // Numbers in words: whole and small, so the reader of the calculators and floating point are exact.
+            // Numbers in words are whole and small, so the calculators' reader and floating point are exact.
             assert_eq!(answer("scientific", &question.text).unwrap(), question.gold[0], "{}", question.text);
         }
         *checked.entry(question.kind).or_default() += 1;

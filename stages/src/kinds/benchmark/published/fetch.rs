@@ -1,4 +1,4 @@
-//! `fetch:` in a manifest → a file that is downloaded once, and known by its digest before it is.
+//! Downloads of published files. Takes `fetch:` of a manifest; gives a file of a known digest, which is downloaded once.
 
 use std::{borrow::Cow, fmt};
 
@@ -11,7 +11,7 @@ use serde::{
 
 use crate::llm::calls;
 
-/// What is to be downloaded.
+/// What `fetch:` asks to download.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Fetch {
     /// Nothing.
@@ -19,11 +19,11 @@ pub(crate) enum Fetch {
     No,
     /// The benchmark's published file, or the one of this name where there are several.
     Published(Option<String>),
-    /// A file of known content.
+    /// A file of this address and digest.
     Pinned(Pinned),
 }
 
-/// Where a file is, and what it has to be.
+/// The address of a file and the digest that it has to have.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Pinned {
@@ -33,12 +33,15 @@ pub(crate) struct Pinned {
 }
 
 impl Pinned {
-    /// The file's name: the end of its address.
+    /// Returns the file's name: the last part of its address.
     pub(crate) fn name(&self) -> &str {
         self.address.rsplit('/').next().unwrap_or_default()
     }
 
-    /// The file, downloaded where its content is not kept.
+    /// Returns the file; downloads it if the cache does not have its content.
+    ///
+    /// # Errors
+    /// The download fails, or the file has another digest.
     pub(crate) async fn file(&self, ctx: &Context) -> Result<File, StageError> {
         let path = ctx.scratch().join("fetched");
         let file = File::pinned(self.name(), &self.digest, &path)?;
@@ -58,10 +61,10 @@ impl Pinned {
 }
 
 impl Fetch {
-    /// The file that is meant, for a benchmark.
+    /// Turns the name of a benchmark's published file into its address and digest.
     ///
     /// # Errors
-    /// What is wrong, and what to do.
+    /// A message and a help, if there is no such file or the digest is malformed.
     pub(crate) fn settle(self, benchmark: &str) -> Result<Self, (String, String)> {
         let name = match self {
             Self::No => return Ok(Self::No),
@@ -93,7 +96,7 @@ impl Fetch {
         })
     }
 
-    /// Whether nothing is to be downloaded.
+    /// Returns whether nothing is to be downloaded.
     pub(crate) fn is_no(&self) -> bool {
         *self == Self::No
     }
@@ -127,7 +130,7 @@ impl<'de> Deserialize<'de> for Fetch {
     }
 }
 
-/// The digest alone: an address changes no result.
+/// Writes only the digest into the key, since the address does not change the result.
 impl Serialize for Fetch {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

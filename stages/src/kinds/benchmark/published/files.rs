@@ -1,4 +1,4 @@
-//! A path in a manifest → one file or, where it is a folder's, the files in it that a benchmark is known to consist of.
+//! Files of a benchmark. Takes a path in a manifest; gives the file or, for a folder, the files in it that have a published file's name.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -18,7 +18,7 @@ use super::mmlu;
 #[derive(Clone, Debug)]
 pub(crate) struct Files(Vec<Named>);
 
-/// A file, with its name where that says what is in it.
+/// A file, with its name if the name says what is in it.
 #[derive(Clone, Debug)]
 pub(crate) struct Named {
     pub name: Option<String>,
@@ -26,12 +26,12 @@ pub(crate) struct Named {
 }
 
 impl Files {
-    /// One file that no path names.
+    /// Returns a single file that no path of the manifest names.
     pub(crate) fn of(file: File) -> Self {
         Self(vec![Named { name: None, file }])
     }
 
-    /// The file, if it is one.
+    /// Returns the file, if there is exactly one.
     pub(crate) fn one(&self) -> Option<&File> {
         match self.0.as_slice() {
             [one] => Some(&one.file),
@@ -39,7 +39,7 @@ impl Files {
         }
     }
 
-    /// All of them.
+    /// Returns all files.
     pub(crate) fn all(&self) -> &[Named] {
         &self.0
     }
@@ -73,7 +73,7 @@ impl<'de> Deserialize<'de> for Files {
     }
 }
 
-/// A name that says something counts in the key, beside the content.
+/// Writes names into the key beside the contents, where a name says what is in the file.
 impl Serialize for Files {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0.as_slice() {

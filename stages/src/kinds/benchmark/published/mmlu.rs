@@ -1,6 +1,6 @@
 //! The published files of MMLU: a CSV file for each subject and split.
 
-/// The subjects, with how many questions each has for testing. For few-shot prompts (`dev`) each has five.
+/// The subjects, with the number of questions in the test split. The split for few-shot prompts (`dev`) has five of each.
 pub(crate) const SUBJECTS: [(&str, usize); 57] = [
     ("abstract_algebra", 100),
     ("anatomy", 135),
@@ -62,10 +62,10 @@ pub(crate) const SUBJECTS: [(&str, usize); 57] = [
 ];
 pub(crate) const DEV: usize = 5;
 
-/// The splits as they are published: each is a folder.
+/// The published splits. Each is a folder.
 const SPLITS: [&str; 3] = ["test", "dev", "val"];
 
-/// The names of the published files.
+/// Returns the names of the published files.
 pub(crate) fn file_names() -> impl Iterator<Item = String> {
     SPLITS.into_iter().flat_map(|split| SUBJECTS.iter().map(move |(subject, _)| format!("{subject}_{split}.csv")))
 }

@@ -1,4 +1,7 @@
-//! The published files of each benchmark, by which a file is known → what is said where it is another one.
+//! The published files of the benchmarks: address, digest and number of rows. Takes a file; gives a warning if it is none of them.
+//!
+//! Read this file's table first, then `files` (the path of a manifest), `fetch` (downloads of these files) and `mmlu` (the files of MMLU,
+//! which is published as an archive). A published file is one entry in `ALL`.
 
 pub(crate) mod fetch;
 pub(crate) mod files;
@@ -12,9 +15,8 @@ use fetch::Pinned;
 struct Published {
     benchmark: &'static str,
     rows: usize,
-    /// The digest of its bytes; none where no copy of the very bytes was at hand to take it from.
+    /// The digest of its bytes; `None` if the published file was not there to compute it from, so that rows are compared instead.
     digest: Option<&'static str>,
-    /// Where it is published.
     address: &'static str,
 }
 
@@ -81,22 +83,22 @@ const ALL: [Published; 10] = [
     },
 ];
 
-/// `MMLU` is published as an archive, and known by the rows of each file in it.
+/// The archive that `MMLU` is published as. Its files are recognised by their numbers of rows.
 const MMLU: &str = "https://people.eecs.berkeley.edu/~hendrycks/data.tar";
 
-/// Where a benchmark's files are published.
+/// Returns the addresses of a benchmark's published files.
 pub(crate) fn addresses(benchmark: &str) -> Vec<&'static str> {
     let archive = (benchmark == "mmlu").then_some(MMLU);
     ALL.iter().filter(|published| published.benchmark == benchmark).map(|published| published.address).chain(archive).collect()
 }
 
-/// A benchmark's files that can be told from others, the one that is meant where none is named first.
+/// Returns a benchmark's published files whose digests are known. The first is the default of `fetch: true`.
 pub(crate) fn pinned(benchmark: &str) -> Vec<Pinned> {
     let of_it = ALL.iter().filter(|published| published.benchmark == benchmark);
     of_it.filter_map(|one| Some(Pinned { address: one.address.to_owned(), digest: one.digest?.to_owned() })).collect()
 }
 
-/// Warns where a file goes by a benchmark's name and is none of those that are published.
+/// Warns if a file that is read as a benchmark is none of its published files.
 pub(crate) fn compare(ctx: &Context, benchmark: &str, file: &File, rows: usize) {
     let digest = serde_json::to_value(file).ok();
     if let Some(warning) = difference(benchmark, file.name(), digest.as_ref().and_then(|digest| digest.as_str()), rows) {

@@ -1,4 +1,4 @@
-//! A row of a file with columns of any names, and a map of these → a question.
+//! Rows with columns of any names. Takes a row and a map of its columns; gives a question.
 
 use std::{borrow::Cow, fmt};
 
@@ -89,7 +89,7 @@ pub(crate) const HELP: &str = "say which columns hold what: `columns: { id: …,
 /// Reads a question from a row.
 ///
 /// # Errors
-/// A sentence that names the column.
+/// A sentence that names the column that is missing or has a wrong type.
 pub(crate) fn draft(row: &Value, columns: &Columns) -> Result<Draft, String> {
     let missing = |column: &str| format!("there is no `{column}`");
     let id = match field(row, &columns.id) {
@@ -122,7 +122,7 @@ pub(crate) fn draft(row: &Value, columns: &Columns) -> Result<Draft, String> {
     })
 }
 
-/// The texts of a column with a list, or of several columns. Only a column that nobody asked for may be missing.
+/// Returns the texts of a column with a list, or of several columns. A column may be missing only if its name is the default.
 fn texts(row: &Value, names: &Names, default: &Names) -> Result<Vec<String>, String> {
     match names {
         Names::One(name) => match field(row, name) {
@@ -137,7 +137,7 @@ fn texts(row: &Value, names: &Names, default: &Names) -> Result<Vec<String>, Str
                 match field(row, name) {
                     None => return Err(format!("there is no `{name}`")),
                     Some(Value::Null) => end = end.or(Some(name)),
-                    // A gap would give the later ones other letters than they have in the file.
+                    // With a gap, the later choices would have other letters than in the file.
                     Some(_) if end.is_some() => {
                         return Err(format!("`{name}` is not empty, and `{}` before it is", end.map_or("", String::as_str)));
                     }
@@ -153,14 +153,14 @@ fn list(value: &Value) -> Option<Vec<String>> {
     match value {
         Value::Null => Some(Vec::new()),
         Value::Array(items) => items.iter().map(text).collect(),
-        // What has no lists, such as CSV, has them as JSON.
+        // A format without lists, such as CSV, has them as JSON.
         Value::String(json) => serde_json::from_str::<Vec<Value>>(json).ok()?.iter().map(text).collect(),
         _ => None,
     }
 }
 
 fn field<'a>(row: &'a Value, path: &str) -> Option<&'a Value> {
-    // A name with a dot in it comes before a path.
+    // A column whose name contains a dot takes precedence over a path into an object.
     row.get(path).or_else(|| path.split('.').try_fold(row, |value, name| value.get(name)))
 }
 

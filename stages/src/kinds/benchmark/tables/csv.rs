@@ -1,4 +1,4 @@
-//! A CSV file with a header and any columns → questions. An empty cell counts as none.
+//! CSV. Takes a file with a header and any columns; gives questions. An empty cell counts as missing.
 
 use engine::{Context, File, StageError};
 use serde_json::Value;
@@ -26,7 +26,7 @@ fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError
     row::drafts(file, rows(ctx, file)?, columns::HELP, |_, row| columns::draft(row, settings.columns))
 }
 
-/// The rows of a CSV file with a header. Every cell is a text.
+/// Returns the rows of a CSV file with a header. Every cell is a text.
 pub(crate) fn rows<'a>(ctx: &Context, file: &'a File) -> Result<Rows<'a>, StageError> {
     let mut reader = ::csv::Reader::from_reader(file.open(ctx)?);
     let header = reader.headers().map_err(|error| malformed(file, &error))?.clone();
@@ -38,12 +38,12 @@ pub(crate) fn rows<'a>(ctx: &Context, file: &'a File) -> Result<Rows<'a>, StageE
     })))
 }
 
-/// The line where a record begins.
+/// Returns the line on which a record begins.
 pub(crate) fn place(record: &::csv::StringRecord) -> Place {
     Place::Line(record.position().map_or(0, ::csv::Position::line) as usize)
 }
 
-/// What is wrong with a file as CSV, and where.
+/// Builds the error of a file that is malformed as CSV, with its line.
 pub(crate) fn malformed(file: &File, error: &::csv::Error) -> StageError {
     let line = error.position().map(|position| format!(", line {}", position.line())).unwrap_or_default();
     let what = match error.kind() {

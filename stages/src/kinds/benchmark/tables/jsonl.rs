@@ -1,4 +1,4 @@
-//! A file of JSON lines with any columns → questions. Errors name file, line and column.
+//! JSON lines. Takes a file with any columns; gives questions. Errors name file, line and column.
 
 use engine::{Context, File, StageError};
 
@@ -28,7 +28,7 @@ fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError
     row::drafts(file, rows(ctx, file)?, columns::HELP, |_, row| columns::draft(row, settings.columns))
 }
 
-/// The rows of a file of JSON lines.
+/// Returns the rows of a file of JSON lines.
 pub(crate) fn rows<'a>(ctx: &Context, file: &'a File) -> Result<Rows<'a>, StageError> {
     Ok(Box::new(lines(ctx, file)?.map(|line| {
         let (number, line) = line?;

@@ -1,6 +1,7 @@
-//! Files of rows with columns → questions: CSV, JSON lines and Parquet.
+//! Files of rows: CSV, JSON lines and Parquet. Takes a file and a map of columns; gives a benchmark's questions.
 //!
-//! Takes a file and a map of columns; gives a benchmark's questions. Read `table` (what all three share), then one file a format.
+//! Read `row` (a row, its place and its fields) and `columns` (which column means what) first, then one file for each format: `csv`, `jsonl`,
+//! `parquet`. `table` recognises the format of a file by its first bytes, for benchmarks that are published in several.
 
 pub(crate) mod columns;
 pub(crate) mod csv;

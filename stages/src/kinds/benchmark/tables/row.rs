@@ -1,4 +1,4 @@
-//! A row of a file with its place, and what a benchmark reads out of it.
+//! Rows of a file. Takes a row with its place; gives what a benchmark reads out of it, or an error that names the place.
 
 use std::fmt;
 
@@ -7,18 +7,18 @@ use serde_json::{Map, Value};
 
 use crate::kinds::benchmark::draft::Draft;
 
-/// One row, and where it stands.
+/// One row with its place in the file.
 pub(crate) struct Row {
     pub place: Place,
     pub value: Value,
 }
 
-/// A row's place, as a person would find it.
+/// A row's place, as a person would look it up.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Place {
     /// A line of a text, from 1.
     Line(usize),
-    /// A row of what has no lines, from 1.
+    /// A row of a format without lines, from 1.
     Row(usize),
 }
 
@@ -31,10 +31,10 @@ impl fmt::Display for Place {
     }
 }
 
-/// The rows of a file, in its order.
+/// The rows of a file, in their order.
 pub(crate) type Rows<'a> = Box<dyn Iterator<Item = Result<Row, StageError>> + 'a>;
 
-/// Makes a question of each row. `draft` gets the row's index and says what is wrong with it, `help` what to do then.
+/// Turns each row into a question by `draft`, which takes the row's index and the row. An error names the row's place, and has `help`.
 pub(crate) fn drafts(
     file: &File,
     rows: Rows<'_>,
@@ -50,7 +50,10 @@ pub(crate) fn drafts(
         .collect()
 }
 
-/// The text of a column, which must hold one.
+/// Returns the text of a column.
+///
+/// # Errors
+/// A sentence, if the column is missing, empty or no text.
 pub(crate) fn text<'a>(row: &'a Value, column: &str) -> Result<&'a str, String> {
     match row.get(column) {
         None => Err(format!("there is no `{column}`")),
@@ -60,7 +63,10 @@ pub(crate) fn text<'a>(row: &'a Value, column: &str) -> Result<&'a str, String> 
     }
 }
 
-/// The texts of a column with a list, which must hold one at least.
+/// Returns the texts of a column with a list.
+///
+/// # Errors
+/// A sentence, if the column is missing, empty or no list of texts.
 pub(crate) fn texts(row: &Value, column: &str) -> Result<Vec<String>, String> {
     let Some(value) = row.get(column) else { return Err(format!("there is no `{column}`")) };
     let texts = value.as_array().map(|items| items.iter().map(|item| item.as_str().map(str::to_owned)).collect());
@@ -71,7 +77,7 @@ pub(crate) fn texts(row: &Value, column: &str) -> Result<Vec<String>, String> {
     }
 }
 
-/// What else is kept of a row: the columns that are there and not empty, in lower case.
+/// Returns those of the columns that are there and not empty, under their names in lower case, for a question's `meta`.
 pub(crate) fn meta(row: &Value, columns: &[&str]) -> Map<String, Value> {
     let given = columns.iter().filter_map(|column| Some((column.to_lowercase(), row.get(*column)?.clone())));
     given.filter(|(_, value)| !matches!(value, Value::Null) && value != "").collect()

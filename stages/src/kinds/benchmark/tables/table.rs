@@ -1,4 +1,5 @@
-//! A file of rows as JSON lines, a JSON array, CSV or Parquet → its rows as JSON values, each with its place in the file.
+//! Files of rows in any format. Takes JSON lines, a JSON array, CSV or Parquet; gives the rows as JSON values, each with its place in the
+//! file.
 
 use std::io::BufRead as _;
 
@@ -10,7 +11,7 @@ use super::{
     row::{Place, Row, Rows},
 };
 
-/// Reads a file in whichever of the formats its first bytes are in. The file's name has no say: it is in no key.
+/// Reads a file and recognises its format by its first bytes. The file's name cannot decide, since it is in no key.
 pub(crate) fn rows<'a>(ctx: &Context, file: &'a File) -> Result<Rows<'a>, StageError> {
     let mut reader = file.open(ctx)?;
     let head = reader.fill_buf()?;

@@ -1,5 +1,6 @@
-//! A group of rows → the same, whose pages are looked at before they are decoded: the library reserves memory for as many values as a page
-//! says it has, and a program that gets none is aborted.
+//! Checks of Parquet pages. Takes a row group; gives the same row group, whose pages are checked before they are decoded.
+//!
+//! The library reserves memory for as many values as a page claims, and the program is aborted if it gets none.
 
 use ::parquet::{
     basic::Encoding,
@@ -13,7 +14,7 @@ use ::parquet::{
 
 use super::thrift::unsigned;
 
-/// A group of rows whose pages do not claim more values than their bytes can hold.
+/// A row group that refuses pages which claim more values than their bytes can have.
 pub(super) struct Checked<'a>(pub(super) Box<dyn RowGroupReader + 'a>);
 
 impl RowGroupReader for Checked<'_> {
@@ -42,7 +43,7 @@ impl RowGroupReader for Checked<'_> {
 
 struct Pages {
     pages: Box<dyn PageReader>,
-    /// The highest level of repetition and of definition.
+    /// The column's maximum repetition level and maximum definition level.
     levels: [i16; 2],
 }
 
@@ -74,12 +75,12 @@ impl PageReader for Pages {
     }
 }
 
-/// Refuses a page that claims more values than there can be.
+/// Returns an error if a page claims more values than there can be.
 fn check(page: &Page, levels: [i16; 2]) -> Result<()> {
     let (values, bytes) = (u64::from(page.num_values()), page.buffer().len());
     let refuse = |claimed: u64| Err(ParquetError::General(format!("a page of {bytes} bytes cannot hold {claimed} values")));
     match page {
-        // Every value of a dictionary takes a byte or more.
+        // Every value of a dictionary takes at least a byte.
         Page::DictionaryPage { .. } if values > bytes as u64 => refuse(values),
         Page::DictionaryPage { .. } => Ok(()),
         _ if matches!(page.encoding(), Encoding::DELTA_LENGTH_BYTE_ARRAY | Encoding::DELTA_BYTE_ARRAY) => {
@@ -92,7 +93,7 @@ fn check(page: &Page, levels: [i16; 2]) -> Result<()> {
     }
 }
 
-/// The number of values that the head of a delta encoding names, which nothing else holds against the page's own.
+/// Returns the number of values in the header of a delta encoding. The library does not compare it with the page's number.
 fn deltas(page: &Page, levels: [i16; 2]) -> Option<u64> {
     let mut rest: &[u8] = page.buffer();
     match page {
@@ -106,7 +107,7 @@ fn deltas(page: &Page, levels: [i16; 2]) -> Option<u64> {
             }
         }
     }
-    // The sizes of blocks and of their parts come first.
+    // The block size and the number of miniblocks come first.
     [unsigned(&mut rest)?, unsigned(&mut rest)?, unsigned(&mut rest)?].last().copied()
 }
 
@@ -120,7 +121,7 @@ mod tests {
             |num_values| Page::DictionaryPage { buf: vec![0; 8].into(), num_values, encoding: Encoding::PLAIN, is_sorted: false };
         check(&dictionary(8), [0, 0]).unwrap();
         check(&dictionary(9), [0, 0]).unwrap_err();
-        // Two bytes of levels with their length before them, then blocks of 128 in 4 parts, and the count.
+        // Two bytes of levels with their length before them, then blocks of 128 values in 4 miniblocks, and the count.
         let texts = |count: &[u8], encoding| Page::DataPage {
             buf: [&[2, 0, 0, 0, 3, 1, 0x80, 0x01, 4], count, &[0]].concat().into(),
             num_values: 3,

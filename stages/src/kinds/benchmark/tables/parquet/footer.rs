@@ -1,5 +1,6 @@
-//! A Parquet file → nothing, or what its footer or a head of its pages claims and cannot be. The library reserves memory for what they
-//! claim, and goes as deep as they say; where it gets no memory or no stack, the program is aborted.
+//! Checks of a Parquet file's footer and page headers. Takes a file; gives an error if they claim what cannot be.
+//!
+//! The library reserves memory for what they claim, and recurses as deep as they say; without memory or stack, the program is aborted.
 
 use std::fs::File;
 
@@ -10,16 +11,17 @@ use ::parquet::{
 
 use super::thrift::{Fields, list, number, structure};
 
-/// Groups of columns in each other that are read.
+/// Nesting of groups of columns that is accepted.
 const DEPTH: usize = 64;
 
-/// Bytes in which a page's head is looked for, and again where it does not end there: statistics may hold two values of the column.
+/// Bytes that are read for a page header: the first number, then the second if the header is longer, since its statistics may contain two
+/// values of the column.
 const HEADS: [u64; 2] = [1 << 12, 1 << 20];
 
-/// Snappy's number among the ways of compression, and how much larger it makes bytes at most.
+/// Snappy's number among the compression codecs, and its highest ratio of unpacked to packed bytes.
 const SNAPPY: (i64, i64) = (1, 32);
 
-/// Refuses claims that cannot be. What is wrong in any other way is left to the library.
+/// Returns an error if a claim cannot be true. Other mistakes are left to the library.
 pub(super) fn check(file: &File) -> Result<()> {
     let length = file.len();
     let Some(end) = length.checked_sub(8) else { return Ok(()) };
@@ -36,10 +38,10 @@ pub(super) fn check(file: &File) -> Result<()> {
     Ok(())
 }
 
-/// The columns of groups in each other, each group before its columns.
+/// Checks the schema, a flat list in which each group stands before its columns.
 fn check_schema(footer: &Fields) -> Result<()> {
     let count = list(footer, 2).count();
-    // How many columns each group around still has to get.
+    // The number of columns that each open group still lacks, the outermost first.
     let mut around: Vec<i64> = Vec::new();
     for element in list(footer, 2) {
         if let Some(open) = around.last_mut() {
@@ -58,7 +60,7 @@ fn check_schema(footer: &Fields) -> Result<()> {
     Ok(())
 }
 
-/// The heads of the pages of a column.
+/// Checks the page headers of a column chunk.
 fn check_pages(file: &File, column: &Fields) -> Result<()> {
     let start = number(column, 11).or_else(|| number(column, 9)).and_then(|start| u64::try_from(start).ok());
     let size = number(column, 7).and_then(|size| u64::try_from(size).ok());

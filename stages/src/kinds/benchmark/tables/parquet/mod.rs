@@ -1,4 +1,7 @@
-//! A Parquet file with any columns → questions. Rows are counted from 1.
+//! Parquet. Takes a file with any columns; gives questions. Rows are counted from 1.
+//!
+//! This file reads the rows. The parquet library trusts what a file claims, so `footer` checks the footer and the page headers before
+//! (`thrift` parses them), and `checked` checks each page before it is decoded.
 
 mod checked;
 mod footer;
@@ -41,11 +44,11 @@ fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError
 
 const HELP: &str = "write the file again, plain or with snappy or zstd";
 
-/// The rows of a Parquet file.
+/// Returns the rows of a Parquet file.
 pub(crate) fn rows<'a>(ctx: &Context, file: &'a File) -> Result<Rows<'a>, StageError> {
     let malformed =
         |place: String, error: ParquetError| StageError::failed(format!("`{}`{place}: {error}", file.name())).help(HELP);
-    // Parquet is read from its end, and an input is a stream.
+    // Parquet is read from its end, but an input is a stream, so it is copied to a file first.
     let mut copy = tempfile::tempfile_in(ctx.scratch())?;
     std::io::copy(&mut file.open(ctx)?, &mut copy)?;
     let rows = guarded(|| decoded(copy, &malformed));
@@ -54,12 +57,15 @@ pub(crate) fn rows<'a>(ctx: &Context, file: &'a File) -> Result<Rows<'a>, StageE
     Ok(Box::new(rows.into_iter().enumerate().map(|(index, value)| Ok(Row { place: Place::Row(index + 1), value }))))
 }
 
-/// The rows as JSON values. Damaged bytes can make the library panic.
+/// Decodes the rows to JSON values.
+///
+/// # Panics
+/// The library may panic at damaged bytes.
 fn decoded(copy: fs::File, malformed: &impl Fn(String, ParquetError) -> StageError) -> Result<Vec<Value>, StageError> {
     footer::check(&copy).map_err(|error| malformed(String::new(), error))?;
     let reader = SerializedFileReader::new(copy).map_err(|error| malformed(String::new(), error))?;
     let mut rows = Vec::new();
-    // The reader's own way over all groups panics at a damaged one.
+    // The reader's own iterator over all row groups panics at a damaged one.
     for group in 0..reader.num_row_groups() {
         let here = |rows: &[_]| format!(", row {}", rows.len() + 1);
         let group = Checked(reader.get_row_group(group).map_err(|error| malformed(here(&rows), error))?);

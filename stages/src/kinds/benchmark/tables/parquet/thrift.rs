@@ -1,8 +1,8 @@
-//! Bytes in Thrift's compact protocol → values by field, as far as they are asked for.
+//! A parser of Thrift's compact protocol, as far as the checks need it. Takes bytes; gives values by field number.
 
 use std::collections::BTreeMap;
 
-/// A value. Texts are passed over.
+/// A value. Only numbers, lists and structures are kept; all else is `Other`.
 #[derive(Debug)]
 pub(super) enum Value {
     Number(i64),
@@ -11,24 +11,24 @@ pub(super) enum Value {
     Other,
 }
 
-/// The fields of a structure by number.
+/// The values of a structure by field number.
 pub(super) type Fields = BTreeMap<i16, Value>;
 
-/// Returns the number of a field, if it is there.
+/// Returns the value of a field, if it is there and is a number.
 pub(super) fn number(fields: &Fields, field: i16) -> Option<i64> {
     if let Some(Value::Number(number)) = fields.get(&field) { Some(*number) } else { None }
 }
 
-/// Returns the structures in a list of them.
+/// Returns the structures in a field that is a list; none if it is not.
 pub(super) fn list(fields: &Fields, field: i16) -> impl Iterator<Item = &Fields> {
     let items = if let Some(Value::List(items)) = fields.get(&field) { items.as_slice() } else { &[] };
     items.iter().filter_map(|item| if let Value::Fields(fields) = item { Some(fields) } else { None })
 }
 
-/// Levels of structures and lists in each other that are read; Parquet has fewer than ten.
+/// Nesting of structures and lists that is parsed; Parquet has fewer than ten levels.
 const DEPTH: usize = 32;
 
-/// Takes a structure from the front; nothing where it is none.
+/// Parses a structure at the front of the bytes and advances them. Returns nothing if it is malformed.
 pub(super) fn structure(rest: &mut &[u8]) -> Option<Fields> {
     fields(rest, DEPTH)
 }
@@ -44,7 +44,7 @@ fn fields(rest: &mut &[u8], depth: usize) -> Option<Fields> {
             0 => signed(rest)?.try_into().ok()?,
             more => field.checked_add(more.into())?,
         };
-        // A truth value stands in the head itself.
+        // A boolean has its value in the field header.
         let value = if matches!(head & 15, 1 | 2) { Value::Other } else { value(rest, head & 15, depth.checked_sub(1)?)? };
         fields.insert(field, value);
     }
@@ -62,7 +62,7 @@ fn value(rest: &mut &[u8], kind: u8, depth: usize) -> Option<Value> {
         9 | 10 => {
             let [head] = take(rest)?;
             let size = if head >> 4 == 15 { unsigned(rest)? } else { u64::from(head >> 4) };
-            // An item takes a byte or more.
+            // Every item takes at least a byte.
             if size > rest.len() as u64 {
                 return None;
             }
@@ -97,7 +97,7 @@ fn skipped(rest: &mut &[u8], length: u64) -> Option<Value> {
     Some(Value::Other)
 }
 
-/// Takes a number of seven bits a byte from the front.
+/// Parses a varint (seven bits a byte) at the front of the bytes and advances them.
 pub(super) fn unsigned(rest: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..u64::BITS).step_by(7) {
