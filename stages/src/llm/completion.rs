@@ -1,4 +1,4 @@
-//! A request to a model → its reply: the one effect that `answer`, `judge` and `analyse` share, and so its kept replies.
+//! The effect `completion`, which `answer`, `judge` and `analyse` share, with its cached replies. Takes a request to a model; gives the reply.
 
 use engine::{Bought, Context, Effect, Price, StageError, unit_digest};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use super::{
     request::{Reply, Request},
 };
 
-/// The effect.
+/// The effect `completion`.
 pub(crate) struct Completion;
 
 impl Effect for Completion {

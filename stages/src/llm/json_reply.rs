@@ -1,4 +1,4 @@
-//! A reply that is to be a JSON object → the object, or one further turn that asks for it again.
+//! Replies that have to be a JSON object. Takes a reply; gives the object, or a request that asks for it again.
 
 use serde_json::{Map, Value};
 
@@ -10,10 +10,10 @@ use crate::rows::{Message, Outcome};
 
 const REPAIR: &str = include_str!("../../prompts/repair@1.txt");
 
-/// Reads the object in a text: all of it, or the one that stands in a code fence or behind a sentence.
+/// Reads the JSON object in a text, which may be in a code fence or behind a sentence.
 ///
 /// # Errors
-/// Why there is none, for the turn that asks again.
+/// Why there is none, as a text for the turn that asks again.
 pub(crate) fn object(text: &str) -> Result<Map<String, Value>, String> {
     let start = text.find('{').ok_or("there is no JSON object in it")?;
     let mut values = serde_json::Deserializer::from_str(&text[start..]).into_iter::<Map<String, Value>>();
@@ -24,12 +24,12 @@ pub(crate) fn object(text: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
-/// What a reply says, where it says anything.
+/// Returns the text of a reply whose outcome is `ok`.
 pub(crate) fn said(reply: &Reply) -> Option<&str> {
     reply.text.as_deref().filter(|_| reply.outcome == Outcome::Ok)
 }
 
-/// The request with its reply and what is wrong with that behind it.
+/// Appends the reply and a turn that names the problem with it to a request.
 pub(crate) fn repair(mut request: Request, said: &str, problem: &str) -> Request {
     request.prompt.push(Message::new("assistant", said));
     request.prompt.push(Message::new("user", fill(REPAIR.trim_end(), &[("problem", problem.to_owned())])));

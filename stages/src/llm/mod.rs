@@ -1,8 +1,8 @@
-//! Asking a model: a request → a completion, bought once and kept.
+//! Calls to models, paid for once and cached. Takes a prompt and settings; gives a completion with what it cost.
 //!
-//! Takes a prompt and settings; gives a completion with what it cost. Read from the bottom: `request` (what is asked, and what comes
-//! back), `providers` (how each provider is spoken to), `calls` (sending, limits, retries, batches), `completion` (the cached effect),
-//! then `model` (the names in manifests), `prompt` and `json_reply` (text in, text out).
+//! Read from the bottom: `request` (what is sent, and the reply), `providers` (the protocol of each provider), `calls` (sending, limits,
+//! retries, batches), `completion` (the cached effect), then `model` (the names in manifests), `prompt` and `json_reply` (texts of prompts
+//! and replies). `readable` stops a stage whose replies cannot be read, `recording` reads files of recorded answers, `secret` masks keys.
 
 pub(crate) mod calls;
 pub(crate) mod completion;

@@ -1,5 +1,5 @@
-//! A model's name in a manifest → its provider and the settings that fit it, then the model, open: a reply that is known, or the request
-//! that brings one.
+//! The models that manifests name. Takes a name as `provider/name`; gives its provider and the settings that fit it, then the open model,
+//! which has a reply without a call or the request for one.
 
 use std::collections::BTreeMap;
 
@@ -17,12 +17,12 @@ use crate::{
     sections::{ProviderSettings, providers::ProviderSetting},
 };
 
-/// Splits `provider/name`; the name may have further slashes.
+/// Splits `provider/name`. The name may have further slashes.
 fn split(model: &str) -> Option<(&str, &str)> {
     model.split_once('/').filter(|(provider, name)| !provider.is_empty() && !name.is_empty())
 }
 
-/// Finds the source of `PROVIDER/NAME`: the manifest's provider, or a kind of that name that needs no setting.
+/// Finds the source of `PROVIDER/NAME`: a provider of the manifest, or a kind of that name, which then has no settings.
 ///
 /// # Errors
 /// There is no such provider or kind, or the provider has no model of this name.
@@ -36,7 +36,7 @@ pub(crate) fn source<'a>(model: &'a str, sections: &Sections) -> Result<Named<'a
     (kind.check)(name, &setting)?;
     let base_url = match kind.replies {
         Replies::Known(_) => None,
-        // The content of the folder counts, and not its path.
+        // The folder's content decides the replies, not its path.
         Replies::Generated(_) => {
             serde_json::to_string(&setting.folder).ok().map(|files| format!("blake3:{}", fingerprint(&files)))
         }
@@ -49,7 +49,7 @@ pub(crate) fn source<'a>(model: &'a str, sections: &Sections) -> Result<Named<'a
     Ok(Named { provider: provider.to_owned(), name, source })
 }
 
-/// A model that a manifest names, and where it is asked.
+/// A model that a manifest names, with the source of its replies.
 pub(crate) struct Named<'a> {
     /// The provider's name in the manifest.
     pub provider: String,
@@ -58,7 +58,7 @@ pub(crate) struct Named<'a> {
     pub source: Source,
 }
 
-/// Finds the providers of models that have to be called, and the settings that fit each.
+/// Finds the providers of models that have to be called, and the settings that fit each model.
 ///
 /// # Errors
 /// For each field of a stage's params that names a model: there is no such model, or it cannot be called.
@@ -95,7 +95,7 @@ pub(crate) fn request(
     model.request().cloned().ok_or_else(|| StageError::failed(format!("`{asked}` is not called")))
 }
 
-/// Looks for the environment variables that calls to these models need.
+/// Checks that the environment variables that calls to these models need are set.
 ///
 /// # Errors
 /// One of them is not set.
@@ -119,8 +119,7 @@ pub(crate) fn ready<'a>(
     Ok(())
 }
 
-/// Finds the devices that are not there among those that models on this machine are computed on; each model stands at a field of a
-/// stage's params.
+/// Finds models that are to run on a device which this machine lacks. Each model comes with the field of a stage's params that names it.
 pub(crate) fn missing<'a>(models: impl Iterator<Item = (Vec<&'a str>, &'a str)>, sections: &Sections) -> Vec<ParamMistake> {
     let declared = sections.get::<ProviderSettings>();
     let lacking = |(field, asked): (Vec<&str>, &str)| {
@@ -133,7 +132,7 @@ pub(crate) fn missing<'a>(models: impl Iterator<Item = (Vec<&'a str>, &'a str)>,
     models.filter_map(lacking).collect()
 }
 
-/// Builds the mistake at a field that names a model wrongly.
+/// Builds the mistake of a field that names a model wrongly.
 pub(crate) fn mistake(field: &[&str], message: String) -> ParamMistake {
     ParamMistake {
         field: field.iter().map(|&name| name.to_owned()).collect(),
@@ -142,7 +141,7 @@ pub(crate) fn mistake(field: &[&str], message: String) -> ParamMistake {
     }
 }
 
-/// One model, open.
+/// An open model.
 pub(crate) struct Model {
     /// `provider/name`, as the manifest has it.
     pub asked: String,
@@ -153,7 +152,7 @@ enum Opened {
     Known(Box<dyn Known>),
     Called {
         request: Box<Request>,
-        /// Whether it is asked at its vendor's own address.
+        /// Whether the address is the vendor's own.
         at_vendor: bool,
     },
 }
@@ -162,7 +161,7 @@ impl Model {
     /// Opens `asked` with settings that fit it.
     ///
     /// # Errors
-    /// The model has no source, or what its replies are read from cannot be read.
+    /// The model has no source, or the file of its replies cannot be read.
     pub(crate) fn open(
         ctx: &Context,
         asked: &str,
@@ -195,8 +194,7 @@ impl Model {
         Ok(Self { asked: asked.to_owned(), replies })
     }
 
-    /// Returns what to do for a question: take a reply that is known without a call, or make the call. `sample` tells apart calls that
-    /// ask the same.
+    /// Returns what to do for a question: take a reply that needs no call, or make the call. `sample` distinguishes calls with equal prompts.
     ///
     /// # Errors
     /// There is no known reply to this question, or `prompt` fails.
@@ -220,7 +218,7 @@ impl Model {
         }
     }
 
-    /// Says whether the model is asked at its vendor's own address.
+    /// Returns whether the model is called at its vendor's own address.
     pub(crate) fn is_at_vendor(&self) -> bool {
         matches!(self.replies, Opened::Called { at_vendor: true, .. })
     }

@@ -1,15 +1,15 @@
-//! A file of a prompt's words and a question → the conversation that a model is asked with.
+//! Templates of prompts. Takes a file and the values of a question; gives the conversation that is sent to a model.
 //!
-//! `{name}` stands for a value; a brace around anything else is a brace.
+//! `{name}` stands for a value. All other braces are kept as they are.
 
 use engine::{Context, File, StageError};
 
 use crate::rows::{Message, Question};
 
-/// Asks for reasoning, where a manifest wants it.
+/// The text that asks for reasoning, if the manifest wants it.
 const REASONED: &str = include_str!("../../prompts/cot@1.txt");
 
-/// A prompt with places for values.
+/// A prompt with placeholders for values.
 pub(crate) struct Template {
     text: String,
     system: Option<String>,
@@ -17,7 +17,10 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    /// Reads a file, or takes `default`, and sees that the values in `needed` have their place in it.
+    /// Reads a file, or takes `default` if there is none.
+    ///
+    /// # Errors
+    /// The file cannot be read, or lacks the placeholder of a value in `needed`.
     pub(crate) fn read(ctx: &Context, file: Option<&File>, default: &str, needed: &[&str]) -> Result<Self, StageError> {
         let text = match file {
             None => default.to_owned(),
@@ -34,27 +37,27 @@ impl Template {
         Ok(Self { text, system: None, reasoned: false })
     }
 
-    /// Puts a system message before all.
+    /// Adds a system message, which comes first.
     pub(crate) fn system(self, text: Option<&str>) -> Self {
         Self { system: text.map(str::to_owned), ..self }
     }
 
-    /// Asks for reasoning behind the question.
+    /// Adds a text behind the question that asks for reasoning.
     pub(crate) fn reasoned(self, reasoned: bool) -> Self {
         Self { reasoned, ..self }
     }
 
-    /// The conversation that ends with the question, `shown` before it.
+    /// Returns the conversation that ends with the question, with the examples in `shown` before it.
     pub(crate) fn conversation(&self, shown: Vec<Message>, question: &Question) -> Vec<Message> {
         self.ending(shown, &values(&question.question, &question.choices))
     }
 
-    /// The conversation that ends with the prompt, these values in it.
+    /// Returns the conversation that ends with the prompt, filled with these values.
     pub(crate) fn with(&self, values: &[(&str, String)]) -> Vec<Message> {
         self.ending(Vec::new(), values)
     }
 
-    /// The prompt's own words, these values in it.
+    /// Returns the prompt alone, filled with these values.
     pub(crate) fn text(&self, values: &[(&str, String)]) -> String {
         fill(&self.text, values)
     }
@@ -69,12 +72,12 @@ impl Template {
     }
 }
 
-/// What a prompt can say of a question.
+/// Returns the values of a question that a prompt can contain.
 pub(crate) fn values(question: &str, choices: &[String]) -> [(&'static str, String); 2] {
     [("question", question.to_owned()), ("choices", lettered(choices))]
 }
 
-/// The choices as lines, each behind its letter, with what is asked of them; nothing where there are none.
+/// Returns the choices as lines, each behind its letter, with the instruction to name a letter. Returns an empty text without choices.
 pub(crate) fn lettered(choices: &[String]) -> String {
     if choices.is_empty() {
         return String::new();
@@ -83,7 +86,7 @@ pub(crate) fn lettered(choices: &[String]) -> String {
     lines.collect::<String>() + "\n\nEnd with the letter of the right choice, as in \"Answer: A\"."
 }
 
-/// Puts values into their places, in one pass: braces inside a value are left alone.
+/// Replaces placeholders by values in a single pass, so that braces inside a value are kept.
 pub(crate) fn fill(text: &str, values: &[(&str, String)]) -> String {
     let mut filled = String::new();
     let mut rest = text;

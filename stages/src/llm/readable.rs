@@ -1,5 +1,6 @@
-//! Replies that are to have a certain form → how many could be read: a stage stops once none of the first ones could, so that no money is
-//! spent on a model that does not keep to the form.
+//! A count of readable replies. Takes, for each row, whether its replies could be read; gives warnings, or an error that stops the stage.
+//!
+//! A stage stops if none of the first replies can be read, so that no money is spent on a model that does not keep to the form.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -8,10 +9,10 @@ use engine::{Context, StageError};
 use super::request::Reply;
 use crate::rows::Outcome;
 
-/// Rows without a readable reply after which a stage stops, if no row had one.
+/// The number of rows without a readable reply after which a stage stops, if no row had one.
 const MOST: u64 = 24;
 
-/// How much of a reply is quoted, in characters.
+/// The length to which a reply is quoted, in characters.
 const QUOTED: usize = 80;
 
 /// Counts the rows whose replies could be read, and those whose could not.
@@ -30,7 +31,7 @@ struct Counts {
 }
 
 impl Readable {
-    /// Starts with no row.
+    /// Starts a count with no row.
     pub(crate) fn new(whose: &'static str) -> Self {
         Self { whose, counts: Mutex::default() }
     }
@@ -43,7 +44,7 @@ impl Readable {
     /// Counts a row of this name, none of whose replies could be read.
     ///
     /// # Errors
-    /// No row had a readable reply so far, and there were enough of them.
+    /// No row had a readable reply so far, and this was the [`MOST`]th row or a later one.
     pub(crate) fn unread(&self, row: &str, replies: &[Reply]) -> Result<(), StageError> {
         let mut counts = self.counts();
         counts.unread += 1;
@@ -51,7 +52,7 @@ impl Readable {
         if counts.read == 0 && counts.unread >= MOST { Err(self.none(&counts)) } else { Ok(()) }
     }
 
-    /// Says once how many rows had no readable reply, and what became of them.
+    /// Warns once with the number of rows that had no readable reply; `then` says what became of them.
     ///
     /// # Errors
     /// No row had a readable reply.
@@ -90,7 +91,7 @@ impl Readable {
     }
 }
 
-/// What a reply was, in a few words.
+/// Describes a reply in a few words.
 fn shown(reply: &Reply) -> String {
     match (&reply.text, reply.outcome) {
         (Some(text), Outcome::Ok) => {

@@ -1,4 +1,4 @@
-//! A file of recorded answers → its rows: question, and per model text, verdict and token counts.
+//! Files of recorded answers. Takes JSON lines; gives rows with a question's id and, by model, text, verdict and token counts.
 
 use std::{collections::BTreeMap, io::BufRead as _};
 
@@ -19,13 +19,13 @@ pub(crate) struct Recording {
     pub answers: BTreeMap<String, Recorded>,
 }
 
-/// One recorded answer. Counts of tokens are real ones or, with `est_` in front, estimates.
+/// One recorded answer. Token counts are real ones or, with the prefix `est_`, estimates.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Recorded {
     /// The answer, if it was published.
     #[serde(default)]
     pub text: Option<String>,
-    /// What its grader said.
+    /// The verdict of its grader, if it was graded.
     #[serde(default)]
     pub verdict: Option<Grade>,
     #[serde(default)]
@@ -43,10 +43,10 @@ pub(crate) struct Recorded {
 }
 
 impl Recorded {
-    /// The reply that the model gave.
+    /// Returns the recorded answer as a reply of the model.
     pub(crate) fn reply(&self, model: &str) -> Reply {
         let text = self.text.clone().filter(|text| !text.trim().is_empty());
-        // A verdict says that somebody has read an answer, even where its text was not published.
+        // A verdict shows that there was an answer, even if its text was not published.
         let answered = text.is_some() || self.verdict.is_some();
         Reply {
             text,
@@ -65,7 +65,10 @@ impl Recorded {
     }
 }
 
-/// The reply that a line of answers holds: in the line itself, or under `answers` by the model's name.
+/// Reads the reply in a line of answers: in the line itself, or under `answers` by the model's name.
+///
+/// # Errors
+/// A sentence, if there is no text or a field has a wrong type.
 pub(crate) fn reply(model: &str, line: &Value) -> Result<Reply, String> {
     let own = line.get("answers").and_then(|answers| answers.get(model)).unwrap_or(line);
     if own.get("text").is_none_or(|text| !text.is_string() && !text.is_null()) {
@@ -75,7 +78,7 @@ pub(crate) fn reply(model: &str, line: &Value) -> Result<Reply, String> {
     Ok(recorded.reply(model))
 }
 
-/// Reads a file of recordings; an error names file, line and column.
+/// Reads a file of recordings. An error names file, line and column.
 pub(crate) fn read<'a>(
     ctx: &Context,
     file: &'a File,
@@ -86,7 +89,7 @@ pub(crate) fn read<'a>(
     }))
 }
 
-/// The lines of a file that are not empty, with their numbers from 1.
+/// Returns the lines of a file that are not empty, with their numbers from 1.
 pub(crate) fn lines<'a>(
     ctx: &Context,
     file: &'a File,
@@ -101,7 +104,7 @@ pub(crate) fn lines<'a>(
     }))
 }
 
-/// What is wrong with a line, and where.
+/// Builds the error of a malformed line, with its place.
 pub(crate) fn malformed(file: &File, line: usize, error: &serde_json::Error) -> StageError {
     StageError::failed(format!("`{}`, line {line}, column {}: {}", file.name(), error.column(), without_place(error)))
         .help("mend the line, or take it out")

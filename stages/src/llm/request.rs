@@ -1,4 +1,4 @@
-//! What a model is asked and how → what came back. Takes nothing of providers; they and the calls take these.
+//! Requests to models, their settings, and the replies. They know nothing of providers, whose code takes requests and gives replies.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,25 +9,23 @@ use crate::{
     rows::{Message, Outcome, Usage},
 };
 
-/// All that a call can see: a model, how it is asked, and a prompt; never a role, a gold answer or another model's words.
+/// All that a call can see: a model, settings and a prompt; never a role, a gold answer or another model's answer.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Request {
     /// The protocol: a kind of provider.
     pub provider: &'static str,
     /// The version of the protocol's code.
     pub version: u32,
-    /// Where it is asked.
+    /// The server's address; for a checkpoint on this machine, the digest of its files.
     pub base_url: String,
-    /// The model's name there.
+    /// The model's name at the provider.
     pub model: String,
-    /// How it is asked.
     pub settings: Settings,
-    /// What it is asked.
     pub prompt: Vec<Message>,
-    /// Counts up where the same is asked several times: votes, and empty answers asked again.
+    /// Distinguishes requests that are equal otherwise: votes, and requests that are sent again after an empty answer.
     #[serde(skip_serializing_if = "is_default")]
     pub sample: u32,
-    /// Whose key and limits the call goes by: the provider's name in the manifest. It changes no reply.
+    /// The provider's name in the manifest, whose key and limits the call uses. It changes no reply.
     #[serde(skip)]
     pub account: String,
 }
@@ -64,7 +62,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// These settings, with those of `other` over them.
+    /// Returns these settings, overridden by those that `other` sets.
     pub(crate) fn with(&self, other: &Self) -> Self {
         let other = other.clone();
         Self {
@@ -80,14 +78,14 @@ impl Settings {
     }
 }
 
-/// What came back.
+/// The reply to a request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Reply {
-    /// The text; null where there is none.
+    /// The text; null if there is none.
     pub text: Option<String>,
     /// What became of the call.
     pub outcome: Outcome,
-    /// Why the model stopped, in the provider's word.
+    /// The reason why the model stopped, in the provider's word.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub finish: String,
     /// The model's name as the provider gave it.
@@ -96,7 +94,7 @@ pub(crate) struct Reply {
     pub usage: Usage,
 }
 
-/// Estimates the tokens of a prompt: four bytes to one, as in English.
+/// Estimates the number of a prompt's tokens, at four bytes a token, as in English.
 pub(crate) fn estimated_tokens(prompt: &[Message]) -> u64 {
     prompt.iter().map(|message| message.content.len().div_ceil(4) as u64).sum()
 }

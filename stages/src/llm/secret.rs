@@ -11,7 +11,7 @@ impl Secret {
         Self(text)
     }
 
-    /// A text of others, with the value taken out.
+    /// Returns a text of others with the secret masked.
     pub(crate) fn mask(&self, text: &str) -> String {
         if self.0.is_empty() { text.to_owned() } else { text.replace(&self.0, "***") }
     }

@@ -1,9 +1,9 @@
-//! A trained checkpoint's `router.json`: what it was trained to choose between, and how it is used; so that neither the manifest nor
-//! anything else is needed.
+//! A trained checkpoint's `router.json`: the policies that it was trained to choose between, and how it is used. Takes the file; gives all that
+//! a router needs without the manifest.
 //!
-//! Training writes what the model has seen: the prompt's version, and names and descriptions of the policies. Which role a policy sends to,
-//! which model plays a role, what that costs and where the router operates are no part in training: `evaluate` writes these, and they may
-//! change without training again.
+//! Training writes what the model has seen: the prompt's version, and names and descriptions of the policies. `evaluate` adds what no
+//! training depends on and what may change without one: the role of each policy, the models in the roles, their prices and the operating point.
+//! Read this file first, then `prompt` (the prompt and the answer's form) and `score` (log-probabilities of the answers).
 
 pub(crate) mod prompt;
 pub mod score;
@@ -18,19 +18,19 @@ use crate::sections::{Policies, Policy, TokenPrice};
 /// The file's name.
 pub(crate) const FILE: &str = "router.json";
 
-/// What a checkpoint says of itself.
+/// The content of `router.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Router {
-    /// Version of this file.
+    /// Version of the file's format.
     pub version: u32,
-    /// Version of the prompt's words.
+    /// Version of the prompt.
     pub prompt: String,
     /// The policies in order of cost.
     pub policies: Vec<PolicyEntry>,
-    /// The model that plays each role; empty before the evaluation.
+    /// The model in each role; empty before the evaluation.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub roles: BTreeMap<String, RoleModel>,
-    /// What these models and the router itself cost when it was evaluated, by `provider/model`.
+    /// Prices of these models and of the router itself at the time of the evaluation, by `provider/model`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub prices: BTreeMap<String, TokenPrice>,
     /// How a policy is chosen; none before the evaluation.
@@ -38,37 +38,37 @@ pub(crate) struct Router {
     pub operating_point: Option<OperatingPoint>,
 }
 
-/// A policy as the file has it.
+/// A policy in the file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PolicyEntry {
     name: String,
-    /// The role that it sends to; none before the evaluation.
+    /// The role that the policy sends to; none before the evaluation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     model: Option<String>,
     description: String,
-    /// The word that the router says before a route's name where it means this policy; routes with other names are found by it.
+    /// The word that the router says before the route's name if it means this policy. Routes with other names are found by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     keyword: Option<String>,
 }
 
-/// A model, and who serves it.
+/// A model and its provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RoleModel {
     pub provider: String,
     pub model: String,
 }
 
-/// How a policy is chosen of the scores, and what that gave on held-out questions.
+/// How a policy is chosen by the scores, and the results of this on held-out questions.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct OperatingPoint {
     pub rule: Rule,
-    /// Questions that it was measured on.
+    /// The number of questions that were measured.
     pub rows: usize,
-    /// Share of them that got the right policy.
+    /// Share of the questions for which the right policy was chosen.
     pub policy_accuracy: f64,
-    /// Share that got a correct answer.
+    /// Share of the questions that the chosen model answers correctly.
     pub accuracy: f64,
-    /// Cost as a share of always asking the dearest model; none where prices are not known.
+    /// Cost as a share of the cost of always asking the dearest model; none if a price is unknown.
     pub cost_share: Option<f64>,
 }
 
@@ -99,7 +99,7 @@ impl Router {
         }
     }
 
-    /// Adds which role each policy sends to; policies are found by their names.
+    /// Adds the role that each policy sends to. Policies are matched by their names.
     pub(crate) fn sending(mut self, policies: &Policies) -> Self {
         for entry in &mut self.policies {
             entry.model = policies.get(&entry.name).map(|policy| policy.model.clone());
@@ -107,7 +107,7 @@ impl Router {
         self
     }
 
-    /// The policies in the words of the training.
+    /// Returns the policies, described as in the training.
     pub(crate) fn policies(&self) -> Policies {
         let policy = |entry: &PolicyEntry| Policy {
             name: entry.name.clone(),
@@ -118,7 +118,7 @@ impl Router {
         Policies(self.policies.iter().map(policy).collect())
     }
 
-    /// Writes the file's text.
+    /// Returns the file's text.
     pub(crate) fn to_text(&self) -> Result<String, StageError> {
         Ok(serde_json::to_string_pretty(self).map_err(StageError::failed)? + "\n")
     }
@@ -131,7 +131,7 @@ impl Router {
     /// Reads the file from a checkpoint's folder.
     ///
     /// # Errors
-    /// The checkpoint is no router, or one whose prompt this program does not have.
+    /// The checkpoint has no such file, the file is malformed, or it names a version of the prompt that this program lacks.
     pub(crate) fn load(folder: &Path) -> Result<Self, StageError> {
         let text = std::fs::read_to_string(folder.join(FILE)).map_err(|error| {
             StageError::failed(format!("the checkpoint is no router: `{FILE}`: {error}")).help("train one with `uses: sft`")

@@ -1,12 +1,13 @@
-//! Policies and a question → what a router is asked and what it is to say. One version of the words, `router@1`, for training,
-//! evaluation and serving alike; a released version is never edited.
+//! The prompt of a router. Takes policies and a question; gives the router's prompt and the completion that it has to say.
+//!
+//! Training, evaluation and serving use the same version of the words, `router@1`. A released version is never edited.
 
 use crate::{rows::Message, sections::Policies};
 
-/// The version that checkpoints name.
+/// The version of the prompt, which checkpoints name.
 pub(crate) const VERSION: &str = "router@1";
 
-/// Which form of answer is asked for.
+/// The form of answer that the prompt asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// The policy alone: what scoring uses.
@@ -15,7 +16,7 @@ pub(crate) enum Form {
     Reasoned,
 }
 
-/// The conversation up to the router's turn: the routes in XML, then the question.
+/// Returns the conversation up to the router's turn: the routes in XML, then the question.
 pub(crate) fn prompt(policies: &Policies, question: &str, form: Form) -> Vec<Message> {
     let ask = match form {
         Form::Direct => "Answer with the policy only.",
@@ -24,7 +25,7 @@ pub(crate) fn prompt(policies: &Policies, question: &str, form: Form) -> Vec<Mes
     vec![Message::new("system", format!("{}\n{ask}", routes(policies))), Message::new("user", question)]
 }
 
-/// The router's turn; where policies have key words, that of the policy that is meant stands before the route's name.
+/// Returns the router's turn. If the policy that is meant has a key word, it stands before the route's name.
 pub(crate) fn completion(reasoning: Option<&str>, keyword: Option<&str>, name: &str) -> String {
     let reasoning = reasoning.map_or_else(String::new, |reasoning| format!("{reasoning}\n"));
     let keyword = keyword.map_or_else(String::new, |keyword| format!("{keyword} "));

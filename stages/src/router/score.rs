@@ -1,4 +1,4 @@
-//! Log-probabilities of candidate answers: prompts and candidates in, one sum for each candidate of each prompt out.
+//! Log-probabilities of candidate answers. Takes prompts and candidates; gives one sum for each candidate of each prompt.
 
 use std::thread;
 
@@ -10,19 +10,19 @@ use crate::{
     tokenizer::TokenizerError,
 };
 
-/// How rows are read; on one device the result does not depend on it beyond rounding.
+/// How rows are read. On one device, results depend on it only by rounding.
 #[derive(Clone, Copy)]
 struct Pace {
     /// Tokens of one forward pass.
     tokens: usize,
-    /// Passes that run at the same time.
+    /// Forward passes that run at the same time.
     threads: usize,
 }
 
 impl Pace {
     fn of(model: &Model) -> Self {
         if is_processor(model.parameters().device()) {
-            // The tensors of so few tokens stay in the processor's cache.
+            // The tensors of 1024 tokens stay in the processor's cache.
             Self { tokens: 1024, threads: 2 }
         } else {
             Self { tokens: 4096, threads: 1 }
@@ -30,10 +30,10 @@ impl Pace {
     }
 }
 
-/// Fewest tokens that are worth being read apart.
+/// The shortest common beginning of prompts, in tokens, for which keys and values are cached.
 const LEAST: usize = 8;
 
-/// Says why prompts could not be scored.
+/// Why prompts could not be scored.
 #[derive(Debug, thiserror::Error)]
 pub enum ScoreError {
     /// A prompt cannot be rendered.
@@ -62,31 +62,32 @@ pub enum ScoreError {
     },
 }
 
-/// Returns for each prompt the log-probability of each candidate as the assistant's whole turn (natural logarithm, end token included).
+/// Returns for each prompt the log-probability of each candidate as the assistant's whole turn (natural logarithm, end token included). A
+/// prompt that is too long loses its end.
 ///
 /// # Errors
-/// A prompt or candidate that cannot be rendered, candidates that leave no room. A prompt that is too long loses its end.
+/// A prompt or candidate cannot be rendered, or a candidate leaves no room for a prompt.
 pub fn score(checkpoint: &Checkpoint, prompts: &[Vec<Message>], candidates: &[String]) -> Result<Vec<Vec<f64>>, ScoreError> {
     Scorer::open(checkpoint, prompts, candidates)?.score(prompts)
 }
 
-/// A checkpoint that has read what its prompts begin with: the routes, which are the same in every prompt.
+/// A checkpoint with the keys and values of the beginning that its prompts share: the routes, which are the same in every prompt.
 #[derive(Debug)]
 pub struct Scorer<'a> {
     checkpoint: &'a Checkpoint,
     continuations: Vec<Vec<u32>>,
-    /// Most tokens of a prompt.
+    /// The largest number of a prompt's tokens.
     room: usize,
-    /// Tokens that were read, and their keys and values.
+    /// The tokens of the shared beginning, whose keys and values are in `cache`.
     opening: Vec<u32>,
     cache: Cache,
 }
 
 impl<'a> Scorer<'a> {
-    /// Reads what some prompts have in common: all of those to score, or two with different questions that stand for them.
+    /// Reads the beginning that some prompts share: all prompts to score, or two with different questions that stand for them.
     ///
     /// # Errors
-    /// A prompt or candidate that cannot be rendered, candidates that leave no room.
+    /// A prompt or candidate cannot be rendered, or a candidate leaves no room for a prompt.
     pub fn open(checkpoint: &'a Checkpoint, prompts: &[Vec<Message>], candidates: &[String]) -> Result<Self, ScoreError> {
         let mut continuations = Vec::with_capacity(candidates.len());
         for candidate in candidates {
@@ -102,7 +103,7 @@ impl<'a> Scorer<'a> {
         if shared >= LEAST {
             scorer.opening = rendered[0][..shared].to_vec();
             let batch = Batch::plain(std::slice::from_ref(&scorer.opening)).expect("one row that is not empty");
-            // The logits of one place are asked for, so that nothing else of the last layer is computed.
+            // The logits are not used. Those of a single place are asked for, since this computes the least of the last layer.
             fused::with_threads(Pace::of(&checkpoint.model).threads, || {
                 drop(checkpoint.model.logits_after(&mut scorer.cache, &batch, &[0], most));
             });
@@ -120,10 +121,11 @@ impl<'a> Scorer<'a> {
         prompts.iter().enumerate().map(render).collect()
     }
 
-    /// Returns for each prompt the log-probability of each candidate; a prompt that begins otherwise is read whole.
+    /// Returns for each prompt the log-probability of each candidate (natural logarithm). A prompt with another beginning is read whole, and
+    /// one that is too long loses its end.
     ///
     /// # Errors
-    /// A prompt that cannot be rendered. One that is too long loses its end.
+    /// A prompt cannot be rendered.
     pub fn score(&self, prompts: &[Vec<Message>]) -> Result<Vec<Vec<f64>>, ScoreError> {
         let known = self.opening.len();
         let (mut short, mut whole) = (Vec::new(), Vec::new());
@@ -146,15 +148,15 @@ impl<'a> Scorer<'a> {
     }
 }
 
-/// Cuts a prompt to `most` tokens: a router has to decide on long questions too. The start has the routes, and the last token
-/// gives the turn to the assistant; what goes is the end of the question.
+/// Cuts a prompt to `most` tokens, since a router has to decide on long questions too. The start has the routes, and the last token gives
+/// the turn to the assistant, so the end of the question is cut.
 fn shorten(prompt: &mut Vec<u32>, most: usize) {
     if prompt.len() > most {
         prompt.drain(most - 1..prompt.len() - 1);
     }
 }
 
-/// Returns for each row, which goes on from what a cache holds, the sum of log-probabilities of each of its continuations.
+/// Returns for each row, which continues the tokens of a cache, the sum of log-probabilities of each of its continuations.
 fn log_probabilities_after(model: &Model, cache: &Cache, rows: &[Row]) -> Vec<Vec<f64>> {
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|&row| rows[row].width());
@@ -166,7 +168,8 @@ fn log_probabilities_after(model: &Model, cache: &Cache, rows: &[Row]) -> Vec<Ve
     sums
 }
 
-/// Runs passes on several threads: each takes them in turn, since neighbours are of one width; a pass by itself is given all threads.
+/// Runs passes on several threads. Threads take passes in turn, since neighbouring passes have nearly the same width. A single pass gets all
+/// threads.
 fn over_threads<R: Send>(passes: &[&[usize]], threads: usize, run: impl Fn(&[usize]) -> Vec<R> + Sync) -> Vec<R> {
     if let [pass] = passes {
         return fused::with_threads(threads, || run(pass));
@@ -181,7 +184,7 @@ fn over_threads<R: Send>(passes: &[&[usize]], threads: usize, run: impl Fn(&[usi
     })
 }
 
-/// Cuts rows, sorted by width, into passes of about so many tokens.
+/// Splits rows, sorted by width, into passes of at most about `tokens` tokens each.
 fn passes<'a>(rows: &[Row], order: &'a [usize], tokens: usize) -> Vec<&'a [usize]> {
     let mut passes = Vec::new();
     let mut rest = order;

@@ -1,4 +1,4 @@
-//! A provider's name in the manifest → the account that all its calls share: key, connections, pace, circuit.
+//! Accounts. Takes a provider's name in the manifest; gives the account that all its calls share: key, connections, pace, circuit breaker.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// Equal failures in a row after which no further call is made.
+/// The number of equal failures in a row after which no further call is made.
 const EQUAL_FAILURES: u32 = 3;
 
 const CONCURRENCY: usize = 64;
@@ -33,7 +33,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Default)]
 pub(crate) struct Accounts(Mutex<HashMap<String, Arc<Account>>>);
 
-/// Who is asked, with which key, how fast.
+/// All that the calls to one provider share.
 pub(crate) struct Account {
     pub(crate) name: String,
     pub(crate) protocol: &'static Protocol,
@@ -51,7 +51,7 @@ struct State {
     succeeded: Option<Instant>,
     equal: u32,
     code: String,
-    /// Why no further call is made.
+    /// The failure that ended all calls, if there was one.
     broken: Option<StageError>,
 }
 
@@ -60,10 +60,10 @@ impl Accounts {
         ctx.service::<Self>().ok_or_else(|| StageError::failed("this program makes no calls"))
     }
 
-    /// Returns the account that a request goes by, opened at the first one.
+    /// Returns the account of a request. The first request opens it.
     ///
     /// # Errors
-    /// A variable that the account needs is not set, or holds what cannot be sent.
+    /// An environment variable that the account needs is not set, or its value cannot be sent in a header.
     pub(crate) fn open(&self, ctx: &Context, protocol: &'static Protocol, request: &Request) -> Result<Arc<Account>, StageError> {
         let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(account) = accounts.get(&request.account) {
@@ -81,12 +81,12 @@ fn setting(ctx: &Context, account: &str) -> ProviderSetting {
     declared.0.get(account).cloned().unwrap_or_default()
 }
 
-/// How calls of an account are made.
+/// Returns how the calls of an account are made: one by one or in batches.
 pub(crate) fn mode(ctx: &Context, account: &str) -> Mode {
     ctx.section::<ProviderSettings>().0.get(account).map_or_else(Mode::default, |setting| setting.mode)
 }
 
-/// The environment variable that holds the key, if there is to be one. A server of one's own has a key where one is declared.
+/// Returns the environment variable with the key. A provider with a `base_url` of its own needs a key only if the manifest declares one.
 fn key_variable<'a>(protocol: &'a Protocol, setting: &'a ProviderSetting) -> Option<&'a str> {
     match (&setting.api_key, &setting.base_url) {
         (Some(key), _) => Some(&key.env),
@@ -102,7 +102,7 @@ pub(crate) fn unset_variables(ctx: &Context, account: &str, protocol: &'static P
     needed.filter(|name| ctx.variable(name).is_none_or(|value| value.is_empty())).map(str::to_owned).collect()
 }
 
-/// The headers of an account's calls, each secret as the variable that holds it.
+/// Returns the headers of an account's calls, with the names of variables in place of secrets.
 pub(crate) fn described_headers(ctx: &Context, account: &str, protocol: &'static Protocol) -> BTreeMap<String, String> {
     let setting = setting(ctx, account);
     let plain = protocol.headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -156,20 +156,20 @@ impl Account {
         })
     }
 
-    /// A text of the server's, with everything secret taken out.
+    /// Returns a server's text with all secrets masked.
     pub(crate) fn masked(&self, text: &str) -> String {
         self.secrets.iter().fold(text.to_owned(), |text, secret| secret.mask(&text))
     }
 
-    /// Waits for a place among the calls whose reply is not durable, so that a kill loses no more replies than calls may be under way.
+    /// Waits for a place among the calls whose reply is not yet durable, so that a kill loses no more replies than may be in flight.
     pub(crate) async fn place(&self) -> OwnedSemaphorePermit {
         Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed")
     }
 
-    /// Refuses calls once they are known to be in vain.
+    /// Refuses every call once the account has failed too often.
     ///
     /// # Errors
-    /// Why they are: the failure that came several times in a row.
+    /// The failure that came [`EQUAL_FAILURES`] times in a row.
     pub(crate) fn circuit(&self) -> Result<(), StageError> {
         self.state().broken.clone().map_or(Ok(()), Err)
     }
@@ -184,7 +184,7 @@ impl Account {
         self.state().succeeded.map(|at| at.elapsed())
     }
 
-    /// Counts a failure that asking again would not mend; after several equal ones no further call is made.
+    /// Counts a permanent failure and returns it as an error. After several equal ones in a row, no further call is made.
     pub(crate) fn failed(&self, code: &str, message: String, help: Option<String>) -> StageError {
         let error = StageError { help, ..StageError::environment(message) };
         let mut state = self.state();
@@ -210,14 +210,14 @@ fn client(headers: HeaderMap, timeout: Duration, concurrency: usize) -> Result<r
         .timeout(timeout)
         .connect_timeout(CONNECT_TIMEOUT.min(timeout))
         .pool_max_idle_per_host(concurrency)
-        // A prompt is sent where the manifest says, and nowhere else.
+        // A prompt is sent only to the address that the manifest names.
         .redirect(reqwest::redirect::Policy::none())
         .build()
 }
 
-/// What all connections have in common.
+/// Returns the settings that all connections share.
 pub(crate) fn builder() -> reqwest::ClientBuilder {
-    // The first one installs it; to others it is there already.
+    // Only the first call installs the provider; an error says that it is installed already.
     let _installed = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().user_agent(concat!("fingerpost/", env!("CARGO_PKG_VERSION")))
 }

@@ -1,7 +1,7 @@
-//! Requests to an account whose `mode` is `batch` → jobs at the provider, each request's reply when its job ends.
+//! Calls in batch mode. Takes requests to an account whose `mode` is `batch`; gives each request's reply when its job at the provider ends.
 //!
-//! Which job a request is in is written down before the job is submitted, and the provider's name of it after: whoever asks later,
-//! after a kill too, finds the job and submits nothing again.
+//! The job of each request is recorded before the job is submitted, and the provider's name of the job after that. So a later run, also one
+//! after a kill, finds the job and submits nothing twice.
 
 use std::{collections::BTreeMap, mem, sync::Arc, time::Duration};
 
@@ -23,20 +23,20 @@ use crate::llm::{
     request::Request,
 };
 
-/// How many rows have to be under way so that jobs are as large as providers take them.
+/// Rows in flight: as many as the largest job that a provider takes has requests.
 pub(crate) const ROWS_IN_FLIGHT: usize = 50_000;
 
-/// A job is made once no further request came for so long.
+/// A job is made when no further request has come for this time.
 const QUIET: Duration = Duration::from_millis(500);
 
-/// Between two looks at a job, at first and at most.
+/// Time between two looks at a job: at first, and at most.
 const SHORT_WAIT: Duration = Duration::from_millis(500);
 const LONG_WAIT: Duration = Duration::from_mins(1);
 
-/// Jobs that a request is put into before it counts as one that cannot be answered.
+/// The number of jobs without an answer after which a request fails.
 const JOBS: u32 = 3;
 
-/// Puts a request into a job with others under this name, and waits for its reply.
+/// Puts a request into a job with others, under this name, and waits for its reply.
 ///
 /// # Errors
 /// The job or the request fails for good, or the run is to stop.
@@ -58,7 +58,7 @@ fn wait_for_job(ctx: &Context, account: &Arc<Account>, waiting: Waiting) {
     }
 }
 
-/// Takes the requests once no more come, and sees each into its job.
+/// Waits until no more requests come, and puts each into the job that it was in before, or into a new one.
 async fn collect(ctx: Context, account: Arc<Account>) {
     let mut count = 0;
     loop {
@@ -100,12 +100,12 @@ async fn collect(ctx: Context, account: Arc<Account>) {
 
 fn fail(waiting: Vec<Waiting>, error: &StageError) {
     for waiting in waiting {
-        // Nobody waits any more where the run was stopped.
+        // Sending fails if the run was stopped and the caller has given up.
         let _unheard = waiting.reply.send(Err(error.clone()));
     }
 }
 
-/// Our name of a job, with the time in it.
+/// Returns a new name for a job, of our own, with the time in it.
 fn new_name() -> String {
     format!("fingerpost-{}-{:016x}", jiff::Timestamp::now().as_second(), rand::rng().random::<u64>())
 }
@@ -114,13 +114,13 @@ fn since(job: &str) -> u64 {
     job.split('-').nth(1).and_then(|seconds| seconds.parse().ok()).unwrap_or(0)
 }
 
-/// Parts that each fit into a job.
+/// Splits requests into parts that each fit into a job.
 fn parts(account: &Account, waiting: Vec<Waiting>) -> Vec<Vec<Waiting>> {
     let batches = &account.protocol.batches;
     let mut parts = vec![Vec::new()];
     let mut bytes = 0;
     for waiting in waiting {
-        // Room for the request's name and what stands around it.
+        // 256 bytes are for the request's name and the JSON around it.
         let size = (account.protocol.body)(&waiting.request).to_string().len() + 256;
         let last = parts.last_mut().expect("there is one from the start");
         if !last.is_empty() && (last.len() == batches.most_requests || bytes + size > batches.most_bytes) {
@@ -135,7 +135,7 @@ fn parts(account: &Account, waiting: Vec<Waiting>) -> Vec<Vec<Waiting>> {
     parts
 }
 
-/// Sees a job to its end, whoever submitted it, and gives its results to those who wait for them.
+/// Follows a job to its end, whichever process submitted it, and gives its results to the callers that wait for them.
 async fn see_through(ctx: Context, account: Arc<Account>, job: String, waiting: Vec<Waiting>, old: bool) {
     let Some(sample) = waiting.first().map(|waiting| waiting.request.clone()) else { return };
     let desk = Desk { ctx: &ctx, account: &account, sample, job: &job };
@@ -143,7 +143,7 @@ async fn see_through(ctx: Context, account: Arc<Account>, job: String, waiting: 
     let ended = desk.through(&mut waiting, old).await;
     let left: Vec<_> = waiting.into_values().collect();
     match ended {
-        // Expired, cancelled, forgotten, or refused for a reason that may be gone: into a job of their own.
+        // Requests that expired, were cancelled, or were refused for a reason that may be gone get another job.
         Ok(()) => {
             for mut waiting in left {
                 waiting.jobs += 1;
@@ -158,7 +158,7 @@ async fn see_through(ctx: Context, account: Arc<Account>, job: String, waiting: 
     }
 }
 
-/// Where a job is spoken of.
+/// A job and what is needed to ask its provider about it.
 struct Desk<'a> {
     ctx: &'a Context,
     account: &'a Account,
@@ -173,7 +173,8 @@ impl Desk<'_> {
         format!("`{}/{}` at {}", self.account.name, self.sample.model, self.sample.base_url)
     }
 
-    /// Submits the job unless it was, waits for its end, and hands its results over; who gets none stays in `waiting`.
+    /// Submits the job unless it was submitted before, waits for its end, and hands out its results. Requests without a result stay in
+    /// `waiting`. An `old` job was recorded by an earlier process.
     async fn through(&self, waiting: &mut BTreeMap<String, Waiting>, old: bool) -> Result<(), StageError> {
         let pin = format!("job {} {} {}", self.sample.provider, self.sample.base_url, self.job);
         let known = match self.ctx.pinned(&pin)? {
@@ -185,7 +186,7 @@ impl Desk<'_> {
                 self.ctx.say(format!("{} requests are in the job `{name}` already", waiting.len()));
                 name
             }
-            // A process died before it submitted.
+            // The job is new, or the process that recorded it died before it submitted it.
             None => self.submit(waiting).await?,
         };
         self.ctx.pin(&pin, &name)?;
@@ -195,7 +196,7 @@ impl Desk<'_> {
         }
         for file in files {
             let mut tries = 0;
-            // What was handed over before the connection broke is out of `waiting`.
+            // A request whose result was handed out before the connection broke is no longer in `waiting`, so it gets no second one.
             while let Err(failed) = http::lines(self.account, &self.sample, &file, |line| self.hand_over(waiting, &line)).await {
                 let pause = self.pause(failed, &mut tries)?;
                 self.sleep(pause).await?;
@@ -204,7 +205,7 @@ impl Desk<'_> {
         Ok(())
     }
 
-    /// Submits the job once: where it is not clear whether it was, its name is looked for first.
+    /// Submits the job exactly once: after a failure that leaves open whether it was submitted, the provider's list is searched for it first.
     async fn submit(&self, waiting: &BTreeMap<String, Waiting>) -> Result<String, StageError> {
         let batches = &self.account.protocol.batches;
         let requests: Vec<_> =
@@ -266,7 +267,7 @@ impl Desk<'_> {
         name.map(str::to_owned).ok_or_else(nameless)
     }
 
-    /// The provider's name of the job, if it was submitted after all.
+    /// Returns the provider's name of the job, if it was submitted after all.
     async fn find(&self, requests: usize) -> Result<Option<String>, StageError> {
         let batches = &self.account.protocol.batches;
         let url = (batches.list)(&self.sample.base_url);
@@ -274,14 +275,14 @@ impl Desk<'_> {
         Ok((batches.find)(&list, &Job { name: self.job, since: since(self.job), requests: requests as u64 }))
     }
 
-    /// Waits for the job's end; returns files and results, or nothing where the provider no longer knows the job.
+    /// Waits for the job's end. Returns its files and results, or nothing if the provider no longer knows the job.
     async fn ended(&self, name: &str) -> Result<Option<(Vec<String>, Vec<Value>)>, StageError> {
         let batches = &self.account.protocol.batches;
         let url = (batches.address)(&self.sample.base_url, name);
         let mut wait = SHORT_WAIT;
         loop {
             let look = || http::ask(self.account, &self.sample, self.account.client.get(&url));
-            // A job that is months old is forgotten.
+            // A provider forgets a job after some months.
             let state = match look().await {
                 Err(Failed::Never { code, .. }) if code.starts_with("404") => return Ok(None),
                 Ok(state) => state,
@@ -311,11 +312,11 @@ impl Desk<'_> {
                 return;
             }
         };
-        // Nobody waits any more where the run was stopped.
+        // Sending fails if the run was stopped and the caller has given up.
         let _unheard = open.reply.send(reply);
     }
 
-    /// Does what may be done twice, until it succeeds or trying is in vain.
+    /// Repeats an idempotent request until it succeeds, fails permanently, or has been tried [`TRIES`] times.
     async fn patiently<T, F>(&self, mut what: impl FnMut() -> F) -> Result<T, StageError>
     where
         F: Future<Output = Result<T, Failed>>,

@@ -1,4 +1,4 @@
-//! An address → a file on disk.
+//! Downloads. Takes an address; gives a file on disk.
 
 use std::{
     fs::File,
@@ -13,16 +13,16 @@ use super::{account, http};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// After so long without a byte nothing more is expected.
+/// The download fails if no byte comes for this time.
 const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The largest file, in bytes: benchmarks are texts.
+/// The size of the largest file that is downloaded, in bytes; benchmarks are far smaller.
 const LARGEST: u64 = 4 << 30;
 
-/// Downloads what is at an address.
+/// Downloads the file at an address to `path`.
 ///
 /// # Errors
-/// The network or the server fails, what comes is too large, or the run is to end.
+/// The network or the server fails, the file is too large or cannot be written, or the run is cancelled.
 pub(crate) async fn download(ctx: &Context, address: &str, path: &Path) -> Result<(), StageError> {
     let failed = |reason: String| {
         StageError::environment(format!(
@@ -48,7 +48,7 @@ pub(crate) async fn download(ctx: &Context, address: &str, path: &Path) -> Resul
     Ok(file.flush()?)
 }
 
-/// Waits, unless the run ends before.
+/// Awaits a future, and fails if the run is cancelled before it is ready.
 async fn stoppable<T>(ctx: &Context, future: impl Future<Output = T>) -> Result<T, StageError> {
     tokio::select! {
         done = future => Ok(done),

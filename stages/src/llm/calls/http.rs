@@ -1,4 +1,4 @@
-//! One request over HTTP → a reply, or what kind of failure it was.
+//! One try over HTTP. Takes a request; gives a reply, or the kind of failure.
 
 use std::{error::Error as _, time::Duration};
 
@@ -21,13 +21,13 @@ use crate::{
 /// The largest reply that is read, in bytes.
 const LARGEST: usize = 16 << 20;
 
-/// The largest state of a job that is read, in bytes: its results may stand in it.
+/// The largest state of a job that is read, in bytes. It may contain the job's results.
 const LARGEST_JOB: usize = 256 << 20;
 
-/// How much of what a server says is repeated, in characters.
+/// The length to which a server's words are quoted, in characters.
 const QUOTED: usize = 300;
 
-/// Sends a request once.
+/// Sends a request once. Returns its reply, or the kind of failure.
 pub(crate) async fn try_once(account: &Account, request: &Request) -> Result<Got, Failed> {
     let url = (account.protocol.url)(&request.base_url, &request.model);
     let body = (account.protocol.body)(request).to_string();
@@ -57,7 +57,7 @@ pub(crate) async fn try_once(account: &Account, request: &Request) -> Result<Got
     }
 }
 
-/// Sends something about a job of requests like this one; returns the JSON that comes back.
+/// Sends a request about a job, and returns the JSON that comes back. `request` is one of the job's, for messages.
 pub(crate) async fn ask(account: &Account, request: &Request, what: RequestBuilder) -> Result<Value, Failed> {
     let (status, headers, bytes) = exchange(account, request, what, LARGEST_JOB).await?;
     if status.is_success() {
@@ -69,7 +69,7 @@ pub(crate) async fn ask(account: &Account, request: &Request, what: RequestBuild
     Err(Failed::never(status.as_str(), message))
 }
 
-/// Reads a file of JSON lines, and hands over each.
+/// Downloads a file of JSON lines, and calls `each` with every line.
 pub(crate) async fn lines(account: &Account, request: &Request, url: &str, mut each: impl FnMut(Value)) -> Result<(), Failed> {
     let sent = account.client.get(url).send().await;
     let mut response = sent.map_err(|error| unsent(account, request, &error))?;
@@ -101,7 +101,7 @@ pub(crate) async fn lines(account: &Account, request: &Request, url: &str, mut e
     Ok(())
 }
 
-/// What came of one request of a job.
+/// Reads the result of one request of a job.
 pub(crate) fn result(account: &Account, request: &Request, status: Option<u16>, value: &Value) -> Result<Got, Failed> {
     let status = status.and_then(|status| StatusCode::from_u16(status).ok()).filter(|status| !status.is_success());
     if status.is_none()
@@ -151,7 +151,7 @@ fn cut(account: &Account, request: &Request, error: &reqwest::Error) -> Failed {
 
 fn parse(account: &Account, request: &Request, bytes: &[u8]) -> Result<Value, Failed> {
     serde_json::from_slice(bytes).map_err(|error| {
-        // A gateway's page, or a reply cut by one that kept count.
+        // A gateway's own page, or a reply that a gateway cut at a limit of its own.
         let answered = format!("{} answered 200 with {}", place(account, request), what_it_is(bytes, &error));
         Failed::Again { after: None, message: format!("{answered}: {}", quoted(account, bytes)), why: Why::Nonsense }
     })
@@ -182,7 +182,7 @@ fn unsent(account: &Account, request: &Request, error: &reqwest::Error) -> Faile
     if error.is_timeout() && !error.is_connect() {
         return Failed::Again { after: None, message: format!("{place} did not answer in time"), why: Why::Trouble };
     }
-    // Certificates do not become right by waiting.
+    // Another try does not make a certificate valid.
     if reason.contains("certificate") || reason.contains("HandshakeFailure") {
         return Failed::never("certificate", format!("{place} cannot be trusted: {reason}"));
     }
@@ -190,7 +190,7 @@ fn unsent(account: &Account, request: &Request, error: &reqwest::Error) -> Faile
     Failed::Again { after: None, message: format!("{place} cannot be reached: {reason}"), why }
 }
 
-/// The innermost causes say what happened; the outer ones only that something did.
+/// Returns the causes of an error without the error itself, since only the causes say what happened.
 pub(crate) fn reason(error: &reqwest::Error) -> String {
     let mut reasons = Vec::new();
     let mut cause = error.source();
@@ -202,10 +202,10 @@ pub(crate) fn reason(error: &reqwest::Error) -> String {
     if reasons.is_empty() { error.to_string() } else { reasons.join(": ") }
 }
 
-/// Says what a status other than success means.
+/// Interprets a status other than success. An error that is about the prompt is a reply without an answer.
 ///
 /// # Errors
-/// There is no reply, and it may be tried again or not. An error that is about the prompt is a reply without an answer.
+/// Every other error, with whether the request may be tried again.
 fn refusal(
     account: &Account,
     request: &Request,
@@ -242,13 +242,13 @@ fn refusal(
     }
 }
 
-/// A reply that says that there will be none for this prompt.
+/// Returns the reply without an answer for a prompt that the provider never answers.
 fn unanswered(request: &Request, outcome: Outcome, finish: &str) -> Got {
     let reply = Reply { text: None, outcome, finish: finish.to_owned(), served: request.model.clone(), usage: Usage::default() };
     Got { reply, id: None, announced: Announced::default() }
 }
 
-/// Returns the status that an error inside a success stands for.
+/// Returns the status that an error in the body of a successful response stands for.
 fn inner_status(account: &Account, value: &Value) -> Option<StatusCode> {
     let error = value.get("error").filter(|error| !error.is_null())?;
     let number = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
@@ -269,7 +269,7 @@ fn code(error: &Value) -> Option<String> {
     ["code", "status", "type"].iter().find_map(|name| inner.get(*name)?.as_str().map(str::to_owned))
 }
 
-/// `retry-after-ms`, or `retry-after` in seconds. A date in its place is left to the jitter.
+/// Returns the time in `retry-after-ms`, or in `retry-after` if that is in seconds. A date is ignored; the jitter decides then.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
     let seconds = number("retry-after-ms").map(|milliseconds| milliseconds / 1000.0).or_else(|| number("retry-after"))?;
@@ -304,6 +304,6 @@ fn quoted(account: &Account, bytes: &[u8]) -> String {
 fn clipped(text: &str) -> String {
     let line: Vec<_> = text.split_whitespace().collect();
     let line = line.join(" ");
-    // Control characters of a server's could paint over what a terminal shows.
+    // A server's control characters could overwrite what a terminal shows.
     line.chars().filter(|character| !character.is_control()).take(QUOTED).collect()
 }

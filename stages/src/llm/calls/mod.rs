@@ -1,7 +1,8 @@
-//! A request → a reply with its receipt: sent when the account's pace lets it, and again where a failure says nothing about it.
+//! Calls to providers. Takes a request; gives a reply with its receipt.
 //!
-//! [`account`] is who is asked with which key, [`pace`] how fast, [`http`] one try, [`outcome`] what a try comes to, [`retry`] when the
-//! next one is, [`queue`] and [`batch`] many requests in one job, [`mod@download`] a published file.
+//! A call is sent when the account's pace allows it, and again if it failed for a passing reason. Read this file first, then [`account`] (key,
+//! connections, failures), [`pace`] (when the next call may start), [`http`] (one try), [`outcome`] (what a try gives) and [`retry`] (pauses
+//! between tries). [`batch`] puts many requests into one job, in which they wait in [`queue`]; [`mod@download`] downloads published files.
 
 mod account;
 mod batch;
@@ -31,15 +32,15 @@ pub(crate) use download::download;
 use outcome::{Failed, Got, Why};
 use retry::{FEW_TRIES, TRIES, jitter};
 
-/// How long a call goes on being refused for being too fast while no other call of the account gets through.
+/// The time for which a call is refused as too fast, while no other call of the account gets through, before it fails.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// How many rows have to be under way for calls of these accounts: more where they are collected first.
+/// Returns the number of rows in flight for calls of these accounts: more if calls are collected to batches first.
 pub(crate) fn rows_in_flight<'a>(ctx: &Context, mut accounts: impl Iterator<Item = &'a String>) -> usize {
     if accounts.any(|account| account::mode(ctx, account) == Mode::Batch) { batch::ROWS_IN_FLIGHT } else { ROWS_IN_FLIGHT }
 }
 
-/// What a request may cost at worst: a token for every byte of its prompt, and all the tokens that its cap allows.
+/// Returns the highest price of a request: a token for every byte of its prompt, and as many output tokens as its cap allows.
 pub(crate) fn worst_price(ctx: &Context, request: &Request) -> Price {
     let prices = ctx.section::<Prices>();
     let Some(price) = prices.get(&request.account, &request.model) else { return Price::Unknown };
@@ -52,10 +53,10 @@ pub(crate) fn worst_price(ctx: &Context, request: &Request) -> Price {
     }
 }
 
-/// Tokens that providers put around each message, generously.
+/// An upper bound of the tokens that providers put around each message.
 const MESSAGE_TOKENS: usize = 16;
 
-/// Describes what is sent, with the names of variables in the place of their values.
+/// Describes the HTTP request that is sent, with the names of variables in place of secrets.
 pub(crate) fn describe(ctx: &Context, protocol: &'static Protocol, request: &Request) -> Value {
     json!({
         "method": "POST",
@@ -65,10 +66,10 @@ pub(crate) fn describe(ctx: &Context, protocol: &'static Protocol, request: &Req
     })
 }
 
-/// Asks until there is a reply. In a job of many, the request has the name of its unit.
+/// Sends a request, and again after passing failures, until there is a reply. `unit` is the request's name in a batch.
 ///
 /// # Errors
-/// Asking again would not help, was tried often enough, or the run is to stop.
+/// The failure is permanent, the request was tried too often, or the run is cancelled.
 pub(crate) async fn call(
     ctx: &Context,
     protocol: &'static Protocol,

@@ -1,27 +1,27 @@
-//! What one try of a call comes to: a reply with what came along, or a failure and whether another try may mend it.
+//! What one try of a call gives: a reply with what came along, or a failure and whether another try may succeed.
 
 use std::time::Duration;
 
 use super::pace::Announced;
 use crate::llm::request::Reply;
 
-/// A reply and what came with it.
+/// A reply, and what the response said beside it.
 pub(crate) struct Got {
     pub reply: Reply,
-    /// The server's own name for the call.
+    /// The server's id of the call.
     pub id: Option<String>,
     pub announced: Announced,
 }
 
-/// Why there is no reply.
+/// A failure, by whether another try may succeed.
 pub(crate) enum Failed {
-    /// Refused for being too fast.
+    /// The call was refused for being too fast.
     TooFast { after: Option<Duration>, message: String },
-    /// The server or the network failed; the next try may not.
+    /// The server or the network failed; another try may succeed.
     Again { after: Option<Duration>, message: String, why: Why },
-    /// Asking again would not help.
+    /// Another try would fail too.
     Never {
-        /// Equal codes are equal failures.
+        /// The kind of failure: equal codes are equal failures.
         code: String,
         message: String,
         /// What to do about it.
@@ -29,19 +29,19 @@ pub(crate) enum Failed {
     },
 }
 
-/// What is in trouble when the next try may not fail.
+/// The cause of a failure after which another try may succeed.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Why {
-    /// The server or the way to it.
+    /// The server or the network is in trouble.
     Trouble,
-    /// It answers with what is no reply: something else may stand at that address.
+    /// The answer is no reply; the address may be another server's.
     Nonsense,
-    /// It is not there.
+    /// No connection was made.
     Unreached,
 }
 
 impl Failed {
-    /// Returns a failure that asking again would not mend.
+    /// Returns a permanent failure without a help.
     pub(crate) fn never(code: &str, message: String) -> Self {
         Self::Never { code: code.to_owned(), message, help: None }
     }

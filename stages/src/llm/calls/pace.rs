@@ -1,9 +1,9 @@
-//! When the next call of an account may start: so many at once, so many a minute, as declared, as announced, or as found out.
+//! The pace of an account's calls. Takes limits, declared or announced, and the outcome of each call; gives permits to start the next.
 //!
-//! Calls at once start low and grow by half each round until something is refused. A limit per minute that nobody states is
-//! measured: a server that refuses has given out what had gathered, so the calls that got through between two refusals, over the
-//! time between them, are its rate. Where refusals go on although calls are slower than that, they have another cause and slow
-//! nothing down.
+//! The number of concurrent calls starts low and grows by half each round until a call is refused. A limit per minute that is neither
+//! declared nor announced is measured: a server refuses when its token bucket is empty, so the calls that got through between two
+//! refusals, over the time between them, are its rate. If refusals go on although calls are slower than that, they have another
+//! cause, and calls are not slowed down.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -12,59 +12,59 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-/// What a provider's settings say.
+/// The limits in a provider's settings.
 pub(crate) struct Limits {
     pub concurrency: usize,
     pub requests_per_minute: Option<u32>,
     pub tokens_per_minute: Option<u32>,
 }
 
-/// What a reply's headers say of the limits.
+/// The limits in a response's headers.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Announced {
     pub requests_per_minute: Option<u32>,
     pub tokens_per_minute: Option<u32>,
 }
 
-/// Calls at once before anything is known.
+/// Concurrent calls at the start.
 const FIRST_WINDOW: f64 = 16.0;
 
-/// Calls at once after the first refusal.
+/// Concurrent calls after the first refusal.
 const CAREFUL_WINDOW: f64 = 4.0;
 
-/// By how much each reply widens the window while nothing was refused: by half in a round.
+/// By how much each reply widens the window of concurrent calls while nothing was refused, which is by half in a round.
 const GROWTH: f64 = 0.5;
 
 /// The pause after a refusal without a hint.
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
-/// Refusals so close together are one: in less time than this a rate cannot be measured.
+/// Refusals closer together than this count as one, since no rate can be measured in less time.
 const ONE_REFUSAL: Duration = Duration::from_secs(1);
 
-/// How much of a measured rate is used at first, and by how much it grows a second.
+/// The share of a measured rate that is used at first, and the share by which it grows every second.
 const MARGIN: f64 = 0.97;
 const CREEP: f64 = 0.005;
 
-/// The slowest that a measured rate gets, in calls a second.
+/// The lowest rate that is measured, in calls a second.
 const SLOWEST: f64 = 0.05;
 
-/// Lateness that a rate makes up for.
+/// The lateness that a rate catches up on.
 const CATCH_UP: Duration = Duration::from_millis(100);
 
-/// Calls of which the share that is refused is looked at.
+/// The number of calls over which the share of refusals is counted.
 const SAMPLE: u32 = 30;
 
-/// A larger share in so many samples, although calls keep to the measured rate, shows that the rate is not the cause.
+/// A larger share of refusals in this many samples in a row, although calls keep to the measured rate, shows that the rate is not the cause.
 const SUSPICIOUS_SHARE: f64 = 0.06;
 const SUSPICIOUS_SAMPLES: u32 = 2;
 
-/// A larger share shows that the rate is the cause after all.
+/// A larger share of refusals shows that the rate is the cause after all.
 const LARGEST_SHARE: f64 = 0.4;
 
 /// The gate of an account.
 pub(crate) struct Pace {
-    /// Held by the one who is next: the others wait for it in their order.
+    /// Locked by the caller that is next; the others wait for it in their order.
     gate: tokio::sync::Mutex<()>,
     changed: Notify,
     state: Mutex<State>,
@@ -78,23 +78,23 @@ struct State {
     /// The rates of requests and of tokens, a second.
     requests: Option<Rate>,
     tokens: Option<Rate>,
-    /// Nothing starts before.
+    /// No call starts before this time.
     paused_until: Instant,
-    /// Since when calls that got through are counted, and how many.
+    /// The time since which calls that got through are counted, and their number.
     since: Instant,
     through: u32,
-    /// Calls and refusals that are counted for a sample.
+    /// Calls and refusals in the current sample.
     sample: (u32, u32),
     /// Samples in a row with too many refusals.
     suspicious: u32,
-    /// Refusals have another cause than the rate.
+    /// Whether refusals have another cause than the rate.
     unrelated: bool,
 }
 
-/// An even stream: the next unit may pass when the one before has had its time.
+/// An even rate: the next unit may pass when the time of the one before is over.
 struct Rate {
     per_second: f64,
-    /// Measured, and not stated by anybody.
+    /// Whether the rate was measured, and is neither declared nor announced.
     measured: bool,
     next: Instant,
     set: Instant,
@@ -106,7 +106,7 @@ impl Rate {
         Self { per_second: f64::from(limit) / 60.0, measured: false, next: now, set: now }
     }
 
-    /// The moment at which `amount` may pass; the stream moves on by it.
+    /// Lets `amount` pass, and moves the time of the next unit on accordingly.
     fn take(&mut self, now: Instant, amount: f64) {
         let mut per_second = self.per_second;
         if self.measured {
@@ -141,7 +141,7 @@ impl Pace {
         }
     }
 
-    /// Waits until a call of about so many tokens may start.
+    /// Waits until a call of about this many tokens may start.
     pub(crate) async fn permit(&self, tokens: u64) -> Permit<'_> {
         let _gate = self.gate.lock().await;
         loop {
@@ -211,7 +211,7 @@ impl State {
             return;
         }
         if self.stated() {
-            // The rate is kept; what a hint says is another's use of the same limit.
+            // The rate is kept to, so the refusal is due to another program that uses the same limit. The hint says for how long.
             return self.pause(now, after);
         }
         let elapsed = now.duration_since(self.since);
@@ -221,7 +221,7 @@ impl State {
         if self.refused_ever {
             let per_second = (f64::from(self.through) / elapsed.as_secs_f64() * MARGIN).max(SLOWEST);
             self.requests = Some(Rate { per_second, measured: true, next: now, set: now });
-            // The rate bounds what is under way from here on.
+            // From here on the rate limits the calls in flight.
             self.window = self.most;
             self.pause(now, after);
         } else {
@@ -232,13 +232,13 @@ impl State {
         self.through = 0;
     }
 
-    /// Lets a server gather what it gives out, so that it can be measured.
+    /// Slows down so that the server's token bucket fills, and its rate can be measured.
     fn be_careful(&mut self, now: Instant, after: Option<Duration>) {
         self.window = CAREFUL_WINDOW.min(self.most);
         self.pause(now, Some(after.unwrap_or(PAUSE)));
     }
 
-    /// Counts a call, and with each whole sample judges whether refusals have to do with the rate.
+    /// Counts a call, and decides after each sample whether refusals are caused by the rate.
     fn count(&mut self, refused: u32) {
         self.sample = (self.sample.0 + 1, self.sample.1 + refused);
         if self.sample.0 < SAMPLE {
@@ -272,7 +272,7 @@ impl State {
     }
 }
 
-/// A call under way. Dropped without a word it counts as failed.
+/// The permit of a call in flight. A call whose permit is dropped counts as failed.
 pub(crate) struct Permit<'a> {
     pace: &'a Pace,
     tokens: u64,
@@ -280,7 +280,7 @@ pub(crate) struct Permit<'a> {
 }
 
 impl Permit<'_> {
-    /// The call was answered, with these limits in its headers, and used so many tokens.
+    /// Notes that the call was answered, with these limits in its headers, and used this many tokens.
     pub(crate) fn answered(mut self, announced: Announced, used: u64) {
         self.open = false;
         self.pace.leave(|state| {
@@ -293,7 +293,7 @@ impl Permit<'_> {
             if let Some(limit) = announced.tokens_per_minute.filter(|limit| *limit > 0) {
                 state.tokens.get_or_insert_with(|| Rate::per_minute(limit));
             }
-            // What was taken beyond what was used comes back.
+            // Tokens that were reserved and not used are given back.
             if let Some(rate) = &mut state.tokens {
                 let over = Duration::from_secs_f64(self.tokens.saturating_sub(used) as f64 / rate.per_second);
                 rate.next = rate.next.checked_sub(over).unwrap_or(rate.next);
@@ -301,13 +301,13 @@ impl Permit<'_> {
         });
     }
 
-    /// The call was refused for being too fast.
+    /// Notes that the call was refused for being too fast.
     pub(crate) fn refused(mut self, after: Option<Duration>) {
         self.open = false;
         self.pace.leave(|state| state.refused(Instant::now(), after));
     }
 
-    /// The call failed, which says nothing about the pace.
+    /// Notes that the call failed, which says nothing about the pace.
     pub(crate) fn failed(self) {
         drop(self);
     }
@@ -327,11 +327,11 @@ mod tests {
 
     use super::*;
 
-    /// A server that gives out so many calls a second, and keeps what nobody takes for a second.
+    /// A server with a token bucket, which gets `per_second` tokens a second and has room for those of a second.
     struct Server {
         per_second: f64,
         latency: Duration,
-        /// Of 256 calls, so many are refused for no reason.
+        /// Of 256 calls, this many are refused for no reason.
         at_random: u8,
         bucket: Mutex<(f64, Instant)>,
         tally: Mutex<Tally>,
@@ -367,7 +367,7 @@ mod tests {
         }
     }
 
-    /// Lets so many calls through, each again until it is; returns the share refused and the calls a second.
+    /// Makes this many calls, each again until it gets through. Returns the share refused and the calls a second.
     async fn drive(limits: Limits, server: Arc<Server>, calls: usize) -> (f64, f64) {
         let pace = Arc::new(Pace::new(&limits));
         let started = Instant::now();
@@ -406,7 +406,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_limit_that_nobody_states_is_found_out() {
-        // At the start as many are under way as the slowest lets through in three seconds.
+        // At the start as many calls are in flight as the slowest server lets through in three seconds.
         for (per_second, allowed) in [(5.0, 0.05), (50.0, 0.03), (500.0, 0.03)] {
             let (refused, rate) = drive(limits(None), Server::new(per_second, 0), (per_second * 60.0) as usize).await;
             assert!(refused <= allowed && rate >= 0.85 * per_second, "{refused} refused at {rate} of {per_second} a second");
@@ -415,7 +415,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn refusals_for_no_reason_slow_nothing_down_for_long() {
-        // Without a limit 256 at once with 50 ms each are 5,120 a second.
+        // Without a limit, 256 concurrent calls of 50 ms each are 5,120 a second.
         let (_, rate) = drive(limits(None), Server::new(1e9, 26), 60_000).await;
         assert!(rate >= 1000.0, "{rate} a second");
     }
@@ -432,7 +432,7 @@ mod tests {
         let started = Instant::now();
         for _ in 0..10 {
             let permit = pace.permit(500).await;
-            // Half of what was thought: half comes back.
+            // Only half of the reserved tokens are used, so half are given back.
             permit.answered(Announced::default(), 250);
         }
         let seconds = started.elapsed().as_secs_f64();

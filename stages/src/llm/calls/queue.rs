@@ -1,4 +1,4 @@
-//! Requests whose callers wait for a job: an account has them until a job takes them.
+//! The queue of an account in batch mode: requests whose callers wait until a job takes them.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -12,13 +12,13 @@ use crate::llm::request::Request;
 #[derive(Default)]
 pub(crate) struct Batch(Mutex<Vec<Waiting>>);
 
-/// A request whose caller waits.
+/// A request with its waiting caller.
 pub(crate) struct Waiting {
     /// The request's digest, by which its result comes back.
     pub name: String,
     pub request: Request,
     pub reply: oneshot::Sender<Result<Got, StageError>>,
-    /// Jobs that it was in without an answer.
+    /// The number of jobs that the request was in without an answer.
     pub jobs: u32,
 }
 

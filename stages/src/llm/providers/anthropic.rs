@@ -1,4 +1,4 @@
-//! Anthropic's messages, version 2023-06-01.
+//! Anthropic's messages API, version 2023-06-01. Takes requests; gives replies.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ pub(super) static KIND: ProviderKind = ProviderKind {
     replies: Replies::Called(&PROTOCOL),
 };
 
-/// `seed` and JSON schemas are no part of the messages protocol.
+/// The messages API has no seed, reasoning effort or JSON schema.
 const LACKS: &[&str] = &["seed", "reasoning_effort", "schema"];
 
 const NO_SAMPLING: &[&str] = &["seed", "reasoning_effort", "schema", "temperature", "top_p"];
@@ -71,7 +71,7 @@ static PROTOCOL: Protocol = Protocol {
             let name = line.get("custom_id")?.as_str()?.to_owned();
             let result = line.get("result")?;
             let body = ["message", "error"].iter().find_map(|field| result.get(field));
-            // One that expired or was cancelled has no body, and may be asked again.
+            // A request that expired or was cancelled has no body, and may be sent again.
             let status = body.is_none().then_some(503);
             Some((name, status, body.cloned().unwrap_or_else(|| json!({ "error": { "message": result.get("type") } }))))
         },
@@ -90,7 +90,8 @@ fn batches(base_url: &str) -> String {
     format!("{}/batches", url(base_url, ""))
 }
 
-/// Jobs have no names of ours: it is one of as many requests, made since. If it is another one after all, its results say so.
+/// Finds our job in a list. A job cannot have a name of ours, so it is the oldest in the list with enough requests that was created since. If it
+/// is another job after all, its results have other names and are ignored.
 fn find(list: &Value, job: &Job<'_>) -> Option<String> {
     let like_ours = |batch: &&Value| {
         let counts = batch.get("request_counts").and_then(Value::as_object);

@@ -1,13 +1,13 @@
-//! A model's name → what it takes: which settings it refuses, and whether it reasons before it answers. Each provider lists its own
-//! families of models.
+//! Families of models. Takes a model's name; gives which settings it refuses, and whether it reasons before it answers. Each provider lists
+//! its own families.
 
 use crate::llm::request::Settings;
 
 /// Models of one provider whose names begin alike.
 pub(crate) struct Family {
-    /// How their names begin; nothing for all models that no other family has.
+    /// The beginning of their names. An empty one is for all models of no other family.
     pub prefix: &'static str,
-    /// Settings that are refused with an error, or ignored.
+    /// Settings that the provider refuses or ignores.
     pub lacks: &'static [&'static str],
     /// Whether hidden reasoning counts against the cap, so that a small cap leaves no answer.
     pub reasons: bool,
@@ -20,7 +20,7 @@ pub(super) fn find<'a>(families: &'a [Family], model: &str) -> Option<&'a Family
     families.iter().filter(|family| name.starts_with(family.prefix)).max_by_key(|family| family.prefix.len())
 }
 
-/// The cap if none is given: room for an answer, and for models that reason, room for that too.
+/// The default cap on output tokens: without reasoning, and with room for it.
 const CAP: u32 = 1024;
 const REASONING_CAP: u32 = 8192;
 

@@ -1,4 +1,4 @@
-//! Google's `generateContent`, version v1beta.
+//! Google's `generateContent` API, version v1beta. Takes requests; gives replies.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ static PROTOCOL: Protocol = Protocol {
     limit_headers: ("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens"),
     batches: Batches {
         most_requests: 50_000,
-        // Requests stand in the submission itself, which may have 20 MB.
+        // The requests are part of the submission itself, which may have up to 20 MB.
         most_bytes: 18_000_000,
         upload: None,
         submit: |job| {
@@ -72,7 +72,7 @@ static PROTOCOL: Protocol = Protocol {
         result: |item| {
             let key = item.pointer("/metadata/key").or_else(|| item.get("key"))?.as_str()?.to_owned();
             let code = item.pointer("/error/code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
-            // The codes inside are gRPC's: of them only these say that the request itself is wrong.
+            // Codes below 100 are gRPC's. Of these, only the listed ones say that the request itself is wrong.
             let status = code.map(|code| if code < 100 && ![3, 5, 7, 9, 11, 12].contains(&code) { 503 } else { 400 });
             Some((key, status, item.get("response").cloned().unwrap_or_else(|| item.clone())))
         },
@@ -151,7 +151,7 @@ fn read(request: &Request, body: &Value) -> Option<Reply> {
         (None, "STOP" | "OTHER" | "FINISH_REASON_UNSPECIFIED" | "MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL") => {
             Outcome::Empty
         }
-        // Of the prompt; for safety, recitation, blocklists and whatever is added to them.
+        // The prompt was blocked, or the answer was, for safety, recitation, blocklists or a reason that is added later.
         _ => Outcome::Blocked,
     };
     let tokens = |name: &str| body.pointer(&format!("/usageMetadata/{name}")).and_then(Value::as_u64).unwrap_or(0);
@@ -178,14 +178,14 @@ fn meaning(error: &VendorError<'_>) -> Option<Meaning> {
     }
 }
 
-/// Says whether a quota of the day is named as the one that is used up.
+/// Returns whether the error names a daily quota as used up.
 fn used_up_for_today(error: &Value) -> bool {
     let details = error.pointer("/error/details").and_then(Value::as_array);
     let violations = details.into_iter().flatten().filter_map(|detail| detail.get("violations")?.as_array()).flatten();
     violations.filter_map(|violation| violation.get("quotaId")?.as_str()).any(|quota| quota.contains("PerDay"))
 }
 
-/// `RetryInfo.retryDelay`, such as `12.5s`.
+/// Returns the time in `RetryInfo.retryDelay`, such as `12.5s`.
 fn retry_after(error: &Value) -> Option<Duration> {
     let details = error.pointer("/error/details")?.as_array()?;
     let delay = details.iter().find_map(|detail| detail.get("retryDelay")?.as_str())?;

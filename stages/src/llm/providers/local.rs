@@ -1,4 +1,4 @@
-//! A checkpoint on this machine: a folder of Hugging Face files → replies, the likeliest token each time.
+//! The provider `local`: a checkpoint on this machine, decoded greedily. Takes a folder of Hugging Face files and requests; gives replies.
 
 use std::{
     collections::HashMap,
@@ -26,17 +26,17 @@ pub(super) static KIND: ProviderKind = ProviderKind {
     replies: Replies::Generated(|ctx, request| Box::pin(generate(ctx, request))),
 };
 
-/// A checkpoint takes the likeliest token each time.
+/// Decoding is greedy, so no setting of sampling applies.
 const FAMILIES: &[Family] = &[Family {
     prefix: "",
     lacks: &["temperature", "top_p", "seed", "stop", "thinking", "reasoning_effort", "schema"],
     reasons: false,
 }];
 
-/// Tokens of a reply where no cap is set.
+/// The cap on a reply's tokens unless the request has one.
 const MAX_NEW_TOKENS: u32 = 1024;
 
-/// Replies that are generated at the same time; none of them hangs on how many there are.
+/// Replies that are generated at the same time. No reply depends on how many there are.
 const AT_ONCE: usize = 2;
 
 fn check(_: &str, setting: &ProviderSetting) -> Result<(), String> {
@@ -61,7 +61,7 @@ impl Default for Checkpoints {
 }
 
 impl Checkpoints {
-    /// Returns the checkpoint of a provider, read at the first request.
+    /// Returns the checkpoint of a provider. The first request reads it.
     fn of(&self, ctx: &Context, provider: &str) -> Result<Arc<Checkpoint>, StageError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(checkpoint) = open.get(provider) {
@@ -85,7 +85,7 @@ impl Checkpoints {
     }
 }
 
-/// Lets the checkpoint reply.
+/// Generates the reply to a request, when it is its turn.
 async fn generate(ctx: &Context, request: &Request) -> Result<Reply, StageError> {
     let checkpoints = ctx.service::<Checkpoints>().ok_or_else(|| StageError::failed("this program opens no checkpoints"))?;
     let _turn = tokio::select! {

@@ -1,4 +1,8 @@
-//! The kinds of provider: where replies come from. A provider is one file, and one word in the list below.
+//! The kinds of provider, from which replies come. Takes a request or a question; gives a reply.
+//!
+//! Read this file (what a kind is) first, then `protocol` (what a kind that calls a server has) and `families` (which settings a model takes).
+//! Each of the others is one kind of provider: those that call a server over its protocol, `local`, which generates replies on this
+//! machine, and `replay` and `calculator`, whose replies need no call. A provider is one file, and one word in the list below.
 
 mod anthropic;
 pub(crate) mod calculator;
@@ -19,40 +23,42 @@ use crate::{rows::Question, sections::providers::ProviderSetting};
 use families::Family;
 use protocol::Protocol;
 
-/// A kind of provider: the word after `kind:`.
+/// A kind of provider.
 pub(crate) struct ProviderKind {
-    /// The word.
+    /// The word after `kind:`.
     pub name: &'static str,
     /// Who answers, in a few words.
     pub summary: &'static str,
     /// A few lines of a manifest that use it.
     pub example: &'static str,
-    /// Raised when it answers, asks or reads anything differently.
+    /// Raised when its requests, or the replies that it gives or reads, change.
     pub version: u32,
-    /// Says what is wrong with a model's name or the settings before anything runs.
+    /// Checks a model's name and the settings before anything runs. An error is a sentence.
     pub check: fn(model: &str, setting: &ProviderSetting) -> Result<(), String>,
-    /// What its models take, by how their names begin.
+    /// The settings that its models take, by the beginning of their names.
     pub families: &'static [Family],
-    /// Where replies come from.
     pub replies: Replies,
 }
 
-/// Where replies come from.
+/// The origin of replies.
 pub(crate) enum Replies {
-    /// They are known without a call.
+    /// They need no call. The function opens a model.
     Known(fn(ctx: &Context, model: &str, source: &Source) -> Result<Box<dyn Known>, StageError>),
     /// A server is called.
     Called(&'static Protocol),
-    /// They are generated on a device of this machine, and kept like those of a server.
+    /// They are generated on a device of this machine, and cached like those of a server.
     Generated(for<'a> fn(&'a Context, &'a Request) -> Generating<'a>),
 }
 
 /// A reply that is being generated.
 pub(crate) type Generating<'a> = Pin<Box<dyn Future<Output = Result<Reply, StageError>> + Send + 'a>>;
 
-/// One model whose replies are known without a call.
+/// A model whose replies need no call.
 pub(crate) trait Known: Send + Sync {
-    /// The reply to a question.
+    /// Returns the reply to a question.
+    ///
+    /// # Errors
+    /// The model has no reply to this question.
     fn reply(&self, question: &Question) -> Result<Reply, StageError>;
 }
 
@@ -69,7 +75,7 @@ pub(crate) fn names() -> String {
     ALL.map(|kind| kind.name).join(", ")
 }
 
-/// Describes every kind of provider, for people.
+/// Describes every kind of provider, for the command `kinds`.
 pub(crate) fn parts() -> impl Iterator<Item = Part> {
     ALL.into_iter().map(|kind| Part {
         group: "provider",
@@ -80,7 +86,7 @@ pub(crate) fn parts() -> impl Iterator<Item = Part> {
 }
 
 impl ProviderKind {
-    /// Returns the settings that a model takes, with the cap filled in, and the names of those that were left out.
+    /// Returns the settings that a model takes, with the cap filled in, and the names of the settings that were left out.
     pub(crate) fn fit(&self, model: &str, settings: Settings) -> (Settings, Vec<&'static str>) {
         families::fit(self.families, model, settings)
     }
@@ -100,12 +106,12 @@ impl Serialize for ProviderKind {
     }
 }
 
-/// What of a provider's settings decides its replies, and so is in keys.
+/// The part of a provider's settings that decides its replies, and so is in keys.
 #[derive(Clone, Serialize)]
 pub(crate) struct Source {
     /// The kind of provider.
     pub kind: &'static ProviderKind,
-    /// Where it is asked.
+    /// The server's address; for a `local` provider, the digest of its files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
     /// The recorded answers of a `replay` provider.
@@ -117,12 +123,12 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Returns the kind and the version of its code.
+    /// Returns the kind's name and the version of its code, for keys.
     pub(crate) fn part(&self) -> (String, u32) {
         (format!("provider/{}", self.kind.name), self.kind.version)
     }
 
-    /// Says whether replies are asked for, and not known before.
+    /// Returns whether a reply needs a call or has to be generated.
     pub(crate) fn calls(&self) -> bool {
         matches!(self.kind.replies, Replies::Called(_) | Replies::Generated(_))
     }

@@ -1,4 +1,5 @@
-//! The chat completions of `OpenAI`, and of every server that speaks them: vLLM, Ollama, llama.cpp, `OpenRouter`, `LiteLLM`.
+//! The chat completions API of `OpenAI`, and of every server that has the same: vLLM, Ollama, llama.cpp, `OpenRouter`, `LiteLLM`. Takes
+//! requests; gives replies.
 
 use serde_json::{Value, json};
 
@@ -78,7 +79,7 @@ static PROTOCOL: Protocol = Protocol {
     },
 };
 
-/// What jobs of chat completions are for, in the vendor's words.
+/// The endpoint that a batch of chat completions names.
 const ENDPOINT: &str = "/v1/chat/completions";
 
 fn meaning(error: &VendorError<'_>) -> Option<Meaning> {

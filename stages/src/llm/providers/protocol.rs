@@ -1,4 +1,4 @@
-//! How a provider is spoken to: requests and replies, errors and jobs, as pure functions between our words and the provider's.
+//! The protocol of a provider, as pure functions. Takes requests and JSON from the provider; gives JSON to send, replies, errors and jobs.
 
 use std::time::Duration;
 
@@ -6,79 +6,79 @@ use serde_json::Value;
 
 use crate::llm::request::{Reply, Request};
 
-/// How a provider is spoken to: pure functions between our words and its own.
+/// The protocol of a provider: pure functions between our types and its JSON.
 pub(crate) struct Protocol {
     /// The vendor's own address.
     pub base_url: &'static str,
     /// The environment variable that usually holds the key.
     pub key: &'static str,
-    /// Where a model is asked.
+    /// Returns the address for requests to a model.
     pub url: fn(base_url: &str, model: &str) -> String,
-    /// The header that carries the key, its value made of the key.
+    /// The name of the header with the key, and the function that turns the key into the header's value.
     pub key_header: (&'static str, fn(&str) -> String),
     /// Headers that every request has.
     pub headers: &'static [(&'static str, &'static str)],
-    /// What is sent.
+    /// Returns the body of a request.
     pub body: fn(&Request) -> Value,
-    /// What came back; `None` where it is no reply of this protocol.
+    /// Reads a reply from a response's body; `None` if it is no reply of this protocol.
     pub read: fn(&Request, &Value) -> Option<Reply>,
-    /// The field of a reply that has the vendor's own name for the call.
+    /// The field of a reply with the vendor's id of the call.
     pub id: &'static str,
-    /// When an error says that the call may be tried again.
+    /// Returns the time after which the call may be tried again, if an error says one.
     pub retry_after: fn(error: &Value) -> Option<Duration>,
-    /// What an error means, if its status alone does not say it.
+    /// Returns what an error means, if its status alone does not say it.
     pub meaning: fn(&VendorError<'_>) -> Option<Meaning>,
-    /// The statuses that errors inside a success stand for, by a word in their type; the first that fits.
+    /// The statuses that errors in a successful response stand for, by a word in their type; the first that fits counts.
     pub inner_statuses: &'static [(&'static str, u16)],
-    /// Headers of replies that announce the limits: requests and tokens a minute.
+    /// The headers of responses that announce the limits on requests and on tokens a minute.
     pub limit_headers: (&'static str, &'static str),
-    /// How many requests are handed over in one job.
+    /// The protocol of batches.
     pub batches: Batches,
 }
 
-/// An error as a vendor words it.
+/// An error in a vendor's own terms.
 pub(crate) struct VendorError<'a> {
     pub status: u16,
     /// The vendor's code or type of the error; empty if it has none.
     pub code: &'a str,
-    /// What it says, for people.
+    /// The error's message for people.
     pub said: &'a str,
-    /// All of it.
+    /// The whole body of the response.
     pub body: &'a Value,
 }
 
-/// What an error means beside its status.
+/// The meaning of an error whose status does not say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
     /// The account's quota is used up: waiting does not help.
     UsedUp,
-    /// The vendor does not answer this prompt.
+    /// The vendor refuses to answer this prompt.
     Blocked,
     /// The prompt is longer than the model reads.
     TooLong,
 }
 
-/// How jobs of many requests are spoken of. Each request has a name that its result comes back with.
+/// The protocol of batches: jobs of many requests. Each request has a name that its result comes back with.
 pub(crate) struct Batches {
-    /// The most requests of a job.
+    /// The largest number of requests of a job.
     pub most_requests: usize,
-    /// The most bytes of a job's requests.
+    /// The largest size of a job's requests, in bytes.
     pub most_bytes: usize,
-    /// Where a file of requests is uploaded first, and its line of a request, where jobs are made of files.
+    /// For providers that take a job's requests from a file: the address to upload the file to, and the line of a request in it.
     pub upload: Option<(fn(base_url: &str) -> String, fn(name: &str, body: &Value) -> Value)>,
-    /// Where a job is submitted, and as what.
+    /// Returns the address to submit a job to, and the body.
     pub submit: fn(&Submission<'_>) -> (String, Value),
-    /// The field of what comes back that has the provider's name of the job.
+    /// The field of the response with the provider's name of the job.
     pub name: &'static str,
-    /// Where the newest jobs are listed.
+    /// Returns the address of the list of the newest jobs.
     pub list: fn(base_url: &str) -> String,
-    /// The provider's name of our job in that list.
+    /// Returns the provider's name of our job, if it is in that list.
     pub find: fn(list: &Value, job: &Job<'_>) -> Option<String>,
-    /// Where a job's state is asked for.
+    /// Returns the address of a job's state.
     pub address: fn(base_url: &str, name: &str) -> String,
-    /// What that state is.
+    /// Reads a job's state from the response.
     pub state: fn(base_url: &str, state: &Value) -> JobState,
-    /// A request's name and what came of it: a status, where there is one, and a body.
+    /// Returns a request's name and its result: a status, if there is one, and a body.
     pub result: fn(&Value) -> Option<(String, Option<u16>, Value)>,
 }
 
@@ -88,33 +88,32 @@ pub(crate) struct Submission<'a> {
     pub model: &'a str,
     /// Our name of the job.
     pub job: &'a str,
-    /// The requests by name; empty where they were uploaded.
+    /// The requests by name; empty if they were uploaded as a file.
     pub requests: &'a [(String, Value)],
-    /// The provider's name of the file that was uploaded.
+    /// The provider's name of the uploaded file; empty if there is none.
     pub file: &'a str,
 }
 
 /// A job that may have been submitted.
 pub(crate) struct Job<'a> {
-    /// Our name of it.
+    /// Our name of the job.
     pub name: &'a str,
-    /// Seconds since 1970 at which it was about to be.
+    /// The time at which the job was named, shortly before it was submitted, in seconds since 1970.
     pub since: u64,
-    /// How many of its requests are waited for, at least.
+    /// A lower bound of the number of its requests: those that are waited for.
     pub requests: u64,
 }
 
-/// How far a job is.
+/// The state of a job.
 pub(crate) enum JobState {
-    /// It goes on.
     Running,
-    /// It ended, with results in files of lines and in this list.
+    /// The job ended, with results in files of JSON lines or in the state itself.
     Ended {
         /// The files' addresses.
         files: Vec<String>,
-        /// Results at hand.
+        /// The results in the state itself.
         results: Vec<Value>,
     },
-    /// It came to nothing.
+    /// The job failed as a whole, with this message.
     Failed(String),
 }

@@ -1,4 +1,4 @@
-//! Recorded answers: JSON lines with `answers: { NAME: { text, … } }` → replies by question id.
+//! The provider `replay`: recorded answers. Takes JSON lines with `answers: { NAME: { text, … } }`; gives replies by question id.
 
 use std::collections::BTreeMap;
 

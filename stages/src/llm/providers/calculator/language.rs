@@ -1,8 +1,8 @@
-//! How a calculator reads English: a question goes in, the keys it asks for come out, in the order of the words.
+//! How a calculator reads English. Takes a question; gives the keys that it asks for, in the order of the words.
 
 use bigdecimal::BigDecimal;
 
-/// What one word, sign or fixed phrase asks for.
+/// A key that one word, sign or fixed phrase asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Token {
     Number(BigDecimal),
@@ -22,12 +22,12 @@ pub(crate) enum Token {
     Month,
     Open,
     Close,
-    /// A word which no calculator has heard of.
+    /// A word that no calculator knows.
     Unknown(String),
 }
 
-/// Reads a question into tokens. Words which only make it a sentence leave no trace, and "and" adds where a number stands
-/// before it and no other key behind it.
+/// Reads a question into tokens. Words that only make it a sentence give no token, and "and" adds if a number stands before it and
+/// no other key behind it.
 pub(crate) fn read(question: &str) -> Vec<Token> {
     let words = split(question);
     let mut tokens = Vec::new();
@@ -131,7 +131,7 @@ const UNITS: &[&str] = &[
 const MONTHS: &[&str] =
     &["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"];
 
-/// What a single word asks for; nothing for a filler.
+/// Returns the keys that a single word asks for; none for a filler.
 fn read_word(word: &str) -> Vec<Token> {
     let one = match word {
         "+" | "plus" => Token::Plus,
@@ -163,7 +163,7 @@ fn begins(words: &[String], phrase: &[&str]) -> bool {
     words.len() >= phrase.len() && words.iter().zip(phrase).all(|(word, expected)| word == expected)
 }
 
-/// Cuts a question into lower-case words, numbers without their thousands separators, and signs.
+/// Splits a question into lower-case words, numbers without their thousands separators, and signs.
 fn split(question: &str) -> Vec<String> {
     let letters: Vec<char> = question.to_lowercase().chars().collect();
     let digit = |at: usize| letters.get(at).is_some_and(char::is_ascii_digit);
@@ -180,7 +180,7 @@ fn split(question: &str) -> Vec<String> {
             while letters.get(at).is_some_and(|letter| letter.is_alphabetic() || *letter == '\'') {
                 at += 1;
             }
-            // The hyphen of "thirty-one" is no minus.
+            // A hyphen between letters, as in "thirty-one", is no minus.
             let hyphen = letters.get(at) == Some(&'-') && letters.get(at + 1).is_some_and(|next| next.is_alphabetic());
             words.push(letters[start..at].iter().collect());
             at += usize::from(hyphen);
@@ -218,7 +218,7 @@ const SMALL: &[&str] = &[
 ];
 const TENS: &[&str] = &["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
 
-/// The number spelled out at the start of `words`, below a million, and how many words it takes.
+/// Returns the number below a million that is spelled out at the start of `words`, and how many words it takes.
 fn spelled(words: &[String]) -> Option<(u64, usize)> {
     let (mut value, mut length) = hundreds(words)?;
     if words.get(length).is_some_and(|word| word == "thousand") {

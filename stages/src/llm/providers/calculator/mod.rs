@@ -1,7 +1,8 @@
-//! Two programs that answer questions in English without a network: a question goes in, the text on the display comes out.
+//! Two calculators that answer questions in English without a network. Takes a question; gives the text on the display.
 //!
-//! Both read the question by themselves ([`language`]) and do what it says, each with its own limits. What they cannot
-//! do they say in a sentence which begins with "I don't know"; a number too large for the display reads `Error`.
+//! Read [`language`] (the question as keys) first, then `pocket` and `scientific`, which each press these keys within their own limits, and
+//! `provider`, which makes models of them. What they cannot do they say in a sentence that begins with "I don't know"; a number that is
+//! too large for the display reads `Error`.
 
 mod language;
 mod pocket;
@@ -13,7 +14,7 @@ pub(crate) use provider::KIND;
 /// The version of both calculators: raised whenever one of them answers any question differently.
 pub(crate) const VERSION: u32 = 1;
 
-/// Answers a question as `pocket` or `scientific` does; `None` where there is no calculator of that name.
+/// Answers a question as the calculator `pocket` or `scientific` does. Returns `None` for any other name.
 pub(crate) fn answer(model: &str, question: &str) -> Option<String> {
     let compute = match model {
         "pocket" => pocket::answer,
@@ -26,11 +27,11 @@ pub(crate) fn answer(model: &str, question: &str) -> Option<String> {
 /// Why a calculator shows no number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Refusal {
-    /// The number fits no display, or there is none (a division by zero).
+    /// The number is too large for the display, or there is none (a division by zero).
     Error,
-    /// It has no key for this.
+    /// The calculator has no key for this.
     Unknown(String),
-    /// The keys come in an order in which nobody can press them.
+    /// The keys are in an order in which they cannot be pressed.
     Unreadable,
 }
 

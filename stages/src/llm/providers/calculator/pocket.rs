@@ -1,4 +1,4 @@
-//! A pocket calculator: tokens go in, its display comes out, computed key by key in decimals of eight digits.
+//! A pocket calculator, which computes key by key in decimals of eight digits. Takes tokens; gives its display.
 
 use bigdecimal::{BigDecimal, RoundingMode, Zero as _};
 
@@ -6,7 +6,7 @@ use super::{Refusal, language::Token};
 
 const DIGITS: i64 = 8;
 
-/// Presses the keys in the order of the words and reads off the display.
+/// Presses the keys in the order of the words, and returns the display.
 pub(crate) fn answer(tokens: &[Token]) -> Result<String, Refusal> {
     if let Some(missing) = tokens.iter().find_map(missing_key) {
         return Err(missing);
@@ -49,7 +49,7 @@ fn missing_key(token: &Token) -> Option<Refusal> {
     })
 }
 
-/// The percent key takes its part of what is shown when adding, and of one when multiplying, as such calculators do.
+/// Applies an operator. A percentage is of the shown number in a sum, and of one in a product, as on such calculators.
 fn press(shown: &BigDecimal, operator: &Token, entered: &BigDecimal, percent: bool) -> Result<BigDecimal, Refusal> {
     let adds = matches!(operator, Token::Plus | Token::Minus);
     let entered = match (percent, adds) {
@@ -66,12 +66,12 @@ fn press(shown: &BigDecimal, operator: &Token, entered: &BigDecimal, percent: bo
     })
 }
 
-/// A number with more digits than the display has cannot be keyed in.
+/// Returns the number that is keyed in. A number with more digits than the display has is an error.
 fn enter(number: &BigDecimal) -> Result<BigDecimal, Refusal> {
     if show(number.clone())? == *number { Ok(number.clone()) } else { Err(Refusal::Error) }
 }
 
-/// Cuts a result to what the display holds: eight digits in all, the rest is dropped and not rounded.
+/// Truncates a result to the eight digits of the display. A whole part of more digits is an error.
 fn show(number: BigDecimal) -> Result<BigDecimal, Refusal> {
     let whole = number.with_scale_round(0, RoundingMode::Down).abs();
     let digits = if whole.is_zero() { 1 } else { i64::try_from(whole.digits()).unwrap_or(i64::MAX) };

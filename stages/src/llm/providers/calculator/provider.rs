@@ -1,4 +1,4 @@
-//! The two calculators as models: a question → a reply that is known without a call.
+//! The provider `calculator`, with the two calculators as its models. Takes a question; gives a reply without a call.
 
 use engine::StageError;
 
@@ -11,7 +11,7 @@ use crate::{
     rows::{Outcome, Question, Usage},
 };
 
-/// The calculators among the providers.
+/// The kind `calculator`.
 pub(crate) static KIND: ProviderKind = ProviderKind {
     name: "calculator",
     summary: "two calculators, `pocket` and `scientific`, which need no network",

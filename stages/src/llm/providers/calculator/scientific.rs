@@ -1,10 +1,10 @@
-//! A scientific calculator: tokens go in, its display comes out, computed by precedence in 64-bit floating point.
+//! A scientific calculator, which computes by precedence in 64-bit floating point. Takes tokens; gives its display.
 
 use bigdecimal::BigDecimal;
 
 use super::{Refusal, language::Token};
 
-/// What it can convert: a unit, what it measures, and how many of the smallest unit of that measure it holds.
+/// The units that it converts: name, what the unit measures, and its size in the smallest unit of that measure.
 const UNITS: &[(&str, &str, f64)] = &[
     ("millimetre", "length", 1.0),
     ("centimetre", "length", 10.0),
@@ -18,10 +18,10 @@ const UNITS: &[(&str, &str, f64)] = &[
     ("hour", "time", 3600.0),
 ];
 
-/// How deep brackets, signs and roots may stand in each other: as on such a calculator, and no more than the stack holds.
+/// Nesting of brackets, signs and roots that is evaluated. Such calculators have a limit too, and the stack would overflow without one.
 const DEPTH: usize = 200;
 
-/// Evaluates the whole line and shows every digit that the floating-point number has.
+/// Evaluates the whole line, and returns every digit of the floating-point number.
 pub(crate) fn answer(tokens: &[Token]) -> Result<String, Refusal> {
     if let Some(missing) = tokens.iter().find_map(missing_key) {
         return Err(missing);
@@ -102,7 +102,7 @@ impl Parser<'_> {
         Ok(value)
     }
 
-    /// Every way deeper leads through here.
+    /// Parses a signed value. All recursion goes through this function, so it counts the depth.
     fn signed(&mut self) -> Result<f64, Refusal> {
         if self.depth == DEPTH {
             return Err(Refusal::Unreadable);
@@ -163,12 +163,12 @@ impl Parser<'_> {
     }
 }
 
-/// The nearest floating-point number, by way of the text, which is how a key press enters it.
+/// Returns the nearest floating-point number, by parsing the decimal's text.
 fn float(number: &BigDecimal) -> f64 {
     number.to_plain_string().parse().unwrap_or(f64::NAN)
 }
 
-/// Multiplies step by step: the library's power may differ from one processor to the next.
+/// Computes a power by repeated multiplication, since the library's function may differ between processors.
 fn power(base: f64, exponent: u32) -> f64 {
     (0..exponent).fold(1.0, |value, _| value * base)
 }
