@@ -1,4 +1,4 @@
-//! Takes paths that a command names; gives JSON read or written, with errors that name the file.
+//! Files that a command names. Takes paths; gives JSON read or written, with errors that name the file.
 
 use std::{fs, path::Path};
 

@@ -1,31 +1,31 @@
-//! Texts → which of them nearly equal an earlier one. Texts are compared as sets of shingles (Broder 1997, "On the resemblance
-//! and containment of documents"): a few equal hashes of smallest shingles make two texts candidates, and the sets decide.
+//! Near duplicates by `MinHash`. Takes texts; gives candidates for near duplicates, and the resemblance of two texts.
 //!
-//! A pair may be missed: once in two hundred pairs that just reach the threshold, and ever less often above it. No pair is
-//! made up.
+//! Texts are compared as sets of shingles (Broder 1997, "On the resemblance and containment of documents"). Two texts with an equal band
+//! of minimum hashes are candidates, and their sets of shingles decide. A near pair may be missed: one in two hundred pairs that just reach
+//! the threshold, and fewer above it. A pair that is not near is never reported.
 
 use std::collections::HashMap;
 
 use crate::random::Random;
 
-/// How many characters a shingle has. Characters, because questions are short and languages without spaces have no words.
+/// Characters of a shingle. Shingles are of characters, since questions are short and some languages have no spaces between words.
 const SHINGLE: usize = 5;
 
-/// How many smallest hashes are taken of each text.
+/// Minimum hashes of each text, one for each hash function.
 const HASHES: usize = 128;
 
-/// How many of the pairs that just reach the threshold may be missed.
+/// Share of the pairs that just reach the threshold which may be missed.
 const MISSED: f64 = 5e-3;
 
-/// A text as it is compared.
+/// A text, prepared for comparison.
 pub(crate) struct Text {
     /// Its shingles, as sorted hashes.
     shingles: Vec<u64>,
-    /// The smallest of them under each of the orders.
+    /// The minimum of the shingles under each hash function.
     smallest: [u32; HASHES],
 }
 
-/// The orders of all shingles, the same in every run: multiply and add, of which the upper bits count.
+/// The hash functions, which each put all shingles into an order. They are the same in every run: multiply, add, take the upper bits.
 pub(crate) struct Orders([(u64, u64); HASHES]);
 
 impl Orders {
@@ -35,7 +35,7 @@ impl Orders {
         Self(std::array::from_fn(|_| (word() | 1, word())))
     }
 
-    /// Cuts a text into all runs of five characters. A shorter one is a shingle itself.
+    /// Prepares a text: its shingles are all its runs of five characters. A shorter text is a single shingle.
     pub(crate) fn read(&self, text: &str) -> Text {
         let characters: Vec<char> = text.chars().collect();
         let runs = characters.windows(SHINGLE.min(characters.len()).max(1));
@@ -55,25 +55,26 @@ impl Orders {
 }
 
 impl Text {
-    /// Whether two texts share a part of `threshold` of all shingles that either has.
+    /// Returns whether the resemblance of two texts is at least `threshold`.
     pub(crate) fn is_near(&self, other: &Self, threshold: f64) -> bool {
-        // Most candidates are far, and end here: the smaller set inside the larger one would not do, …
+        // Most candidates are not near, and two cheap tests reject them. The sets differ so much in size that the resemblance is too
+        // low even if one contains the other, …
         let (one, two) = (self.shingles.len(), other.shingles.len());
         if (one.min(two) as f64) < threshold * one.max(two) as f64 {
             return false;
         }
-        // … or fewer orders agree than do for near ones, by four standard deviations.
+        // … or fewer minimum hashes are equal than near texts have, by four standard deviations.
         let orders = HASHES as f64;
         let fewest = orders * threshold - 4.0 * (orders * threshold * (1.0 - threshold)).sqrt();
         self.agreements(other) as f64 >= fewest && self.resemblance(other) >= threshold
     }
 
-    /// How many orders agree on the smallest shingle: in the mean, the resemblance of all of them.
+    /// Returns the number of equal minimum hashes. Its expected share of all hashes is the resemblance.
     fn agreements(&self, other: &Self) -> usize {
         self.smallest.iter().zip(&other.smallest).filter(|(own, other)| own == other).count()
     }
 
-    /// The shingles that two texts share, as a part of all that either has.
+    /// Returns the resemblance (Jaccard similarity) of two texts: the share of all their shingles that both have, from 0 to 1.
     fn resemblance(&self, other: &Self) -> f64 {
         let (mut left, mut right, mut shared) = (self.shingles.as_slice(), other.shingles.as_slice(), 0);
         while let ([one, left_rest @ ..], [two, right_rest @ ..]) = (left, right) {
@@ -95,29 +96,29 @@ fn mix(hash: u64, word: u64) -> u64 {
     mixed ^ (mixed >> 29)
 }
 
-/// Texts by their bands of smallest hashes.
+/// An index of texts by their bands of minimum hashes.
 pub(crate) struct Index {
     band: usize,
     texts: HashMap<(usize, u64), Vec<usize>>,
 }
 
 impl Index {
-    /// An index in which texts can be found that share a part of `threshold` of their shingles.
+    /// Makes an empty index for texts whose resemblance is at least `threshold`.
     pub(crate) fn new(threshold: f64) -> Self {
-        // The longer a band, the fewer candidates that come to nothing.
+        // The longest band that misses few enough pairs, since longer bands give fewer candidates that are not near.
         let missed = |band: usize| (1.0 - threshold.powi(band as i32)).powi((HASHES / band) as i32);
         let band = (1..=HASHES).rev().find(|band| missed(*band) <= MISSED).unwrap_or(1);
         Self { band, texts: HashMap::new() }
     }
 
-    /// Adds the text of a number.
+    /// Adds a text under a number.
     pub(crate) fn add(&mut self, text: &Text, number: usize) {
         for key in self.keys(text) {
             self.texts.entry(key).or_default().push(number);
         }
     }
 
-    /// The numbers of the texts that may be near, in a fixed order; some come several times.
+    /// Returns the numbers of the texts that may be near, in a fixed order. A number may be repeated.
     pub(crate) fn candidates(&self, text: &Text) -> impl Iterator<Item = usize> {
         self.keys(text).into_iter().filter_map(|key| self.texts.get(&key)).flatten().copied()
     }
@@ -136,7 +137,7 @@ mod tests {
     fn resemblance_is_the_shared_part() {
         let orders = Orders::new();
         let of = |left: &str, right: &str| orders.read(left).resemblance(&orders.read(right));
-        // The runs: abcde, bcdef; abcde, bcdeg.
+        // The shingles are abcde and bcdef, and abcde and bcdeg.
         assert_eq!(of("abcdef", "abcdeg"), 1.0 / 3.0);
         assert_eq!(of("abcdef", "abcdef"), 1.0);
         assert_eq!(of("abc", "abd"), 0.0);
@@ -144,7 +145,7 @@ mod tests {
         assert_eq!(of("", "abc"), 0.0);
     }
 
-    /// A text of words that share nothing with those of another number.
+    /// Returns a text of words that no text of another number has.
     fn text(number: usize, words: usize) -> String {
         (0..words).map(|word| engine::fingerprint(&format!("{number} {word}"))[..7].to_owned()).collect::<Vec<_>>().join(" ")
     }
@@ -170,7 +171,7 @@ mod tests {
 
     #[test]
     fn pairs_that_just_reach_the_threshold_are_found() {
-        // Of 40 words so many are the same: a little more than each threshold of all shingles.
+        // This many of 40 words are equal, which makes a resemblance a little above each threshold.
         for (threshold, same) in [(0.5, 28), (0.8, 36)] {
             let orders = Orders::new();
             let mut index = Index::new(threshold);

@@ -1,4 +1,7 @@
-//! Questions in splits → which are asked again, in the same words or nearly; said, and left out where the manifest asks for it.
+//! Duplicate questions. Takes questions in splits; gives those that repeat another in the same or nearly the same words, and drops them if the
+//! manifest asks for it.
+//!
+//! Read this file (equal texts, splits and what is dropped) first, then `minhash` (nearly equal texts).
 
 mod minhash;
 
@@ -24,25 +27,25 @@ pub(crate) enum Duplicates {
     DropAcross,
 }
 
-/// A question that is asked again, and the one that it repeats.
+/// A question and the one that it repeats, by their numbers.
 #[derive(Debug, PartialEq, Eq)]
 struct Again {
     question: usize,
     repeats: usize,
 }
 
-/// All that is asked again.
+/// All duplicates.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Found {
-    /// In the same words. These are in one split.
+    /// Questions in the same words as another, which are always in the same split.
     same: Vec<Again>,
-    /// In nearly the same words, in one split.
+    /// Questions in nearly the same words as another in the same split.
     near: Vec<Again>,
-    /// In nearly the same words, in a more held-out split.
+    /// Questions in nearly the same words as another in a more held-out split.
     across: Vec<Again>,
 }
 
-/// Says what is asked again, and leaves out what is to be dropped.
+/// Reports duplicates, and drops those that `choice` asks to drop.
 pub(crate) fn settle(
     ctx: &Context,
     questions: &mut Vec<Question>,
@@ -76,12 +79,12 @@ pub(crate) fn settle(
     Ok(())
 }
 
-/// A text as duplicates are found by: letter case and spaces aside.
+/// Returns a text in lower case with single spaces, as it is compared.
 pub(crate) fn normalised(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
-/// As much of a text as a message has room for.
+/// Returns the beginning of a text, short enough for a message.
 fn beginning(text: &str) -> String {
     const ROOM: usize = 80;
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -91,7 +94,7 @@ fn beginning(text: &str) -> String {
     }
 }
 
-/// What is asked. A multiple choice is the same only with the same choices.
+/// Returns the text that is compared: the question with its choices, since multiple choices are equal only if their choices are.
 fn asked(question: &Question) -> String {
     let texts = std::iter::once(&question.question).chain(&question.choices);
     texts.map(|text| normalised(text)).collect::<Vec<_>>().join("\n")
@@ -121,7 +124,7 @@ fn find(
     Ok(found)
 }
 
-/// Compares different texts. Held-out ones come first: what is like them is what repeats them.
+/// Finds near duplicates among different texts. Held-out questions come first, so that the others are the ones that repeat them.
 fn find_near(
     mut texts: Vec<(Split, usize, String)>,
     choice: Duplicates,
@@ -133,7 +136,7 @@ fn find_near(
     let orders = Orders::new();
     let mut read: Vec<minhash::Text> = Vec::with_capacity(texts.len());
     let mut compared = vec![usize::MAX; texts.len()];
-    // One index for each split that was met, the most held-out first.
+    // One index for each split so far, the most held-out first.
     let mut indices: Vec<(Split, Index)> = Vec::new();
     for (place, (split, number, text)) in texts.iter().enumerate() {
         check()?;
@@ -157,7 +160,7 @@ fn find_near(
             }
             None => false,
         };
-        // What is dropped is no reason to drop another one.
+        // A dropped question must not cause another to be dropped, so it is not indexed.
         if !drops {
             if indices.last().is_none_or(|(last, _)| last != split) {
                 indices.push((*split, Index::new(threshold)));
@@ -174,14 +177,14 @@ fn find_near(
     Ok(())
 }
 
-/// The ids of questions that nearly ask what a more held-out one asks, with that one's.
+/// Returns the ids of questions that nearly ask what a more held-out question asks, with the id of that one.
 pub(crate) fn across(ctx: &Context, questions: &[Question], threshold: f64) -> Result<Vec<(String, String)>, StageError> {
     let found = find(questions, Duplicates::Keep, Some(threshold), || ctx.check())?;
     let id = |number: usize| questions[number].id.clone();
     Ok(found.across.iter().map(|again| (id(again.question), id(again.repeats))).collect())
 }
 
-/// Which questions go, by their numbers.
+/// Returns for each question whether it is dropped.
 fn dropped(questions: usize, found: &Found, choice: Duplicates) -> Vec<bool> {
     let mut dropped = vec![false; questions];
     let mut mark = |again: &[Again]| again.iter().for_each(|again| dropped[again.question] = true);
@@ -190,7 +193,7 @@ fn dropped(questions: usize, found: &Found, choice: Duplicates) -> Vec<bool> {
         Duplicates::Drop => [&found.same, &found.near, &found.across].into_iter().for_each(|again| mark(again)),
         Duplicates::DropAcross => {
             mark(&found.across);
-            // The same words are in the same case as the first that asked them.
+            // An equal question shares the fate of the first one with its words.
             for again in &found.same {
                 dropped[again.question] = dropped[again.repeats];
             }
@@ -253,7 +256,7 @@ mod tests {
     #[test]
     fn one_of_each_stays_and_the_held_out_one_first() {
         assert_eq!(left(&several(), Duplicates::Drop, Some(0.8)).1, [0, 3, 5]);
-        // The copy of a question that goes, goes too.
+        // The copy of a dropped question is dropped too.
         assert_eq!(left(&several(), Duplicates::DropAcross, Some(0.8)).1, [0, 2, 3, 5, 6]);
     }
 
@@ -269,7 +272,7 @@ mod tests {
 
     #[test]
     fn what_is_dropped_drops_nothing() {
-        // Each is near the one before and not the one before that.
+        // Each is near the one before, and not near the one before that.
         let words: Vec<_> = (10..50).map(|number| format!("word{number}")).collect();
         let chain = [0, 4, 8].map(|from| question(Split::Test, &words[from..from + 20].join(" ")));
         let (found, left) = left(&chain, Duplicates::Drop, Some(0.6));

@@ -1,6 +1,6 @@
-//! Takes pairs of grades, a judge's and the reference's, by question; gives how far the judge can be trusted.
+//! Agreement of a judge with a reference. Takes pairs of grades by question; gives how far the judge can be trusted.
 //!
-//! Graded in two ways, correct or not: what a judge does not know counts as not correct. Kappa is Cohen's (1960), of two raters.
+//! Unless said otherwise, grades count as correct or not, and `idk` is not correct. Kappa is Cohen's (1960), of two raters.
 
 use std::collections::BTreeMap;
 
@@ -12,16 +12,16 @@ use crate::rows::Grade;
 /// A judge's grade and the reference's.
 pub type Pair = (Grade, Grade);
 
-/// A share with its 95 % interval over questions drawn anew; null where it is undefined.
+/// A share with its 95 % bootstrap interval over questions. Both are null where the share is undefined.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Share {
-    /// The share.
+    /// The share, from 0 to 1; for kappa, at most 1.
     pub value: Option<f64>,
-    /// Its interval.
+    /// The lower and the upper end of its interval.
     pub interval: Option<[f64; 2]>,
 }
 
-/// How a judge and the reference agree.
+/// The agreement of a judge with a reference.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Agreement {
     /// The number of pairs.
@@ -32,19 +32,19 @@ pub struct Agreement {
     pub agreement: Share,
     /// The share of pairs whose three-way grades are equal.
     pub three_way: Share,
-    /// Agreement beyond chance.
+    /// Cohen's kappa: the agreement beyond chance.
     pub kappa: Share,
-    /// Of what the judge calls correct, the share that is.
+    /// The share of answers that are correct, among those that the judge calls correct.
     pub precision: Share,
-    /// Of what is correct, the share that the judge calls so.
+    /// The share of answers that the judge calls correct, among those that are.
     pub recall: Share,
-    /// Of what is not correct, the share that the judge calls correct.
+    /// The share of answers that the judge calls correct, among those that are not.
     pub leniency: Share,
-    /// Of what is correct, the share that the judge does not call so.
+    /// The share of answers that the judge does not call correct, among those that are.
     pub strictness: Share,
 }
 
-/// Counts of pairs: the judge's grade first.
+/// Counts of pairs, by the judge's grade and then the reference's.
 type Table = [[u64; 3]; 3];
 
 const CORRECT: usize = 0;
@@ -57,7 +57,8 @@ fn index(grade: Grade) -> usize {
     }
 }
 
-/// Measures pairs that come by question, each with the answers of one or more models.
+/// Measures the agreement of pairs. `questions` has the pairs of each question, one for each model that answered; the bootstrap draws
+/// questions, by `seed`.
 #[must_use]
 pub fn agreement(questions: &[Vec<Pair>], seed: u64) -> Agreement {
     let tables: Vec<Table> = questions
@@ -114,12 +115,12 @@ fn both(table: &Table) -> u64 {
     table[CORRECT][CORRECT]
 }
 
-/// What the judge calls correct.
+/// Returns the number of answers that the judge calls correct.
 fn said(table: &Table) -> u64 {
     table[CORRECT].iter().sum()
 }
 
-/// What the reference calls correct.
+/// Returns the number of answers that the reference calls correct.
 fn right(table: &Table) -> u64 {
     table.iter().map(|row| row[CORRECT]).sum()
 }
@@ -133,7 +134,7 @@ fn kappa(table: &Table) -> Option<f64> {
     let agreed = ratio(both(table) + neither(table), total(table))?;
     let (said, right) = (said(table) as f64 / all, right(table) as f64 / all);
     let chance = said * right + (1.0 - said) * (1.0 - right);
-    // Where both give one grade alone there is nothing beyond chance.
+    // If both always give the same grade, kappa is undefined.
     (chance < 1.0).then(|| (agreed - chance) / (1.0 - chance))
 }
 
@@ -141,7 +142,7 @@ fn kappa(table: &Table) -> Option<f64> {
 mod tests {
     use super::*;
 
-    /// One question a pair: 20 and 5 and 10 and 15, the table of a well-known worked example of kappa.
+    /// Pairs of different questions with the counts 20, 5, 10 and 15, the table of a well-known worked example of kappa.
     fn pairs() -> Vec<Vec<Pair>> {
         let (yes, no, idk) = (Grade::Correct, Grade::Incorrect, Grade::Idk);
         let of = |pair: Pair, times: usize| vec![vec![pair]; times];

@@ -1,25 +1,25 @@
-//! Takes policies, roles and labelled questions; gives checked arrays over the test rows.
+//! The test rows as arrays. Takes policies, roles and labelled questions; gives checked arrays over the test rows.
 
 use std::collections::BTreeMap;
 
 use super::input::{Case, EvaluationError, Policy};
 use crate::rows::Grade;
 
-/// The names that the table needs for lines of its own.
+/// Names of lines in the table of baselines, which no role may have.
 pub(super) const RESERVED: [&str; 3] = ["random_mix", "oracle", "duplicates"];
 
-/// Everything known about the test rows except the router.
+/// All that is known about the test rows without the router's decisions.
 pub(super) struct Board<'a> {
     pub(super) policies: &'a [Policy],
     pub(super) roles: &'a [String],
     pub(super) test: &'a [Case],
-    /// Per policy the place of its role.
+    /// The index of each policy's role.
     pub(super) role_of: Vec<usize>,
-    /// Per row the place of its gold policy.
+    /// The index of each row's gold policy.
     pub(super) gold: Vec<usize>,
-    /// Per role and row 1 where the answer is correct, else 0.
+    /// By role and then by row: 1 if the answer is correct, else 0.
     pub(super) quality: Vec<Vec<f64>>,
-    /// Per role and row the dollars of the answer.
+    /// By role and then by row: the cost of the answer in dollars, `None` if it is unknown.
     cost: Vec<Vec<Option<f64>>>,
 }
 
@@ -54,39 +54,39 @@ impl<'a> Board<'a> {
         Ok(Self { policies, roles, test, role_of, gold, quality, cost })
     }
 
-    /// The place of the dearest role; the cheapest one's is 0.
+    /// Returns the index of the dearest role. The cheapest one's is 0.
     pub(super) fn dearest(&self) -> usize {
         self.roles.len() - 1
     }
 
-    /// The quality of the cheapest and of the dearest model.
+    /// Returns the qualities of the cheapest and of the dearest model, by row.
     pub(super) fn ends(&self) -> (&[f64], &[f64]) {
         (&self.quality[0], &self.quality[self.dearest()])
     }
 
-    /// The costs of the cheapest and of the dearest model, where all of them are known.
+    /// Returns the costs of the cheapest and of the dearest model, by row. `None` if any of them is unknown.
     pub(super) fn end_costs(&self) -> Option<(Vec<f64>, Vec<f64>)> {
         let known = |role: usize| self.cost[role].iter().copied().collect::<Option<Vec<f64>>>();
         Some((known(0)?, known(self.dearest())?))
     }
 
-    /// Per row whether the role chosen for it answers correctly.
+    /// Returns for each row 1 if the role chosen for it answers correctly, else 0.
     pub(super) fn hits(&self, chosen: &[usize]) -> Vec<f64> {
         chosen.iter().enumerate().map(|(row, &role)| self.quality[role][row]).collect()
     }
 
-    /// The dollars of the answers of the roles chosen.
+    /// Returns the cost in dollars of the chosen roles' answers to all rows. `None` if one of them is unknown.
     pub(super) fn cost(&self, chosen: &[usize]) -> Option<f64> {
         chosen.iter().enumerate().map(|(row, &role)| self.cost[role][row]).sum()
     }
 
-    /// A cost as a share of what the dearest model alone costs.
+    /// Returns a cost as a share of the cost of the dearest model on all rows. `None` if one is unknown, or that cost is 0.
     pub(super) fn cost_share(&self, cost: Option<f64>) -> Option<f64> {
         let whole = self.cost(&vec![self.dearest(); self.test.len()]).filter(|cost| *cost > 0.0)?;
         Some(cost? / whole)
     }
 
-    /// Counts rows by the words of their outcomes, in order of cost.
+    /// Counts rows by their outcomes in the order of the roles, as `correct/idk`.
     pub(super) fn outcomes(&self) -> BTreeMap<String, u64> {
         let mut counts = BTreeMap::new();
         for case in self.test {
@@ -98,12 +98,15 @@ impl<'a> Board<'a> {
     }
 }
 
-/// The mean of values over rows; 0 without rows.
+/// Returns the mean of values; 0 without values.
 pub(super) fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
-/// Per case the place of its label's policy.
+/// Returns the index of each case's policy.
+///
+/// # Errors
+/// A label names no policy.
 pub(super) fn places_of_policies(policies: &[Policy], cases: &[Case]) -> Result<Vec<usize>, EvaluationError> {
     let place = |case: &Case| {
         policies.iter().position(|policy| policy.name == case.policy).ok_or_else(|| EvaluationError::UnknownPolicy {

@@ -1,9 +1,10 @@
-//! Takes stated confidences and whether they held; gives expected calibration error and Brier score.
+//! Calibration. Takes confidences and whether each prediction was right; gives the expected calibration error and the Brier score.
 
-/// The number of equally wide bins of confidence, as in Guo et al. 2017.
+/// The number of equally wide bins of confidence from 0 to 1, as in Guo et al. 2017.
 const BINS: usize = 15;
 
-/// The expected calibration error: the gap between mean confidence and share held per bin, weighted by rows. None without rows.
+/// Returns the expected calibration error, from 0 to 1: the gap between mean confidence and the share of right predictions in each bin,
+/// weighted by rows. `None` without rows. `held` says which predictions were right.
 #[must_use]
 pub fn expected_calibration_error(confidence: &[f64], held: &[bool]) -> Option<f64> {
     let mut bins = [(0usize, 0.0, 0.0); BINS];
@@ -21,7 +22,8 @@ pub fn expected_calibration_error(confidence: &[f64], held: &[bool]) -> Option<f
     (rows > 0).then(|| filled.map(gap).sum())
 }
 
-/// The Brier score: the mean squared distance between a confidence and 1 where it held, 0 where not. None without rows.
+/// Returns the Brier score, from 0 to 1: the mean squared distance of the confidence from 1 if the prediction was right, else from 0.
+/// `None` without rows.
 #[must_use]
 pub fn brier(confidence: &[f64], held: &[bool]) -> Option<f64> {
     let squares = confidence.iter().zip(held).map(|(confidence, &held)| (confidence - f64::from(u8::from(held))).powi(2));

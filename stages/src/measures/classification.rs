@@ -1,21 +1,21 @@
-//! Takes gold and predicted classes; gives the confusion matrix, precision, recall, F1 and accuracy.
+//! Classification. Takes gold and predicted classes; gives the confusion matrix, precision, recall, F1 and accuracy.
 
 use serde::Serialize;
 
-/// How well one class is found.
+/// The measures of one class, each from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ClassMeasures {
-    /// The share of predictions of this class that are right; 0 where there are none.
+    /// The share of predictions of this class that are right; 0 without predictions.
     pub precision: f64,
-    /// The share of rows of this class that are found; 0 where there are none.
+    /// The share of rows of this class that are predicted as such; 0 without rows.
     pub recall: f64,
-    /// The harmonic mean of precision and recall; 0 where both are.
+    /// The harmonic mean of precision and recall; 0 if both are 0.
     pub f1: f64,
-    /// The number of rows whose gold class this is.
+    /// The number of rows of this gold class.
     pub support: u64,
 }
 
-/// Counts rows by `[gold][predicted]`; every class is below `classes`.
+/// Returns the confusion matrix, `[classes, classes]`: counts of rows by `[gold][predicted]`. Every class is below `classes`.
 #[must_use]
 pub fn confusion(gold: &[usize], predicted: &[usize], classes: usize) -> Vec<Vec<u64>> {
     let mut counts = vec![vec![0; classes]; classes];
@@ -25,7 +25,7 @@ pub fn confusion(gold: &[usize], predicted: &[usize], classes: usize) -> Vec<Vec
     counts
 }
 
-/// Precision, recall, F1 and support of each class of a confusion matrix.
+/// Returns precision, recall, F1 and support of each class of a confusion matrix.
 #[must_use]
 pub fn per_class(confusion: &[Vec<u64>]) -> Vec<ClassMeasures> {
     let measures = |(class, row): (usize, &Vec<u64>)| {
@@ -40,14 +40,14 @@ pub fn per_class(confusion: &[Vec<u64>]) -> Vec<ClassMeasures> {
     confusion.iter().enumerate().map(measures).collect()
 }
 
-/// The mean F1 over all classes, those without rows included; 0 without classes.
+/// Returns the mean F1 over all classes, including those without rows; 0 without classes.
 #[must_use]
 pub fn macro_f1(classes: &[ClassMeasures]) -> f64 {
-    // An empty sum is -0.0, which a report would show.
+    // An empty sum is -0.0, which a report would show. Adding 0.0 makes it 0.0.
     (classes.iter().map(|class| class.f1).sum::<f64>() + 0.0) / classes.len().max(1) as f64
 }
 
-/// The share of rows on the diagonal of a confusion matrix; None without rows.
+/// Returns the share of rows on the diagonal of a confusion matrix; `None` without rows.
 #[must_use]
 pub fn accuracy(confusion: &[Vec<u64>]) -> Option<f64> {
     let total: u64 = confusion.iter().flatten().sum();

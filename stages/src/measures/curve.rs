@@ -1,32 +1,32 @@
-//! Takes router scores with the quality and cost of two models; gives the call-performance curve and what is read off it.
+//! The call-performance curve. Takes router scores with the qualities and costs of two models; gives the curve and the measures of it.
 //!
 //! Throughout, `weak` and `strong` are the qualities (0 to 1) of the cheap and the dear model's answers to the same questions, and a
 //! higher score sends a question to the strong model sooner. All slices of one call have the same length.
 
-/// What allows for the rounding of running sums when a quality is compared with a target.
+/// Tolerance for the rounding of running sums when a quality is compared with a target.
 const ROUNDING: f64 = 1e-12;
 
-/// Quality and cost for every number of calls to the strong model: element `k` sends it the `k` highest-scored questions.
+/// Quality and cost for every number of calls to the strong model: at element `k`, it gets the `k` questions with the highest scores.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Curve {
     /// The share of calls that go to the strong model, 0 to 1 (n + 1 points).
     pub calls: Vec<f64>,
     /// The mean quality at each point.
     pub quality: Vec<f64>,
-    /// The mean cost per question at each point, where costs were given.
+    /// The mean cost of a question at each point, if costs were given.
     pub cost: Option<Vec<f64>>,
 }
 
-/// The row numbers by falling score; equal scores keep the order in which they came.
+/// Returns the indices of rows by falling score. Rows of equal score keep their order.
 #[must_use]
 pub fn by_score(scores: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..scores.len()).collect();
-    // `total_cmp` parts -0.0 from 0.0, which must tie: adding 0.0 makes both positive.
+    // `total_cmp` orders -0.0 before 0.0, which must be equal here. Adding 0.0 makes both positive.
     order.sort_by(|&left, &right| (scores[right] + 0.0).total_cmp(&(scores[left] + 0.0)));
     order
 }
 
-/// Draws the exact call-performance curve; `costs` are those of the weak and of the strong model's answers.
+/// Returns the exact call-performance curve. `costs` are those of the weak and of the strong model's answers.
 #[must_use]
 pub fn curve(scores: &[f64], weak: &[f64], strong: &[f64], costs: Option<(&[f64], &[f64])>) -> Curve {
     let order = by_score(scores);
@@ -38,7 +38,7 @@ pub fn curve(scores: &[f64], weak: &[f64], strong: &[f64], costs: Option<(&[f64]
     }
 }
 
-/// The mean of `from`, and again after each further row, in `order`, has been replaced by its value in `to`.
+/// Returns the mean of `from`, and the mean after each further row, in `order`, is replaced by its value in `to`.
 fn replaced(order: &[usize], from: &[f64], to: &[f64]) -> Vec<f64> {
     let count = order.len().max(1) as f64;
     let start: f64 = from.iter().sum();
@@ -50,15 +50,15 @@ fn replaced(order: &[usize], from: &[f64], to: &[f64]) -> Vec<f64> {
     std::iter::once(start / count).chain(steps).collect()
 }
 
-/// The performance gap recovered (PGR): 0 at the weak model's quality, 1 at the strong one's. None where strong is no better.
+/// Returns the performance gap recovered (PGR): 0 at the weak model's quality, 1 at the strong one's. `None` if the strong model is no better.
 #[must_use]
 pub fn pgr(quality: f64, weak: f64, strong: f64) -> Option<f64> {
     (strong - weak > ROUNDING).then(|| (quality - weak) / (strong - weak))
 }
 
-/// The average performance gap recovered (APGR, after RouteLLM): PGR integrated over the share of calls; a random order has 0.5.
+/// Returns the average performance gap recovered (APGR, after RouteLLM): PGR integrated over the share of calls. A random order has 0.5.
 ///
-/// None where there are no rows or the strong model is no better than the weak one.
+/// `None` without rows, or if the strong model is no better than the weak one.
 #[must_use]
 pub fn apgr(scores: &[f64], weak: &[f64], strong: &[f64]) -> Option<f64> {
     let recovered = recovered(&curve(scores, weak, strong, None))?;
@@ -66,16 +66,16 @@ pub fn apgr(scores: &[f64], weak: &[f64], strong: &[f64]) -> Option<f64> {
     Some(recovered.windows(2).map(|pair| f64::midpoint(pair[0], pair[1]) * width).sum())
 }
 
-/// The APGR of the best possible order. It can pass 1, since it avoids questions that only the weak model answers.
+/// Returns the APGR of the best possible order. It can exceed 1, since the best order sends questions that only the weak model answers last.
 #[must_use]
 pub fn oracle_apgr(weak: &[f64], strong: &[f64]) -> Option<f64> {
     let gains: Vec<f64> = weak.iter().zip(strong).map(|(weak, strong)| strong - weak).collect();
     apgr(&gains, weak, strong)
 }
 
-/// The call-performance threshold (CPT): the least share of calls whose PGR reaches `target`, linear inside a step.
+/// Returns the call-performance threshold (CPT): the least share of calls whose PGR reaches `target`, interpolated linearly between points.
 ///
-/// None where PGR is undefined or never reaches the target.
+/// `None` if PGR is undefined or never reaches the target.
 #[must_use]
 pub fn cpt(scores: &[f64], weak: &[f64], strong: &[f64], target: f64) -> Option<f64> {
     let curve = curve(scores, weak, strong, None);
@@ -89,9 +89,10 @@ pub fn cpt(scores: &[f64], weak: &[f64], strong: &[f64], target: f64) -> Option<
     Some(if after > before { left + (right - left) * (target - before) / (after - before) } else { right })
 }
 
-/// The least mean cost that reaches `target` quality, over the mean cost of the strong model alone (quality-neutral cost).
+/// Returns the quality-neutral cost: the least mean cost that reaches the quality `target`, as a share of the strong model's mean cost.
 ///
-/// The usual target is the strong model's own quality. None where no point reaches it or the strong model costs nothing.
+/// The usual target is the strong model's own quality. `None` if the curve has no costs, no point reaches the target, or the strong model costs
+/// nothing.
 #[must_use]
 pub fn quality_neutral_cost(curve: &Curve, target: f64) -> Option<f64> {
     let cost = curve.cost.as_ref()?;
@@ -101,7 +102,7 @@ pub fn quality_neutral_cost(curve: &Curve, target: f64) -> Option<f64> {
     (always_strong > 0.0).then(|| least / always_strong)
 }
 
-/// PGR at every point of a curve.
+/// Returns the PGR at every point of a curve.
 fn recovered(curve: &Curve) -> Option<Vec<f64>> {
     let (weak, strong) = (*curve.quality.first()?, *curve.quality.last()?);
     curve.quality.iter().map(|&quality| pgr(quality, weak, strong)).collect()

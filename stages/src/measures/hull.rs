@@ -1,11 +1,11 @@
-//! Takes (cost, quality) points; gives their non-decreasing hull and the area under it.
+//! The cost–quality hull. Takes (cost, quality) points; gives their non-decreasing concave hull and the area under it.
 
-/// The corners of the non-decreasing hull of (cost, quality) points: its upper concave bound, flat where that would fall.
+/// Returns the corners of the non-decreasing hull of (cost, quality) points, by rising cost: the upper concave hull, up to its highest point.
 #[must_use]
 pub fn corners(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let mut sorted = points.to_vec();
     sorted.sort_by(|left, right| left.0.total_cmp(&right.0).then(right.1.total_cmp(&left.1)));
-    // The first of equal costs is the best of them.
+    // Of points with equal costs, the first has the highest quality.
     sorted.dedup_by(|next, kept| next.0.total_cmp(&kept.0).is_eq());
     let mut corners: Vec<(f64, f64)> = Vec::new();
     for point in sorted {
@@ -26,9 +26,10 @@ pub fn corners(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     corners
 }
 
-/// The mean height of the hull between two costs (`RouterBench`'s AIQ): left of it a line to (0, 0), right of it flat.
+/// Returns the mean height of the hull between two costs (`RouterBench`'s AIQ). The hull is extended by a line to (0, 0) on the left, and is
+/// flat on the right.
 ///
-/// None without points or where `high` is not above `low`.
+/// `None` without points, or if `high` is not above `low`.
 #[must_use]
 pub fn area(points: &[(f64, f64)], low: f64, high: f64) -> Option<f64> {
     let corners = corners(points);
@@ -44,7 +45,7 @@ pub fn area(points: &[(f64, f64)], low: f64, high: f64) -> Option<f64> {
     Some(area / (high - low))
 }
 
-/// The hull's quality at a cost.
+/// Returns the hull's quality at a cost.
 fn height(corners: &[(f64, f64)], cost: f64) -> f64 {
     let first = corners[0];
     if cost <= first.0 {

@@ -1,4 +1,4 @@
-//! What an evaluation takes: policies, labelled questions with every model's outcome and cost, decisions; and why it may refuse.
+//! The input of an evaluation: policies, labelled questions with every model's outcome and cost, and decisions; and the errors in it.
 
 use std::collections::BTreeMap;
 
@@ -13,18 +13,18 @@ pub struct Policy {
     pub model: String,
 }
 
-/// A labelled question with what each model made of it. Training cases need no outcomes and no costs.
+/// A labelled question with the outcome and the cost of each model's answer. Training cases need neither outcomes nor costs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Case {
     /// The question's id.
     pub id: String,
     /// The text that a router sees.
     pub text: String,
-    /// The name of the policy that the label gives.
+    /// The name of the label's policy.
     pub policy: String,
     /// The outcome of each role's answer.
     pub outcomes: BTreeMap<String, Grade>,
-    /// The dollars that each role's answer cost; None, or no entry, where the price is unknown.
+    /// The cost of each role's answer in dollars. `None`, or no entry, if the price is unknown.
     pub cost: BTreeMap<String, Option<f64>>,
 }
 
@@ -38,16 +38,16 @@ pub struct Decision {
 /// Why an evaluation cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EvaluationError {
-    /// Nothing to measure on.
+    /// There are no test rows.
     #[error("no question is in the `test` split: give the benchmark more rows or a larger share for testing")]
     NoTestRows,
-    /// Nothing to route to.
+    /// There are no roles to route to.
     #[error("no model is given: name at least one role, in order of cost")]
     NoRoles,
-    /// A role would hide a line of the table.
+    /// A role has the name of a baseline, which is a line of the same table.
     #[error("the role `{0}` has the name of a baseline: give it another one")]
     ReservedRole(String),
-    /// A policy leads nowhere.
+    /// A policy sends to a role that does not exist.
     #[error("policy `{policy}` sends to `{role}`, which has no answers here: give it one of {roles}")]
     UnknownRole {
         /// The policy.
@@ -67,7 +67,7 @@ pub enum EvaluationError {
         /// The policies that there are.
         policies: String,
     },
-    /// An answer was not judged.
+    /// An answer has no verdict.
     #[error("row `{id}` has no verdict on the answer of `{role}`: judge every answer of the test split first")]
     MissingOutcome {
         /// The row.
@@ -75,7 +75,7 @@ pub enum EvaluationError {
         /// The role whose answer has none.
         role: String,
     },
-    /// Decisions do not belong to these rows.
+    /// The number of decisions is not the number of test rows.
     #[error("there are {decisions} decisions for {rows} test rows: give one for each, in their order")]
     DecisionCount {
         /// The number of decisions.
@@ -83,7 +83,7 @@ pub enum EvaluationError {
         /// The number of test rows.
         rows: usize,
     },
-    /// A decision is no distribution over the policies.
+    /// A decision is no probability distribution over the policies.
     #[error(
         "the decision on row `{id}` is no distribution over {policies} policies: give each a finite probability, not all zero"
     )]

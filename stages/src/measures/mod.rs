@@ -1,7 +1,9 @@
-//! Takes what routers decided and what every model would have answered; gives the figures that tell how well they route.
+//! Measures of routers and judges. Takes a router's decisions and what every model answered; gives the figures that say how well it routes.
 //!
-//! Each file defines its measures once, over plain slices; [`table`] puts them together. A measure that is undefined on its input
-//! (no rows, a strong model no better than the weak one, an unknown price) is `None`, never a NaN, an infinity or a zero.
+//! Read [`input`] and `metrics` (what comes in and goes out), then [`table`], which puts all together: `board` (the test rows as arrays),
+//! `routed` (a router's decisions on them), [`curve`], [`hull`], [`classification`], [`calibration`] and [`resampling`] (the measures, over plain
+//! slices), [`yardsticks`] and [`baselines`] (what a router is compared with), `notes` (cautions). [`agreement`] measures judges. A measure that
+//! is undefined on its input (no rows, a strong model no better than the weak one, an unknown price) is `None`, never a NaN or an infinity.
 
 pub mod agreement;
 pub mod baselines;

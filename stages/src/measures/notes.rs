@@ -1,4 +1,4 @@
-//! Takes a router's figures; gives the sentences that a reader of them has to know.
+//! Notes on an evaluation. Takes a router's figures; gives the sentences that a reader of them has to know.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,10 @@ use super::{
     yardsticks::Baseline,
 };
 
-/// A measure's name, the router's value, and where a baseline has it.
+/// A measure's name, the router's value, and the function that returns a baseline's.
 type Measure = (&'static str, Option<f64>, fn(&Baseline) -> Option<f64>);
 
-/// A sentence for each measure in which the best cheap router is not behind.
+/// Returns a sentence for each measure in which the router does not beat the best cheap router.
 pub(super) fn behind(metrics: &Metrics, cheap: &[(&'static str, Routed)]) -> Vec<String> {
     let measures: [Measure; 2] = [
         ("policy accuracy", Some(metrics.policy_accuracy), |line| line.policy_accuracy),
@@ -29,7 +29,7 @@ pub(super) fn behind(metrics: &Metrics, cheap: &[(&'static str, Routed)]) -> Vec
     measures.into_iter().filter_map(sentence).collect()
 }
 
-/// What else the figures rest on.
+/// Returns a sentence for each caution: missing training rows or prices, test questions seen in training, no gap between the models.
 pub(super) fn cautions(metrics: &Metrics, board: &Board<'_>, train: &[Case]) -> Vec<String> {
     let mut notes = Vec::new();
     if train.is_empty() {

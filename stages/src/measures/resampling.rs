@@ -1,22 +1,22 @@
-//! Takes a measure over rows, or two systems' hits on the same rows; gives a bootstrap interval or an exact `McNemar` test.
+//! Statistics. Takes a measure over rows, or two systems' hits on the same rows; gives a bootstrap interval or an exact `McNemar` test.
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-/// The number of resamples behind an interval.
+/// The number of resamples for an interval.
 pub const RESAMPLES: usize = 1_000;
 
-/// The 95 % interval of a measure over rows drawn with replacement (percentile bootstrap, `RESAMPLES` draws).
+/// Returns the 95 % interval of a measure, by the percentile bootstrap: [`RESAMPLES`] draws of `rows` rows with replacement.
 ///
-/// `measure` gets row numbers; resamples on which it is undefined are left out. None where all are.
+/// `measure` takes indices of rows. Resamples on which it is undefined are left out. `None` if it is undefined on all, or without rows.
 pub fn interval(rows: usize, seed: u64, mut measure: impl FnMut(&[usize]) -> Option<f64>) -> Option<[f64; 2]> {
     let bound = u32::try_from(rows).ok().filter(|rows| *rows > 0)?;
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut drawn = vec![0; rows];
     let mut values = Vec::with_capacity(RESAMPLES);
     for _ in 0..RESAMPLES {
-        // A draw of `u32` is the same on every platform; one of `usize` need not be.
+        // A draw of a `u32` is the same on every platform, which a draw of a `usize` need not be.
         drawn.fill_with(|| random.random_range(0..bound) as usize);
         values.extend(measure(&drawn).filter(|value| value.is_finite()));
     }
@@ -24,7 +24,7 @@ pub fn interval(rows: usize, seed: u64, mut measure: impl FnMut(&[usize]) -> Opt
     Some([quantile(&values, 0.025)?, quantile(&values, 0.975)?])
 }
 
-/// The quantile of sorted values, linear between neighbours (`numpy`'s default). None without values.
+/// Returns a quantile of sorted values, interpolated linearly (`numpy`'s default). `share` is from 0 to 1. `None` without values.
 #[must_use]
 pub fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
     let place = share * sorted.len().checked_sub(1)? as f64;
@@ -34,18 +34,18 @@ pub fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
     Some(left + (right - left) * (place - below))
 }
 
-/// How two systems differ on the same rows.
+/// The result of a `McNemar` test: how two systems differ on the same rows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct McNemar {
     /// The number of rows that only the router gets right.
     pub only_router: u64,
     /// The number of rows that only the other one gets right.
     pub only_other: u64,
-    /// The exact two-sided probability of a split at least as uneven if both were equally good.
+    /// The exact two-sided p-value: the probability of a split at least as uneven if both were equally good.
     pub p: f64,
 }
 
-/// The exact `McNemar` test on paired hits.
+/// Tests two systems on paired hits by the exact `McNemar` test. Both slices have a hit for each row.
 #[must_use]
 pub fn mcnemar(router: &[bool], other: &[bool]) -> McNemar {
     let count = |wanted: (bool, bool)| router.iter().zip(other).filter(|pair| (*pair.0, *pair.1) == wanted).count() as u64;

@@ -1,4 +1,5 @@
-//! Takes probabilities over policies; gives what a router picks, sends to which model, and how it ranks the rows.
+//! A router's decisions on the test rows. Takes probabilities over policies; gives the predicted policy and chosen role of each row, and how
+//! the router ranks the rows.
 
 use super::{
     board::Board,
@@ -8,13 +9,13 @@ use super::{
 
 /// A router's decisions on the test rows.
 pub(super) struct Routed {
-    /// Per row the place of the likeliest policy; the first of equals.
+    /// The index of each row's most probable policy; of equal ones, the first.
     pub(super) predicted: Vec<usize>,
-    /// Per row the probability of that policy.
+    /// The probability of that policy, by row.
     pub(super) confidence: Vec<f64>,
-    /// Per row the place of the role that the policy sends to.
+    /// The index of the role that the policy sends to, by row.
     pub(super) chosen: Vec<usize>,
-    /// Per row log p(policies of the dearest role) − log p(the others); None where either group is empty.
+    /// log p(policies of the dearest role) − log p(the others), by row. `None` if either group is empty.
     pub(super) scores: Option<Vec<f64>>,
 }
 
@@ -47,19 +48,19 @@ impl Routed {
         Ok(routed)
     }
 
-    /// Per row whether the right policy is picked.
+    /// Returns for each row whether the predicted policy is right.
     pub(super) fn right(&self, board: &Board<'_>) -> Vec<bool> {
         self.predicted.iter().zip(&board.gold).map(|(predicted, gold)| predicted == gold).collect()
     }
 
-    /// The average performance gap recovered between the cheapest and the dearest model.
+    /// Returns the average performance gap recovered between the cheapest and the dearest model.
     pub(super) fn apgr(&self, board: &Board<'_>) -> Option<f64> {
         let (weak, strong) = board.ends();
         curve::apgr(self.scores.as_ref()?, weak, strong)
     }
 }
 
-/// The logarithm of the summed probability of one group, bounded below so that a sure router still ranks.
+/// Returns the logarithm of the summed probability of one group. It is bounded below, so that scores of probabilities of 0 and 1 are finite.
 fn log_share(probabilities: &[f64], is_dear: &[bool], wanted: bool) -> f64 {
     let group = probabilities.iter().zip(is_dear).filter(|(_, dear)| **dear == wanted);
     group.map(|(share, _)| share).sum::<f64>().max(f64::MIN_POSITIVE).ln()

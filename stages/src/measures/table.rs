@@ -1,4 +1,4 @@
-//! Takes policies, labelled questions with every model's outcome, and a router's decisions; gives the whole evaluation.
+//! The whole evaluation. Takes policies, labelled questions with every model's outcome, and a router's decisions; gives all metrics.
 
 use std::collections::BTreeMap;
 
@@ -15,13 +15,13 @@ use super::{
     yardsticks::{self, Baseline},
 };
 
-/// Measures a router's decisions on `test` and everything that they have to be compared with.
+/// Measures a router's decisions on `test`, and the baselines that they have to be compared with.
 ///
-/// `roles` are in order of cost; `decisions` in the order of `test`, one each; `own_cost` is what the router itself cost on all of
-/// them, in dollars, None where that is unknown. The cheap routers learn from `train`. `seed` is the bootstrap's.
+/// `roles` are in order of cost. `decisions` has one for each row of `test`, in the same order. `own_cost` is the cost of the router itself
+/// on all of these rows, in dollars, or `None` if it is unknown. The cheap routers are trained on `train`. `seed` is the bootstrap's.
 ///
 /// # Errors
-/// Decisions that are not one for each row, or roles and policies that do not fit the rows.
+/// The decisions are not one for each row, or roles, policies and rows do not fit each other.
 pub fn evaluate(
     policies: &[Policy],
     roles: &[String],
@@ -91,7 +91,7 @@ pub fn evaluate(
     Ok(metrics)
 }
 
-/// Trains the cheap routers and lets them decide on the test rows; none without training rows.
+/// Trains the cheap routers, and returns their decisions on the test rows. Returns none without training rows.
 fn cheap_routers(board: &Board<'_>, train: &[Case]) -> Result<Vec<(&'static str, Routed)>, EvaluationError> {
     let labels = places_of_policies(board.policies, train)?;
     let texts: Vec<&str> = train.iter().map(|case| case.text.as_str()).collect();
@@ -116,20 +116,21 @@ fn thresholds(board: &Board<'_>, routed: &Routed) -> BTreeMap<String, Option<f64
     [("20", 0.2), ("50", 0.5), ("80", 0.8)].map(|(name, share)| (name.to_owned(), threshold(share))).into()
 }
 
-/// The call-performance curve with the costs of the answers, where these and a ranking are known.
+/// Returns the call-performance curve with the costs of the answers, if these are known and the router ranks.
 fn priced_curve(board: &Board<'_>, routed: &Routed) -> Option<Curve> {
     let (low, high) = board.end_costs()?;
     let (weak, strong) = board.ends();
     Some(curve::curve(routed.scores.as_ref()?, weak, strong, Some((&low, &high))))
 }
 
-/// What the router saves at the dearest model's quality; `own` is its cost per question.
+/// Returns the share of the dearest model's cost that the router saves at its quality. `own` is the router's own cost of a question.
 fn savings(line: &Curve, own: f64) -> Option<f64> {
     let (quality, cost) = (*line.quality.last()?, *line.cost.as_ref()?.last()?);
     Some(1.0 - curve::quality_neutral_cost(line, quality)? - own / cost)
 }
 
-/// The area under the curve's hull between the costs of the single models; `own` is the router's cost per question.
+/// Returns the mean height of the curve's hull between the costs of the cheapest and the dearest model. `own` is the router's own cost of a
+/// question.
 fn hull_area(line: &Curve, own: f64) -> Option<f64> {
     let costs = line.cost.as_ref()?;
     let points: Vec<(f64, f64)> = costs.iter().map(|cost| cost + own).zip(line.quality.iter().copied()).collect();
@@ -151,7 +152,7 @@ fn intervals(board: &Board<'_>, routed: &Routed, hits: &[f64], right: &[bool], s
     [
         ("policy_accuracy".to_owned(), share(&right)),
         ("accuracy".to_owned(), share(hits)),
-        // On rows where strong is no better than weak a resample may be by chance: an interval of those alone would mislead.
+        // If the strong model is no better on these rows, it may be better on some resamples by chance. An interval of these would mislead.
         ("apgr".to_owned(), routed.apgr(board).and_then(|_| resampling::interval(rows, seed, ranking))),
     ]
     .into()

@@ -1,4 +1,4 @@
-//! Takes the test rows; gives what single models, a random mix, the oracle and the best function of the text reach on them.
+//! Yardsticks. Takes the test rows; gives the figures of single models, a random mix, the oracle and the best function of the text on them.
 
 use std::collections::BTreeMap;
 
@@ -10,42 +10,43 @@ use super::{
     routed::Routed,
 };
 
-/// One line of the table beside the router's.
+/// The figures of one baseline, a line of the table beside the router's.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Baseline {
     /// The share of questions answered correctly.
     pub accuracy: Option<f64>,
-    /// Dollars over all test rows; None where a price is unknown.
+    /// The cost in dollars over all test rows; `None` if a price is unknown.
     pub cost: Option<f64>,
-    /// The cost as a share of the dearest model's alone.
+    /// The cost as a share of the cost of the dearest model alone.
     pub cost_share: Option<f64>,
-    /// The share of right policies, for what picks policies.
+    /// The share of rows with the right policy, for baselines that choose policies.
     pub policy_accuracy: Option<f64>,
-    /// The average performance gap recovered, for what ranks questions.
+    /// The average performance gap recovered, for baselines that rank questions.
     pub apgr: Option<f64>,
 }
 
-/// What one choice of a role per row reaches.
+/// Returns the figures of one choice of a role for each row.
 fn chosen(board: &Board<'_>, chosen: &[usize], policy_accuracy: Option<f64>, apgr: Option<f64>) -> Baseline {
     let cost = board.cost(chosen);
     Baseline { accuracy: Some(mean(&board.hits(chosen))), cost, cost_share: board.cost_share(cost), policy_accuracy, apgr }
 }
 
-/// The line of a router that costs nothing itself.
+/// Returns the figures of a router that costs nothing itself.
 pub(super) fn router(board: &Board<'_>, routed: &Routed) -> Baseline {
     let right = routed.right(board).iter().filter(|right| **right).count();
     let policy_accuracy = right as f64 / board.test.len() as f64;
     chosen(board, &routed.chosen, Some(policy_accuracy), routed.apgr(board))
 }
 
-/// The line of one model for every question. It ranks nothing, so it has no APGR.
+/// Returns the figures of one model for every question. It ranks nothing, so it has no APGR.
 pub(super) fn single(board: &Board<'_>, role: usize) -> Baseline {
     chosen(board, &vec![role; board.test.len()], None, None)
 }
 
-/// The line of sending questions to the dearest or the cheapest model by chance, in the shares that cost what the router costs.
+/// Returns the expected figures of sending questions to the dearest or the cheapest model at random, in shares that cost what the router
+/// costs. A random order has an APGR of 0.5.
 ///
-/// It is the expectation, not a draw. Without known, rising prices there is no such mix, but its APGR is 0.5 all the same.
+/// If a cost is unknown, or the dearest model costs no more than the cheapest, there is no such mix, and only the APGR is given.
 pub(super) fn random_mix(board: &Board<'_>, cost: Option<f64>) -> Baseline {
     let (cheap, dear) = (single(board, 0), single(board, board.dearest()));
     let share = cheap.cost.zip(dear.cost).zip(cost).and_then(|((low, high), cost)| {
@@ -65,7 +66,7 @@ pub(super) fn random_mix(board: &Board<'_>, cost: Option<f64>) -> Baseline {
     }
 }
 
-/// The line of the cheapest correct model for each question, the cheapest of all where none is correct.
+/// Returns the figures of the oracle: the cheapest correct model for each question, or the cheapest of all if none is correct.
 pub(super) fn oracle(board: &Board<'_>) -> Baseline {
     let cheapest = |row: usize| board.quality.iter().position(|quality| quality[row] > 0.0).unwrap_or(0);
     let choice: Vec<usize> = (0..board.test.len()).map(cheapest).collect();
@@ -73,9 +74,10 @@ pub(super) fn oracle(board: &Board<'_>) -> Baseline {
     chosen(board, &choice, None, curve::oracle_apgr(weak, strong))
 }
 
-/// The line of the best function of the question's text: equal texts get the same decision, each group its best one.
+/// Returns the figures of the best function of the question's text, which has to decide alike on equal texts.
 ///
-/// The policy is the group's most frequent one, the model the one that answers most of the group (the cheaper of equals).
+/// For each group of equal texts, the policy is the most frequent one, and the model the one that answers most of the group, or the cheapest of
+/// equal ones.
 pub(super) fn duplicates(board: &Board<'_>) -> Baseline {
     let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (row, case) in board.test.iter().enumerate() {
@@ -95,7 +97,7 @@ pub(super) fn duplicates(board: &Board<'_>) -> Baseline {
         }
         for &row in rows {
             choice[row] = best;
-            // Rows of a group cannot be told apart, so each counts as their mean.
+            // A function of the text cannot distinguish the rows of a group, so each counts as their mean.
             weak[row] = answered(0) / rows.len() as f64;
             strong[row] = answered(board.dearest()) / rows.len() as f64;
         }

@@ -1,4 +1,7 @@
-//! The top-level blocks of a manifest beside `stages`, one file each.
+//! The top-level blocks of a manifest beside `stages`, one file each. Takes YAML; gives settings that all stages share.
+//!
+//! `policies` has the routes in order of cost, `prices` what tokens cost, `providers` how providers are reached. A section is added by one
+//! file and a line in the function below.
 
 pub(crate) mod policies;
 pub(crate) mod prices;

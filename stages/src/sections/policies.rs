@@ -1,4 +1,4 @@
-//! `policies:` → the routes that a query can take, in order of cost.
+//! The section `policies`. Takes YAML; gives the routes that a query can take, in order of cost.
 
 use std::{borrow::Cow, fmt};
 
@@ -9,23 +9,23 @@ use serde::{
     de::{MapAccess, Visitor},
 };
 
-/// A route: its name, the role that answers what takes it, and what it is for.
+/// A route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Policy {
-    /// For example `Complex_Query`.
+    /// The name, such as `Complex_Query`.
     pub name: String,
-    /// The role: a key of `answer`'s `models`.
+    /// The role that answers the route's questions: a key of `answer`'s `models`.
     pub model: String,
-    /// What the router reads about it.
+    /// The description that the router reads.
     pub description: String,
-    /// The word of the description that the router says before the name: it finds the route by it, whatever the name is.
+    /// The word of the description that the router says before the name. It finds the route by this word, whatever the name is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keyword: Option<String>,
 }
 
 impl Policy {
     fn wrong_name(&self) -> Option<ParamMistake> {
-        // The router's answer ends with the name, and the routes stand in XML.
+        // The router's answer ends with the name, and the prompt lists the routes in XML.
         let fits = self.name.chars().all(|character| character.is_alphanumeric() || "_-".contains(character));
         (!fits).then(|| ParamMistake {
             field: vec![self.name.clone()],
@@ -35,10 +35,10 @@ impl Policy {
     }
 }
 
-/// Why a description has to have its key word.
+/// The help for a description that lacks its policy's key word.
 pub(crate) const FOUND_BY_KEYWORD: &str = "the router finds a route by the key word in its description";
 
-/// Why it must not have another policy's.
+/// The help for a description that has another policy's key word.
 pub(crate) const TOLD_APART: &str = "the router tells routes apart by their key words";
 
 /// The policies in order of cost.
@@ -55,7 +55,7 @@ struct Written {
 }
 
 impl Policies {
-    /// The roles in order of cost: as the policies first name them.
+    /// Returns the roles in order of cost, which is the order in which policies first name them.
     pub(crate) fn roles(&self) -> Vec<String> {
         let mut roles: Vec<String> = Vec::new();
         for policy in &self.0 {
@@ -66,7 +66,7 @@ impl Policies {
         roles
     }
 
-    /// Writes what a router is told of policies, and not which model they send to: that may change without training again.
+    /// Serialises what a router reads of the policies, without their models, which may change without a new training.
     pub(crate) fn serialize_words<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         struct Words<'a> {
@@ -82,13 +82,13 @@ impl Policies {
         }))
     }
 
-    /// Lists the words that the router says before a route's name, or none of them where policies have none.
+    /// Returns the key words that the router says before a route's name; a single `None` if policies have none.
     pub(crate) fn keywords(&self) -> Vec<Option<&str>> {
         let keywords: Vec<_> = self.0.iter().filter_map(|policy| policy.keyword.as_deref()).map(Some).collect();
         if keywords.is_empty() { vec![None] } else { keywords }
     }
 
-    /// Lists the names for a message.
+    /// Returns the names, for messages.
     pub(crate) fn names(&self) -> String {
         self.0.iter().map(|policy| policy.name.as_str()).collect::<Vec<_>>().join(", ")
     }
@@ -98,10 +98,10 @@ impl Policies {
         self.0.iter().find(|policy| policy.name == name)
     }
 
-    /// Takes the manifest's policies where a stage has none of its own.
+    /// Returns the stage's own policies, or those of the manifest if it has none.
     ///
     /// # Errors
-    /// There are none at all; those of the stage are not what policies can be.
+    /// Neither has policies, or those of the stage are wrong.
     pub(crate) fn or_section(self, sections: &engine::Sections) -> Result<Self, Vec<ParamMistake>> {
         let in_stage =
             |mistake: ParamMistake| ParamMistake { field: [vec![Self::NAME.to_owned()], mistake.field].concat(), ..mistake };
@@ -205,12 +205,12 @@ impl Section for Policies {
     }
 }
 
-/// Splits a description into what may be a key word.
+/// Splits a description into words, each of which may be a key word.
 pub(crate) fn words(description: &str) -> impl Iterator<Item = &str> {
     description.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty())
 }
 
-/// Says whether a route of this description is found by a word.
+/// Returns whether a description contains a word as a whole word.
 pub(crate) fn has_word(description: &str, word: &str) -> bool {
     words(description).any(|of_description| of_description == word)
 }

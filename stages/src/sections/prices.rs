@@ -1,4 +1,4 @@
-//! `prices:` → what a model's tokens cost, in dollars per million, with a source and a date.
+//! The section `prices`. Takes YAML; gives what a model's tokens cost, in dollars per million, with a source and a date.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +44,7 @@ const MILLION: f64 = 1e6;
 const NANO: f64 = 1e9;
 
 impl TokenPrice {
-    /// Dollars for this usage.
+    /// Returns the cost of a usage in dollars.
     #[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^52")]
     pub(crate) fn cost(&self, usage: &Usage) -> f64 {
         let fresh = usage.input.saturating_sub(usage.cached + usage.cache_write) as f64;
@@ -56,7 +56,7 @@ impl TokenPrice {
         dollars / MILLION
     }
 
-    /// The price of calls that are made in this mode.
+    /// Returns the price of calls that are made in a mode.
     pub(crate) fn of_mode(&self, mode: Mode) -> Self {
         let share = if mode == Mode::Batch { self.batch.unwrap_or(1.0) } else { 1.0 };
         Self {
@@ -69,12 +69,12 @@ impl TokenPrice {
         }
     }
 
-    /// Nano-dollars for this usage.
+    /// Returns the cost of a usage in nano-dollars.
     pub(crate) fn nano_dollars(&self, usage: &Usage) -> u64 {
         (self.cost(usage) * NANO).round() as u64
     }
 
-    /// Nano-dollars at most for so many tokens of a prompt and of an answer, reasoning included.
+    /// Returns the highest cost, in nano-dollars, of `input` tokens of a prompt and `output` tokens of an answer, including reasoning.
     pub(crate) fn worst(&self, input: u64, output: u64) -> u64 {
         let dearest = |price: f64, other: Option<f64>| other.unwrap_or(price).max(price);
         let prompt = dearest(dearest(self.input, self.cache_write), self.cached);
@@ -84,7 +84,7 @@ impl TokenPrice {
 }
 
 impl Prices {
-    /// The price of a provider's model.
+    /// Returns the price of a provider's model, if it is known.
     pub(crate) fn get(&self, provider: &str, model: &str) -> Option<&TokenPrice> {
         self.0.get(&format!("{provider}/{model}"))
     }

@@ -1,4 +1,4 @@
-//! `providers:` → settings of providers, by the name that stands before the slash in a model's name.
+//! The section `providers`. Takes YAML; gives settings of providers, by the name that stands before the slash in a model's name.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Arguments that several of the commands share. Takes what was written on the command line; gives paths, and a model on its device.
+//! Arguments that several of the commands share. Takes words of the command line; gives paths, and a model on its device.
 
 use std::path::PathBuf;
 
@@ -36,7 +36,7 @@ impl ModelArguments {
     /// Reads the model onto its device.
     ///
     /// # Errors
-    /// A device that is not there; a folder that is no checkpoint; an adapter that does not fit it.
+    /// The device is missing, the folder is no checkpoint, or the adapter does not fit it.
     pub(super) fn load(&self) -> Result<Model, CommandError> {
         let device = self.device.open().map_err(StageError::from)?;
         let mut model = Model::load(&self.model).map_err(StageError::failed)?;

@@ -16,7 +16,7 @@ use crate::{
     tokenizer::{Tokenizer, Variables},
 };
 
-/// Where conversations stand that cases name and `--input` does not have.
+/// The file beside `--input` with conversations that cases name and `--input` itself does not contain.
 const BESIDE: &str = "rendering.json";
 
 /// Mark the tokens of conversations that the assistant wrote

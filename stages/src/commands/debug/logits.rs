@@ -44,9 +44,9 @@ struct Case {
     input_ids: Vec<Vec<u32>>,
     attention_mask: Option<Vec<Vec<u32>>>,
     position_ids: Option<Vec<Vec<usize>>>,
-    /// Columns whose logits are wanted; all without it.
+    /// The columns whose logits are wanted [default: all].
     logit_positions: Option<Vec<usize>>,
-    /// Documents packed into each row.
+    /// The lengths of the documents that are packed into each row.
     sequence_lengths: Option<Vec<Vec<usize>>>,
 }
 
@@ -65,7 +65,7 @@ impl Case {
         Ok(batch)
     }
 
-    /// Returns the wanted places of all rows, and how many they are in a row.
+    /// Returns the wanted places of all rows, and their number in a row.
     fn places(&self, batch: &Batch) -> Result<(Vec<usize>, usize), InputError> {
         let columns = self.logit_positions.clone().unwrap_or_else(|| (0..batch.width).collect());
         if let Some(&position) = columns.iter().find(|column| **column >= batch.width) {

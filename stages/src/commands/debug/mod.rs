@@ -1,7 +1,8 @@
 //! `debug`: runs one part of the program on its own. Takes plain files; gives plain files, to compare with those of other programs.
 //!
-//! A sub-command is one file in this folder and one line in [`Action`]. It calls the functions that the stages call, so that what it
-//! computes is what they compute. Read [`arguments`] first, then any of them; those without a model come before those with one.
+//! A subcommand calls the functions that the stages call, so that both compute the same. Read `arguments` (what several of them share) first,
+//! then any of them: those without a model (`render`, `tokenize`, `assistant_mask`, `schedule`, `nf4`) are the simplest, then `logits`, `score`
+//! and `generate`, and `train`. A subcommand is added by one file in this folder and one line in [`Action`].
 
 mod arguments;
 mod assistant_mask;

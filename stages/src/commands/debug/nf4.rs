@@ -1,4 +1,4 @@
-//! `debug nf4`. Takes a matrix; gives its codes and scales in NF4, and the values that they stand for.
+//! `debug nf4`. Takes a matrix; gives its codes and scales in NF4, and the dequantised values.
 
 use std::collections::BTreeMap;
 

@@ -54,7 +54,7 @@ struct Template {
     special_tokens: BTreeMap<String, String>,
 }
 
-/// A conversation by its name.
+/// A conversation with its name.
 #[derive(Deserialize)]
 pub(super) struct Conversation {
     pub(super) id: String,
@@ -140,7 +140,7 @@ impl Probe {
     }
 }
 
-/// Reads `NAME.jinja`.
+/// Reads the template `NAME.jinja` in a folder.
 pub(super) fn read_template(folder: &Path, name: &str) -> Result<ChatTemplate, CommandError> {
     let path = folder.join(format!("{name}.jinja"));
     let text = fs::read_to_string(&path).map_err(|error| CommandError::usage(format!("`{}`: {error}", path.display())))?;

@@ -106,7 +106,7 @@ impl Score {
             };
             let candidates: Vec<Figures> = prompt.candidates.into_iter().zip(tokens).zip(&batch.sequences).map(figures).collect();
             let best = |figure: fn(&Figures) -> f64| {
-                // The first of equals, as elsewhere.
+                // `max_by` takes the last of equal values, so the order is reversed to take the first, as `evaluate` does.
                 (0..candidates.len())
                     .rev()
                     .max_by(|&left, &right| figure(&candidates[left]).total_cmp(&figure(&candidates[right])))

@@ -48,7 +48,7 @@ struct Output {
 
 #[derive(Serialize)]
 struct Tokens {
-    /// With the special tokens that belong around a text.
+    /// Token ids with the special tokens around the text.
     ids: Vec<u32>,
     ids_no_special: Vec<u32>,
     /// The text of `ids_no_special`.

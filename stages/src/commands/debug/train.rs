@@ -46,16 +46,16 @@ Examples:
 /// Trains by the method that a `stage.json` names.
 type By = fn(&Train, StageFile) -> Result<(), CommandError>;
 
-/// The methods, by what `stage` is in a `stage.json`.
+/// The methods, by the value of `stage` in a `stage.json`.
 const METHODS: &[(&str, By)] = &[by::<Sft>(), by::<Dpo>(), by::<Orpo>()];
 
 const fn by<M: Method>() -> (&'static str, By) {
     (M::NAME, Train::by::<M>)
 }
 
-/// What is written down of a training.
+/// The figures of a training that are written to files.
 struct Notes {
-    /// PEFT's names of what is trained, by ours.
+    /// PEFT's names of the trained weights, by our names.
     names: BTreeMap<String, String>,
     steps: Vec<Step>,
     evaluations: Vec<Step>,
@@ -142,7 +142,7 @@ impl Train {
     }
 }
 
-/// Writes a JSON line for each step, its figures beside its number.
+/// Returns a JSON line for each step, with its number and its figures.
 fn lines(steps: &[Step]) -> Result<Vec<u8>, CommandError> {
     let mut bytes = Vec::new();
     for Step { step, epoch, metrics, .. } in steps {

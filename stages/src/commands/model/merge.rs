@@ -26,7 +26,7 @@ Examples:
 
 `fingerpost export MANIFEST STAGE.checkpoint DIR` writes the adapter that a stage trained.";
 
-/// Files that go along: what turns text into tokens and back. The adapter's come before the model's, since it may have been trained with others.
+/// The tokenizer's files, which are copied too. The adapter's are preferred to the model's, since it may have been trained with others.
 const ALONG: [&str; 10] = [
     "added_tokens.json",
     "chat_template.jinja",

@@ -1,4 +1,6 @@
-//! `model`: what can be done with a model's folder outside a pipeline.
+//! `model`: work on a model's folder outside a pipeline. Takes a folder of Hugging Face files; gives another.
+//!
+//! Its only subcommand is in `merge`, which merges an adapter into its base. A subcommand is added by one file and one line in `Action`.
 
 mod merge;
 

@@ -1,11 +1,12 @@
-//! Takes figures; gives TensorFlow's `Event` message, written by hand: two messages of a handful of fields need no generated code.
+//! TensorFlow's `Event` message. Takes figures; gives the message's bytes.
 //!
+//! It is encoded by hand, since three messages with seven fields need no generated code:
 //! `Event { wall_time = 1, step = 2, file_version = 3, summary = 5 }`, `Summary { value = 1 }`, `Value { tag = 1, simple_value = 2 }`, as in
 //! TensorFlow's `event.proto` and `summary.proto`.
 
 use std::collections::BTreeMap;
 
-/// How protocol buffers write a field.
+/// The wire type of a protocol buffer's field.
 #[derive(Clone, Copy)]
 enum Wire {
     Varint = 0,
@@ -27,12 +28,12 @@ impl std::ops::Deref for Event {
 }
 
 impl Event {
-    /// Says, as the first record of a file has to, how the others are written.
+    /// Builds the first record of a file, which names the version of the file's format.
     pub(super) fn first(seconds: f64) -> Self {
         Self::default().field(1, Wire::Bits64, &seconds.to_le_bytes()).bytes(3, b"brain.Event:2")
     }
 
-    /// Holds a step's figures, each under its name.
+    /// Builds the record of a step's figures, each under its tag.
     pub(super) fn figures(seconds: f64, step: u64, figures: &BTreeMap<String, f64>) -> Self {
         let mut summary = Self::default();
         for (name, figure) in figures {
@@ -53,12 +54,12 @@ impl Event {
     }
 }
 
-/// Puts a figure into the group that transformers' callback puts it into: `eval_loss` is `eval/loss`, `loss` is `train/loss`.
+/// Returns a figure's tag, in the group of transformers' `TensorBoardCallback`: `eval_loss` is `eval/loss`, `loss` is `train/loss`.
 fn tag(name: &str) -> String {
     name.strip_prefix("eval_").map_or_else(|| format!("train/{name}"), |rest| format!("eval/{rest}"))
 }
 
-/// Seven bits a byte, the lowest first; the highest bit says that more follow.
+/// Encodes a varint: seven bits a byte, the lowest first; the highest bit says whether more bytes follow.
 fn varint(mut number: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     while number >= 0x80 {

@@ -1,13 +1,13 @@
-//! Takes bytes; gives a record of TensorFlow's `TFRecord` format: the length, its checksum, the bytes, their checksum.
+//! TensorFlow's `TFRecord` format. Takes bytes; gives a record: the length, its checksum, the bytes, their checksum.
 
-/// Frames a record.
+/// Returns a record around these bytes.
 pub(super) fn framed(record: &[u8]) -> Vec<u8> {
     let length = (record.len() as u64).to_le_bytes();
     let parts: [&[u8]; 4] = [&length, &masked(&length), record, &masked(record)];
     parts.concat()
 }
 
-/// CRC-32C, turned and moved so that checksums of data with checksums in it stay good.
+/// Returns the masked CRC-32C of the format: rotated, plus a constant, since a plain CRC of data that contains CRCs is weak.
 fn masked(bytes: &[u8]) -> [u8; 4] {
     let sum = crc32c::crc32c(bytes);
     sum.rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()

@@ -1,4 +1,6 @@
 //! `tensorboard`. Takes the record of a run; gives event files that `tensorboard` shows, a folder for each stage that recorded figures.
+//!
+//! Read this file (the record) first, then `event` (a step's figures as a message) and `frame` (a message as a record of the file).
 
 mod event;
 mod frame;
@@ -36,7 +38,7 @@ Examples:
 
 `fingerpost run` records each run in a folder of `runs/`.";
 
-/// A line of the record, as far as it matters here.
+/// A line of the run's record, with the fields that are needed.
 #[derive(Deserialize)]
 struct Line {
     event: String,
@@ -68,7 +70,7 @@ impl engine::Command for TensorBoard {
         let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         for line in BufReader::new(fs::File::open(&record).map_err(unread)?).lines() {
             let line = line.map_err(unread)?;
-            // Other events, and figures that are none of a step, are no mistake of the record.
+            // The record also has other events, and figures without a step. They are skipped.
             let Ok(Line { event, time, stage, figures: Some(Figures { step, metrics }) }) = serde_json::from_str(&line) else {
                 continue;
             };

@@ -1,22 +1,22 @@
-//! Takes sparse rows and their classes; gives a multinomial logistic regression with an L2 penalty.
+//! Multinomial logistic regression with an L2 penalty. Takes sparse rows and their classes; gives a fitted regression.
 
 use super::terms::{Row, shares};
 
-/// The most steps of L-BFGS. Held-out quality stands still long before, and a step costs two passes over the rows.
+/// The largest number of L-BFGS steps. Held-out quality stops rising long before, and a step costs two passes over the rows.
 const STEPS: usize = 40;
-/// The number of past steps that shape the direction.
+/// The number of past steps that L-BFGS remembers.
 const MEMORY: usize = 6;
-/// Steps end when the loss falls by less than this share of it, but not before the memory is full: the first steps are short.
+/// Steps end when the loss falls by less than this share of itself, but not before the memory is full, since the first steps are short.
 const TOLERANCE: f64 = 1e-3;
-/// Classes are kept in blocks of this many numbers, one vector register: thrice as fast as a loop over three classes.
+/// Classes are stored in blocks of this many numbers, one vector register: three times as fast as a loop over three classes.
 const LANES: usize = 4;
 
 type Block = [f32; LANES];
 
-/// A fitted regression: a weight per column and class.
+/// A fitted regression: a weight for each column and class.
 pub(crate) struct Logistic {
     classes: usize,
-    /// By column, then by block of classes; the last column is the intercept.
+    /// Weights by column, then by block of classes. The last column is the intercept.
     weights: Vec<Block>,
 }
 
@@ -24,20 +24,21 @@ pub(crate) struct Logistic {
 type Loss = (f64, Vec<Block>);
 
 impl Logistic {
-    /// Minimises the summed cross-entropy plus `penalty / 2 · |weights|²` (intercepts free); scikit-learn's `C` is `1 / penalty`.
+    /// Fits a regression by L-BFGS: minimises the summed cross-entropy plus `penalty / 2 · |weights|²`, without a penalty on intercepts.
+    /// scikit-learn's `C` is `1 / penalty`.
     ///
     /// Columns of `rows` are below `width`, labels below `classes`.
     pub(crate) fn fit(rows: &[Row], labels: &[usize], width: usize, classes: usize, penalty: f32) -> Self {
         let blocks = classes.div_ceil(LANES);
         let mut model = Self { classes, weights: vec![[0.0; LANES]; (width + 1) * blocks] };
-        // The classes' shares are the solution without columns, and save the steps that would only find them.
+        // Without columns, the solution is the classes' shares. Starting from them saves the steps that would find them.
         for (class, share) in shares(labels, classes).into_iter().enumerate() {
             model.weights[width * blocks + class / LANES][class % LANES] = share.ln() as f32;
         }
         let mut past: Vec<Step> = Vec::new();
         let (mut loss, mut gradient) = model.loss(rows, labels, penalty);
         for _ in 0..STEPS {
-            // The loss is a sum over rows with a curvature of at most a half each, which makes the first step about right.
+            // The loss is a sum over rows, each with a curvature of at most a half, so this length is about right for the first step.
             let direction = direction(&gradient, &past, 2.0 / rows.len().max(1) as f64);
             let slope = dot(&direction, &gradient);
             let Some((next, (next_loss, next_gradient))) =
@@ -63,7 +64,7 @@ impl Logistic {
         model
     }
 
-    /// The probability of each class.
+    /// Returns the probability of each class.
     pub(crate) fn probabilities(&self, row: &Row) -> Vec<f64> {
         let mut scores = vec![[0.0; LANES]; self.blocks()];
         self.score(row, &mut scores);
@@ -117,7 +118,7 @@ impl Logistic {
         (loss, gradient)
     }
 
-    /// Halves the step until the loss falls enough (Armijo); None where no step down is left.
+    /// Halves the step until the loss falls enough (Armijo's condition). Returns `None` if no step is short enough.
     fn search(&self, direction: &[Block], slope: f64, loss: f64, measure: impl Fn(&Self) -> Loss) -> Option<(Self, Loss)> {
         (0..20).map(|halvings| 0.5_f64.powi(halvings)).find_map(|size| {
             let mut next = Self { classes: self.classes, weights: self.weights.clone() };
@@ -128,7 +129,7 @@ impl Logistic {
     }
 }
 
-/// What one step of L-BFGS taught about the curvature.
+/// A past step of L-BFGS, with the changes of the weights and of the gradient.
 struct Step {
     moved: Vec<Block>,
     turned: Vec<Block>,
@@ -136,7 +137,8 @@ struct Step {
     scale: f64,
 }
 
-/// The two-loop recursion (Nocedal and Wright, algorithm 7.4): downhill, shaped by the past steps, `first` long without them.
+/// Returns the direction of the next step, by the two-loop recursion (Nocedal and Wright, algorithm 7.4). Without past steps, it is the
+/// negative gradient times `first`.
 fn direction(gradient: &[Block], past: &[Step], first: f64) -> Vec<Block> {
     let mut direction: Vec<Block> = gradient.iter().map(|slopes| slopes.map(|slope| -slope)).collect();
     let mut shares = Vec::new();
@@ -166,7 +168,7 @@ fn softmax(scores: &[Block], shares: &mut [f64]) {
     }
 }
 
-/// The scalar product, a sum per lane in double precision: one running sum would wait for itself.
+/// Returns the scalar product. It has a double-precision sum for each lane, since additions to a single sum would wait for each other.
 fn dot(left: &[Block], right: &[Block]) -> f64 {
     let mut sums = [0.0; LANES];
     for (left, right) in left.iter().zip(right) {

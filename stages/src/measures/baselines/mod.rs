@@ -1,6 +1,7 @@
-//! Takes training texts and their policies; gives cheap routers that need no language model, for a trained one to be measured against.
+//! Cheap routers without a language model, to which a trained router is compared. Takes training texts and their policies; gives routers.
 //!
-//! A further one is a file with a `fit` function and a line in [`ALL`].
+//! Read `terms` (texts as sparse vectors) and `logistic` (the regression) first, then the routers: `word_count`, `ngrams` and `neighbours`. A
+//! router is added by a file with a `fit` function and a line in [`ALL`].
 
 mod logistic;
 mod neighbours;
@@ -10,11 +11,12 @@ mod word_count;
 
 /// A classifier of texts over policies.
 pub trait Router {
-    /// The probability of each policy for a text; they sum to 1.
+    /// Returns the probability of each policy for a text. They sum to 1.
     fn probabilities(&self, text: &str) -> Vec<f64>;
 }
 
-/// Fits a router to texts and their policies (one each, below the number of policies, which is the last argument).
+/// A function that fits a router to texts and their policies. There is one policy for each text, below the last argument, the number of
+/// policies.
 pub type Fit = fn(&[&str], &[usize], usize) -> Box<dyn Router>;
 
 /// The cheap routers by name.

@@ -1,24 +1,24 @@
-//! Takes texts and policies; gives a vote of the nearest training texts by TF-IDF cosine.
+//! The router `neighbours`: a vote of the nearest training texts by TF-IDF cosine. Takes texts and policies; gives a router.
 
 use super::{
     Router,
     terms::{Weights, shares, word_terms},
 };
 
-/// The most neighbours that vote.
+/// The largest number of neighbours that vote.
 const NEIGHBOURS: usize = 50;
-/// How many votes the training shares count for, so that few or far neighbours do not decide alone.
+/// The number of votes that the policies' shares in training count for, so that few or far neighbours do not decide alone.
 const PRIOR: f64 = 1.0;
 
 struct Neighbours {
     weights: Weights,
-    /// Per column the training texts that hold it, with its weight in each.
+    /// For each column, the training texts that contain its term, with the weight in each.
     postings: Vec<Vec<(u32, f32)>>,
     policies: Vec<usize>,
     prior: Vec<f64>,
 }
 
-/// Builds the inverted index.
+/// Fits the router: builds the inverted index of the training texts.
 pub(crate) fn fit(texts: &[&str], policies: &[usize], classes: usize) -> Box<dyn Router> {
     let terms: Vec<_> = texts.iter().map(|text| word_terms(text)).collect();
     let weights = Weights::fit(&terms, 1);
@@ -40,7 +40,7 @@ impl Router for Neighbours {
             }
         }
         let mut near: Vec<usize> = (0..similarity.len()).filter(|&text| similarity[text] > 0.0).collect();
-        // Equally near texts go by their place, so that the choice among them is always the same.
+        // Equally near texts are ordered by place, so that the choice among them is always the same.
         let order = |left: &usize, right: &usize| similarity[*right].total_cmp(&similarity[*left]).then(left.cmp(right));
         if near.len() > NEIGHBOURS {
             near.select_nth_unstable_by(NEIGHBOURS, order);

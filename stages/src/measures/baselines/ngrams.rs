@@ -1,4 +1,5 @@
-//! Takes texts and policies; gives a logistic regression on TF-IDF weighted words, word pairs and character runs.
+//! The router `ngrams`: a logistic regression on TF-IDF weighted words, word pairs and character runs. Takes texts and policies; gives a
+//! router.
 
 use super::{
     Router,
@@ -6,7 +7,7 @@ use super::{
     terms::{Row, Weights, character_terms, word_terms},
 };
 
-/// Terms of fewer texts are left out: they cannot generalise, and they are most of the columns.
+/// Terms that occur in fewer texts are left out, since they cannot generalise and would be most of the columns.
 const LEAST: u32 = 2;
 /// The weight of the L2 penalty. A row is two vectors of length 1, so this is scikit-learn's `C = 1` on rows of length 1.
 const PENALTY: f32 = 2.0;
@@ -17,7 +18,7 @@ struct Ngrams {
     regression: Logistic,
 }
 
-/// Fits weights and regression.
+/// Fits the router: the weights of terms, and the regression.
 pub(crate) fn fit(texts: &[&str], policies: &[usize], classes: usize) -> Box<dyn Router> {
     let word_lists: Vec<_> = texts.iter().map(|text| word_terms(text)).collect();
     let character_lists: Vec<_> = texts.iter().map(|text| character_terms(text)).collect();
@@ -35,7 +36,7 @@ impl Router for Ngrams {
     }
 }
 
-/// The two vectors side by side, each of length 1, so that the many character runs do not drown the words.
+/// Concatenates the vectors of words and of characters. Each has length 1, so that the many character runs do not outweigh the words.
 fn row(words: &Weights, characters: &Weights, word_terms: &[u32], character_terms: &[u32]) -> Row {
     let mut row = words.row(word_terms);
     let offset = words.width() as u32;
@@ -47,7 +48,7 @@ fn row(words: &Weights, characters: &Weights, word_terms: &[u32], character_term
 mod tests {
     use super::*;
 
-    /// Texts whose class only the order of their words tells.
+    /// Returns texts whose class depends only on the order of their words.
     fn ordered() -> (Vec<String>, Vec<usize>) {
         let text = |row: usize| {
             if row.is_multiple_of(2) { format!("n{row} plus then times") } else { format!("n{row} times then plus") }

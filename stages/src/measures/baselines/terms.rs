@@ -1,14 +1,14 @@
-//! Takes a text; gives its hashed terms, counted, and weighted by TF-IDF once a collection has been seen.
+//! Terms of texts. Takes a text; gives its hashed terms, and with the frequencies of a collection its TF-IDF vector.
 
 use std::collections::BTreeMap;
 
-/// Terms are hashed into this many buckets. Some thousand short texts have a few ten thousand distinct terms, so few meet.
+/// Buckets that terms are hashed into. Some thousand short texts have a few ten thousand distinct terms, so few of them collide.
 const BUCKETS: usize = 1 << 20;
 
 /// A sparse vector: columns in rising order with their values.
 pub(crate) type Row = Vec<(u32, f32)>;
 
-/// The lower-cased words of a text, with each sign that is neither letter, digit nor space as a word of its own.
+/// Returns the lower-cased words of a text. Each sign that is neither letter, digit nor space is a word of its own.
 pub(crate) fn words(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut inside = false;
@@ -24,7 +24,7 @@ pub(crate) fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// The buckets of a text's words and pairs of neighbouring words, in rising order, repeats kept.
+/// Returns the buckets of a text's words and pairs of neighbouring words, in rising order, with repeats.
 pub(crate) fn word_terms(text: &str) -> Vec<u32> {
     let words = words(text);
     let singles = words.iter().map(|word| bucket(&[word.as_bytes()]));
@@ -34,7 +34,7 @@ pub(crate) fn word_terms(text: &str) -> Vec<u32> {
     terms
 }
 
-/// The buckets of a text's runs of three to five characters, lower-cased and with single spaces, in rising order, repeats kept.
+/// Returns the buckets of a text's runs of three to five characters, lower-cased and with single spaces, in rising order, with repeats.
 pub(crate) fn character_terms(text: &str) -> Vec<u32> {
     let text = format!(" {} ", text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase());
     let mut starts: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
@@ -45,7 +45,7 @@ pub(crate) fn character_terms(text: &str) -> Vec<u32> {
     terms
 }
 
-/// The bucket of a term given in parts (FNV-1a, its halves folded).
+/// Returns the bucket of a term that is given in parts (64-bit FNV-1a, with its halves combined by xor).
 fn bucket(parts: &[&[u8]]) -> u32 {
     let bytes = parts.iter().flat_map(|part| part.iter());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
@@ -54,13 +54,13 @@ fn bucket(parts: &[&[u8]]) -> u32 {
 
 /// The columns and inverse document frequencies of a collection's terms.
 pub(crate) struct Weights {
-    /// Per bucket its column, or `u32::MAX` for a term that is too rare to keep.
+    /// The column of each bucket, or `u32::MAX` for a term that is too rare.
     columns: Vec<u32>,
     inverse_frequencies: Vec<f32>,
 }
 
 impl Weights {
-    /// Keeps the terms that occur in at least `least` of the documents; smoothed frequencies as scikit-learn has them.
+    /// Counts the terms of documents, and keeps those that occur in at least `least` of them. Frequencies are smoothed as scikit-learn's.
     pub(crate) fn fit(documents: &[Vec<u32>], least: u32) -> Self {
         let mut frequencies = vec![0_u32; BUCKETS];
         for terms in documents {
@@ -77,12 +77,12 @@ impl Weights {
         Self { columns, inverse_frequencies }
     }
 
-    /// The number of columns.
+    /// Returns the number of columns.
     pub(crate) fn width(&self) -> usize {
         self.inverse_frequencies.len()
     }
 
-    /// The TF-IDF vector of sorted terms, of length 1 (0 where no term is known).
+    /// Returns the TF-IDF vector of sorted terms. Its length is 1, or 0 if no term has a column.
     pub(crate) fn row(&self, terms: &[u32]) -> Row {
         let known = terms.chunk_by(|left, right| left == right).filter_map(|run| {
             let column = self.columns[run[0] as usize];
@@ -100,7 +100,7 @@ impl Weights {
     }
 }
 
-/// The share of each class among labels, counted from one each so that no class is impossible.
+/// Returns the share of each class among labels. Each class counts once more than it occurs, so that none has a share of 0.
 pub(crate) fn shares(labels: &[usize], classes: usize) -> Vec<f64> {
     let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
     for &label in labels {
@@ -123,14 +123,14 @@ mod tests {
     #[test]
     fn terms_are_counted_and_weighted_as_scikit_learn_does() {
         assert_eq!(word_terms("a b a").len(), 5);
-        // " ab " has two runs of three characters and one of four.
+        // The text becomes " ab ", which has two runs of three characters and one of four.
         assert_eq!(character_terms("  AB ").len(), 3);
         let documents = [word_terms("a b"), word_terms("a c")];
         let weights = Weights::fit(&documents, 1);
         assert_eq!((weights.width(), Weights::fit(&documents, 2).width()), (5, 1));
         let mut row: Vec<f32> = weights.row(&documents[0]).into_iter().map(|(_, value)| value).collect();
         row.sort_by(f32::total_cmp);
-        // 1 for the word of both documents and ln(3/2) + 1 for word and pair of one, divided by their length.
+        // The word of both documents has 1, and the word and pair of only one have ln(3/2) + 1; all are divided by the vector's length.
         let rare = 1.5_f32.ln() + 1.0;
         let length = (1.0 + 2.0 * rare * rare).sqrt();
         assert!(row.iter().zip([1.0, rare, rare]).all(|(found, wanted)| (found - wanted / length).abs() < 1e-6), "{row:?}");

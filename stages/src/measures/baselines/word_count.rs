@@ -1,4 +1,4 @@
-//! Takes texts and policies; gives a logistic regression on the number of words alone.
+//! The router `word_count`: a logistic regression on the number of words alone. Takes texts and policies; gives a router.
 
 use super::{
     Router,
@@ -7,13 +7,13 @@ use super::{
 };
 
 struct WordCount {
-    /// The mean and the spread of the training texts' logarithmic lengths.
+    /// The mean and the standard deviation of ln(1 + number of words) over the training texts.
     mean: f64,
     spread: f64,
     regression: Logistic,
 }
 
-/// Fits a regression on the standardised logarithm of the word count.
+/// Fits the router: a regression on the standardised ln(1 + number of words).
 pub(crate) fn fit(texts: &[&str], policies: &[usize], classes: usize) -> Box<dyn Router> {
     let lengths: Vec<f64> = texts.iter().map(|text| length(text)).collect();
     let count = lengths.len().max(1) as f64;
@@ -35,7 +35,7 @@ fn length(text: &str) -> f64 {
 }
 
 fn row(length: f64, mean: f64, spread: f64) -> Row {
-    // Where all texts are equally long, their length says nothing.
+    // If all training texts are equally long, the length says nothing.
     if spread > 1e-9 { vec![(0, ((length - mean) / spread) as f32)] } else { Row::new() }
 }
 

@@ -1,4 +1,4 @@
-//! Unknown prices, missing gaps, other numbers of models, and input that does not fit.
+//! Tests of unknown prices, models without a gap, other numbers of models, and input that does not fit.
 
 use std::collections::BTreeMap;
 
@@ -71,12 +71,12 @@ fn equal_probabilities_pick_the_first_policy_and_sure_ones_rank_finitely() {
 
 #[test]
 fn equal_inputs_give_equal_bytes_without_infinities() {
-    // Sure decisions: a probability of 0 must not become an infinite score.
+    // Decisions of probability 1: the probability of 0 beside them must not become an infinite score.
     let sure = decisions(&[[1., 0., 0.], [0., 1., 0.], [0., 1., 0.], [1., 0., 0.], [0., 0., 1.], [0., 0., 1.]]);
     let print = || serde_json::to_string(&measured(&test_rows(), &sure, Some(0.0))).unwrap();
     let text = print();
     assert_eq!(text, print());
-    // serde_json writes a NaN or an infinity as null, and with known prices and a gap only these have reason to be null.
+    // serde_json writes a NaN or an infinity as null. With known prices and a gap, nothing else is null.
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     let mut nulls = Vec::new();
     find_nulls(&value, "", &mut nulls);

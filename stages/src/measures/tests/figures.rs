@@ -1,4 +1,4 @@
-//! Boards with every figure defined.
+//! Tests of boards on which every figure is defined.
 
 use super::*;
 
@@ -16,9 +16,9 @@ fn figures_of_a_small_board() {
     // By rising doubt the order is rows 3, 4, 5, 2, 1, 6, with gains +1, +1, 0, -1, 0, 0 on a gap of 1.
     near(metrics.apgr, (0.5 + 1.5 + 2.0 + 1.5 + 1.0 + 1.0) / 6.0);
     near(metrics.cpt["50"], 0.5 / 6.0);
-    // Large's three right answers are reached with one call to it, at 9 dollars instead of 24; 0.6 go to the router.
+    // The large model's three right answers are reached with one call to it, at 9 dollars instead of 24; 0.6 go to the router.
     near(metrics.savings, 1.0 - 9.0 / 24.0 - 0.6 / 24.0);
-    // The hull rises from the medium model's point to two calls, a tenth of a dollar of the router's own further right.
+    // The hull rises from the medium model's point to two calls, and is a tenth of a dollar, the router's own cost, further right.
     near(metrics.hull_area, (f64::midpoint(1.0 / 3.3, 1.0 / 3.0) * 0.1 + 0.5 + 1.9 * 2.0 / 3.0) / 3.0);
     assert_eq!(
         metrics.confusion["Complex"],
@@ -45,7 +45,7 @@ fn every_yardstick_stands_beside_the_router() {
     near(metrics.baselines["medium"].cost_share, 0.25);
     near(metrics.baselines["large"].accuracy, 0.5);
     near(metrics.baselines["large"].cost_share, 1.0);
-    // Two rows only large answers; where nobody does, the cheapest is asked.
+    // Only the large model answers two of the rows. If no model does, the cheapest is asked.
     near(metrics.baselines["oracle"].accuracy, 4.0 / 6.0);
     near(metrics.baselines["oracle"].cost, 12.0);
     near(metrics.baselines["oracle"].apgr, (0.5 + 1.5 + 2.0 + 2.0 + 2.0 + 1.5) / 6.0);
@@ -73,7 +73,7 @@ fn a_router_behind_a_cheap_one_is_reported() {
         "{:?}",
         metrics.notes
     );
-    // Cheap routers that saw one policy only have nothing to go by.
+    // Cheap routers that were trained on a single policy learn nothing.
     let train: Vec<Case> = train_rows().into_iter().filter(|case| case.policy == "Ambiguous").collect();
     let metrics = evaluate(&policies(), &roles(), &train, &test_rows(), &decisions(&perfect), Some(0.0), 3).unwrap();
     near(metrics.policy_accuracy, 1.0);
@@ -83,14 +83,14 @@ fn a_router_behind_a_cheap_one_is_reported() {
 #[test]
 fn duplicates_bound_what_a_function_of_the_text_reaches() {
     let mut test = test_rows();
-    // Two more rows that read like the first but want the other model: the first row's group has a majority of two.
+    // Two more rows have the text of the first but need the other model, so they are the majority of its group.
     test.push(case("add a and b", "Complex", Incorrect, Correct));
     test.push(case("add a and b", "Complex", Incorrect, Correct));
     let rows = [[0.8, 0.1, 0.1]; 8];
     let metrics = measured(&test, &decisions(&rows), Some(0.0));
     let line = &metrics.baselines["duplicates"];
     near(line.policy_accuracy, 7.0 / 8.0);
-    // All three to large are right, so no answer is lost.
+    // All three that go to the large model are right, so no answer is lost.
     // The gains are 1, 1, 2/3 three times, 0, 0 and -1, on a gap of 3.
     near(line.apgr, 22.5 / 24.0);
     near(line.accuracy, 6.0 / 8.0);

@@ -1,4 +1,4 @@
-//! Small boards whose figures can be counted by hand go through the whole evaluation.
+//! Tests of the whole evaluation on small boards whose figures can be computed by hand.
 
 use super::{Case, Decision, Metrics, Policy, evaluate};
 use crate::rows::Grade::{self, Correct, Idk, Incorrect};
@@ -15,7 +15,7 @@ fn roles() -> Vec<String> {
     vec!["medium".into(), "large".into()]
 }
 
-/// A case in which the medium answer costs 1 and the large one 4 dollars.
+/// Builds a case in which the medium model's answer costs 1 dollar and the large one's 4.
 fn case(text: &str, policy: &str, medium: Grade, large: Grade) -> Case {
     Case {
         id: text.into(),
@@ -26,7 +26,7 @@ fn case(text: &str, policy: &str, medium: Grade, large: Grade) -> Case {
     }
 }
 
-/// Six rows: medium answers two, large three, the oracle four.
+/// Returns six rows, of which the medium model answers two, the large one three, and the oracle four.
 fn test_rows() -> Vec<Case> {
     vec![
         case("add a and b", "Standard", Correct, Correct),
@@ -52,7 +52,7 @@ fn decisions(rows: &[[f64; 3]]) -> Vec<Decision> {
     rows.iter().map(|row| Decision { probabilities: row.to_vec() }).collect()
 }
 
-/// One mistake of six: the fourth row goes to the medium model.
+/// Returns decisions with one mistake in six: the fourth row goes to the medium model.
 fn mostly_right() -> Vec<Decision> {
     decisions(&[[0.7, 0.1, 0.2], [0.8, 0.15, 0.05], [0.1, 0.8, 0.1], [0.5, 0.4, 0.1], [0.2, 0.2, 0.6], [0.3, 0.05, 0.65]])
 }
