@@ -1,7 +1,9 @@
-//! Tokenizer classes that transformers puts together itself: their vocabulary and merges come from `tokenizer.json`, how a text is split does not.
+//! Tokenizer classes that transformers builds itself. Takes a tokenizer of `tokenizer.json` and the class that its folder names; gives the
+//! tokenizer as the class builds it.
 //!
-//! Published folders say the same in both places, so it matters for folders that were put together by hand, and for the old form of
-//! Llama's tokenizer, which puts a space before each piece between special tokens. The rules are those of transformers 5.23's `AutoTokenizer`.
+//! Vocabulary and merges are those of `tokenizer.json`, the splitting of a text is the class's. In published folders both are the same, so this
+//! matters for folders that were put together by hand, and for the old form of Llama's tokenizer, which puts a space before each piece
+//! between special tokens. The rules are those of transformers 5.23's `AutoTokenizer`.
 
 use serde_json::{Map, Value};
 use tokenizers::{
@@ -18,24 +20,24 @@ use tokenizers::{
     },
 };
 
-/// What Qwen's tokenizers take for one word: letters, one digit, punctuation, white space.
+/// The words of Qwen's tokenizers: letters, one digit, punctuation, white space.
 const QWEN2_PIECES: &str =
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-/// The place of a space in vocabularies that come from sentencepiece.
+/// The character that stands for a space in vocabularies of sentencepiece.
 const SPACE: char = '▁';
 
-/// Puts a tokenizer together as the class does that its folder names, and names the special tokens that the class has by itself.
+/// Rebuilds a tokenizer as the class that its folder names does, and adds the names of the special tokens that the class has by default.
 ///
 /// # Errors
-/// What the library refuses.
+/// The library's error.
 pub(super) fn rebuild(
     inner: &mut Tokenizer,
     config: &mut Map<String, Value>,
     model_type: Option<&str>,
 ) -> Result<(), tokenizers::Error> {
     let named = config.get("tokenizer_class").and_then(Value::as_str).map(|class| class.trim_end_matches("Fast"));
-    // transformers holds what folders of this type name for wrong.
+    // transformers takes the class that folders of this type name for a mistake, and ignores it.
     let class = if model_type == Some("qwen2") { Some("Qwen2Tokenizer") } else { named };
     let ModelWrapper::BPE(model) = inner.get_model() else { return Ok(()) };
     let model = model.clone();
@@ -94,7 +96,7 @@ fn gemma(inner: &mut Tokenizer, mut model: BPE, config: &Map<String, Value>) -> 
     Ok(())
 }
 
-/// What turns pieces of sentencepiece's vocabularies back into text.
+/// Returns the decoders that turn pieces of sentencepiece's vocabularies back into text.
 fn spaces_and_bytes() -> Result<Vec<DecoderWrapper>, tokenizers::Error> {
     Ok(vec![
         DecoderWrapper::Replace(Replace::new(SPACE.to_string(), " ")?),
@@ -135,7 +137,7 @@ fn llama(inner: &mut Tokenizer, mut model: BPE, config: &Map<String, Value>) -> 
     Ok(())
 }
 
-/// Says whether `tokenizer.json` works on bytes, as Llama 3's does under the old class's name.
+/// Returns whether `tokenizer.json` works on bytes, as Llama 3's does under the old class's name.
 fn has_byte_level(inner: &Tokenizer) -> bool {
     let told = |part: serde_json::Result<Value>| part.is_ok_and(|part| part.to_string().contains("ByteLevel"));
     told(serde_json::to_value(inner.get_pre_tokenizer())) || told(serde_json::to_value(inner.get_decoder()))

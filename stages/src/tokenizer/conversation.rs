@@ -1,4 +1,5 @@
-//! Takes conversations; gives token ids: the chat template's text, tokenised with the template's special tokens and not with those that users spell.
+//! Conversations as token ids. Takes conversations; gives the ids of the chat template's text, with the template's special tokens and not those
+//! that users spell.
 
 use minijinja::{
     Value,
@@ -9,30 +10,30 @@ use regex::Regex;
 use super::{ChatTemplate, Tokenizer, TokenizerError, Variables, library, messages};
 use crate::rows::Message;
 
-/// Around control tokens in what users wrote; they are tokenised as text.
+/// Marks around control tokens in what users wrote, so that they are tokenised as text.
 const CONTROL: [char; 2] = ['\u{F0000}', '\u{F0001}'];
 
 impl Tokenizer {
-    /// Returns the ids of a conversation, in the assistant's turn at the end where `add_generation_prompt` says so.
+    /// Returns the ids of a conversation. With `add_generation_prompt`, they end with the beginning of the assistant's turn.
     ///
     /// # Errors
-    /// No template, or what it refuses.
+    /// There is no template, or it refuses the conversation.
     pub fn render(&self, messages: &[Value], add_generation_prompt: bool) -> Result<Vec<u32>, TokenizerError> {
         self.render_variables(Variables { messages: messages.to_vec(), add_generation_prompt, ..Variables::default() })
     }
 
-    /// As [`Self::render`], with all that a template can read.
+    /// Returns the ids of a conversation, given as all variables of a template.
     ///
     /// # Errors
-    /// No template, or what it refuses.
+    /// As [`Self::render`].
     pub fn render_variables(&self, variables: Variables) -> Result<Vec<u32>, TokenizerError> {
         self.encode_rendered(&self.render_text(variables)?)
     }
 
-    /// Returns the text of a conversation as [`Self::encode_rendered`] reads it.
+    /// Returns the text of a conversation, in the form that [`Self::encode_rendered`] takes.
     ///
     /// # Errors
-    /// No template, or what it refuses.
+    /// As [`Self::render`].
     pub fn render_text(&self, variables: Variables) -> Result<String, TokenizerError> {
         let template = self.template_for(&variables)?;
         let variables = self.with_special_tokens(variables);
@@ -41,10 +42,10 @@ impl Tokenizer {
         Ok(template.render(&Variables { messages, ..variables })?)
     }
 
-    /// Returns the ids of a rendered text, or of its beginning: special tokens are read but those that users spelled, and none is added.
+    /// Returns the ids of a rendered text, or of a beginning of it. Special tokens that users spelled are text, and none is added around it.
     ///
     /// # Errors
-    /// What the library refuses.
+    /// The library's error.
     pub fn encode_rendered(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         if self.control.is_some() {
             self.encode_marked(text)
@@ -55,10 +56,10 @@ impl Tokenizer {
 
     /// Returns the ids of a conversation, and for each whether the assistant wrote it.
     ///
-    /// A template without `{% generation %}` blocks does where the family's own, which has them, writes the same text.
+    /// A template without `{% generation %}` blocks will do if the family's template, which has them, writes the same text.
     ///
     /// # Errors
-    /// No template, one that does not tell what the assistant wrote, or what it refuses.
+    /// There is no template, it does not mark what the assistant wrote, or it refuses the conversation.
     pub fn render_with_mask(&self, variables: Variables) -> Result<(Vec<u32>, Vec<bool>), TokenizerError> {
         let template = self.template_for(&variables)?;
         let variables = self.with_special_tokens(variables);
@@ -79,20 +80,20 @@ impl Tokenizer {
         Ok((ids, mask))
     }
 
-    /// Renders a conversation that the assistant is to go on with.
+    /// Returns the ids of a prompt, which end with the beginning of the assistant's turn.
     ///
     /// # Errors
-    /// No template, or what it refuses.
+    /// As [`Self::render`].
     pub fn render_prompt(&self, prompt: &[Message]) -> Result<Vec<u32>, TokenizerError> {
         self.render(&messages(prompt), true)
     }
 
-    /// Renders a prompt with several answers: the ids that all have in common with the prompt, and those that each goes on with.
+    /// Returns the ids that a prompt and its answers have in common, and the ids with which each answer continues them.
     ///
-    /// As TRL splits rows: a prompt ends where it and the conversation that goes on from it differ.
+    /// Rows are split as in TRL: a prompt ends where its ids and those of the answered conversation differ.
     ///
     /// # Errors
-    /// No template, or what it refuses.
+    /// As [`Self::render`].
     pub fn render_answers<const N: usize>(
         &self,
         prompt: &[Message],
@@ -109,10 +110,10 @@ impl Tokenizer {
         Ok((opened, answers))
     }
 
-    /// Renders what the assistant says after a prompt, whatever the prompt is.
+    /// Returns the ids of what the assistant says after a prompt, whatever the prompt is.
     ///
     /// # Errors
-    /// No template, what it refuses, and one that writes a prompt otherwise once it is answered.
+    /// There is no template, it refuses the conversation, or it writes a prompt otherwise once the prompt is answered.
     pub fn render_completion(&self, completion: &[Message]) -> Result<Vec<u32>, TokenizerError> {
         let question = [Message::new("user", "?")];
         let prompt = self.render_prompt(&question)?;
@@ -128,7 +129,7 @@ impl Tokenizer {
         tools.or(self.chat_template.as_ref()).ok_or(TokenizerError::NoTemplate)
     }
 
-    /// Templates read special tokens by their names; what the caller gives wins. The system message is put in its place.
+    /// Adds the special tokens by their names, unless the caller gives such variables, and puts the system message in its place.
     pub(super) fn with_special_tokens(&self, mut variables: Variables) -> Variables {
         variables.messages = self.placement.place(variables.messages);
         let tokens = self.special.iter().map(|(name, token)| (name.clone(), Value::from(token)));
@@ -136,9 +137,9 @@ impl Tokenizer {
         variables
     }
 
-    /// Encodes a rendered text in which [`marked`] has marked what users spelled: that is text, the rest is not.
+    /// Encodes a rendered text in which [`marked`] has marked the control tokens that users spelled. Only these are encoded as text.
     ///
-    /// A piece is encoded after a newline, which is taken off again: some tokenizers put a space before the first word of a text.
+    /// Each piece is encoded after a newline, whose ids are removed again, since some tokenizers put a space before the first word of a text.
     fn encode_marked(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         let newline = library(|| self.inner.encode_fast("\n", false))?.get_ids().to_vec();
         let mut ids = Vec::new();
@@ -171,7 +172,7 @@ fn marked(message: &Value, control: &Regex) -> Value {
         ValueKind::Seq => message.try_iter().into_iter().flatten().map(|item| marked(&item, control)).collect(),
         ValueKind::Map => {
             let entries = message.as_object().and_then(DynObject::try_iter_pairs).into_iter().flatten();
-            // A role is a word that the template compares, and no text.
+            // The template compares a role with words, so it must stay as it is.
             Value::from_pairs(entries.map(|(key, value)| {
                 let value = if key.as_str() == Some("role") { value } else { marked(&value, control) };
                 (key, value)

@@ -1,7 +1,8 @@
-//! The chat templates that come with the program, one a family: for base models, which are published without one.
+//! The chat templates that come with the program, for base models, which are published without one. Takes a `model_type`; gives the template
+//! of its family.
 //!
-//! The texts are our own; for the conversations that `sft` and `dpo` train on they write what the templates published with the families'
-//! chat models write. What the assistant says stands in `{% generation %}` blocks.
+//! The texts are our own. For the conversations that `sft` and `dpo` train on, they write what the published templates of the families'
+//! chat models write. What the assistant says is in `{% generation %}` blocks.
 
 use super::ChatTemplate;
 
@@ -9,7 +10,7 @@ const TURNS: &[&str] = &["<start_of_turn>", "<end_of_turn>"];
 const CHATML: &[&str] = &["<|im_start|>", "<|im_end|>"];
 const HEADERS: &[&str] = &["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"];
 
-/// Names, the `model_type`s of `config.json` that they are for, tokens that they write, and texts.
+/// The templates: name, the `model_type`s of `config.json` that it is for, the tokens that it writes, and its text.
 const TEMPLATES: [(&str, &[&str], &[&str], &str); 7] = [
     ("gemma", &["gemma", "gemma2"], TURNS, include_str!("templates/gemma.jinja")),
     ("gemma3", &["gemma3", "gemma3_text"], TURNS, include_str!("templates/gemma3.jinja")),
@@ -27,7 +28,7 @@ pub fn family(model_type: &str) -> Option<ChatTemplate> {
     Some(ChatTemplate::new(name, text).expect("templates that come with the program are compiled by a test"))
 }
 
-/// Returns the tokens that the template for models of a `model_type` writes: without them in its vocabulary, a model is of another kind.
+/// Returns the tokens that the template for models of a `model_type` writes. A vocabulary without them belongs to another kind of model.
 pub(super) fn tokens(model_type: &str) -> &'static [&'static str] {
     of_type(model_type).map_or(&[], |(_, _, tokens, _)| tokens)
 }

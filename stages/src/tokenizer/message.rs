@@ -1,9 +1,9 @@
-//! Takes messages; gives the values that templates read, as transformers hands them on.
+//! Messages for templates. Takes messages; gives the values that templates read, as transformers passes them.
 
 use minijinja::value::{DynObject, Serde, Value, ValueKind};
 use serde::Serialize;
 
-/// Around what a `{% generation %}` block wrote; removed from the output.
+/// Marks around what a `{% generation %}` block wrote. They are removed from the output.
 pub(super) const GENERATION: [char; 2] = ['\u{F0002}', '\u{F0003}'];
 
 /// Turns messages into the values that templates read.
@@ -11,7 +11,7 @@ pub fn messages<'a, M: Serialize + 'a>(messages: impl IntoIterator<Item = &'a M>
     messages.into_iter().map(|message| Value::from(Serde(message))).collect()
 }
 
-/// A message as transformers hands it on: no key without a value, and the reasoning under the names that templates read.
+/// Returns a message as transformers passes it: no key without a value, and the reasoning under the names that templates read.
 pub(super) fn normalised(message: &Value) -> Value {
     if message.kind() != ValueKind::Map {
         return message.clone();
@@ -34,7 +34,7 @@ pub(super) fn normalised(message: &Value) -> Value {
     Value::from_pairs(entries)
 }
 
-/// Nobody's content may pose as a mark.
+/// Removes the characters of the marks from a message, so that no content can pose as a mark.
 fn without_own_marks(value: Value) -> Value {
     match value.as_str() {
         Some(text) if text.contains(GENERATION) => Value::from(text.replace(GENERATION, "")),

@@ -1,7 +1,9 @@
-//! Takes text and conversations; gives token ids, as transformers' fast tokenizers and chat templates give them.
+//! Tokenizers. Takes texts and conversations; gives token ids, as transformers' fast tokenizers and chat templates give them.
 //!
-//! [`Tokenizer::train`] makes one from texts; [`Tokenizer::open`] reads one from a checkpoint's folder. Both render conversations through the
-//! Jinja template that the checkpoint carries ([`ChatTemplate`]).
+//! Read this file (what a tokenizer has and does) first, then `open` (one from a checkpoint's folder, built as `classes` says) and `train` (one
+//! from texts). `conversation` renders conversations by the checkpoint's Jinja template ([`ChatTemplate`] in `chat_template`, with `message`, the
+//! values that it reads, and `python`, the methods that it calls). `families` has templates for base models, `system` the place of the system
+//! message. A family's template is added by one file in `templates` and a line in the list of `families`.
 
 mod chat_template;
 mod classes;
@@ -28,18 +30,18 @@ pub use message::messages;
 pub use system::{Placement, System};
 pub use train::Pieces;
 
-/// Says why a tokenizer could not be made, read or used.
+/// Why a tokenizer could not be trained, read or used.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenizerError {
     /// Training asks for fewer tokens than bytes and special tokens need.
     #[error("`vocab_size` is {given}, and bytes and special tokens alone need {least}")]
     TooSmall {
-        /// What was asked for.
+        /// The `vocab_size` that was asked for.
         given: usize,
-        /// What it takes.
+        /// The smallest possible one.
         least: usize,
     },
-    /// A file of the tokenizer is missing, or says something else than it must.
+    /// A file of the tokenizer is missing or wrong.
     #[error("`{path}`: {reason}")]
     File {
         /// The file.
@@ -47,16 +49,16 @@ pub enum TokenizerError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A token that is needed is not named anywhere.
+    /// No file names a special token that is needed.
     #[error("the tokenizer names no `{0}`: `tokenizer_config.json` or `special_tokens_map.json` must")]
     Unnamed(&'static str),
-    /// A checkpoint without a chat template is to read a conversation.
+    /// A conversation cannot be rendered without a chat template.
     #[error("the tokenizer has no chat template: give one by `chat_template`")]
     NoTemplate,
-    /// The template does not tell which tokens are the assistant's.
+    /// The template does not mark which tokens are the assistant's.
     #[error("chat template `{0}` has no `{{% generation %}}` block, which says what the assistant wrote")]
     NoGeneration(String),
-    /// The text of a prompt is not what a conversation that goes on from it begins with.
+    /// The text of an answered conversation does not begin with the text of its prompt.
     #[error("chat template `{0}` writes a prompt otherwise once it is answered")]
     NoPrefix(String),
     /// The chat template refuses a conversation.
@@ -67,7 +69,7 @@ pub enum TokenizerError {
     Library(#[from] tokenizers::Error),
 }
 
-/// Asks the library. Some damage of a `tokenizer.json` makes it panic, and only at texts that come upon it.
+/// Calls the library, and turns panics into errors. A damaged `tokenizer.json` may make it panic, and at some texts only.
 fn library<T>(ask: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, TokenizerError> {
     Ok(guarded(ask).map_err(|reason| TokenizerError::File { path: "tokenizer.json".into(), reason })??)
 }
@@ -76,39 +78,39 @@ fn library<T>(ask: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, Tokenize
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
-    /// The same, made when it is first needed, with special tokens read as text.
+    /// The same tokenizer, which reads special tokens as text. It is made when it is first needed.
     plain: Arc<OnceLock<tokenizers::Tokenizer>>,
     /// The content of `tokenizer_config.json`.
     config: serde_json::Value,
-    /// The special tokens' texts by name: `bos_token`, `eos_token`, ….
+    /// The texts of the special tokens by name: `bos_token`, `eos_token`, ….
     special: BTreeMap<String, String>,
     chat_template: Option<ChatTemplate>,
-    /// The template for conversations with functions, where the checkpoint has one of its own for them.
+    /// The template for conversations with functions, if the checkpoint has a separate one for them.
     tool_template: Option<ChatTemplate>,
-    /// Finds special tokens in what users wrote, where they shall be text there.
+    /// Matches special tokens in what users wrote, if they are read as text there.
     control: Option<Regex>,
-    /// Where system messages stand.
+    /// The place of system messages.
     placement: Placement,
-    /// The `model_type` of the model that it belongs to.
+    /// The `model_type` of the tokenizer's model.
     model_type: Option<String>,
     /// Further tokens that end a text, from `generation_config.json`.
     stops: Vec<u32>,
 }
 
 impl Tokenizer {
-    /// Writes `tokenizer.json`.
+    /// Returns the text of `tokenizer.json`.
     #[must_use]
     pub fn to_json(&self) -> String {
         self.inner.to_string(true).expect("a tokenizer that was made can be written")
     }
 
-    /// Returns the content of `tokenizer_config.json`, the chat template in it.
+    /// Returns the content of `tokenizer_config.json`, with the chat template in it.
     #[must_use]
     pub fn config(&self) -> serde_json::Value {
         self.config.clone()
     }
 
-    /// Returns the number of tokens.
+    /// Returns the number of tokens, special tokens included.
     #[must_use]
     pub fn size(&self) -> usize {
         self.inner.get_vocab_size(true)
@@ -126,19 +128,19 @@ impl Tokenizer {
         self.special.get(name).map(String::as_str)
     }
 
-    /// Returns the token that ends a text, and an assistant's turn where the template has no other.
+    /// Returns the end token, which ends a text, and an assistant's turn unless the template has another token for that.
     #[must_use]
     pub fn end(&self) -> Option<u32> {
         self.special("eos_token")
     }
 
-    /// Returns the token that fills short rows: the one named so, else the end token.
+    /// Returns the padding token, which fills short rows, or the end token if there is none.
     #[must_use]
     pub fn padding(&self) -> Option<u32> {
         self.special("pad_token").or_else(|| self.end())
     }
 
-    /// Returns the id of a token that is spelled so.
+    /// Returns the id of a token by its text.
     #[must_use]
     pub fn id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
@@ -150,7 +152,7 @@ impl Tokenizer {
         self.chat_template.as_ref()
     }
 
-    /// Puts another chat template in the place of the checkpoint's; it is written into `tokenizer_config.json`.
+    /// Replaces the chat template. The new one is written into `tokenizer_config.json`.
     #[must_use]
     pub fn with_chat_template(mut self, template: ChatTemplate) -> Self {
         if let Some(config) = self.config.as_object_mut() {
@@ -161,9 +163,9 @@ impl Tokenizer {
         self
     }
 
-    /// Takes the template of the model's family where the checkpoint has none, as base models have; it is named by the family.
+    /// Adds the template of the model's family, under the family's name, if the checkpoint has no template, as base models have none.
     ///
-    /// Nothing changes where the family is not known, or its template writes tokens that the vocabulary lacks.
+    /// Nothing changes if the family is unknown, or its template writes tokens that the vocabulary lacks.
     #[must_use]
     pub fn with_family_template(self) -> Self {
         if self.chat_template.is_some() {
@@ -181,10 +183,10 @@ impl Tokenizer {
         if known { family(model_type) } else { None }
     }
 
-    /// Settles where system messages stand, for the chat template as it is now; `tokenizer_config.json` keeps it under `system_placement`.
+    /// Decides the place of system messages for the current chat template. `tokenizer_config.json` records it under `system_placement`.
     ///
     /// # Errors
-    /// No template, or [`System::Refuse`] and one that takes no system message.
+    /// There is no template, or it takes no system message and the setting is [`System::Refuse`].
     pub fn with_system(mut self, system: System) -> Result<Self, TokenizerError> {
         let template = self.chat_template.as_ref().ok_or(TokenizerError::NoTemplate)?;
         self.placement = system.settle(template, &self.with_special_tokens(Variables::default()).others)?;
@@ -194,14 +196,14 @@ impl Tokenizer {
         Ok(self)
     }
 
-    /// Returns where system messages stand.
+    /// Returns the place of system messages.
     #[must_use]
     pub fn placement(&self) -> Placement {
         self.placement
     }
 
-    /// Returns the tokens that end an answer: the end token, those of `generation_config.json`, and the one that the chat template puts
-    /// behind what the assistant says.
+    /// Returns the tokens that end an answer: the end token, those of `generation_config.json`, and the one that the chat template writes
+    /// after what the assistant says.
     #[must_use]
     pub fn stops(&self) -> Vec<u32> {
         let special = self.inner.get_added_tokens_decoder();
@@ -213,8 +215,8 @@ impl Tokenizer {
         stops
     }
 
-    /// Reads special tokens as text wherever users spell them: a question must not end its own turn. transformers does so where it is
-    /// asked for, TRL never; rows that spell none come out the same.
+    /// Reads special tokens as text wherever users spell them, so that a question cannot end its own turn. transformers does so on
+    /// request, TRL never. Rows that spell none are not changed.
     #[must_use]
     pub fn with_sanitized_control_tokens(mut self) -> Self {
         let mut tokens: Vec<String> = self
@@ -230,35 +232,35 @@ impl Tokenizer {
         self
     }
 
-    /// Returns the ids of a text, nothing added to it.
+    /// Returns the ids of a text, without special tokens around it.
     ///
     /// # Errors
-    /// What the library refuses.
+    /// The library's error.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         let tokenizer = if self.control.is_some() { self.plain() } else { &self.inner };
         library(|| Ok(tokenizer.encode_fast(text, false)?.get_ids().to_vec()))
     }
 
-    /// Returns the ids of a text with the special tokens that belong around it.
+    /// Returns the ids of a text with the special tokens around it.
     ///
     /// # Errors
-    /// What the library refuses.
+    /// The library's error.
     pub fn encode_with_special(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         library(|| Ok(self.inner.encode_fast(text, true)?.get_ids().to_vec()))
     }
 
-    /// Returns the text of ids, special tokens left out.
+    /// Returns the text of ids, without special tokens.
     ///
     /// # Errors
-    /// What the library refuses.
+    /// The library's error.
     pub fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
         Ok(self.cleaned(library(|| self.inner.decode(ids, true))?))
     }
 
-    /// Returns the text of ids, special tokens included.
+    /// Returns the text of ids, with special tokens.
     ///
     /// # Errors
-    /// What the library refuses.
+    /// The library's error.
     pub fn decode_with_special(&self, ids: &[u32]) -> Result<String, TokenizerError> {
         Ok(self.cleaned(library(|| self.inner.decode(ids, false))?))
     }
@@ -271,8 +273,8 @@ impl Tokenizer {
         })
     }
 
-    /// Takes spaces before punctuation out, where the folder asks for it and the tokenizer is one that puts them in: byte-pair encoding
-    /// keeps the text's own spaces.
+    /// Removes spaces before punctuation, if the folder asks for it (`clean_up_tokenization_spaces`) and the tokenizer adds such spaces:
+    /// byte-pair encoding keeps the text's own.
     fn cleaned(&self, text: String) -> String {
         let asked = self.config.get("clean_up_tokenization_spaces").and_then(serde_json::Value::as_bool).unwrap_or(false);
         if !asked || matches!(self.inner.get_model(), tokenizers::ModelWrapper::BPE(_)) {

@@ -1,4 +1,5 @@
-//! What Python lends to chat templates: its `json.dumps`, methods of its strings, and what it takes for a sequence.
+//! Python's part of chat templates: `json.dumps`, methods of strings and dictionaries, and what counts as a sequence. Takes values of the
+//! template engine; gives values.
 
 use std::fmt::Write as _;
 
@@ -8,10 +9,10 @@ use minijinja::{
 };
 use minijinja_contrib::pycompat;
 
-/// Calls a method that a value of Python has and one of the engine lacks.
+/// Calls a method that a value has in Python and lacks in the engine.
 ///
 /// # Errors
-/// Methods that neither knows, and wrong arguments.
+/// Neither has the method, or an argument is wrong.
 pub(super) fn method(state: &mut State<'_, '_>, value: &Value, method: &str, arguments: &[Value]) -> Result<Value, Error> {
     match (value.as_str(), method) {
         (Some(text), "removeprefix") => {
@@ -59,20 +60,20 @@ fn parts(before: &str, separator: &str, after: &str) -> Value {
     Value::from(vec![Value::from(before), Value::from(separator), Value::from(after)])
 }
 
-/// Whether Python can go through a value: not through `None`, which the engine goes through as through an empty list.
+/// Returns whether Python can iterate over a value. It cannot over `None`, which the engine treats as an empty list.
 pub(super) fn iterable(value: &Value) -> bool {
     !value.is_none() && value.try_iter().is_ok()
 }
 
-/// Whether Python has a length and items of a value: texts and mappings too.
+/// Returns whether a value has a length and items in Python, as texts and mappings have too.
 pub(super) fn sequence(value: &Value) -> bool {
     matches!(value.kind(), ValueKind::Seq | ValueKind::String | ValueKind::Map)
 }
 
-/// Jinja's `default`, whose arguments may be named.
+/// Applies Jinja's `default`, whose arguments may be named.
 ///
 /// # Errors
-/// Arguments that it does not know.
+/// An argument is unknown.
 pub(super) fn default(value: Value, given: Rest<Value>, named: Kwargs) -> Result<Value, Error> {
     let named_other: Option<Value> = named.get("default_value")?;
     let boolean = given.get(1).map_or_else(|| named.get::<Option<bool>>("boolean"), |flag| Ok(Some(flag.is_true())))?;
@@ -82,10 +83,10 @@ pub(super) fn default(value: Value, given: Rest<Value>, named: Kwargs) -> Result
     Ok(if is_missing { other() } else { value })
 }
 
-/// `json.dumps` with transformers' defaults: every character as it is, keys in their order, `, ` and `: ` between.
+/// Writes JSON as `json.dumps` with transformers' defaults: no escapes beyond ASCII, keys in their order, `, ` and `: ` as separators.
 ///
 /// # Errors
-/// Arguments that it does not know, and values that JSON has not.
+/// An argument is unknown, or JSON has no such value.
 pub(super) fn tojson(value: Value, arguments: Kwargs) -> Result<String, Error> {
     let indent: Option<Value> = arguments.get("indent")?;
     let indent = indent.filter(|indent| !indent.is_none() && !indent.is_undefined());
@@ -105,7 +106,7 @@ pub(super) fn tojson(value: Value, arguments: Kwargs) -> Result<String, Error> {
     Ok(text)
 }
 
-/// How `json.dumps` was asked to write.
+/// The arguments of `json.dumps`.
 struct Dump {
     indent: Option<String>,
     item: String,
@@ -205,7 +206,7 @@ fn key_text(key: &Value) -> Result<String, Error> {
     })
 }
 
-/// A number as Python's `repr` has it: the shortest digits, with an exponent where a float is very small or large.
+/// Writes a number as Python's `repr` does: the shortest digits, with an exponent if a float is very small or large.
 fn number(value: &Value) -> String {
     let Some(float) = (!value.is_integer()).then(|| f64::try_from(value.clone()).ok()).flatten() else {
         return value.to_string();
@@ -245,7 +246,7 @@ mod tests {
 
     #[test]
     fn json_is_as_python_writes_it() {
-        // Figures by `json.dumps(…, ensure_ascii=False)` of Python 3.11.
+        // The output of `json.dumps(…, ensure_ascii=False)` in Python 3.11.
         assert_eq!(
             rendered("{{ {'b': [1, 2.0, 1e-7, 1e20], 'a': '<é\"\\n>'} | tojson }}"),
             r#"{"b": [1, 2.0, 1e-07, 1e+20], "a": "<é\"\n>"}"#

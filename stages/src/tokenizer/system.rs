@@ -1,7 +1,7 @@
-//! Where the system message goes. Takes a setting and a chat template; gives its place in a conversation.
+//! The place of the system message. Takes a setting and a chat template; gives the place, and puts the message there.
 //!
-//! Templates of some families (Gemma 1 and 2 among them) raise an exception at a system message. What it says can stand at the head of the
-//! first question instead. Which of the two it is changes what is learned, so it is decided once, and recorded.
+//! Templates of some families (Gemma 1 and 2 among them) raise an exception at a system message. Its text can be put at the head of the
+//! first question instead. The place changes what is learned, so it is decided once and recorded.
 
 use minijinja::{Value, value::DynObject};
 use schemars::JsonSchema;
@@ -35,15 +35,15 @@ pub enum Placement {
 }
 
 impl System {
-    /// Decides for a template, by rendering a conversation that has a system message.
+    /// Decides the place for a template, by rendering a conversation that has a system message.
     ///
     /// # Errors
-    /// [`System::Refuse`], and a template that refuses or leaves out the system message.
+    /// The setting is [`System::Refuse`], and the template refuses or leaves out the system message.
     pub fn settle(self, template: &ChatTemplate, others: &[(String, Value)]) -> Result<Placement, TemplateError> {
         if self == Self::User {
             return Ok(Placement::User);
         }
-        // A word that no template writes of itself: some leave the system message out without a word.
+        // A word that no template writes by itself, since some templates leave the system message out without an exception.
         let probe = "system-message-probe";
         let conversation = [Message::new("system", probe), Message::new("user", "question")];
         let variables = Variables { messages: messages(&conversation), others: others.to_vec(), ..Variables::default() };
@@ -62,7 +62,7 @@ impl System {
 }
 
 impl Placement {
-    /// Returns the name that files keep.
+    /// Returns the name that files have for the place.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -71,7 +71,7 @@ impl Placement {
         }
     }
 
-    /// Puts the system message of a conversation in its place. A conversation that has none, or whose messages are no plain texts, stays.
+    /// Puts the system message of a conversation in its place. A conversation without one, or whose messages are no plain texts, is not changed.
     #[must_use]
     pub fn place(self, mut conversation: Vec<Value>) -> Vec<Value> {
         let text = |place: usize, role: &str| {
@@ -93,7 +93,7 @@ fn attribute(message: &Value, name: &str) -> Value {
     message.get_attr(name).unwrap_or_default()
 }
 
-/// The same message with another content.
+/// Returns a message with its content replaced.
 fn with_content(message: &Value, content: &Value) -> Value {
     let entries = message.as_object().and_then(DynObject::try_iter_pairs).into_iter().flatten();
     Value::from_pairs(entries.map(|(key, value)| {

@@ -1,4 +1,4 @@
-//! Scratch tokenizers, and what all tokenizers do with conversations.
+//! Tests of trained tokenizers, and of conversations with any tokenizer.
 
 use super::*;
 
@@ -109,7 +109,7 @@ fn a_prompt_ends_where_its_answers_begin_to_differ_from_it() {
     let (ids, [first, second]) = tokenizer.render_answers(&prompt, [&yes, &no]).unwrap();
     assert_eq!(ids, tokenizer.render_prompt(&prompt).unwrap());
     assert_eq!((first, second), (tokenizer.render_completion(&yes).unwrap(), tokenizer.render_completion(&no).unwrap()));
-    // A template that opens the turn with a word which no answer has.
+    // This template opens the assistant's turn with a word that an answered conversation does not have there.
     let template =
         "{% for m in messages %}<|user|>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<|user|>hm{% endif %}";
     let odd = tokenizer.with_chat_template(ChatTemplate::new("odd", template).unwrap());

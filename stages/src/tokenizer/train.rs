@@ -1,4 +1,4 @@
-//! Takes texts; gives a byte-level BPE tokenizer trained on them, with tokens for the roles of a conversation.
+//! Trained tokenizers. Takes texts; gives a byte-level BPE tokenizer trained on them, with tokens for the roles of a conversation.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -44,7 +44,7 @@ impl Pieces {
     }
 }
 
-/// Each turn is its role's token and its content; an assistant's turn ends with the end token.
+/// The chat template of trained tokenizers. A turn is the token of its role and its content; an assistant's turn ends with the end token.
 const CHAT_TEMPLATE: &str = "{% for message in messages %}\
     {% if message.role not in ['system', 'user', 'assistant'] %}\
     {{ raise_exception('the roles are `system`, `user` and `assistant`') }}{% endif %}\
@@ -53,10 +53,10 @@ const CHAT_TEMPLATE: &str = "{% for message in messages %}\
     {% if add_generation_prompt %}<|assistant|>{% endif %}";
 
 impl Tokenizer {
-    /// Learns merges from texts; the same texts in the same order give the same tokenizer.
+    /// Trains a tokenizer of `vocab_size` tokens. The same texts in the same order give the same tokenizer.
     ///
     /// # Errors
-    /// A vocabulary smaller than all bytes and the special tokens.
+    /// `vocab_size` is smaller than the number of all bytes and special tokens.
     pub fn train(texts: impl Iterator<Item = String> + Send, vocab_size: usize, pieces: Pieces) -> Result<Self, TokenizerError> {
         let special = special_tokens();
         let least = ByteLevel::alphabet().len() + special.len();
@@ -87,13 +87,13 @@ impl Tokenizer {
     }
 }
 
-/// The content of `tokenizer_config.json`.
+/// Returns the content of `tokenizer_config.json`.
 fn config() -> Value {
     json!({
         "chat_template": CHAT_TEMPLATE,
         "eos_token": END,
         "pad_token": PADDING,
-        // A question that spells a special token must not end its own turn.
+        // So a question that spells a special token cannot end its own turn.
         "sanitize_control_tokens": true,
         "tokenizer_class": "PreTrainedTokenizerFast",
     })

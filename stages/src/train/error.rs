@@ -11,7 +11,7 @@ pub enum TrainError {
     Setting {
         /// The setting.
         name: &'static str,
-        /// What it must be.
+        /// What it must be, as the rest of a sentence.
         reason: String,
     },
     /// Rows cannot be prepared.
@@ -20,25 +20,25 @@ pub enum TrainError {
     /// The model or its adapter cannot be opened.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The device cannot be taken.
+    /// The device is not available.
     #[error(transparent)]
     Device(#[from] DeviceError),
     /// All rows were dropped.
     #[error("no row is left to train on: of {given}, {dropped} have nothing to learn within `max_length`{}", .max_length.map_or_else(String::new, |most| format!(" {most}")))]
     Nothing {
-        /// Rows given.
+        /// Number of rows that were given.
         given: usize,
-        /// Rows dropped.
+        /// Number of rows that were dropped.
         dropped: usize,
-        /// Most tokens of a row.
+        /// Largest number of a row's tokens.
         max_length: Option<usize>,
     },
-    /// A row has a token that the model does not have.
+    /// A row has a token outside of the model's vocabulary.
     #[error("`{row}`: {source}")]
     Token {
         /// The ids of its examples.
         row: String,
-        /// Which.
+        /// The error that names the token.
         source: InputError,
     },
     /// The prompt of a pair is empty, so that the first tokens of its answers cannot be predicted.
@@ -78,7 +78,7 @@ pub enum TrainError {
     /// The checkpoint to resume from does not fit the training.
     #[error("the training's checkpoint is damaged: {0}")]
     Damaged(String),
-    /// The checkpoint to resume from cannot be written or read: what the observer or the system says.
+    /// The checkpoint to resume from cannot be written or read, with the error of the observer or the system.
     #[error("the training's checkpoint cannot be kept: {0}")]
     Unkept(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The observer stopped the training.
@@ -89,7 +89,7 @@ pub enum TrainError {
     },
 }
 
-/// Lists ids for a message; of many, the first ones.
+/// Lists ids for a message. Of many ids, only the first ones are named.
 pub(super) fn listed(ids: &[String]) -> String {
     const MOST: usize = 16;
     let shown: Vec<_> = ids.iter().take(MOST).map(|id| format!("`{id}`")).collect();

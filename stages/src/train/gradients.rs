@@ -1,4 +1,4 @@
-//! Gradients of a model's weights, collected from the graphs of a pass.
+//! Gradients of a model's weights. Takes the gradients of a pass's graphs; gives them by weight, in order.
 
 use std::collections::BTreeMap;
 
@@ -22,13 +22,13 @@ impl Gradients {
         }
     }
 
-    /// Returns the gradients of the named weights in their order; a weight that the loss does not depend on has zeros.
+    /// Returns the gradients of the named weights in their order. A weight that the loss does not depend on has zeros.
     pub(super) fn in_order(mut self, parameters: &Parameters, names: &[String]) -> Vec<Values> {
         names.iter().map(|name| self.0.remove(name).unwrap_or_else(|| parameters.zeros(name))).collect()
     }
 }
 
-/// Adds gradients to `sum`, weight by weight; either may be empty.
+/// Adds gradients to `sum`, weight by weight. Either may be empty.
 pub(super) fn add(sum: &mut Vec<Values>, other: Vec<Values>) {
     if sum.is_empty() {
         *sum = other;
@@ -39,7 +39,7 @@ pub(super) fn add(sum: &mut Vec<Values>, other: Vec<Values>) {
     }
 }
 
-/// Selects the names of a layer's weights, or of those outside all layers.
+/// Returns the names of a layer's weights, or of those outside all layers.
 pub(super) fn of_layer(names: &[String], layer: Option<usize>) -> Vec<String> {
     names.iter().filter(|name| layer_of(name) == layer).cloned().collect()
 }

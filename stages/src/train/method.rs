@@ -1,5 +1,5 @@
-//! A method of training: its settings, how it prepares rows, and its objective over them. What methods share reaches them through this trait
-//! only: settings, memory, [`run`](super::run), `debug train` and the stage kinds.
+//! What a method of training is: its settings, how it prepares rows, and its objective over them. All code that methods share uses them through
+//! this trait only: settings, memory, [`run`](super::run), `debug train` and the kinds of stage.
 
 use std::fmt::Debug;
 
@@ -18,7 +18,7 @@ pub trait Method: Part + Clone + Debug + Default + Sync {
     /// The value of `stage` in a `stage.json`, and the kind of its stage.
     const NAME: &'static str;
 
-    /// Sequences of at most `max_length` tokens in a row: 1, or 2 where a row is a pair of answers.
+    /// Number of sequences of at most `max_length` tokens in a row: 1, or 2 if a row is a pair of answers.
     const SEQUENCES: u64;
 
     /// Whether an adapter's `lora_dropout` is applied.
@@ -27,10 +27,10 @@ pub trait Method: Part + Clone + Debug + Default + Sync {
     /// A prepared row.
     type Row: Serialize;
 
-    /// Refuses settings that are out of range or contradict each other.
+    /// Checks the settings.
     ///
     /// # Errors
-    /// The first such setting.
+    /// The first setting that is out of range or contradicts another.
     fn check(&self, _training: &Training) -> Result<(), TrainError> {
         Ok(())
     }
@@ -38,7 +38,7 @@ pub trait Method: Part + Clone + Debug + Default + Sync {
     /// Tokenises rows and cuts them to `max_length`. Drops rows that have no token left to learn.
     ///
     /// # Errors
-    /// Rows without the columns that they need, and what the tokenizer refuses.
+    /// A row lacks a column that it needs, or the tokenizer refuses it.
     fn prepare(
         &self,
         tokenizer: &Tokenizer,
@@ -46,18 +46,18 @@ pub trait Method: Part + Clone + Debug + Default + Sync {
         max_length: Option<usize>,
     ) -> Result<Prepared<Self::Row>, PrepareError>;
 
-    /// Counts the tokens that are computed for a row, and those of them that are learned.
+    /// Returns the number of tokens that are computed for a row, and the number of those that are learned.
     fn size(row: &Self::Row, max_length: Option<usize>) -> [usize; 2];
 
-    /// Counts the copies of the trained weights that the objective makes.
+    /// Returns the number of copies of the trained weights that the objective makes.
     fn copies(&self) -> u64 {
         0
     }
 
-    /// Makes the objective over rows with these ids.
+    /// Builds the objective over rows with these ids.
     ///
     /// # Errors
-    /// A row that cannot be trained on.
+    /// A row cannot be trained on.
     fn objective<'a>(
         &'a self,
         training: &'a Training,

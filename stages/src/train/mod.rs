@@ -1,13 +1,15 @@
-//! Training of a decoder: a model, prepared rows and settings in; the trained model out, one observed step after another.
+//! Training of a decoder. Takes a model, prepared rows and settings; gives the trained model, one observed step after another.
 //!
 //! ```text
 //! run ─→ method (sft, dpo, orpo) ─→ prepared rows ─→ objective ─┐
 //!  └──→ trainer: order, schedule ─→ shards ─→ pass ─→ head ─→ optimizer ─→ evaluation
 //! ```
 //!
-//! A method and an optimiser are each a folder or file with all that only it uses, and a word in a list: see [`Method`] and
-//! [`optimizer`]. `memory` estimates before anything is loaded what a training needs, and what to change if it does not fit. `watch` is what
-//! observers see.
+//! Read `settings` and `prepared` (what comes in) first, then the drawing from `run` on: `start` opens the model, a method has an [`Objective`]
+//! over its rows, `trainer` is the loop, `shards` computes a micro-batch on threads, `pass` and `head` go forward and backward (`recompute` with
+//! gradient checkpointing), `gradients` collects, `state` is the checkpoint to resume from, and `watch` is what observers see. `memory` estimates
+//! before anything is loaded what a training needs, and what to change if it does not fit. A method or an optimiser is added by a folder or
+//! file with all that only it uses and a word in a list: see [`Method`] and [`optimizer`].
 //!
 //! Numbers and names are those of TRL 1.16. No result depends on the number of cores.
 

@@ -1,11 +1,11 @@
-//! The order of rows: settings and a number of rows in; the micro-batches of every step out.
+//! The order of rows. Takes settings and a number of rows; gives the micro-batches of every step.
 //!
-//! It follows from the settings alone, so that a resumed training has the same order.
+//! The order depends on the settings alone, so that a resumed training has the same.
 
 use super::{TrainError, settings::Training};
 use crate::random::Random;
 
-/// Rows of one optimiser step.
+/// The rows of one optimiser step.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct StepRows {
     /// Indices of the rows of each micro-batch.
@@ -17,7 +17,7 @@ pub(super) struct StepRows {
 /// Epochs if the settings have neither epochs nor steps, as in transformers.
 const EPOCHS: f64 = 3.0;
 
-/// Lays all steps out. The last micro-batch of an epoch and its last step may be short.
+/// Returns the rows of all steps. The last micro-batch of an epoch and its last step may be short.
 pub(super) fn steps(settings: &Training, rows: usize) -> Result<Vec<StepRows>, TrainError> {
     let micro_batches = rows.div_ceil(settings.batch_size);
     let epoch_steps = micro_batches.div_ceil(settings.gradient_accumulation_steps);

@@ -1,7 +1,7 @@
-//! Forward and backward pass of a batch: a model and a batch in, predictions out; then slopes in, gradients out.
+//! Forward and backward pass of a batch. Takes a model and a batch; gives predictions. Then takes slopes; gives gradients.
 //!
 //! On the processor one graph covers the layers and the head, and the probabilities of the logits are in memory. The head has a graph of its own
-//! with gradient checkpointing, with many logits, and on another device, where logits are made for some targets at a time.
+//! with gradient checkpointing, with many logits, and on another device, where logits are computed for some targets at a time.
 
 use burn::tensor::Tensor;
 
@@ -34,7 +34,7 @@ enum Graph {
 enum Layers {
     /// One graph over all layers.
     Whole { leaves: Parameters, hidden: Box<Tensor<2>> },
-    /// The inputs of the layers, from which their graphs are made again.
+    /// The inputs of the layers, from which their graphs are computed again.
     Recomputed(Checkpoints),
 }
 
@@ -92,7 +92,7 @@ impl Pass {
         (predictions, Self { model, graph: Graph::Parts { layers, ends, end } })
     }
 
-    /// Runs the backward pass from the slope of each target, and returns the gradients of the named weights in order.
+    /// Runs the backward pass from the slope of each target. Returns the gradients of the named weights in order.
     pub(super) fn backward(self, names: &[String], batch: &Batch, slopes: &[f32]) -> Vec<Values> {
         let Self { model, graph } = self;
         let mut found = Gradients::default();

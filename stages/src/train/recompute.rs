@@ -1,5 +1,5 @@
-//! Gradient checkpointing layer by layer (Chen et al. 2016): a model and a batch in, the output of the layers out; its gradient in, those of
-//! the weights out. Between the two passes only the input of each layer is kept.
+//! Gradient checkpointing layer by layer (Chen et al. 2016). Takes a model and a batch; gives the output of the layers. Then takes its gradient;
+//! gives those of the weights. Between the two passes, only the input of each layer is kept.
 //!
 //! The backward pass computes each layer again with a graph, so that only one layer's graph is in memory. The numbers are those of one graph over
 //! all layers: both passes run on the same backend, and dropout is drawn by module.
@@ -17,7 +17,7 @@ pub(super) struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Runs the layers forward, and returns their output at every target's place, `[targets, hidden_size]`, without a graph.
+    /// Runs the layers forward. Returns their output at every target's place, `[targets, hidden_size]`, without a graph.
     pub(super) fn forward(model: Model, batch: &Batch) -> (Self, Tensor<2>) {
         let parameters = model.parameters();
         let mut walk = model.walk(batch);

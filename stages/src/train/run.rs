@@ -1,4 +1,4 @@
-//! A training from end to end: a model, settings and prepared rows in; the trained model and its counts out.
+//! A training from end to end. Takes a model, settings and prepared rows; gives the trained model and its counts.
 
 use burn::tensor::DType;
 
@@ -29,11 +29,11 @@ pub struct TrainingRun<'a, M: Method> {
     pub watch: &'a mut dyn Watch,
 }
 
-/// Trains on the device of the settings. The trained model comes back on the device that the given one is on.
+/// Trains on the device of the settings. The trained model is returned on the device of the given one.
 ///
 /// # Errors
-/// A device that is not there, settings out of range, no row left, a token that the model does not have, a loss that is not a number, or
-/// the observer's stop.
+/// The device is missing, a setting is out of range, no row is left, a token is outside of the vocabulary, the loss or the gradient norm is not
+/// finite, or the observer stops the training.
 pub fn run<M: Method>(run: TrainingRun<'_, M>) -> Result<Trained, TrainError> {
     let TrainingRun { model, settings, rows, .. } = &run;
     let Settings { training, method } = settings;
@@ -46,7 +46,7 @@ pub fn run<M: Method>(run: TrainingRun<'_, M>) -> Result<Trained, TrainError> {
     let load = Load::of(method, &rows.rows, training.max_length);
     let memory = estimate(&Sizes::of_model(model), training, &load);
     run.watch.memory(&memory);
-    // On the processor there is no second copy: trained weights replace those of the file.
+    // On the processor there is no second copy: trained weights replace the model's own.
     let in_place = is_processor(&device) && *run.model.parameters().device() == device;
     let (mut model, home) = if in_place { (run.model, None) } else { (run.model.on(&device), Some(run.model)) };
     model.parameters_mut().compute_in_half(half);
@@ -85,7 +85,7 @@ fn train<M: Method>(run: TrainingRun<'_, M>) -> Result<Trained, TrainError> {
     Ok(Trained { model, summary })
 }
 
-/// Makes the objective over rows, which are computed in these batches later, and computes its frozen reference.
+/// Builds the objective over rows, and computes the predictions of its frozen reference in the batches of the training.
 fn begin<'a, M: Method>(
     model: &Model,
     settings: &'a Settings<M>,
@@ -101,7 +101,7 @@ fn begin<'a, M: Method>(
     Ok(objective)
 }
 
-/// Copies the trained weights into the model they came from, if they were trained on another device.
+/// Copies the trained weights into the model that they came from, if they were trained on another device.
 fn bring_home(home: Option<Model>, mut trained: Model) -> Model {
     trained.parameters_mut().compute_in_half(false);
     let Some(mut model) = home else { return trained };

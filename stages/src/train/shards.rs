@@ -1,4 +1,4 @@
-//! Computes a micro-batch in shards on threads: rows in, predictions out; then slopes in, the sum of all gradients out.
+//! Micro-batches in shards, each on its own thread. Takes rows; gives predictions. Then takes slopes; gives the sum of all gradients.
 //!
 //! The number of shards is a setting and not the number of cores, and gradients are added in the order of the shards, so that every machine
 //! adds in the same order.
@@ -15,22 +15,22 @@ use crate::models::{Batch, Dropout, Model, Values, is_processor};
 
 /// A part of a micro-batch that one thread computes.
 pub(super) struct Shard {
-    /// Indices of its rows among all rows.
+    /// Indices of the shard's rows among all rows.
     pub(super) rows: Vec<usize>,
-    /// The same rows, laid out.
+    /// The same rows, laid out as a batch.
     pub(super) batch: Batch,
 }
 
 /// A shard after its forward pass.
 pub(super) struct Passed {
-    /// One for each target of the batch.
+    /// A prediction of each target of the batch.
     pub(super) predictions: Vec<Prediction>,
-    /// For the backward pass; none without targets.
+    /// What the backward pass needs; none without targets.
     pass: Option<Pass>,
 }
 
-/// Splits a micro-batch into shards: rows are sorted by width and taken in turn, so that shards have equal work and little padding. Each knows
-/// the longest row of all, for positions that are stretched by it must be those of the whole micro-batch.
+/// Splits a micro-batch into shards. Rows are sorted by width and taken in turn, so that shards have equal work and little padding. Each shard
+/// has the length of the longest row of all, since positions that are scaled by it must be those of the whole micro-batch.
 pub(super) fn split(objective: &dyn Objective, rows: &[usize], count: usize) -> Vec<Shard> {
     let mut rows = rows.to_vec();
     rows.sort_by_key(|&row| objective.width(row));
@@ -46,8 +46,8 @@ pub(super) fn split(objective: &dyn Objective, rows: &[usize], count: usize) -> 
     shards
 }
 
-/// Runs the forward pass over each shard, with leaves of its own for the named weights: with shared leaves the threads would share a graph and
-/// wait for each other. `dropout` has the seed of the micro-batch.
+/// Runs the forward pass over each shard. Each has leaves of its own for the named weights: with shared leaves, the threads would share a graph
+/// and wait for each other. `dropout` has the seed of the micro-batch.
 pub(super) fn forward(
     model: &Model,
     names: &[String],
@@ -66,7 +66,7 @@ pub(super) fn forward(
     })
 }
 
-/// Runs the backward pass over each shard, and returns the summed gradients of the named weights in their order; empty without targets.
+/// Runs the backward pass over each shard. Returns the summed gradients of the named weights in their order; none without targets.
 pub(super) fn backward(
     model: &Model,
     names: &[String],
@@ -84,17 +84,18 @@ pub(super) fn backward(
     sum
 }
 
-/// Predicts each batch as in training, to the bit, but without gradients.
+/// Predicts the targets of each batch without gradients, to the same bits as in training.
 pub(super) fn refer<'a>(model: &Model, batches: impl Iterator<Item = &'a Batch>) -> Vec<Vec<Prediction>> {
     predict(&model.with_parameters(model.parameters().with_leaves(&[])), batches)
 }
 
-/// Predicts each batch without gradients.
+/// Predicts the targets of each batch without gradients.
 pub(super) fn predict<'a>(model: &Model, batches: impl Iterator<Item = &'a Batch>) -> Vec<Vec<Prediction>> {
     each(model, batches, |batch| pass::predict(model, batch))
 }
 
-/// Computes each part on its own thread; on another device than the processor one after another, since the device is parallel itself.
+/// Computes each part on its own thread. On another device than the processor, parts are computed one after another, since the device is
+/// parallel itself.
 fn each<P: Send, R: Send>(model: &Model, parts: impl Iterator<Item = P>, compute: impl Fn(P) -> R + Sync) -> Vec<R> {
     if !is_processor(model.parameters().device()) {
         return parts.map(compute).collect();

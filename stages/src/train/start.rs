@@ -1,4 +1,4 @@
-//! Opens what a training starts from: a folder and settings in; a model out, quantised and with an adapter if the settings say so.
+//! The start of a training. Takes a folder and settings; gives a model, quantised and with an adapter if the settings say so.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::models::{AdapterConfig, Model, Modules, Outline};
 /// Opens the model that is trained, and returns the configuration of its adapter.
 ///
 /// # Errors
-/// A folder that holds no model or no adapter, and settings that do not fit it.
+/// The folder has no model or no adapter, or the settings do not fit it.
 pub fn open(base: &Path, settings: &Training) -> Result<(Model, Option<AdapterConfig>), TrainError> {
     check(settings)?;
     let double_quant = settings.quantization.as_ref().map(|quantization| quantization.double_quant);
@@ -24,7 +24,7 @@ pub fn open(base: &Path, settings: &Training) -> Result<(Model, Option<AdapterCo
     Ok((model, adapter))
 }
 
-/// Returns the outline of the model that is trained, and so of the trained model: quantised, with an adapter, or all weights in f32.
+/// Returns the outline of the model that is trained, which the trained model has too: quantised, with an adapter, or with all weights in f32.
 #[must_use]
 pub(crate) fn prepared_outline(start: Outline, settings: &Training) -> Outline {
     let start = match &settings.quantization {
@@ -41,7 +41,7 @@ pub(crate) fn prepared_outline(start: Outline, settings: &Training) -> Outline {
     }
 }
 
-/// Refuses quantised weights without an adapter.
+/// Returns an error if the settings ask for quantised weights without an adapter.
 fn check(settings: &Training) -> Result<(), TrainError> {
     if settings.quantization.is_some() && settings.adapter.is_none() {
         let reason = "needs an `adapter`: weights in 4 bits are not trained".to_owned();
@@ -50,7 +50,7 @@ fn check(settings: &Training) -> Result<(), TrainError> {
     Ok(())
 }
 
-/// Adds the adapter of the settings to a model that is quantised as they say.
+/// Adds the adapter of the settings to a model that is quantised accordingly.
 ///
 /// # Errors
 /// As [`open`].
@@ -67,7 +67,7 @@ pub(crate) fn prepare(mut model: Model, settings: &Training) -> Result<(Model, O
     Ok((model, Some(config)))
 }
 
-/// Returns the configuration of a new adapter as its file will have it, for a model with this `config.json`.
+/// Returns the configuration of a new adapter, as in its `adapter_config.json`, for a model with this `config.json`.
 pub(super) fn config(adapter: &Adapter, model: &Map<String, Value>) -> AdapterConfig {
     let model_type = model.get("model_type").and_then(Value::as_str).unwrap_or_default();
     AdapterConfig {

@@ -1,4 +1,4 @@
-//! The checkpoint of a training: writes what resuming needs besides settings and rows into a folder, and reads it back.
+//! The checkpoint of a training: what resuming needs besides settings and rows. Takes a training's state; gives files in a folder, and back.
 //!
 //! The order of rows, dropout and the schedule follow from the settings, so there is no random state to save.
 
@@ -16,9 +16,9 @@ const TENSORS: &str = "training.safetensors";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Position {
-    /// Steps done.
+    /// Number of steps done.
     pub(super) step: usize,
-    /// Tokens of these steps.
+    /// Number of tokens of these steps.
     pub(super) num_tokens: usize,
     /// The best evaluation so far.
     #[serde(default)]
@@ -28,13 +28,13 @@ pub(super) struct Position {
     pub(super) plateau: Plateau,
 }
 
-/// What changes while a model is trained.
+/// All that changes while a model is trained.
 pub(super) struct State<'a> {
     pub(super) model: &'a mut Model,
     /// Names of the weights that are trained.
     pub(super) names: &'a [String],
     pub(super) optimizer: &'a mut Stepper,
-    /// Has the reference, which may change.
+    /// The objective, whose reference may change.
     pub(super) objective: &'a mut dyn Objective,
     /// The model of the best evaluation, if `load_best_model_at_end` asks for it.
     pub(super) best: &'a mut Option<Model>,

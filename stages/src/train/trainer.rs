@@ -1,4 +1,4 @@
-//! The training loop: a model and an objective in; the trained model and its position out.
+//! The training loop. Takes a model and an objective; gives the trained model and its position.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::models::{Dropout, Model, Values};
 
-/// A training with its steps laid out.
+/// A training with the rows of all its steps.
 pub(super) struct Trainer<'a> {
     settings: &'a Training,
     /// For each row the ids of its examples.
@@ -30,14 +30,14 @@ pub(super) struct Trainer<'a> {
     dropout: f64,
 }
 
-/// Gradients and metrics of a step.
+/// The gradients and metrics of a step.
 struct Accumulated {
     gradients: Vec<Values>,
     figures: BTreeMap<String, f64>,
 }
 
 impl<'a> Trainer<'a> {
-    /// Lays out a training on rows with these ids, at least one; `dropout` says whether the adapter's is applied.
+    /// Plans a training on rows with these ids, at least one. `dropout` says whether the adapter's dropout is applied.
     pub(super) fn new(settings: &'a Training, ids: &'a [String], dropout: bool) -> Result<Self, TrainError> {
         check(settings)?;
         let steps = order::steps(settings, ids.len())?;
@@ -57,7 +57,7 @@ impl<'a> Trainer<'a> {
         self.steps.iter().flat_map(|step| step.micro_batches.iter().map(Vec::as_slice)).collect()
     }
 
-    /// Trains, and returns the model with the position it was reached at.
+    /// Trains. Returns the model, with the position of the training at its end.
     pub(super) fn run(
         &self,
         mut model: Model,
@@ -81,7 +81,7 @@ impl<'a> Trainer<'a> {
         if let Some(folder) = watch.resume()? {
             let mut state = State { model: &mut model, names: &names, optimizer: &mut optimizer, objective, best: &mut best };
             position = state.load(&folder)?;
-            // Both references started equal and follow the same model.
+            // The references of both objectives started equal and are synchronised with the same model, so one copy is enough.
             if let (Some(reference), Some(other)) =
                 (objective.reference(), evaluated.as_deref_mut().and_then(|evaluated| evaluated.reference()))
             {
@@ -156,7 +156,7 @@ impl<'a> Trainer<'a> {
     /// Returns the dropout of a micro-batch, seeded by its number so that a resumed training draws the same.
     fn dropout(&self, step: usize, micro_batch: usize) -> Option<Dropout> {
         let share = self.dropout;
-        // Neighbouring seeds are independent, and no step has 65536 shards.
+        // Seeds of different shards must differ, and no step has 65,536 shards. Streams of neighbouring seeds are independent.
         let pass = (step * self.settings.gradient_accumulation_steps + micro_batch) as u64;
         (share > 0.0).then(|| Dropout { share, seed: self.settings.seed.wrapping_add(pass << 16) })
     }
@@ -190,7 +190,7 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// Refuses settings out of their range.
+/// Returns an error if a setting is out of its range.
 fn check(settings: &Training) -> Result<(), TrainError> {
     let counts = [
         ("batch_size", settings.batch_size),

@@ -17,7 +17,7 @@ pub struct Step {
     pub step: usize,
     /// Number of steps of the whole training.
     pub steps: usize,
-    /// Epochs done, with the fraction.
+    /// Number of epochs done, as a fraction.
     pub epoch: f64,
     /// Metrics under TRL's names: `loss`, `grad_norm`, `learning_rate`, `num_tokens`, ….
     pub metrics: BTreeMap<String, f64>,
@@ -35,7 +35,7 @@ pub trait Watch {
     /// Observes a step, and may stop the training.
     ///
     /// # Errors
-    /// A request to stop.
+    /// The observer stops the training.
     fn step(&mut self, step: &Step) -> Result<(), Stop>;
 
     /// Observes an evaluation.
@@ -44,15 +44,15 @@ pub trait Watch {
     /// Returns the folder of the latest checkpoint of the same training, if there is one.
     ///
     /// # Errors
-    /// Files that cannot be restored.
+    /// The files cannot be restored.
     fn resume(&mut self) -> Result<Option<PathBuf>, TrainError> {
         Ok(None)
     }
 
-    /// Lets the checkpoint after a step be written into an empty folder, if one is due.
+    /// Saves the checkpoint after a step, if one is due: calls `write` with an empty folder, and stores the folder.
     ///
     /// # Errors
-    /// Files that cannot be written or stored.
+    /// The files cannot be written or stored.
     fn save(&mut self, _step: usize, _write: Write<'_>) -> Result<(), TrainError> {
         Ok(())
     }
@@ -70,7 +70,7 @@ pub trait Watch {
 /// A trained model with counts of its training.
 #[derive(Clone, Debug)]
 pub struct Trained {
-    /// The model, with its adapter on where one was trained.
+    /// The model, with its adapter if one was trained.
     pub model: Model,
     /// Counts of the training.
     pub summary: Summary,
@@ -79,15 +79,15 @@ pub struct Trained {
 /// Counts of a training.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Summary {
-    /// Rows trained on.
+    /// Number of rows that were trained on.
     pub rows: usize,
-    /// Rows among them that were cut to `max_length`.
+    /// Number of rows among them that were cut to `max_length`.
     pub cut: usize,
-    /// Rows that were dropped because cutting left no token to learn.
+    /// Number of rows that were dropped because cutting left no token to learn.
     pub dropped: usize,
-    /// Optimiser steps.
+    /// Number of optimiser steps.
     pub steps: usize,
-    /// Tokens of all epochs, without padding.
+    /// Number of tokens of all epochs, without padding.
     pub num_tokens: usize,
     /// Best value of `metric_for_best_model`; none without evaluations.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,7 +2,8 @@
 //!
 //! The environment is that of transformers' `apply_chat_template`: `trim_blocks`, `lstrip_blocks`, loop controls, `raise_exception`, a
 //! `tojson` that escapes nothing for HTML, the methods of Python's strings and dictionaries, and `{% generation %}` blocks around what the
-//! assistant says. `strftime_now` is there only where a clock is given: what a model learns must not hang on the day it was trained.
+//! assistant says. `strftime_now` exists only if a clock is given, since what a model learns must not depend on the day of the training. This
+//! file is the whole environment but for what `python` in the folder above adds; `tests` has a small template for each feature.
 
 use std::{
     error::Error as _,
@@ -18,14 +19,14 @@ use super::{
     python,
 };
 
-/// Steps that one rendering may take: a template is foreign code, and must not run for ever.
+/// Steps that one rendering may take. A template is foreign code, and must not run for ever.
 const FUEL: u64 = 50_000_000;
 
-/// The tags of a block that the assistant's turn stands in, with their white space control.
+/// The tags of the block around what the assistant says, with their white space control.
 static GENERATION_TAG: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}").expect("the pattern is a constant"));
 
-/// Says why a conversation has no text.
+/// Why a conversation could not be rendered.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
     /// The text is no template.
@@ -33,7 +34,7 @@ pub enum TemplateError {
     Syntax {
         /// The template's name.
         template: String,
-        /// What the parser said.
+        /// The parser's message.
         reason: String,
     },
     /// The template itself raised an exception.
@@ -41,33 +42,33 @@ pub enum TemplateError {
     Refused {
         /// The template's name.
         template: String,
-        /// The role of the first message that it takes offence at.
+        /// The role of the first message that the template refuses.
         role: String,
         /// The number of that message, from 1.
         message: usize,
-        /// What the template says.
+        /// The template's exception.
         reason: String,
     },
-    /// The template asks for something that is not there.
+    /// The template uses a name or an operation that does not exist.
     #[error("chat template `{template}` cannot render the conversation: {reason}")]
     Failed {
         /// The template's name.
         template: String,
-        /// What the engine said.
+        /// The template engine's message.
         reason: String,
     },
 }
 
-/// What a template sees besides its own text.
+/// The variables that a template can read.
 #[derive(Clone, Debug, Default)]
 pub struct Variables {
-    /// The turns: mappings with `role` and `content`, and whatever else the template reads.
+    /// The messages: mappings with `role` and `content`, and all other keys that the template reads.
     pub messages: Vec<Value>,
-    /// Whether the assistant's turn is opened at the end.
+    /// Whether the text ends with the beginning of the assistant's turn.
     pub add_generation_prompt: bool,
-    /// Schemas of functions, for templates that know them.
+    /// JSON schemas of functions, for templates that support them.
     pub tools: Option<Value>,
-    /// Further names; they win over special tokens of the same name.
+    /// Further variables. They override special tokens of the same name.
     pub others: Vec<(String, Value)>,
 }
 
@@ -79,16 +80,16 @@ pub struct ChatTemplate {
     environment: Arc<Environment<'static>>,
 }
 
-/// An exception that a template raised, in its own words.
+/// An exception that a template raised by `raise_exception`.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Raised(String);
 
 impl ChatTemplate {
-    /// Compiles a template; its name is for errors and records.
+    /// Compiles a template. Errors and records have its name.
     ///
     /// # Errors
-    /// Text that is no template.
+    /// The text is no template.
     pub fn new(name: impl Into<String>, source: impl Into<String>) -> Result<Self, TemplateError> {
         let (name, source) = (name.into(), source.into());
         let syntax = |error: Error| TemplateError::Syntax { template: name.clone(), reason: reason(&error) };
@@ -97,7 +98,7 @@ impl ChatTemplate {
         Ok(Self { name, source, environment: Arc::new(environment) })
     }
 
-    /// Gives `strftime_now` the clock of this machine: for renderings that are looked at, and not trained on.
+    /// Gives `strftime_now` the clock of this machine, for renderings that no model is trained on.
     #[must_use]
     pub fn with_clock(mut self) -> Self {
         let mut environment = (*self.environment).clone();
@@ -115,27 +116,27 @@ impl ChatTemplate {
         &self.name
     }
 
-    /// Returns the text, as it was given.
+    /// Returns the template's text, as it was given.
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// Says whether the template tells what the assistant wrote, by `{% generation %}` blocks.
+    /// Returns whether the template marks what the assistant wrote by `{% generation %}` blocks.
     #[must_use]
     pub fn has_generation(&self) -> bool {
         GENERATION_TAG.is_match(&self.source)
     }
 
-    /// Renders a conversation.
+    /// Renders a conversation to its text.
     ///
     /// # Errors
-    /// What the template raises, with the role that it refuses; names and operations that it lacks.
+    /// The template raises an exception, or uses a name or an operation that does not exist.
     pub fn render(&self, variables: &Variables) -> Result<String, TemplateError> {
         Ok(self.render_with_generation(variables)?.0)
     }
 
-    /// Renders a conversation, and says which ranges of its characters (not bytes) stand in `{% generation %}` blocks.
+    /// Renders a conversation to its text and the ranges of its characters (not bytes) that are in `{% generation %}` blocks.
     ///
     /// # Errors
     /// As [`Self::render`].
@@ -156,7 +157,7 @@ impl ChatTemplate {
         self.environment.get_template("chat_template")?.render(context)
     }
 
-    /// Finds the message that a template takes offence at: the last of the shortest beginning that fails.
+    /// Builds the error of a rendering. The refused message is the last one of the shortest beginning of the conversation that fails.
     fn explained(&self, error: &Error, messages: &[Value], variables: &Variables) -> TemplateError {
         let template = self.name.clone();
         let Some(raised) = raised(error) else {
@@ -195,10 +196,10 @@ fn environment() -> Environment<'static> {
     environment
 }
 
-/// Writes marks where `{% generation %}` blocks begin and end, and makes a scope of them, as transformers' extension does.
+/// Replaces the tags of `{% generation %}` blocks by marks, and makes a scope of each block, as transformers' extension does.
 ///
-/// Jinja's white space control is that of the tag: on its left it is left to a block tag that begins where the tag began, on its right to one
-/// that ends where the tag ended, and nothing stands between these and the mark.
+/// Jinja's white space control is that of the tag: the first block tag in its place has the control on its left, the last one that on its
+/// right, and nothing is between these and the mark.
 fn with_marks(source: &str) -> String {
     let [begin, end] = GENERATION;
     GENERATION_TAG
@@ -213,7 +214,7 @@ fn with_marks(source: &str) -> String {
         .into_owned()
 }
 
-/// Takes the marks out of a text, and returns the ranges of characters that stood between two.
+/// Removes the marks from a text, and returns the ranges of characters that were between two of them.
 fn without_marks(text: &str) -> (String, Vec<Range<usize>>) {
     let [begin, end] = GENERATION;
     let (mut plain, mut ranges, mut open, mut place) = (String::with_capacity(text.len()), Vec::new(), Vec::new(), 0);
@@ -241,7 +242,7 @@ fn raised(error: &Error) -> Option<String> {
     None
 }
 
-/// What the engine says, with the line, on one line.
+/// Returns the engine's message with the line number, on one line.
 fn reason(error: &Error) -> String {
     let text = error.to_string();
     let mut text = text.split_once(" (in ").map_or(text.as_str(), |(text, _)| text).to_owned();

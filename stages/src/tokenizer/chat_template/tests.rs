@@ -1,4 +1,4 @@
-//! Small templates, each for one thing that published ones rely on.
+//! Tests of small templates, each for one feature that published templates use.
 
 use super::*;
 use crate::{rows::Message, tokenizer::messages};
@@ -12,7 +12,7 @@ fn rendered(source: &str) -> Result<String, TemplateError> {
     ChatTemplate::new("test", source)?.render(&conversation(&["user", "assistant"]))
 }
 
-/// The text without blocks, and with the blocks' parts in brackets.
+/// Renders a template, with the text of its generation blocks in brackets.
 fn bracketed(source: &str) -> String {
     let template = ChatTemplate::new("test", source).unwrap();
     let (text, ranges) = template.render_with_generation(&conversation(&["user", "assistant", "user", "assistant"])).unwrap();

@@ -1,8 +1,9 @@
-//! Takes the files of a tokenizer as Hugging Face folders have them; gives a [`Tokenizer`].
+//! Tokenizers of checkpoints. Takes a folder of Hugging Face files; gives a [`Tokenizer`].
 //!
-//! `tokenizer.json` is the tokenizer itself, the begin and end tokens around a text included: as transformers does, `add_bos_token` and
-//! `add_eos_token` are not read where it is there. `tokenizer_config.json` names special tokens and may hold the chat template; `special_tokens_map.json` and `generation_config.json` fill in what it leaves out. The model's
-//! `config.json` tells whose tokenizer it is, where transformers has a class for it.
+//! `tokenizer.json` is the tokenizer itself, including the begin and end tokens around a text. As in transformers, `add_bos_token` and
+//! `add_eos_token` are ignored if it exists. `tokenizer_config.json` names special tokens and may contain the chat template;
+//! `special_tokens_map.json` and `generation_config.json` add what it leaves out. The model's `config.json` says which model it belongs to, for
+//! the classes that transformers builds itself (`classes` in the folder above). All is in this file; `tests` has its tests.
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +21,7 @@ impl Tokenizer {
     /// Opens a folder, or a single `tokenizer.json`.
     ///
     /// # Errors
-    /// Files that are missing, damaged, or that contradict each other.
+    /// A file is missing or damaged, or files contradict each other.
     pub fn open(path: &Path) -> Result<Self, TokenizerError> {
         if !path.is_dir() {
             return Self::new(read_tokenizer(path)?, Value::Object(Map::new()), None);
@@ -43,7 +44,7 @@ impl Tokenizer {
         let model = read_object(&path.join("config.json"))?.unwrap_or_default();
         classes::rebuild(&mut inner, &mut config, model.get("model_type").and_then(Value::as_str))?;
         let template = read_chat_template(path, &config)?;
-        // A file of its own holds the only template, whatever the configuration lists.
+        // A template in a file of its own is the only one, whatever the configuration lists.
         let listed = config
             .get("chat_template")
             .filter(|_| !["jinja", "json"].iter().any(|end| path.join(format!("chat_template.{end}")).exists()));
@@ -55,13 +56,13 @@ impl Tokenizer {
         Ok(tokenizer)
     }
 
-    /// Puts a tokenizer together; a chat template beside the configuration wins over the one in it.
+    /// Builds a tokenizer. A chat template in a file of its own overrides the one in the configuration.
     pub(super) fn new(
         mut inner: tokenizers::Tokenizer,
         config: Value,
         template: Option<(PathBuf, String)>,
     ) -> Result<Self, TokenizerError> {
-        // Rows are cut and padded where they are laid out, and a file may have either left on from its last use.
+        // Batches cut and pad rows themselves, and a file may have truncation or padding left on from its last use.
         inner.with_truncation(None)?;
         inner.with_padding(None);
         let special = special_tokens(&config);
@@ -95,7 +96,7 @@ impl Tokenizer {
     }
 }
 
-/// The texts of `bos_token`, `eos_token` and the others, each a string or an object with its `content`.
+/// Returns the texts of `bos_token`, `eos_token` and the others, which are strings or objects with `content`.
 fn special_tokens(config: &Value) -> BTreeMap<String, String> {
     let entries = config.as_object().into_iter().flatten().filter(|(name, _)| name.ends_with("_token"));
     entries.filter_map(|(name, value)| Some((name.clone(), token_text(value)?.to_owned()))).collect()
@@ -105,7 +106,7 @@ pub(super) fn token_text(value: &Value) -> Option<&str> {
     value.as_str().or_else(|| value.get("content")?.as_str())
 }
 
-/// Adds the special tokens that the configuration names and `tokenizer.json` does not mark as such.
+/// Adds the special tokens that the configuration names and `tokenizer.json` does not mark as special.
 fn add_missing(inner: &mut tokenizers::Tokenizer, config: &Value, special: &BTreeMap<String, String>) {
     let known: Vec<String> = inner.get_added_tokens_decoder().into_values().map(|token| token.content).collect();
     let listed = config.get("added_tokens_decoder").and_then(Value::as_object);
@@ -125,8 +126,8 @@ fn add_missing(inner: &mut tokenizers::Tokenizer, config: &Value, special: &BTre
     }
 }
 
-/// Looks for a chat template where checkpoints keep theirs: a file of its own, a JSON file of its own, a list of named ones in the
-/// configuration. A single one in the configuration is found by [`Tokenizer::new`].
+/// Reads the chat template from one of its places: a file of its own, a JSON file of its own, or a list of named ones in the configuration.
+/// [`Tokenizer::new`] reads a single one in the configuration.
 fn read_chat_template(folder: &Path, config: &Map<String, Value>) -> Result<Option<(PathBuf, String)>, TokenizerError> {
     let path = folder.join("chat_template.jinja");
     if path.exists() {
@@ -146,32 +147,32 @@ fn read_chat_template(folder: &Path, config: &Map<String, Value>) -> Result<Opti
         .transpose()
 }
 
-/// The one that is a string, or that is named `default` in a list.
+/// Returns the template that is a string, or that is named `default` in a list.
 fn default_template(path: &Path, template: &Value) -> Result<(PathBuf, String), TokenizerError> {
     let text = template.as_str().or_else(|| named(template, "default"));
     let missing = || file(path, "`chat_template` is neither a text nor a list with one named `default`");
     text.map(|text| (path.to_owned(), text.to_owned())).ok_or_else(missing)
 }
 
-/// The template of a name in a list of named ones.
+/// Returns the template of this name in a list of named ones.
 fn named<'a>(list: &'a Value, name: &str) -> Option<&'a str> {
     let of_name = list.as_array()?.iter().find(|entry| entry.get("name").and_then(Value::as_str) == Some(name))?;
     of_name.get("template")?.as_str()
 }
 
-/// One id, or a list of them.
+/// Returns the ids of a value that is one id or a list of ids.
 fn ids(value: Option<&Value>) -> Vec<u32> {
     let Some(value) = value else { return Vec::new() };
     let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
     values.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok()).collect()
 }
 
-/// A text with words, a number, a mark, a line end and a letter outside of ASCII.
+/// A text for trying a tokenizer, with words, a number, a punctuation mark, a line end and a letter outside of ASCII.
 const TRIAL: &str = "Ab c 12.\n\u{17e}";
 
 fn read_tokenizer(path: &Path) -> Result<tokenizers::Tokenizer, TokenizerError> {
     let bytes = read_regular(path).map_err(|error| file(path, error))?;
-    // Some damage, such as a template that names a token that is not there, shows at the first text only.
+    // Some damage, such as a template that names a missing token, shows only when a text is encoded.
     let read = guarded(|| {
         let tokenizer = tokenizers::Tokenizer::from_bytes(bytes)?;
         let encoding = tokenizer.encode(TRIAL, true)?;
@@ -181,7 +182,7 @@ fn read_tokenizer(path: &Path) -> Result<tokenizers::Tokenizer, TokenizerError> 
     read.map_err(|reason| file(path, reason))?.map_err(|error: tokenizers::Error| file(path, error))
 }
 
-/// Reads a JSON object, if the file is there.
+/// Reads a JSON object, if the file exists.
 fn read_object(path: &Path) -> Result<Option<Map<String, Value>>, TokenizerError> {
     if !path.exists() {
         return Ok(None);

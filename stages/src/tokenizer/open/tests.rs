@@ -1,4 +1,4 @@
-//! Folders as they are published, put together from a scratch tokenizer.
+//! Tests of folders in the published form, built from a tokenizer that is trained on a few texts.
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use crate::{
 struct Folder(tempfile::TempDir);
 
 impl Folder {
-    /// A folder with a `tokenizer.json` that knows the tokens of `ChatML`, and of nothing else.
+    /// Makes a folder with a `tokenizer.json` that has the tokens of `ChatML`, and with no other file.
     fn new() -> Self {
         let texts = ["what is 3 plus 4? Policy: A"; 40].into_iter().map(str::to_owned);
         let mut inner = Tokenizer::train(texts, 300, Pieces::Elements).unwrap().inner;
@@ -112,7 +112,7 @@ fn a_template_without_blocks_is_told_by_the_familys_where_they_write_the_same() 
         let said: Vec<u32> = ids.into_iter().zip(mask).filter_map(|(id, said)| said.then_some(id)).collect();
         tokenizer.decode_with_special(&said)
     };
-    // A newline behind a block tag is Jinja's to take away, so the template's own are written as text.
+    // Jinja removes a newline behind a block tag, so the template's own newlines are written as text.
     let plain = plain.replace("{{ m.role }}\n", "{{ m.role + '\\n' }}").replace("<|im_end|>\n", "{{ '<|im_end|>\\n' }}");
     assert_eq!(masked(&plain).unwrap(), "4<|im_end|>\n");
     let other = plain.replace("<|im_start|>", "<|im_start|> ");
@@ -140,7 +140,7 @@ fn text_is_split_as_the_class_says_and_not_as_the_file_does() {
     };
     let file = pieces(&json!({}), "phi");
     assert_eq!(file, [":", " 3"], "the file keeps a space with a digit");
-    // Qwen's class has digits alone, so the merge of the space with one is out of reach.
+    // Qwen's class splits off each digit, so the merge of the space with a digit cannot apply.
     assert_eq!(pieces(&json!({}), "qwen2"), [":", " ", "3"]);
     assert_eq!(pieces(&json!({ "tokenizer_class": "Qwen2TokenizerFast" }), "qwen3"), [":", " ", "3"]);
     assert_eq!(pieces(&json!({ "tokenizer_class": "PreTrainedTokenizerFast" }), "qwen3"), file);

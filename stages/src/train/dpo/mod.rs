@@ -1,5 +1,8 @@
-//! Direct preference optimisation (Rafailov et al. 2023): pairs of answers to a prompt → one of the losses that prefer the chosen answer to the
-//! rejected one, measured against a reference.
+//! Direct preference optimisation (Rafailov et al. 2023), as in TRL. Takes pairs of answers to a prompt; gives losses that prefer the chosen
+//! answer to the rejected one, measured against a reference.
+//!
+//! This file has the settings and the method. Read `prepare` (rows of token ids) next, then `pairs` (the objective) and `losses`; `words` reads
+//! settings that take a value or a list.
 
 mod losses;
 mod pairs;

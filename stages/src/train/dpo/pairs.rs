@@ -1,4 +1,5 @@
-//! The objective of direct preference optimisation: pairs of answers → batches; what the model and its reference predict of both → a loss.
+//! The objective of direct preference optimisation. Takes pairs of answers, and the model's and the reference's predictions of both; gives
+//! batches, losses and slopes.
 
 use super::{
     Dpo, DpoLoss, DpoRow, Reference,
@@ -16,29 +17,29 @@ use crate::{
 
 /// Where the reference's log-probabilities come from.
 enum Source {
-    /// They are 0: there is no reference.
+    /// They are 0, since there is no reference.
     None,
-    /// They are known, for each row, of the chosen answer and the rejected one.
+    /// They were computed before: for each row, those of the chosen and of the rejected answer.
     Known(Vec<[f64; 2]>),
     /// They are computed by a model that follows the trained one.
     Synced(Box<Model>),
-    /// They are computed by the base, whose biases are trained.
+    /// They are computed by the base with its trained biases.
     Biased(Box<Model>),
 }
 
-/// Pairs and their reference.
+/// The pairs and their reference.
 pub(super) struct Pairs<'a> {
     settings: &'a Dpo,
     training: &'a Training,
     /// The prepared rows.
     prepared: &'a mut [DpoRow],
-    /// The same, as they are laid out.
+    /// The same rows, as they are laid out in batches.
     rows: Vec<Row>,
     reference: Source,
 }
 
 impl<'a> Pairs<'a> {
-    /// Lays pairs out, answers cut to `max_length` with their prompts; no reference is asked yet.
+    /// Lays pairs out, with each answer cut so that it and its prompt fit into `max_length`. Nothing is computed yet.
     pub(super) fn new(settings: &'a Dpo, training: &'a Training, rows: &'a mut [DpoRow]) -> Self {
         let pair = |row: &DpoRow| {
             let answers = [&row.chosen_ids, &row.rejected_ids].map(|answer| row.within(answer, training.max_length).to_vec());
@@ -47,8 +48,8 @@ impl<'a> Pairs<'a> {
         Self { settings, training, rows: rows.iter().map(pair).collect(), prepared: rows, reference: Source::None }
     }
 
-    /// Asks a frozen model once about all pairs of these micro-batches, laid out as they will be: a model that is its own reference then
-    /// predicts the same to the bit.
+    /// Computes a frozen model's log-probabilities of all pairs of these micro-batches. They are laid out as in the training, so that a model
+    /// that is its own reference predicts the same to the bit.
     fn ask(&mut self, model: &Model, micro_batches: &[&[usize]]) {
         let mut known = vec![None; self.rows.len()];
         for &rows in micro_batches {
@@ -66,7 +67,7 @@ impl<'a> Pairs<'a> {
         self.reference = Source::Known(known.into_iter().map(Option::unwrap_or_default).collect());
     }
 
-    /// Reads the pairs of all shards.
+    /// Returns the pairs of all shards, with their log-probabilities.
     fn read(&self, scored: &[Scored<'_>]) -> Vec<Pair> {
         let asked = match &self.reference {
             Source::Synced(model) | Source::Biased(model) => shards::refer(model, scored.iter().map(|shard| shard.batch)),
@@ -125,7 +126,7 @@ impl Objective for Pairs<'_> {
         for (index, &kind) in self.settings.loss_type.iter().enumerate() {
             let factor = self.settings.loss_weights.as_ref().map_or(1.0, |weights| weights[index]);
             if kind == DpoLoss::Sft {
-                // The mean over the chosen tokens of all pairs, then by each pair's weight.
+                // The mean over the chosen tokens of all pairs, times the mean weight of the pairs.
                 let mean_weight = weights.iter().sum::<f64>() * part;
                 token_slope -= factor * mean_weight / chosen_tokens.max(1) as f64;
                 continue;
@@ -155,7 +156,7 @@ impl Objective for Pairs<'_> {
 
     fn begin(&mut self, model: &Model, batches: &[&[usize]]) {
         let Dpo { reference, sync_ref_model, precompute_ref_log_probs: precompute, .. } = *self.settings;
-        // What is written into rows is written into all of them, not only into those that the steps reach.
+        // Log-probabilities that are written into rows are written into all rows, not only into those that the steps reach.
         let all: Vec<usize> = (0..self.rows.len()).filter(|_| precompute).collect();
         let batches: Vec<&[usize]> = batches.iter().copied().chain(all.chunks(self.training.batch_size)).collect();
         match reference {
@@ -202,7 +203,7 @@ impl Objective for Pairs<'_> {
     }
 }
 
-/// Adds up what a model says of both answers of each pair, the tail of the longer one weighted.
+/// Returns the log-probabilities of both answers of each pair: sums over tokens, in which the tail of the longer answer is weighted.
 fn sums<'a>(settings: &'a Dpo, batch: &'a Batch, predictions: &'a [Prediction]) -> impl Iterator<Item = [f64; 2]> + 'a {
     batch.sequences.chunks_exact(2).map(move |sequences| {
         let shared = sequences.iter().map(Vec::len).min().unwrap_or(0);
@@ -214,18 +215,18 @@ fn sums<'a>(settings: &'a Dpo, batch: &'a Batch, predictions: &'a [Prediction]) 
     })
 }
 
-/// Returns how much an answer's token counts; `shared` is the length of the shorter answer (LD-DPO, Liu et al. 2024).
+/// Returns the weight of an answer's token. `shared` is the length of the shorter answer (LD-DPO, Liu et al. 2024).
 fn weight(settings: &Dpo, place: usize, shared: usize) -> f64 {
     if place < shared { 1.0 } else { settings.ld_alpha.unwrap_or(1.0) }
 }
 
-/// Adds up what the model says of all chosen tokens.
+/// Returns the sum of the log-probabilities of all chosen tokens.
 fn chosen_log_probability(scored: &Scored<'_>) -> f64 {
     let chosen = scored.batch.sequences.iter().step_by(2).flatten();
     chosen.map(|&target| scored.predictions[target].log_probability).sum()
 }
 
-/// Returns each pair's weight: how likely the model is to say both answers itself (WPO, Zhou et al. 2024).
+/// Returns each pair's weight, by the probability with which the model would generate both answers itself (WPO, Zhou et al. 2024).
 fn pair_weights(settings: &Dpo, scored: &Scored<'_>) -> Vec<f64> {
     let likely = |sequence: &Vec<usize>| {
         let aligned = sequence.iter().map(|&target| {
@@ -238,7 +239,8 @@ fn pair_weights(settings: &Dpo, scored: &Scored<'_>) -> Vec<f64> {
     scored.batch.sequences.chunks_exact(2).map(weight).collect()
 }
 
-/// Spreads slopes over targets: those of both answers of each pair, and one of each chosen token. What both answers share has the sum of both.
+/// Returns the slope of each target, from the slopes of both answers of each pair and one slope of each chosen token. A target that both
+/// answers share has the sum of both.
 fn spread(settings: &Dpo, scored: &Scored<'_>, slopes: &[[f64; 2]], token_slope: f64) -> Vec<f32> {
     let mut spread = vec![0.0_f64; scored.predictions.len()];
     for (sequences, slopes) in scored.batch.sequences.chunks_exact(2).zip(slopes) {
@@ -253,7 +255,7 @@ fn spread(settings: &Dpo, scored: &Scored<'_>, slopes: &[[f64; 2]], token_slope:
     spread.into_iter().map(|slope| slope as f32).collect()
 }
 
-/// Names of the figures beside the loss.
+/// Names of the metrics beside the loss.
 const FIGURES: [&str; 10] = [
     "rewards/chosen",
     "rewards/rejected",
@@ -267,7 +269,7 @@ const FIGURES: [&str; 10] = [
     "mean_token_accuracy",
 ];
 
-/// Computes TRL's figures of a micro-batch.
+/// Computes TRL's metrics of a micro-batch.
 fn figures(settings: &Dpo, scored: &[Scored<'_>], pairs: &[Pair]) -> Vec<(&'static str, f64)> {
     let mean = |value: &dyn Fn(&Pair) -> f64| pairs.iter().map(value).sum::<f64>() / pairs.len().max(1) as f64;
     let reward = |pair: &Pair, side: usize| settings.beta * pair[side].log_ratio();

@@ -1,7 +1,7 @@
-//! Rows for direct preference optimisation: a prompt with two answers → token ids of the prompt and of each answer.
+//! Rows for direct preference optimisation. Takes rows with a prompt and two answers; gives token ids of the prompt and of each answer.
 //!
-//! As TRL's `DPOTrainer` does it: the prompt ends where it and either conversation differ; without a `prompt`, what the answers begin with alike
-//! is the prompt. Answers are cut to `max_length` where they are laid out, so the rows here are whole.
+//! Rows are those of TRL's `DPOTrainer`: the prompt ends where its ids and those of either conversation differ; without a `prompt`, the common
+//! beginning of the answers is the prompt. Rows are whole here; answers are cut to `max_length` when they are laid out in batches.
 
 use minijinja::Value;
 
@@ -16,10 +16,10 @@ use crate::{
     },
 };
 
-/// Prepares pairs; those whose prompt alone fills `max_length` are dropped.
+/// Prepares pairs, and drops those whose prompt alone fills `max_length`.
 ///
 /// # Errors
-/// Rows without the columns that they need, and what the tokenizer refuses.
+/// A row lacks a column that it needs, or the tokenizer refuses it.
 pub(super) fn prepare(
     tokenizer: &Tokenizer,
     rows: &[Columns],

@@ -1,4 +1,4 @@
-//! A value, or a list of values, where a setting takes either.
+//! Settings that take a value or a list of values. Takes either; gives a list.
 
 use std::{fmt, marker::PhantomData};
 
@@ -7,7 +7,7 @@ use serde::{
     de::{Deserializer, Error, SeqAccess, Visitor, value::StrDeserializer},
 };
 
-/// Reads a word or a list of words that each are a `T`.
+/// Reads a `T`, or a list of them.
 pub(super) fn one_or_many<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
     struct Words<T>(PhantomData<T>);
 

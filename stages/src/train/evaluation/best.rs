@@ -1,5 +1,7 @@
-//! Tracks the best evaluation, and stops early without an improvement, as transformers' `Trainer` and its `EarlyStoppingCallback` do: an
-//! evaluation that improves on the best by no more than the threshold is the new best, but the patience runs on.
+//! The best evaluation, and early stopping, as in transformers' `Trainer` and its `EarlyStoppingCallback`. Takes the metrics of an evaluation;
+//! gives whether it is the best so far, and whether the training stops.
+//!
+//! An evaluation that improves on the best by no more than the threshold is the new best, but it still counts against the patience.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +16,7 @@ const BY_DEFAULT: &str = "eval_loss";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Best {
-    /// Bits of the metric's value, which JSON's decimals may round; none before the first evaluation.
+    /// Bits of the metric's value, since JSON's decimals may round it; none before the first evaluation.
     metric_bits: Option<u64>,
     /// The step after which it was measured.
     pub(crate) step: usize,
@@ -63,12 +65,15 @@ pub(crate) fn metric(settings: &Training) -> String {
     }
 }
 
-/// Says whether a larger value is better: by default, unless it is a loss.
+/// Returns whether a larger value of the metric is better. By default it is, unless the metric is a loss.
 fn greater_is_better(settings: &Training) -> bool {
     settings.greater_is_better.unwrap_or_else(|| !metric(settings).ends_with("loss"))
 }
 
-/// Refuses settings that need evaluations without rows for them, and metrics that evaluations do not have.
+/// Checks settings that need evaluations.
+///
+/// # Errors
+/// There are no rows to evaluate on, or evaluations lack the metric.
 pub(crate) fn check(settings: &Training, evaluated: bool, figures: &[&str]) -> Result<(), TrainError> {
     let refuse = |name, reason: String| Err(TrainError::Setting { name, reason });
     let needing = [
@@ -112,7 +117,7 @@ mod tests {
         let settings = Training { early_stopping_patience: Some(2), early_stopping_threshold: 0.1, ..Training::default() };
         let (best, verdicts) = judged(&settings, "eval_loss", &[1.0, 0.95, 0.7, 0.8, 0.69]);
         let found: Vec<_> = verdicts.iter().map(|verdict| (verdict.better, verdict.stop)).collect();
-        // 0.95 is the best but waits; 0.7 is better than it by enough; 0.8 and 0.69 wait again, twice.
+        // 0.95 is the new best, but not by enough; 0.7 is better by enough; 0.8 and 0.69 are not, and use up a patience of two.
         assert_eq!(found, [(true, false), (true, false), (true, false), (false, false), (true, true)]);
         assert_eq!((best.metric(), best.step), (Some(0.69), 5));
     }

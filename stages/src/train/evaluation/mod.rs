@@ -1,4 +1,6 @@
-//! Evaluation during a training: a model and rows in, TRL's figures under `eval_` out.
+//! Evaluation during a training. Takes a model and rows; gives TRL's metrics with the prefix `eval_`.
+//!
+//! This file evaluates; `best` compares evaluations and decides on early stopping.
 
 pub(crate) mod best;
 
@@ -11,7 +13,7 @@ use super::{
 };
 use crate::models::Model;
 
-/// Evaluates a model on rows in their order; as in TRL the loss is a mean over rows, and every other figure one over batches.
+/// Evaluates a model on rows in their order. As in TRL, the loss is a mean over rows, and every other metric a mean over batches.
 pub(super) fn evaluate(
     model: &Model,
     settings: &Training,

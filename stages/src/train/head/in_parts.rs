@@ -1,9 +1,9 @@
-//! The head on the processor if the logits of all targets take too much memory: activations for each target in, predictions out; then slopes
-//! in, gradients out.
+//! The head on the processor, in parts, if the logits of all targets take too much memory. Takes activations of each target; gives
+//! predictions. Then takes slopes; gives gradients.
 //!
-//! Logits are made for some targets at a time, and nothing of their size is kept. As on a device (`head`), a log-probability's derivative by
-//! its target's activations is made in the first pass, before the slope is known that it is multiplied by; if the head is trained too, its
-//! logits are made a second time.
+//! Logits are computed for some targets at a time, and nothing of their size is kept. As in `on_device`, the derivative of a log-probability by
+//! its target's activations is computed in the forward pass, before its slope is known, and multiplied by the slope later. If the head
+//! is trained too, its logits are computed a second time.
 
 use burn::tensor::{Tensor, TensorData};
 
@@ -13,24 +13,24 @@ use crate::{
     train::gradients::Gradients,
 };
 
-/// Logits that are made at a time (64 MiB); fewer are made as a whole, which is faster.
+/// Logits that are computed at a time (64 MiB). If there are no more, they are computed as a whole, which is faster.
 const LOGITS: usize = 1 << 24;
 
 /// What the backward pass needs.
 pub(crate) struct Parted {
-    /// Targets whose logits are made at a time.
+    /// Number of targets whose logits are computed at a time.
     size: usize,
     /// `[targets, hidden_size]`: derivatives of the log-probabilities by the activations if the head is not trained, else the activations.
     kept: Tensor<2>,
     trained: bool,
 }
 
-/// Returns how many of the targets have their logits made at a time.
+/// Returns the number of targets whose logits are computed at a time.
 pub(crate) fn at_a_time(vocab_size: usize, targets: usize) -> usize {
     (LOGITS / vocab_size.max(1)).max(1).min(targets)
 }
 
-/// Says whether the logits of so many targets are made in parts.
+/// Returns whether the logits of this many targets are computed in parts.
 pub(crate) fn is_needed(model: &Model, targets: usize) -> bool {
     at_a_time(model.vocab_size(), targets) < targets
 }
@@ -45,7 +45,7 @@ fn predict_by(size: usize, model: &Model, hidden: &Tensor<2>, targets: &[Target]
     parts(size, hidden, targets).flat_map(of_part).collect()
 }
 
-/// The same, with what the backward pass needs; `trained` says whether the model has leaves.
+/// Predicts as [`predict`] does, and returns what the backward pass needs. `trained` says whether the model has leaves.
 pub(crate) fn forward(model: &Model, hidden: Tensor<2>, targets: &[Target], trained: bool) -> (Vec<Prediction>, Parted) {
     forward_by(at_a_time(model.vocab_size(), targets.len()), model, hidden, targets, trained)
 }
@@ -56,7 +56,7 @@ fn forward_by(size: usize, model: &Model, hidden: Tensor<2>, targets: &[Target],
     }
     let (mut all, mut derivatives) = (Vec::new(), Vec::new());
     for (hidden, targets) in parts(size, &hidden, targets) {
-        // Of the log-probabilities themselves, before any slope.
+        // Slopes of 1 give the derivatives of the log-probabilities themselves.
         let Through { predictions, of_hidden, .. } = through(model, hidden, targets, &vec![1.0; targets.len()]);
         all.extend(predictions);
         derivatives.push(of_hidden);
@@ -88,7 +88,7 @@ impl Parted {
     }
 }
 
-/// Forward and backward pass of the head for some targets.
+/// The results of the head's forward and backward pass for some targets.
 struct Through {
     predictions: Vec<Prediction>,
     /// `[targets, hidden_size]`: the gradient of the activations.
@@ -119,7 +119,7 @@ mod tests {
     use crate::models::tests::tiny;
     use crate::models::{Batch, EMBEDDING, Values, weight_of};
 
-    /// Compares parts of two targets with one graph over all.
+    /// Compares parts of two targets each with one graph over all targets.
     #[test]
     fn parts_say_what_the_whole_says() {
         let model = tiny(3).model;
@@ -149,7 +149,7 @@ mod tests {
                 assert!(whole.iter().any(|value| value.abs() > 1e-3) && parted.len() == whole.len());
                 assert!(parted.iter().zip(&whole).all(|(one, other)| (one - other).abs() < 1e-5), "{trained}");
             }
-            // Against one graph that reaches from the activations to the logits, and no derivative that is kept.
+            // The reference is one graph from the activations to the logits, which keeps no derivatives.
             let leaf = hidden.clone().autodiff().require_grad();
             let logits = tail.head(leaf.clone());
             let mut probabilities = to_memory(logits.clone().inner());

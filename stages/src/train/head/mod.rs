@@ -1,7 +1,8 @@
-//! The head: logits → a prediction of each target; and back, slopes of log-probabilities → the gradient of the logits.
+//! The head. Takes logits; gives a prediction of each target. Then takes slopes of log-probabilities; gives the gradient of the logits.
 //!
 //! Losses are functions of the targets' log-probabilities alone, so their gradient by the logits is computed directly: graphs end at the logits,
-//! and one pass over them gives all metrics that TRL logs.
+//! and one pass over them gives all metrics that TRL logs. This file has the head on the processor, with all logits in memory. If they are too
+//! many, `in_parts` computes some at a time; `on_device` does so on other devices.
 
 pub(crate) mod in_parts;
 pub(crate) mod on_device;
@@ -10,7 +11,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use crate::models::{Target, inject_gradient};
 
-/// What a model predicts in the place of one target.
+/// A model's prediction in the place of one target.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Prediction {
     /// Natural logarithm of the target's probability.
@@ -63,7 +64,7 @@ fn prediction(row: &mut [f32], token: usize) -> Prediction {
     }
 }
 
-/// Turns probabilities into the gradient of the logits in place; `slopes` has one for each target.
+/// Turns probabilities into the gradient of the logits in place. `slopes` has one for each target.
 pub(super) fn logit_gradient(probabilities: &mut [f32], targets: &[Target], slopes: &[f32]) {
     let vocabulary = probabilities.len() / targets.len().max(1);
     for ((target, &slope), row) in targets.iter().zip(slopes).zip(probabilities.chunks_exact_mut(vocabulary.max(1))) {

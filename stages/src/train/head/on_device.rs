@@ -1,9 +1,9 @@
-//! The head on another device than the processor: activations for each target in, predictions out; then slopes in, gradients out.
+//! The head on another device than the processor. Takes activations of each target; gives predictions. Then takes slopes; gives gradients.
 //!
-//! Logits of all targets can be gigabytes (256,000 a target with Gemma's vocabulary). So they are made for some targets at a time, and
-//! nothing of their size is kept or crosses to the processor. A log-probability depends on its own target's activations only, so its
-//! derivative by them can be made in the first pass, before the slope is known that it is multiplied by; if the head is trained
-//! too, its logits are made a second time.
+//! Logits of all targets can be gigabytes (256,000 a target with Gemma's vocabulary). So they are computed for some targets at a time, and
+//! nothing of their size is kept or copied to the processor. A log-probability depends on its own target's activations only, so its
+//! derivative by them can be computed in the forward pass, before its slope is known, and multiplied by the slope later. If the head is
+//! trained too, its logits are computed a second time.
 
 use burn::tensor::{DType, IndexingUpdateOp, Int, Tensor, TensorData, activation};
 
@@ -13,8 +13,8 @@ use crate::{
     train::gradients::Gradients,
 };
 
-/// Logits that are made at a time: half a GiB of them in bfloat16, and as much of their gradient; without kernels of our own each is in several
-/// tensors of f32 until the next ones are made. In tests a few targets have so many.
+/// Logits that are computed at a time: half a GiB in bfloat16, and as much for their gradient. Without kernels of our own, each is in several
+/// tensors of f32 until the next ones are computed. In tests the number is small enough to need several parts.
 pub(crate) const LOGITS: usize = if cfg!(test) { 700 } else { 1 << 28 };
 
 /// What the backward pass of a head needs.
@@ -23,7 +23,7 @@ pub(crate) struct Head {
     kept: Tensor<2>,
     trained: bool,
     tokens: Tensor<2, Int>,
-    /// `[targets, FIGURES]`.
+    /// The figures of the predictions, `[targets, FIGURES]`.
     figures: Tensor<2>,
 }
 
@@ -41,7 +41,7 @@ fn figures_of(model: &Model, hidden: &Tensor<2>, tokens: &Tensor<2, Int>) -> Ten
     Tensor::cat(parts(model, tokens.dims()[0]).into_iter().map(of_part).collect(), 0)
 }
 
-/// The same, with what the backward pass needs; `trained` says whether the model has leaves.
+/// Predicts as [`predict`] does, and returns what the backward pass needs. `trained` says whether the model has leaves.
 pub(crate) fn forward(model: &Model, hidden: Tensor<2>, targets: &[Target], trained: bool) -> (Vec<Prediction>, Head) {
     let tokens = tokens_of(&hidden, targets);
     if !trained {
@@ -51,7 +51,7 @@ pub(crate) fn forward(model: &Model, hidden: Tensor<2>, targets: &[Target], trai
             let leaf = hidden.clone().narrow(0, from, count).autodiff().require_grad();
             let logits = model.raw_head(leaf.clone());
             let of_part = figures(&logits.clone().inner(), &tokens);
-            // Of the log-probabilities themselves, before any slope.
+            // Slopes of 1 give the derivatives of the log-probabilities themselves.
             let ones = Tensor::ones([count, 1], &hidden.device());
             let mut gradients = inject_slopes(logits, &tokens, &of_part, &ones).backward();
             all.push(of_part);
@@ -86,7 +86,7 @@ impl Head {
     }
 }
 
-/// Splits targets into parts of at most `LOGITS` logits: the first target of each, and how many.
+/// Splits targets into parts of at most `LOGITS` logits. Returns the first target of each part, and the number of its targets.
 fn parts(model: &Model, targets: usize) -> Vec<[usize; 2]> {
     let most = (LOGITS / model.vocab_size().max(1)).max(1);
     (0..targets).step_by(most).map(|from| [from, most.min(targets - from)]).collect()
@@ -97,7 +97,7 @@ fn tokens_of(hidden: &Tensor<2>, targets: &[Target]) -> Tensor<2, Int> {
     Tensor::from_data(TensorData::new(tokens, [targets.len(), 1]), &hidden.device())
 }
 
-/// Returns a scalar whose backward pass gives logits the gradient of the log-probabilities, each times its slope.
+/// Returns a scalar whose backward pass gives logits the gradient of the log-probabilities, each multiplied by its slope.
 fn inject_slopes(logits: Tensor<2>, tokens: &Tensor<2, Int>, figures: &Tensor<2>, slopes: &Tensor<2>) -> Tensor<2> {
     let inner = logits.clone().inner();
     let slope = prediction_slopes(&inner, tokens, figures, slopes).unwrap_or_else(|| {

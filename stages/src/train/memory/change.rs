@@ -1,4 +1,4 @@
-//! Finds the smallest change of settings with which a training fits into memory, by the same estimate.
+//! The smallest change of settings with which a training fits into memory. Takes a training and a number of bytes; gives the change in words.
 
 use super::Candidate;
 use crate::{
@@ -6,10 +6,10 @@ use crate::{
     train::settings::{Adapter, Code, Dtype, Quantization, Training},
 };
 
-/// Smallest `max_length` that is proposed.
+/// The smallest `max_length` that is proposed.
 const SHORTEST: usize = 64;
 
-/// Changed settings, and how a message names the changes.
+/// Changed settings, and the changes as a message names them.
 #[derive(Clone)]
 struct Changed {
     settings: Training,

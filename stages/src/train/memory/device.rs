@@ -1,4 +1,4 @@
-//! Memory of activations and logits on another device than the processor.
+//! Memory of activations and logits on another device than the processor. Takes sizes and settings; gives an estimate with both.
 //!
 //! With gemma-2b's shapes in bfloat16 with `LoRA` of rank 16 on all projections, `gpu_speed` reports the memory of the device's allocator in MiB: 8 rows
 //! of 1,024 tokens 26,042 (estimated 24,673 and 1,536 for free pages); on 4 bits with gradient checkpointing, a row of 512, 4,012
@@ -10,10 +10,10 @@ use crate::train::{
     settings::{Precision, Training},
 };
 
-/// Free pages that are counted at most; else they are a third of all other memory.
+/// Upper bound of the allocator's free pages; below it, they are estimated as a third of all other memory.
 const PAGES: u64 = 1536 << 20;
 
-/// Tables of logits at the same time: themselves and their gradient.
+/// Tables of logits at the same time: the logits and their gradient.
 const LOGIT_TABLES: u64 = 2;
 
 /// Adds the activations and logits of a micro-batch to an estimate without them. `tokens` are computed, `targets` of them are learned.

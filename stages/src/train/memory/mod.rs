@@ -1,12 +1,13 @@
-//! Estimates the peak memory of a training, by part: sizes, settings and rows in; bytes out, and the smallest change of the settings that fits.
+//! Estimates of a training's peak memory, by part. Takes sizes, settings and rows; gives bytes, and the smallest change of the settings that fits.
 //!
 //! ```text
 //! sizes (of a model, of an outline) ─┐
 //! settings, rows (their widths) ─────→ estimate → check against what is available
 //! ```
 //!
-//! It counts what the computation holds: each token's activations in each layer until the backward pass, which frees them while it makes
-//! gradients.
+//! It counts what the computation keeps: each token's activations in each layer until the backward pass, which frees them while it computes
+//! gradients. Read `sizes` (of a model) first, then this file (the estimate and the check), `device` (activations on other devices), `available`
+//! (the machine's memory) and `change` (which settings to change).
 //!
 //! Estimated and measured peaks in MiB, by what `run` says first and what its live line says last, batches of 8 rows (DPO: 4 pairs): 2.2 M
 //! decoder of 4 layers, SFT full 133 and 133, `LoRA` 119 and 111, DPO full 110 and 100; 27.8 M decoder of 8 layers, SFT full 836 and 856, `LoRA`
@@ -50,7 +51,7 @@ pub struct Memory {
     pub weights: u64,
     /// State of the optimiser.
     pub optimizer: u64,
-    /// Accumulated gradients, with more than one micro-batch a step.
+    /// Accumulated gradients, if a step has more than one micro-batch.
     pub waiting: u64,
     /// Gradients of one micro-batch, a set for each shard.
     pub gradients: u64,
@@ -73,7 +74,7 @@ impl Memory {
     }
 }
 
-/// The parts in MiB.
+/// Writes the parts in MiB.
 impl fmt::Display for Memory {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mib = |bytes: u64| bytes.div_ceil(MIB);
@@ -93,11 +94,11 @@ impl fmt::Display for Memory {
 /// Sizes of rows, and what their method adds to those of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Load {
-    /// Tokens of each row, and those of them that are learned; longest first.
+    /// The number of tokens of each row, and of those among them that are learned. The longest row is first.
     rows: Vec<(u64, u64)>,
-    /// Sequences of a row.
+    /// Number of sequences of a row.
     sequences: u64,
-    /// Copies of the trained weights.
+    /// Number of copies of the trained weights.
     copies: u64,
     /// Whether there are more rows like the last one.
     more: bool,
@@ -127,14 +128,14 @@ impl Load {
     }
 }
 
-/// Estimates a training.
+/// Estimates the memory of a training.
 pub(crate) fn estimate(sizes: &Sizes, settings: &Training, load: &Load) -> Memory {
     let (tokens, targets) = load.largest(settings);
     let trained = sizes.trained * F32;
     let state_sizes = sizes.trained_shapes.iter().map(|shape| settings.optimizer.state_size(shape));
     let state = state_sizes.fold(0, u64::saturating_add);
     let shards = settings.shards.min(settings.batch_size) as u64;
-    // If they are many, each shard makes the logits of some targets at a time.
+    // If there are many targets, each shard computes the logits of some at a time.
     let of_shard = in_parts::at_a_time(sizes.vocabulary as usize, targets.div_ceil(shards.max(1)) as usize) as u64;
     let at_once = targets.min(shards * of_shard);
     let copies = load.copies + u64::from(settings.load_best_model_at_end);
@@ -154,7 +155,7 @@ pub(crate) fn estimate(sizes: &Sizes, settings: &Training, load: &Load) -> Memor
         (kept, copies_of_dense) = (kept.saturating_add(sizes.kept_rounded), sizes.dense);
     }
     if settings.gradient_checkpointing {
-        // Each layer's input, and one layer at a time.
+        // With checkpointing, the input of each layer is kept, and the activations of one layer at a time.
         let layers = sizes.layers.max(1);
         (kept, copies_of_dense) = (sizes.layers * sizes.hidden + kept / layers, copies_of_dense / layers);
     }
@@ -172,7 +173,7 @@ pub(crate) fn estimate(sizes: &Sizes, settings: &Training, load: &Load) -> Memor
 /// Checks before weights are loaded that a training's device has memory for it. Returns a warning if it is close.
 ///
 /// # Errors
-/// As [`Candidate::check`], and a device that is not available.
+/// As [`Candidate::check`], or the device is not available.
 pub(crate) fn check_memory<M: Method>(
     start: &Outline,
     settings: &Settings<M>,
@@ -204,17 +205,17 @@ impl Candidate<'_> {
     /// Estimates the memory with these settings or others.
     ///
     /// # Errors
-    /// A configuration that cannot be read.
+    /// The configuration cannot be read.
     pub(crate) fn memory(&self, settings: &Training) -> Result<Memory, String> {
         let sizes = Sizes::of_outline(&prepared_outline(self.start.clone(), settings))?;
         Ok(estimate(&sizes, settings, &self.load))
     }
 
     /// Compares the estimate, without the program, with the available memory. Returns a warning if it is close. A configuration that cannot be
-    /// read passes: loading it reports what is wrong.
+    /// read passes, since loading it reports the mistake.
     ///
     /// # Errors
-    /// Too little memory, with the estimate by part and the smallest change of the settings that fits.
+    /// There is too little memory. The error has the estimate by part and the smallest change of the settings that fits.
     pub(crate) fn check(&self, available: Available) -> Result<Option<String>, TrainError> {
         let Ok(memory) = self.memory(self.settings) else { return Ok(None) };
         let needed = memory.peak() - PROGRAM;

@@ -1,4 +1,4 @@
-//! Sizes of a model that its memory is computed from: names and shapes of weights in; sums of numbers out.
+//! Sizes of a model, from which its memory is estimated. Takes names and shapes of weights; gives sums of numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::models::{EMBEDDING, Model, Outline, Storage, block_of, layer_of, weight_of};
 
-/// Bytes of a number.
+/// Bytes of an f32.
 pub(super) const F32: u64 = 4;
 
 /// Sizes of a model and of what is trained in it.
@@ -16,11 +16,11 @@ pub(crate) struct Sizes {
     pub(super) weights: u64,
     /// Shapes of the weights that are trained, in the order of their names.
     pub(super) trained_shapes: Vec<Vec<usize>>,
-    /// Numbers that are trained.
+    /// Count of the numbers that are trained.
     pub(super) trained: u64,
-    /// Numbers of the largest part of a matrix in 4 or 16 bits that is converted to f32 at a time.
+    /// Count of the numbers in the largest part of a matrix in 4 or 16 bits that is converted to f32 at a time.
     pub(super) block: u64,
-    /// Layers.
+    /// Number of layers.
     pub(super) layers: u64,
     /// Width of the hidden state between layers.
     pub(super) hidden: u64,
@@ -30,13 +30,13 @@ pub(crate) struct Sizes {
     pub(super) kept_rounded: u64,
     /// Activations of a token that norms keep in f32 on another device.
     pub(super) norms_on_device: u64,
-    /// Activations of a token that everything else keeps there, in the number format of products.
+    /// Activations of a token that all other operations keep on another device, in the number format of products.
     pub(super) others_on_device: u64,
-    /// Numbers of the layers' matrices in 4 bits, which are converted for their products there.
+    /// Count of the numbers in the layers' 4-bit matrices, which are converted for their products on another device.
     pub(super) coded: u64,
-    /// Numbers of the layers' matrices in f32, of which products of bfloat16 take a rounded copy.
+    /// Count of the numbers in the layers' f32 matrices, of which products of bfloat16 take a rounded copy.
     pub(super) dense: u64,
-    /// Numbers of the head, if it is in f32.
+    /// Count of the numbers in the head, if it is in f32.
     pub(super) dense_head: u64,
     /// Size of the vocabulary.
     pub(super) vocabulary: u64,
@@ -54,7 +54,7 @@ impl Sizes {
     /// Measures a model by its outline.
     ///
     /// # Errors
-    /// A configuration that cannot be read.
+    /// The configuration cannot be read.
     pub(crate) fn of_outline(outline: &Outline) -> Result<Self, String> {
         let (mut weights, added) = (outline.weights()?, outline.added()?);
         weights.extend(added.iter().map(|(name, shape)| (name.clone(), (shape.clone(), Storage::Full))));
@@ -67,7 +67,7 @@ impl Sizes {
         config: &Map<String, Value>,
     ) -> Self {
         let numbers = |shape: &[usize]| shape.iter().fold(1_u64, |product, &size| product.saturating_mul(size as u64));
-        // An approximated GELU is computed of several operations, each of which keeps what it was given.
+        // An approximated GELU is composed of several operations, each of which keeps its input.
         let gelu = ["hidden_act", "hidden_activation"]
             .iter()
             .any(|key| config.get(*key).and_then(Value::as_str).is_some_and(|name| name.contains("gelu")));
@@ -96,7 +96,7 @@ impl Sizes {
                 sizes.kept = sizes.kept.saturating_add(kept(name, shape, gelu));
                 sizes.kept_rounded = sizes.kept_rounded.saturating_add(kept_rounded(name, shape, gelu));
                 sizes.dense = sizes.dense.saturating_add(if in_product { count } else { 0 });
-                // On a device the gate has its own kernel, whatever its function. Of vectors only norms keep activations.
+                // On a device the gate has its own kernel, whatever its function. Among vectors, only norms keep activations.
                 let on_device = if shape.len() == 1 { &mut sizes.norms_on_device } else { &mut sizes.others_on_device };
                 *on_device = on_device.saturating_add(kept(name, shape, false));
                 let quantised = matches!(storage, Storage::Nf4 | Storage::Nf4Nested);

@@ -1,4 +1,4 @@
-//! Estimates against arithmetic, and changes that fit.
+//! Tests of estimates, which are compared with arithmetic by hand, and of changes that fit.
 
 use super::*;
 use crate::{
@@ -40,12 +40,12 @@ fn memory(start: &Outline, settings: &Training, method: &impl Method) -> Memory 
 fn parts_are_those_of_the_shapes() {
     let method = Sft::default();
     let memory = memory(&outline(), &training(), &method);
-    // Attention of 64 by 64, 32 by 64 twice and 64 by 64; three matrices of 64 by 128; two norms.
+    // A layer has attention of 64 by 64, 32 by 64 twice and 64 by 64; three matrices of 64 by 128; two norms.
     let layer = 64 * 64 * 2 + 32 * 64 * 2 + 3 * 64 * 128 + 2 * 64;
     let numbers = 1000 * 64 + 64 + 3 * layer;
     assert_eq!(memory.weights, 4 * numbers);
     assert_eq!((memory.optimizer, memory.gradients), (8 * numbers, 2 * 4 * numbers));
-    // Inputs of two norms and of what follows them, queries and keys and values, attention's output, gate, value and product.
+    // Kept are the inputs of two norms and of what follows them, queries, keys and values, attention's output, gate, value and product.
     let kept = 2 * 64 + 2 * 64 + (64 + 32 + 32) + 64 + 3 * 128;
     assert_eq!(memory.activations, 4 * 8 * 256 * 3 * kept);
     assert_eq!(memory.logits, 4 * 8 * 256 * 5 * 1000);
@@ -60,7 +60,7 @@ fn another_device_keeps_less_of_a_token() {
     // Norms keep their inputs in f32; queries, keys and values, attention's output, gate, value and product are kept once, and so are two inputs.
     let (norms, others) = (2 * 64, 2 * 64 + (64 + 32 + 32) + 64 + 3 * 128);
     assert_eq!(full.activations, 8 * 256 * 3 * 4 * (norms + others));
-    // Of so small a vocabulary all logits of a test's part: itself and its gradient.
+    // The vocabulary is so small that the largest part of a test counts: 700 logits and their gradient.
     assert_eq!(full.logits, 700 * 2 * 4);
     let half = there(Training { precision: Precision::Bf16, ..training() });
     let matrices = 3 * (64 * 64 * 2 + 32 * 64 * 2 + 3 * 64 * 128);
@@ -113,7 +113,7 @@ fn what_is_advised_fits_and_is_the_smallest() {
     );
     let half = Training { batch_size: 4, gradient_accumulation_steps: 2, ..settings.clone() };
     assert!(candidate(&start, &half, &method).check(Available { bytes: needed - 1, by: "the test" }).is_ok());
-    // With one row at a time 9.8 MB are needed beside the weights, and 8.3 where layers are computed again.
+    // With one row at a time, 9.8 MB are needed beside the weights, and 8.3 with gradient checkpointing.
     let weights = memory(&start, &settings, &method).weights;
     let error = check(weights + 9_000_000).unwrap_err();
     assert!(error.contains("`gradient_checkpointing: true`, and `batch_size: 1`"), "{error}");
@@ -136,7 +136,7 @@ fn an_adapter_that_is_there_is_not_advised() {
     let settings = Training { batch_size: 1, max_length: Some(64), gradient_checkpointing: true, ..training() };
     let start = prepared_outline(outline(), &Training { adapter: Some(adapter), ..settings.clone() });
     assert!(memory(&start, &settings, &method).optimizer < memory(&outline(), &settings, &method).optimizer);
-    // As much as weights in 4 bits leave, and no more.
+    // Exactly as much memory as is needed with weights in 4 bits.
     let quantization =
         Quantization { code: Code::Nf4, double_quant: false, compute_dtype: Dtype::Float32, adapter_dtype: Dtype::Float32 };
     let least = memory(&start, &Training { quantization: Some(quantization), ..settings.clone() }, &method).peak();

@@ -1,5 +1,5 @@
-//! Adafactor (Shazeer and Stern 2018), as transformers' `Trainer` takes it: without a step size of its own. Of a matrix it keeps averages of the
-//! squared gradients' rows and columns alone.
+//! Adafactor (Shazeer and Stern 2018), as in transformers' `Trainer`: without a step size of its own. Takes a weight and its gradient; gives the
+//! new weight. For a matrix, the state is only the averages of the squared gradients' rows and columns.
 
 use burn::tensor::Tensor;
 
@@ -56,7 +56,7 @@ impl Rule for Adafactor {
         self.weight_decay
     }
 
-    /// Averages of squared gradients, and of updates if they are averaged too.
+    /// Names the averages of squared gradients, and that of updates if they are averaged too.
     fn state(&self, shape: &[usize]) -> Vec<(&'static str, usize)> {
         let mut state = match shape {
             [rows, columns] => vec![("rows", *rows), ("columns", *columns)],
@@ -88,12 +88,12 @@ impl Rule for Adafactor {
 const ONE_DEVICE: &str = "a weight, its gradient and their averages are on one device";
 
 impl Adafactor {
-    /// Returns the decay of the squares' averages in a step: 0 in the first.
+    /// Returns the decay of the squares' averages in a step, which is 0 in the first.
     fn decay(&self, step: i32) -> f32 {
         (1.0 - f64::from(step).powf(self.decay_rate)) as f32
     }
 
-    /// Computes what is subtracted from a weight, and updates its averages.
+    /// Returns what is subtracted from a weight, and updates its averages.
     fn change_on_host(&self, update: &Update, shape: &[usize], gradient: &[f32], state: &mut [Values]) -> Vec<f32> {
         let (decay, eps) = (self.decay(update.step), self.eps as f32);
         let mut change: Vec<f32> = gradient.iter().map(|gradient| gradient * update.scale).collect();
@@ -144,7 +144,7 @@ impl Adafactor {
         change
     }
 
-    /// The same by tensors, `[count]`; nothing crosses to the processor.
+    /// Does the same as [`Self::change_on_host`] by tensors, `[count]`. Nothing is copied to the processor.
     fn change_on_device(&self, update: &Update, shape: &[usize], gradient: &Tensor<1>, state: &mut [Values]) -> Tensor<1> {
         let (decay, count) = (self.decay(update.step), gradient.dims()[0]);
         let gradient = gradient.clone() * update.scale;

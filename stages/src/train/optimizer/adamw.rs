@@ -1,4 +1,5 @@
-//! `AdamW` (Loshchilov and Hutter 2019), as `PyTorch` has it: on the processor in one pass over memory, on a device by a kernel or by tensors.
+//! `AdamW` (Loshchilov and Hutter 2019), as in `PyTorch`: on the processor in one pass over memory, on a device by a kernel or by tensors. Takes a
+//! weight and its gradient; gives the new weight.
 
 use burn::tensor::Tensor;
 use serde_json::{Value, json};
@@ -24,9 +25,9 @@ settings! {
     }
 }
 
-/// A step's numbers for one weight, as they are computed with.
+/// The coefficients of a step for one weight.
 struct Numbers {
-    /// Factor of the weight, which decays.
+    /// Factor of the weight, for its decay.
     keep: f32,
     betas: [f32; 2],
     epsilon: f32,
@@ -55,7 +56,7 @@ impl Rule for AdamW {
         }
     }
 
-    /// Keys had these numbers under TRL's names before there was another optimiser.
+    /// Returns the numbers under TRL's names, as keys had them before there was another optimiser.
     fn key_entries(&self) -> Option<Value> {
         let Self { betas: [beta1, beta2], eps, weight_decay } = self;
         Some(json!({ "adam_beta1": beta1, "adam_beta2": beta2, "adam_epsilon": eps, "weight_decay": weight_decay }))
@@ -71,7 +72,7 @@ impl Rule for AdamW {
         self.weight_decay
     }
 
-    /// The averages of gradients and of their squares.
+    /// Names the averages of gradients and of their squares.
     fn state(&self, shape: &[usize]) -> Vec<(&'static str, usize)> {
         let count = count(shape);
         vec![("first", count), ("second", count)]
@@ -160,7 +161,7 @@ mod tests {
         let adamw = AdamW { betas: [0.9, 0.99], weight_decay: 0.5, ..AdamW::default() };
         for place in PLACES {
             let [first, second] = steps(&adamw, place, (&[1], &[1.0]), &[(&[2.0], 0.1), (&[-4.0], 0.1)]).try_into().unwrap();
-            // Step 1: averages corrected to g and g², so the weight moves by the rate: 1 * (1 - 0.05) - 0.1.
+            // Step 1: the corrected averages are g and g², so the weight moves by the rate: 1 * (1 - 0.05) - 0.1.
             assert!((first[0] - 0.85).abs() < 1e-6, "{first:?}");
             // Step 2, gradient -4: m = (0.9 * 0.2 - 0.4) / 0.19, v = (0.99 * 0.04 + 0.16) / 0.0199.
             let (mean, square) = ((0.9 * 0.2 - 0.4) / 0.19, (0.99 * 0.04 + 0.16) / 0.0199_f64);

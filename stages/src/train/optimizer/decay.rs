@@ -1,6 +1,6 @@
-//! Which weights decay: a weight's name in, yes or no out, as transformers' `Trainer` decides it.
+//! Which weights decay, as transformers' `Trainer` decides it. Takes a weight's name; gives yes or no.
 
-/// Says whether a weight decays: biases and norms do not, in whatever module.
+/// Returns whether a weight decays. Biases and norms do not, in whatever module.
 #[must_use]
 pub(crate) fn decays(name: &str) -> bool {
     let name = name.to_lowercase();

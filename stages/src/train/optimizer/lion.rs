@@ -1,4 +1,5 @@
-//! Lion (Chen et al. 2023), as bitsandbytes has it: every number of a weight moves by the learning rate, in the direction of an average.
+//! Lion (Chen et al. 2023), as in bitsandbytes: every number of a weight moves by the learning rate, against the sign of an average of gradients.
+//! Takes a weight and its gradient; gives the new weight.
 
 use burn::tensor::Tensor;
 
@@ -26,7 +27,7 @@ impl Rule for Lion {
         "lion"
     }
 
-    /// transformers gives it the betas of Adam.
+    /// Returns transformers' words. transformers passes Adam's betas to Lion.
     fn optim_words() -> Vec<(&'static str, Self)> {
         vec![("lion_32bit", Self { betas: [0.9, 0.999], ..Self::default() })]
     }
@@ -49,7 +50,7 @@ impl Rule for Lion {
         self.weight_decay
     }
 
-    /// The average of gradients.
+    /// Names the average of gradients.
     fn state(&self, shape: &[usize]) -> Vec<(&'static str, usize)> {
         vec![("average", count(shape))]
     }
@@ -63,7 +64,7 @@ impl Rule for Lion {
                 for ((weight, gradient), average) in weights.iter_mut().zip(gradient).zip(average) {
                     let gradient = gradient * update.scale;
                     let direction = beta1 * *average + (1.0 - beta1) * gradient;
-                    // Unlike `signum`, 0 where the direction is 0.
+                    // `signum` would be 1 for a direction of 0.
                     let sign = if direction == 0.0 { 0.0 } else { direction.signum() };
                     *weight = *weight * keep - rate * sign;
                     *average = beta2 * *average + (1.0 - beta2) * gradient;

@@ -1,7 +1,8 @@
-//! Optimisers: weights and gradients in, new weights out.
+//! Optimisers. Takes weights and gradients; gives new weights.
 //!
-//! An optimiser is one file: its settings with their defaults, its words, what it keeps of each weight, and its rule for one step. The list
-//! below names them; [`Stepper`] runs one over all weights of a model, `decay` says which weights decay.
+//! Read `rule` (what an optimiser is) first, then one of them, such as `adamw`, then `stepper` ([`Stepper`] runs one over all weights of a model)
+//! and `decay` (which weights decay). An optimiser is added by one file and a word in the list below. Its file has its settings with their
+//! defaults, transformers' words for it, its state for each weight, and its rule for one step.
 
 mod decay;
 mod rule;
@@ -58,7 +59,7 @@ macro_rules! optimizers {
                 }
             }
 
-            /// Reads settings of this optimiser; those that are left out stay.
+            /// Reads settings of this optimiser. Those that are left out keep their values.
             fn read(self, settings: Value) -> Result<Self, serde_json::Error> {
                 match self {
                     $(Self::$Rule(rule) => part::read(settings, rule).map(Self::$Rule),)*
@@ -91,29 +92,29 @@ optimizers! {
 }
 
 impl Optimizer {
-    /// Names it as `optimizer: { name: … }` does.
+    /// Returns the name, as in `optimizer: { name: … }`.
     pub(crate) fn name(&self) -> &'static str {
         self.rule().name()
     }
 
-    /// Returns the number that TRL sets by an entry of its own, if this optimiser has it.
+    /// Returns the number that TRL sets by an entry of this name, if this optimiser has it.
     pub(crate) fn trl_number(&mut self, name: &str) -> Option<&mut f64> {
         self.rule_mut().trl_number(name)
     }
 
-    /// Refuses settings out of their range.
+    /// Returns an error if a setting is out of its range.
     pub(crate) fn check(&self) -> Result<(), TrainError> {
         self.rule().check()
     }
 
-    /// Returns its name with its settings as they are.
+    /// Returns the name with the current settings, for messages.
     fn described(&self) -> String {
         let settings = self.settings().unwrap_or_default();
         let settings = settings.as_object().into_iter().flatten().map(|(name, value)| format!("{name} {value}"));
         format!("`{}` ({})", self.name(), settings.collect::<Vec<_>>().join(", "))
     }
 
-    /// Counts the numbers that are kept of a weight of this shape from step to step.
+    /// Returns the count of the numbers in the state of a weight of this shape.
     pub(crate) fn state_size(&self, shape: &[usize]) -> u64 {
         self.rule().state(shape).into_iter().fold(0, |sum, (_, count)| sum.saturating_add(count as u64))
     }
@@ -125,7 +126,7 @@ impl Default for Optimizer {
     }
 }
 
-/// An object with `name`, by default `adamw`, and the settings of that optimiser.
+/// Reads an object with `name`, by default `adamw`, and the settings of that optimiser.
 impl<'de> Deserialize<'de> for Optimizer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut settings = Map::deserialize(deserializer)?;
@@ -141,7 +142,7 @@ impl<'de> Deserialize<'de> for Optimizer {
     }
 }
 
-/// As it is read, under `optimizer`, unless it has entries of its own in a key.
+/// Writes an object as it is read, under `optimizer`, unless keys have entries of their own for this optimiser.
 impl Serialize for Optimizer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::Error as _;

@@ -1,11 +1,11 @@
-//! What an optimiser does to one weight in one step: the weight, its gradient and what is kept of it in; the new ones out.
+//! What an optimiser is. Takes a weight, its gradient and its state in one step; gives the new weight and state.
 
 use burn::tensor::Tensor;
 use serde_json::Value;
 
 use crate::{models::Values, train::TrainError};
 
-/// One step, as one weight sees it.
+/// The numbers of one step for one weight.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Update {
     /// Number of the step, from 1.
@@ -17,12 +17,12 @@ pub(crate) struct Update {
     pub(crate) scale: f32,
 }
 
-/// The rule of an optimiser, which its settings are the numbers of.
+/// The rule of an optimiser. A value of the type is its settings.
 pub(crate) trait Rule {
-    /// Names it as `optimizer: { name: … }` does.
+    /// Returns the name, as in `optimizer: { name: … }`.
     fn name(&self) -> &'static str;
 
-    /// Lists transformers' words for it in `optim`, each with the settings that it stands for.
+    /// Lists transformers' words for the optimiser in `optim`, each with the settings that it stands for.
     fn optim_words() -> Vec<(&'static str, Self)>
     where
         Self: Sized;
@@ -30,25 +30,25 @@ pub(crate) trait Rule {
     /// Returns the number that TRL sets by an entry of its own: `adam_beta1`, `adam_beta2`, `adam_epsilon` or `weight_decay`.
     fn trl_number(&mut self, name: &str) -> Option<&mut f64>;
 
-    /// Returns the entries that a key has of these settings, if it has them otherwise than they are read.
+    /// Returns the entries that a key has for these settings, if they differ from the entries that are read.
     fn key_entries(&self) -> Option<Value> {
         None
     }
 
-    /// Refuses settings out of their range.
+    /// Checks the settings.
     ///
     /// # Errors
-    /// The first such setting.
+    /// The first setting that is out of its range.
     fn check(&self) -> Result<(), TrainError>;
 
-    /// Returns the decay of matrices; biases and norms do not decay.
+    /// Returns the decay of matrices. Biases and norms do not decay.
     fn weight_decay(&self) -> f64;
 
-    /// Names what is kept of a weight of this shape from step to step, with the count of its numbers. All are 0 before the first step.
+    /// Returns the parts of the state of a weight of this shape: name and count of numbers. All numbers are 0 before the first step.
     /// Checkpoints of interrupted trainings have these names.
     fn state(&self, shape: &[usize]) -> Vec<(&'static str, usize)>;
 
-    /// Updates a weight of this shape, and the state that is kept of it.
+    /// Updates a weight of this shape and its state. Returns the new weight.
     fn apply(&self, update: &Update, shape: &[usize], weight: Values, gradient: &Values, state: &mut [Values]) -> Values;
 
     /// Updates all weights on a device by a kernel of this optimiser's own, if the device has such a kernel.
@@ -65,7 +65,7 @@ pub(crate) struct OnDevice<'a> {
     pub(crate) state: Vec<&'a Tensor<1>>,
 }
 
-/// Counts the numbers of a weight. Shapes may be hostile: the product saturates.
+/// Returns the count of the numbers of a weight. The product saturates, since shapes may be hostile.
 pub(super) fn count(shape: &[usize]) -> usize {
     shape.iter().fold(1, |product, &size| product.saturating_mul(size))
 }

@@ -1,4 +1,6 @@
-//! The optimiser over all weights of a model: clips gradients by their global norm, decays, applies the rule to each weight, and keeps the state.
+//! The optimiser over all weights of a model. Takes weights and gradients; gives the new weights, and keeps the state.
+//!
+//! A step clips gradients by their global norm, and applies the rule to each weight with its decay.
 
 use burn::tensor::Tensor;
 
@@ -17,9 +19,9 @@ pub(crate) struct Stepper {
     optimizer: Optimizer,
     /// Whether weights and state are rounded to bfloat16 after each step.
     half: bool,
-    /// Steps taken.
+    /// Number of steps done.
     steps: i32,
-    /// For each weight, in the order of the names, the tensors that the rule keeps of it; empty before the first step.
+    /// The parts of the state of each weight, in the order of the names; empty before the first step.
     state: Vec<Vec<Values>>,
 }
 
@@ -28,8 +30,8 @@ impl Stepper {
         Self { optimizer: optimizer.clone(), half, steps: 0, state: Vec::new() }
     }
 
-    /// Updates the named weights by one step against their gradients, whose global norm is first clipped to `max_grad_norm` (0: not clipped), as
-    /// `PyTorch`'s `clip_grad_norm_` does. Returns the norm before clipping; if it is not finite, nothing is changed.
+    /// Updates the named weights by one step. The global norm of the gradients is first clipped to `max_grad_norm` (0: not clipped), as by
+    /// `PyTorch`'s `clip_grad_norm_`. Returns the norm before clipping. If it is not finite, nothing is changed.
     pub(crate) fn step(
         &mut self,
         parameters: &mut Parameters,
@@ -56,7 +58,7 @@ impl Stepper {
                 .and_then(|factor| self.fused(parameters, names, gradients, &updates, &factor))
                 .is_some()
         {
-            // Read once everything is queued on the device, so that it does not wait.
+            // The norm is read after everything is queued on the device, so that the device does not wait.
             return squares.norm();
         }
         let norm = squares.norm();
@@ -81,7 +83,8 @@ impl Stepper {
         norm
     }
 
-    /// Updates all weights by the rule's own kernel, with a clipping factor that is on the device too; changes nothing without such a kernel.
+    /// Updates all weights by the rule's own kernel, with a clipping factor that is on the device too. Without such a kernel, nothing is
+    /// changed.
     fn fused(
         &mut self,
         parameters: &mut Parameters,
@@ -127,10 +130,10 @@ impl Stepper {
         })
     }
 
-    /// Resumes after a step with the state that it left; `take` finds a part of a weight's state, so many numbers.
+    /// Resumes after a step with the state that it left. `take` returns a part of a weight's state by its name and count of numbers.
     ///
     /// # Errors
-    /// Those of `take`.
+    /// The errors of `take`.
     pub(crate) fn resume(
         &mut self,
         step: usize,
@@ -151,7 +154,7 @@ impl Stepper {
     }
 }
 
-/// The tensor of values on a device.
+/// Returns the tensor of values on a device; nothing on the processor.
 fn on_device(values: &Values) -> Option<&Tensor<1>> {
     match values {
         Values::Device(tensor) => Some(tensor),

@@ -1,11 +1,11 @@
-//! Settings of optimisers, and their steps against those of a reference.
+//! Tests of the optimisers' settings, and of their steps against those of a reference.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::*;
 use crate::models::Values;
 
-/// Puts numbers into memory, and into a tensor as on a device.
+/// Ways to make values: in memory, and in a tensor as on a device.
 pub(crate) const PLACES: [fn(&[f32]) -> Values; 2] = [
     |values| Values::Host(values.to_vec()),
     |values| Values::Device(Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), &Device::flex())),
@@ -29,14 +29,14 @@ pub(crate) fn steps(
     values
 }
 
-/// The numbers of nested lists, and the lengths of these.
+/// Returns the shape and the numbers of nested lists.
 fn flat(value: &Value) -> (Vec<usize>, Vec<f32>) {
     let Some(items) = value.as_array() else { return (Vec::new(), vec![value.as_f64().unwrap() as f32]) };
     let (shapes, numbers): (Vec<_>, Vec<_>) = items.iter().map(flat).unzip();
     (std::iter::once(items.len()).chain(shapes[0].iter().copied()).collect(), numbers.concat())
 }
 
-/// Holds an optimiser to the weights after every step of a reference's cases.
+/// Asserts that an optimiser has the weights of a reference after every step of its cases.
 pub(crate) fn assert_reference(name: &str, text: &str) {
     let reference: Value = serde_json::from_str(text).unwrap();
     let steps_of = |value: &Value, weight: &str| -> Vec<Vec<f32>> {

@@ -1,7 +1,8 @@
-//! Odds ratio preference optimisation (Hong et al. 2024): pairs of answers to a prompt → the negative log-likelihood of the chosen answer with its
-//! prompt, less the log-odds ratio of the two answers. There is no reference.
+//! Odds ratio preference optimisation (Hong et al. 2024). Takes pairs of answers to a prompt; gives the negative log-likelihood of the chosen
+//! answer with its prompt, less the log-odds ratio of the two answers. There is no reference.
 //!
-//! As TRL's `ORPOTrainer` has it, but that a pair is dropped whose prompt leaves no room for an answer: TRL keeps it, and its loss is not a number.
+//! All is as in TRL's `ORPOTrainer`, except that a pair is dropped if its prompt leaves no room for an answer: TRL keeps it, and its loss is not
+//! a number. This file is the whole method, from the settings to the objective; `tests` compares it with TRL.
 
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +53,7 @@ impl OrpoRow {
         [(&self.prompt_ids, &self.chosen_ids), (rejected_prompt, &self.rejected_ids)]
     }
 
-    /// Lays the pair out so that all tokens but the first are predicted, the prompt's too.
+    /// Lays the pair out such that all tokens but the first are predicted, including those of the prompt.
     fn lay_out(&self) -> Row {
         let first = self.prompt_ids.first().copied().into_iter().collect();
         let side = |(prompt, answer): (&[u32], &[u32])| prompt.iter().skip(1).chain(answer).copied().collect();
@@ -117,7 +118,7 @@ impl Method for Orpo {
     }
 }
 
-/// Tokenises a pair. The prompt is what its text and both conversations begin with alike, each side's less a token that the answer changes.
+/// Tokenises a pair. The prompt is the common beginning of its text and both conversations, without a last token that a side's answer changes.
 fn pair(tokenizer: &Tokenizer, row: &Columns, number: usize) -> Result<OrpoRow, PrepareError> {
     let (at, refused) = (at(number), refused(number));
     let (prompt, answers) = prompt_and_answers(row).map_err(at)?;
@@ -157,11 +158,11 @@ fn pair(tokenizer: &Tokenizer, row: &Columns, number: usize) -> Result<OrpoRow, 
     Ok(OrpoRow { prompt_ids, rejected_prompt_ids, chosen_ids, rejected_ids })
 }
 
-/// Pairs as they are laid out.
+/// The objective: pairs, laid out for batches.
 struct Odds<'a> {
     settings: &'a Orpo,
     rows: Vec<Row>,
-    /// Tokens of each row's chosen and rejected answer.
+    /// Number of tokens of each row's chosen and rejected answer.
     lengths: Vec<[usize; 2]>,
 }
 
@@ -202,7 +203,7 @@ impl Objective for Odds<'_> {
         };
         let pairs: usize = scored.iter().map(|shard| shard.rows.len()).sum();
         let (pairs, tokens) = (pairs.max(1) as f64, sequences(0).count().max(1) as f64);
-        // All micro-batches of a step count alike, whatever they have of pairs and tokens.
+        // All micro-batches of a step have the same weight, however many pairs and tokens they have.
         let part = 1.0 / step.micro_batches as f64;
         let nll = -sequences(0).map(|prediction| prediction.log_probability).sum::<f64>() / tokens;
         let mean_logit = |side: usize| {
@@ -247,7 +248,7 @@ impl Objective for Odds<'_> {
     }
 }
 
-/// Names of the figures beside the loss. `logps` are means over an answer's tokens; `logits` those over all tokens that are predicted, where TRL
+/// Names of the metrics beside the loss. `logps` are means over an answer's tokens. `logits` are means over all predicted tokens, where TRL
 /// counts padding too.
 const FIGURES: [&str; 11] = [
     "rewards/chosen",
@@ -267,11 +268,11 @@ fn mean_log_probability(targets: &[usize], predictions: &[Prediction]) -> f64 {
     targets.iter().map(|&target| predictions[target].log_probability).sum::<f64>() / targets.len().max(1) as f64
 }
 
-/// How the odds of two answers compare.
+/// A comparison of the odds of two answers.
 struct Comparison {
     /// Logarithm of the odds of the chosen answer over those of the rejected one.
     log_odds: f64,
-    /// Logarithm of the sigmoid of that.
+    /// Logarithm of the sigmoid of `log_odds`.
     log_ratio: f64,
     /// Derivatives of `log_ratio` by each answer's mean log-probability.
     slopes: [f64; 2],
@@ -280,7 +281,7 @@ struct Comparison {
 /// Compares two answers by their mean log-probabilities; the odds of a probability p are p / (1 - p).
 fn compare(chosen: f64, rejected: f64) -> Comparison {
     let [other_chosen, other_rejected] = [chosen, rejected].map(log_complement);
-    // As sums and not as quotients, so that a chosen answer may be certain.
+    // Sums and not quotients, so that the chosen answer may have a probability of 1.
     let (won, lost) = (chosen + other_rejected, rejected + other_chosen);
     let both = won.max(lost) + (-(won - lost).abs()).exp().ln_1p();
     Comparison {
@@ -290,7 +291,7 @@ fn compare(chosen: f64, rejected: f64) -> Comparison {
     }
 }
 
-/// Returns `ln(1 - e^x)` for x below 0, without loss of digits on either end.
+/// Returns `ln(1 - e^x)` for x below 0, without a loss of digits near 0 or far from it.
 fn log_complement(value: f64) -> f64 {
     if value < -std::f64::consts::LN_2 { (-value.exp()).ln_1p() } else { (-value.exp_m1()).ln() }
 }

@@ -1,4 +1,4 @@
-//! Losses, figures and slopes against those of TRL, and rows as it prepares them.
+//! Tests of losses, metrics, slopes and prepared rows against those of TRL.
 
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ fn list(value: &Value) -> &[Value] {
     value.as_array().unwrap()
 }
 
-/// TRL computes in 32 bits, and loses digits near 0.
+/// Asserts that a number is close to TRL's, which computes in 32 bits and loses digits near 0.
 fn close(found: f64, expected: &Value, what: &str) {
     let expected = number(expected);
     assert!((found - expected).abs() < 1e-6 + 1e-4 * expected.abs(), "{what}: {found}, not {expected}");
@@ -51,7 +51,7 @@ fn a_chosen_answer_may_be_certain() {
     assert_eq!(slopes[1], 0.0);
 }
 
-/// A micro-batch of the reference: its rows, and the logits of each side's sequences put one after another.
+/// Returns a micro-batch of the reference: its rows, the logits of both sides' sequences one after another, and the batch.
 fn micro_batch(case: &Value) -> (Vec<OrpoRow>, Vec<f32>, Batch) {
     let rows: Vec<OrpoRow> = serde_json::from_value(case["pairs"].clone()).unwrap();
     let mut batch = Batch::empty(1, 1);
@@ -84,7 +84,7 @@ fn micro_batches_have_the_losses_figures_and_gradients_of_trl() {
         for (name, figure) in figures.into_iter().filter(|(name, _)| !name.starts_with("logits")) {
             close(figure, &case["metrics"][name], name);
         }
-        // Probabilities become gradients; the last place of a sequence predicts nothing.
+        // Probabilities become gradients. The last place of a sequence predicts nothing, so the reference has zeros there.
         logit_gradient(&mut logits, &batch.targets, &slopes[0]);
         let mut found = logits.iter();
         for (index, row) in rows.iter().enumerate() {
@@ -96,7 +96,7 @@ fn micro_batches_have_the_losses_figures_and_gradients_of_trl() {
             }
         }
         assert_eq!(found.next(), None);
-        // Halves of a step count half.
+        // Each of two micro-batches has half of the weight.
         let Weighed { loss: half, .. } = objective.weigh(&scored, Share { targets: 1, micro_batches: 2 });
         assert!((2.0 * half - loss).abs() < 1e-12);
     }
@@ -135,10 +135,10 @@ fn a_token_that_an_answer_changes_is_the_answers() {
     let text = |ids: &[u32]| tokenizer.decode(ids).unwrap();
     assert_eq!((text(&row.prompt_ids).as_str(), text(&row.chosen_ids).as_str()), ("3 ", "what"));
     assert_eq!((text(&row.rejected_prompt_ids.clone().unwrap()).as_str(), text(&row.rejected_ids).as_str()), ("3 w", " 3"));
-    // One token and no more, though "i" and "is" differ from the second token on.
+    // At most one token is taken off the prompt, though "i" and "is" differ from the second token on.
     let deep = prepared(r#"{"prompt": "what i", "chosen": "s 3", "rejected": " 3"}"#, None).unwrap().rows.remove(0);
     assert_eq!((text(&deep.prompt_ids).as_str(), text(&deep.chosen_ids).as_str()), ("what is", " 3"));
-    // All tokens but the first are predicted, and what both sides begin with is computed once.
+    // All tokens but the first are predicted, and the common beginning of both sides is computed once.
     let laid_out = row.lay_out();
     let [chosen, rejected] = row.sides().map(|(prompt, answer)| prompt.len() + answer.len());
     assert_eq!(laid_out.tokens(), chosen + rejected);

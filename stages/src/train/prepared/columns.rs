@@ -1,4 +1,4 @@
-//! A file of JSON lines → rows by their columns, and the text or conversation in each.
+//! Rows by their columns. Takes a file of JSON lines; gives rows, and the text or conversation in a column.
 
 use std::{
     collections::BTreeMap,
@@ -16,10 +16,10 @@ use serde::Serialize;
 use super::PrepareError;
 use crate::tokenizer::{TokenizerError, Variables};
 
-/// One row, its values by the names of their columns.
+/// One row: its values by the names of their columns.
 pub type Columns = BTreeMap<String, Value>;
 
-/// What a column holds.
+/// The text or the conversation in a column.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Passage {
     /// A text.
@@ -28,10 +28,10 @@ pub enum Passage {
     Turns(Vec<Value>),
 }
 
-/// Reads the rows of a file; of a range, the rows from its first number on and before its second.
+/// Reads the rows of a file. A range selects the rows from its first number to before its second, counted from 0.
 ///
 /// # Errors
-/// A file that cannot be read, and lines that are no JSON objects.
+/// The file cannot be read, or a line is no JSON object.
 pub fn read(path: &Path, range: Option<[usize; 2]>) -> Result<Vec<Columns>, PrepareError> {
     let file = |source| PrepareError::File { path: path.to_owned(), source };
     let [first, end] = range.unwrap_or([0, usize::MAX]);
@@ -45,7 +45,7 @@ pub fn read(path: &Path, range: Option<[usize; 2]>) -> Result<Vec<Columns>, Prep
     Ok(rows)
 }
 
-/// Turns a row of one of the pipeline's own types into columns.
+/// Converts a row of one of the pipeline's types to columns.
 pub fn of(row: &impl Serialize) -> Columns {
     let row = Value::from(Serde(row));
     let entries = row.as_object().and_then(DynObject::try_iter_pairs).into_iter().flatten();
@@ -55,7 +55,7 @@ pub fn of(row: &impl Serialize) -> Columns {
 /// Returns the passage in a column, if the row has it and it is not null.
 ///
 /// # Errors
-/// A value that is neither a text nor a list of messages.
+/// The value is neither a text nor a list of messages.
 pub(crate) fn passage(row: &Columns, column: &str) -> Result<Option<Passage>, String> {
     let Some(value) = row.get(column).filter(|value| !value.is_none()) else { return Ok(None) };
     if let Some(text) = value.as_str() {
@@ -70,7 +70,7 @@ pub(crate) fn passage(row: &Columns, column: &str) -> Result<Option<Passage>, St
     if with_roles { Ok(Some(Passage::Turns(turns))) } else { Err(wrong()) }
 }
 
-/// Returns the messages of a row that is a conversation: `messages`, or `conversations` as older sets have it.
+/// Returns the messages of a row that is a conversation: `messages`, or `conversations` as in older data sets.
 ///
 /// # Errors
 /// As [`passage`].
@@ -78,7 +78,7 @@ pub(crate) fn conversation(row: &Columns) -> Result<Option<Passage>, String> {
     Ok(passage(row, "messages")?.or(passage(row, "conversations")?))
 }
 
-/// Renames `from` and `value` of a turn to `role` and `content`.
+/// Returns a turn with `from` and `value` renamed to `role` and `content`.
 fn renamed(turn: &Value) -> Value {
     if turn.kind() != ValueKind::Map {
         return turn.clone();
@@ -91,10 +91,10 @@ fn renamed(turn: &Value) -> Value {
     }))
 }
 
-/// Returns what a template reads of a row: messages, `tools`, as a list or as JSON text, and `chat_template_kwargs`.
+/// Returns the variables of a template for a row: messages, `tools` (a list, or a JSON text) and `chat_template_kwargs`.
 ///
 /// # Errors
-/// Tools that are a text and no JSON.
+/// `tools` is a text and no JSON.
 pub(crate) fn variables(row: &Columns, messages: Vec<Value>, add_generation_prompt: bool) -> Result<Variables, String> {
     let tools = row.get("tools").filter(|tools| !tools.is_none());
     let tools = match tools.and_then(|tools| tools.as_str()) {
@@ -106,17 +106,17 @@ pub(crate) fn variables(row: &Columns, messages: Vec<Value>, add_generation_prom
     Ok(Variables { messages, add_generation_prompt, tools, others })
 }
 
-/// Makes the error of a row that has the wrong shape.
+/// Returns a function that builds the error of a row with wrong columns.
 pub(crate) fn at(row: usize) -> impl Fn(String) -> PrepareError + Copy {
     move |reason| PrepareError::Shape { row, reason }
 }
 
-/// Makes the error of a row that the tokenizer refuses.
+/// Returns a function that builds the error of a row that the tokenizer refuses.
 pub(crate) fn refused(row: usize) -> impl Fn(TokenizerError) -> PrepareError + Copy {
     move |source| PrepareError::Row { row, source }
 }
 
-/// Appends the end token to a text that does not end with it.
+/// Appends the end token to a text, unless the text ends with it.
 pub(crate) fn ended(text: &str, end: &str) -> String {
     if text.ends_with(end) { text.to_owned() } else { format!("{text}{end}") }
 }

@@ -1,6 +1,7 @@
-//! What methods share when they prepare rows: rows of text by their columns → rows of token ids, with what became of each.
+//! Prepared rows, and what methods share to prepare them. Takes rows of text by their columns; gives rows of token ids, with counts of those that
+//! were cut or dropped.
 //!
-//! [`columns`] reads a file and what is in its columns, [`pairs`] a prompt with two answers. Each method tokenises its rows itself.
+//! Read `columns` (a file and its columns) first, then `pairs` (a prompt with two answers). Each method tokenises its rows itself.
 
 pub mod columns;
 pub(crate) mod pairs;
@@ -13,7 +14,7 @@ use super::settings::Files;
 use crate::tokenizer::{ChatTemplate, Tokenizer, TokenizerError};
 pub use columns::Columns;
 
-/// Says why rows could not be prepared.
+/// Why rows could not be prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
     /// A file cannot be read or written.
@@ -24,7 +25,7 @@ pub enum PrepareError {
         /// The system's error.
         source: std::io::Error,
     },
-    /// A row does not have the columns that it needs, or not of one kind.
+    /// A row lacks columns that it needs, or their values are of the wrong kind.
     #[error("row {row}: {reason}")]
     Shape {
         /// Index of the row, from 0.
@@ -40,7 +41,7 @@ pub enum PrepareError {
         /// The tokenizer's error.
         source: TokenizerError,
     },
-    /// Packing needs to know how long a packed row is.
+    /// Packing needs the length of a packed row.
     #[error("`packing` needs a `max_length` of at least 1")]
     Unbounded,
     /// The tokenizer cannot be opened.
@@ -51,13 +52,13 @@ pub enum PrepareError {
 /// Prepared rows, and how many rows were cut or dropped.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prepared<R> {
-    /// The rows, in the order of the file; packed ones in the order of packing.
+    /// The rows, in the order of the file; packed rows are in the order of packing.
     pub rows: Vec<R>,
-    /// For each of them the `id` of its example, or the ids of all examples in a packed row.
+    /// For each row the `id` of its example, or the ids of all examples in a packed row.
     pub ids: Vec<String>,
-    /// Rows that were cut to `max_length`.
+    /// Number of rows that were cut to `max_length`.
     pub cut: usize,
-    /// Rows that were dropped because cutting left no token to learn.
+    /// Number of rows that were dropped because cutting left no token to learn.
     pub dropped: usize,
 }
 
@@ -65,7 +66,7 @@ impl<R: Serialize> Prepared<R> {
     /// Writes the rows as JSON lines.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error in writing.
     pub fn write(&self, mut to: impl Write) -> std::io::Result<()> {
         for row in &self.rows {
             serde_json::to_writer(&mut to, row)?;
@@ -75,10 +76,10 @@ impl<R: Serialize> Prepared<R> {
     }
 }
 
-/// Opens the tokenizer that a training reads its rows with: the base model's, with the chat template that is named beside it.
+/// Opens the tokenizer of a training: the base model's, with the chat template of the settings if they name one.
 ///
 /// # Errors
-/// Files that are missing or damaged.
+/// A file is missing or damaged.
 pub fn tokenizer(files: &Files) -> Result<Tokenizer, PrepareError> {
     let tokenizer = Tokenizer::open(&files.base_model)?;
     let Some(path) = &files.chat_template else { return Ok(tokenizer) };
@@ -87,12 +88,12 @@ pub fn tokenizer(files: &Files) -> Result<Tokenizer, PrepareError> {
     Ok(tokenizer.with_chat_template(template))
 }
 
-/// Names a row by its `id`, or by its number from 0 where it has none.
+/// Returns a row's `id`, or its number from 0 if it has none.
 pub(crate) fn id(row: &Columns, number: usize) -> String {
     row.get("id").filter(|id| !id.is_none()).map_or_else(|| format!("row {number}"), ToString::to_string)
 }
 
-/// Counts the tokens of the common prefix of two rows.
+/// Returns the number of tokens in the common prefix of two rows.
 pub(crate) fn common_prefix(left: &[u32], right: &[u32]) -> usize {
     left.iter().zip(right).take_while(|(left, right)| left == right).count()
 }

@@ -1,13 +1,13 @@
-//! A row → a prompt with the chosen and the rejected answer.
+//! Pairs of answers. Takes a row; gives a prompt with the chosen and the rejected answer.
 
 use minijinja::Value;
 
 use super::columns::{Columns, Passage, passage};
 
-/// Reads a row's prompt and answers; without a `prompt`, the common beginning of both answers is the prompt.
+/// Reads a row's prompt and answers. Without a `prompt`, the common beginning of both answers is the prompt.
 ///
 /// # Errors
-/// A column that is missing or of another kind.
+/// A column is missing or of another kind.
 pub(crate) fn prompt_and_answers(row: &Columns) -> Result<(Passage, [Passage; 2]), String> {
     let needed = |column: &str| passage(row, column)?.ok_or_else(|| format!("`{column}` is missing"));
     let (chosen, rejected) = (needed("chosen")?, needed("rejected")?);
@@ -17,7 +17,7 @@ pub(crate) fn prompt_and_answers(row: &Columns) -> Result<(Passage, [Passage; 2]
     }
 }
 
-/// Splits the common beginning off two answers; neither rest is empty.
+/// Splits the common beginning off two answers. Neither rest is empty.
 fn split(chosen: Passage, rejected: Passage) -> Result<(Passage, [Passage; 2]), String> {
     match (chosen, rejected) {
         (Passage::Turns(chosen), Passage::Turns(rejected)) => {
@@ -39,7 +39,7 @@ fn split(chosen: Passage, rejected: Passage) -> Result<(Passage, [Passage; 2]), 
     }
 }
 
-/// Returns the length of the common prefix of two lists, at most one less than the shorter one has. `None` if one is empty.
+/// Returns the length of the common prefix of two lists, which is at most one less than the length of the shorter one. `None` if one is empty.
 fn alike<T: PartialEq>(left: &[T], right: &[T]) -> Option<usize> {
     let shorter = left.len().min(right.len()).checked_sub(1)?;
     Some(left.iter().zip(right).take_while(|(left, right)| left == right).count().min(shorter))

@@ -1,4 +1,4 @@
-//! Rows against those of TRL 1.16, where the fixtures are.
+//! Tests of prepared rows against those of TRL 1.16, if the fixtures are there.
 
 use std::{
     collections::BTreeSet,
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// The fixtures' folder, or a word that a test is skipped.
+/// Returns the fixtures' folder, or prints that a test is skipped.
 #[expect(clippy::print_stdout, reason = "a test says what it skips")]
 fn fixtures() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/parity/fixtures");
@@ -49,7 +49,7 @@ fn difference<M: Method>(stage: &Path) -> Result<usize, String> {
     let prepared = files.prepared.as_ref().unwrap();
     let mut wanted: Vec<serde_json::Value> = read(prepared);
     for row in &mut wanted {
-        // The reference's answers are the trainer's to ask for.
+        // The reference's log-probabilities are computed by the training, not in preparing rows.
         let row = row.as_object_mut().unwrap();
         row.remove("ref_chosen_logps");
         row.remove("ref_rejected_logps");

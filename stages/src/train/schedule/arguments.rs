@@ -1,4 +1,4 @@
-//! Arguments of schedulers besides the warm-up, under transformers' names.
+//! Arguments of schedulers besides the warm-up, under transformers' names (`lr_scheduler_kwargs`).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -93,7 +93,7 @@ pub struct SchedulerArguments {
 }
 
 impl SchedulerArguments {
-    /// Names an argument that is given and that the scheduler does not have.
+    /// Returns the name of an argument that is given and that the scheduler does not have.
     pub(crate) fn unknown(&self, scheduler: Scheduler) -> Option<&'static str> {
         use Scheduler::{
             Cosine, CosineWarmupWithMinLr, CosineWithMinLr, CosineWithRestarts, InverseSqrt, Polynomial, ReduceLrOnPlateau,

@@ -1,4 +1,6 @@
-//! The learning rate of each step, as transformers' `get_scheduler` gives it: settings and a step's number in, a rate out.
+//! The learning rate of each step, as by transformers' `get_scheduler`. Takes settings and a step's number; gives a rate.
+//!
+//! This file has the schedules, `arguments` their arguments, and `plateau` the one that depends on evaluations.
 
 pub(crate) mod arguments;
 pub(crate) mod plateau;
@@ -40,7 +42,7 @@ pub enum Scheduler {
     WarmupStableDecay,
 }
 
-/// A schedule laid out over the steps of one training.
+/// A schedule over the steps of one training.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule {
     scheduler: Scheduler,
@@ -51,10 +53,10 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Lays a schedule out over so many steps.
+    /// Builds a schedule over this many steps.
     ///
     /// # Errors
-    /// A rate or warm-up out of range, and arguments that the scheduler needs or does not have.
+    /// The rate or the warm-up is out of range, or an argument is missing or belongs to another scheduler.
     pub fn new(
         scheduler: Scheduler,
         arguments: SchedulerArguments,
@@ -99,7 +101,7 @@ impl Schedule {
         self.arguments.lr_end.unwrap_or(1e-7)
     }
 
-    /// Returns the factor of the highest rate.
+    /// Returns the rate of a step as a factor of the highest rate.
     fn factor(&self, step: usize) -> f64 {
         if self.scheduler == Scheduler::WarmupStableDecay {
             return self.warmup_stable_decay(step);
@@ -156,7 +158,7 @@ impl Schedule {
     fn warmup_stable_decay(&self, step: usize) -> f64 {
         let lowest = self.arguments.min_lr_ratio.unwrap_or(0.0);
         let decay = self.arguments.num_decay_steps.unwrap_or(0) as f64;
-        // Negative if warm-up and decay overlap: then the decay begins before the warm-up ends.
+        // It is negative if warm-up and decay overlap, and then the decay begins before the warm-up ends.
         let left = self.steps as f64 - self.warmup as f64 - decay;
         let fall = self.warmup as f64 + self.arguments.num_stable_steps.map_or(left, |steps| steps as f64);
         let fallen = step as f64 - fall;
@@ -184,7 +186,7 @@ impl Schedule {
     }
 }
 
-/// Maps 0 to `lowest` and 1 to 1.
+/// Maps a factor linearly: 0 to `lowest`, and 1 to 1.
 fn between(lowest: f64, factor: f64) -> f64 {
     (factor * (1.0 - lowest) + lowest).max(0.0)
 }
@@ -204,7 +206,7 @@ mod tests {
 
     #[test]
     fn rates_are_those_of_hugging_face() {
-        // transformers.get_linear_schedule_with_warmup(2, 10), and the cosine one.
+        // The rates of transformers.get_linear_schedule_with_warmup(2, 10), and of the cosine one.
         assert_eq!(rates(Scheduler::Linear), [0.0, 0.5, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125]);
         let cosine = [0.0, 0.5, 1.0, 0.96194, 0.853553, 0.691342, 0.5, 0.308658, 0.146447, 0.03806];
         assert_eq!(rates(Scheduler::Cosine), cosine);
@@ -214,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_warm_up_may_begin_above_0_and_the_fall_end_in_the_last_step() {
-        // transformers.get_cosine_with_min_lr_schedule_with_warmup_lr_rate(2, 6, min_lr_rate=0.2).
+        // The rates of transformers.get_cosine_with_min_lr_schedule_with_warmup_lr_rate(2, 6, min_lr_rate=0.2).
         let rates = |arguments: &str| -> Vec<f64> {
             let schedule = schedule(Scheduler::CosineWarmupWithMinLr, arguments, 2.0, 6).unwrap();
             (0..6).map(|step| (schedule.rate(step) * 1e6).round() / 1e6).collect()
@@ -242,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_fall_longer_than_what_is_left_has_begun_before() {
-        // transformers.get_wsd_schedule(1, 2, num_training_steps=2, decay_type="1-sqrt").
+        // The rates of transformers.get_wsd_schedule(1, 2, num_training_steps=2, decay_type="1-sqrt").
         let schedule =
             schedule(Scheduler::WarmupStableDecay, r#"{"num_decay_steps": 2, "decay_type": "1-sqrt"}"#, 1.0, 2).unwrap();
         assert!((schedule.rate(1) - (1.0 - 0.5_f64.sqrt())).abs() < 1e-12, "{}", schedule.rate(1));

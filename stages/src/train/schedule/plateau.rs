@@ -1,4 +1,4 @@
-//! A learning rate that decays when evaluations do not improve, as `PyTorch`'s `ReduceLROnPlateau` does: metrics in, a rate out.
+//! A learning rate that decays when evaluations do not improve, as by `PyTorch`'s `ReduceLROnPlateau`. Takes metrics; gives a rate.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,9 +12,9 @@ pub(crate) struct Plateau {
     rate_bits: Option<u64>,
     /// The best metric; none before the first evaluation.
     best_bits: Option<u64>,
-    /// Evaluations since the last improvement.
+    /// Number of evaluations since the last improvement.
     waited: usize,
-    /// Evaluations of the cooldown that are left.
+    /// Number of evaluations of the cooldown that are left.
     resting: usize,
 }
 
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn rates_are_those_of_pytorch() {
-        // torch.optim.lr_scheduler.ReduceLROnPlateau on the same figures.
+        // The rates of torch.optim.lr_scheduler.ReduceLROnPlateau on the same metrics.
         let figures = [3.0, 2.0, 2.0, 1.9, 1.95, 1.8, 1.9, 1.9, 1.9];
         assert_eq!(
             rates(r#"{"factor": 0.5, "patience": 0}"#, &figures),

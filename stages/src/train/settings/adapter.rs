@@ -1,4 +1,4 @@
-//! What is trained: an adapter's settings under PEFT's names, and how the base's weights are stored.
+//! Settings of what is trained: an adapter under PEFT's names, and how the base's weights are stored.
 
 use std::{collections::BTreeMap, path::PathBuf};
 

@@ -1,4 +1,4 @@
-//! Files that a `stage.json` names; in a manifest they come in by ports.
+//! Files that a `stage.json` names. In a manifest they come through ports.
 
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,8 @@
-//! Reads the settings of a training from a `stage.json` or a manifest. Each setting is declared once; TRL's and PEFT's spellings are read too.
+//! Settings of a training. Takes a `stage.json` or the params of a stage; gives settings. TRL's and PEFT's spellings are read too.
 //!
-//! `stage` names the method, whose own settings are entries beside those of all trainings. An unknown entry is refused by its name.
+//! `stage` names the method, whose own settings are entries beside those of all trainings. An unknown entry is refused by its name. Read `part`
+//! (how settings are declared, each once) first, then `training` (those of every training) with `adapter`, `warmup`, `optim` (TRL's spelling of
+//! the optimiser) and `files` (those of a `stage.json`). `range` has checks of numbers.
 
 mod adapter;
 mod files;
@@ -20,7 +22,7 @@ use part::Part;
 pub use training::{Precision, Training};
 pub use warmup::Warmup;
 
-/// Says why settings could not be read.
+/// Why settings could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error("`{path}`: {reason}")]
 pub struct SettingsError {
@@ -33,9 +35,9 @@ pub struct SettingsError {
 /// All settings of one training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings<M> {
-    /// Those of every training.
+    /// The settings of every training.
     pub training: Training,
-    /// Those of its method.
+    /// The settings of the method.
     pub method: M,
 }
 
@@ -49,7 +51,7 @@ impl StageFile {
     /// Opens a `stage.json`, and returns the entry of `methods` that its `stage` names.
     ///
     /// # Errors
-    /// A file that cannot be read, or that names another method.
+    /// The file cannot be read, or names a method that is not in the list.
     pub fn open<T: Copy>(path: &Path, methods: &[(&str, T)]) -> Result<(T, Self), SettingsError> {
         let wrong = |reason: String| SettingsError { path: path.to_owned(), reason };
         let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
@@ -62,10 +64,10 @@ impl StageFile {
         }
     }
 
-    /// Reads the settings of its method; paths become relative to the current folder.
+    /// Reads the settings of the method `M`. Paths become relative to the current folder.
     ///
     /// # Errors
-    /// A key that is not known, a value of the wrong kind.
+    /// A key is unknown, or a value is of the wrong kind.
     pub fn read<M: Part + Default>(self) -> Result<(Settings<M>, Files), SettingsError> {
         let Self { path, entries } = self;
         let (mut settings, mut files) = from_entries(entries).map_err(|reason| SettingsError { path: path.clone(), reason })?;
@@ -152,7 +154,7 @@ mod tests {
     #[test]
     fn transformers_word_for_an_optimizer_begins_with_its_settings_in_whatever_order() {
         let optimizer = |value: Value| sft(value).map(|settings| settings.training.optimizer);
-        // Entries of a JSON object come in the order of their names: this one before `optim`, and that one after it.
+        // Entries of a JSON object are in the order of their names, so the first of these comes before `optim` and the last after it.
         let lion = optimizer(json!({"adam_beta1": 0.8, "optim": "lion_32bit", "weight_decay": 0.5})).unwrap();
         assert_eq!(lion, Lion { betas: [0.8, 0.999], weight_decay: 0.5 }.into());
         let named = optimizer(json!({"optimizer": {"name": "lion", "betas": [0.8, 0.999], "weight_decay": 0.5}})).unwrap();

@@ -1,10 +1,10 @@
-//! TRL's spelling of the optimiser: its word and its numbers, each an entry of its own.
+//! TRL's spelling of the optimiser: its word and its numbers, each in a separate entry. Takes these entries; gives an optimiser.
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::train::optimizer::Optimizer;
 
-/// What is read of that spelling, until all entries are there; they come in any order.
+/// The entries that are read so far. They may come in any order, so they are applied once all are there.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Optim {
     pub(super) word: Word,
@@ -41,7 +41,7 @@ impl From<f64> for Number {
 }
 
 impl Optim {
-    /// Puts what was read into the settings of the optimiser; another optimiser than theirs begins with its own.
+    /// Applies the entries to the settings of the optimiser. If they name another optimiser, it begins with its own defaults.
     pub(super) fn apply(self, optimizer: &mut Optimizer) -> Result<(), String> {
         let Self { word, adam_beta1, adam_beta2, adam_epsilon, weight_decay } = self;
         if let Word(Some(named)) = word

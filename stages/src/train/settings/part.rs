@@ -1,7 +1,7 @@
-//! Settings that several objects have in common, each stated once: a table of names, kinds and defaults → a struct that reads its own
-//! entries out of an object.
+//! Declarations of settings that several objects share. Takes a table of names, types and defaults; gives a struct that reads its own entries
+//! from an object.
 //!
-//! `serde(flatten)` shares fields too, but it reads the object into a buffer first, and a mistake loses its place in the manifest.
+//! `serde(flatten)` shares fields too, but it reads the object into a buffer first, so that mistakes lose their places in the manifest.
 
 use std::{collections::BTreeSet, fmt, marker::PhantomData};
 
@@ -12,30 +12,30 @@ use serde::{
 };
 use serde_json::{Value, json};
 
-/// What an entry of an object filled.
+/// The field that an entry of an object fills.
 #[derive(Clone, Copy, Debug)]
 pub struct Filled {
-    /// The field.
+    /// The field's name.
     pub field: &'static str,
-    /// Whether it filled the field as a whole, and not one number of it.
+    /// Whether the entry fills the whole field, and not one number of it.
     pub whole: bool,
 }
 
-/// Settings that are read out of an object which may have those of others too.
+/// Settings that are read from an object, which may have other settings too.
 pub trait Part {
-    /// Reads the value of an entry, if it is one of these settings, and says whether it is.
+    /// Reads the value of an entry if it is one of these settings. Returns whether it is.
     ///
     /// # Errors
-    /// A value of another kind.
+    /// The value is of another kind.
     fn set<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error>;
 
-    /// Names every entry, the settings' own names first and then how TRL spells them, with the field that each fills.
+    /// Lists the names of all entries, each with the field that it fills. Our own names come first, then TRL's spellings.
     fn names() -> Vec<(&'static str, Filled)>;
 
     /// Completes the settings once all entries are read.
     ///
     /// # Errors
-    /// Entries that do not go together.
+    /// Entries contradict each other.
     fn finish(&mut self) -> Result<(), String> {
         Ok(())
     }
@@ -56,7 +56,7 @@ impl<First: Part, Second: Part> Part for (First, Second) {
     }
 }
 
-/// Reads no value, and says why.
+/// A seed that reads no value and fails with a message.
 struct Refused<T>(String, PhantomData<T>);
 
 impl<'de, T> DeserializeSeed<'de> for Refused<T> {
@@ -67,10 +67,10 @@ impl<'de, T> DeserializeSeed<'de> for Refused<T> {
     }
 }
 
-/// Reads an object whose entries are those of `parts`; what it leaves out stays as it is in them.
+/// Reads an object whose entries are those of `parts`. Settings that it leaves out keep their values in `parts`.
 ///
 /// # Errors
-/// A name that no part has, a value of another kind, and two entries that fill the same field.
+/// A name belongs to no part, a value is of another kind, or two entries fill the same field.
 pub(crate) fn read<'de, D: Deserializer<'de>, P: Part>(deserializer: D, parts: P) -> Result<P, D::Error> {
     struct Entries<P>(P);
 
@@ -90,7 +90,7 @@ pub(crate) fn read<'de, D: Deserializer<'de>, P: Part>(deserializer: D, parts: P
                 };
                 let twice = |had: &&(String, Filled)| had.1.field == filled.field && (had.1.whole || filled.whole);
                 if let Some((other, _)) = given.iter().find(twice) {
-                    // As a mistake of the value, so that it is reported at this entry.
+                    // The value's seed fails, so that the mistake is reported at this entry.
                     return map
                         .next_value_seed(Refused(format!("`{name}` and `{other}` are two names of one setting"), PhantomData));
                 }
@@ -129,7 +129,8 @@ pub(crate) fn complete<P: Part>(schema: &mut Schema, defaults: &impl Serialize) 
     }
 }
 
-/// Declares a struct of settings: `name | other_name: Kind = default`. Names in `also` fill one number of the field above them. With `finish`, a field without an entry of its own holds such numbers until a method settles them, once all entries are read.
+/// Declares a struct of settings: `name | other_name: Kind = default`. Names in `also` fill one number of the field above them. With `finish`, a
+/// field without an entry of its own stores such numbers until a method applies them, once all entries are read.
 macro_rules! settings {
     (
         $(#[$meta:meta])*

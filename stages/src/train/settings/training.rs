@@ -1,4 +1,4 @@
-//! Settings of every training, whatever its method: in a `stage.json` and in the stages of a manifest.
+//! Settings of every training, whatever its method, in a `stage.json` and in the stages of a manifest.
 
 use schemars::{JsonSchema, Schema, generate::SchemaSettings, json_schema};
 use serde::{Deserialize, Serialize};
@@ -113,7 +113,7 @@ impl Training {
     }
 }
 
-/// Adds to the schema the entries that are written under other names than they are read.
+/// Adds the entries to the schema that are read under other names than they are written.
 fn with_parts(schema: &mut Schema) {
     let mut generator = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true).into_generator();
     let warmup = "Steps in which the learning rate rises from 0; below 1 a share of all steps, rounded up.";
@@ -128,7 +128,7 @@ fn with_parts(schema: &mut Schema) {
     }
 }
 
-/// A key leaves this setting out at its default, as keys did before it existed.
+/// Returns whether a setting has its default of 8. A key then leaves it out, as keys did before the setting existed.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
 fn is_eight(number: &usize) -> bool {
     *number == 8

@@ -1,4 +1,4 @@
-//! How the learning rate begins.
+//! The warm-up of the learning rate. Takes a number of steps or a share; gives the number of its steps.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -14,14 +14,14 @@ pub struct Warmup {
 }
 
 impl Warmup {
-    /// Returns the number of steps among so many.
+    /// Returns the number of warm-up steps in a training of `steps` steps.
     #[must_use]
     pub fn among(self, steps: usize) -> usize {
         self.steps.unwrap_or((self.ratio * steps as f64).ceil() as usize)
     }
 }
 
-/// A number below 1 is a share, other ones are steps.
+/// Converts a number: below 1 it is a share, else a number of steps.
 impl From<f64> for Warmup {
     fn from(number: f64) -> Self {
         if number >= 1.0 { Self { ratio: 0.0, steps: Some(number as usize) } } else { Self { ratio: number, steps: None } }

@@ -1,5 +1,5 @@
-//! The objective of supervised fine-tuning: rows of ids with labels → batches; what the model predicts of the labels → the negative
-//! log-likelihood.
+//! The objective of supervised fine-tuning. Takes rows of ids with labels, and the model's predictions of the labels; gives batches, and the
+//! negative log-likelihood with its slopes.
 
 use super::{IGNORED, Sft, SftLoss, SftRow};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
     train::objective::{Objective, Scored, Share, Weighed},
 };
 
-/// Rows with labels, and the loss that is taken of them.
+/// Rows with labels, and the settings of the loss over them.
 pub(crate) struct Labelled<'a> {
     pub(crate) rows: &'a [SftRow],
     pub(crate) settings: &'a Sft,
@@ -78,7 +78,7 @@ impl Objective for Labelled<'_> {
     }
 }
 
-/// Lists a row's learned tokens with their columns. The first token of a document is never predicted.
+/// Returns a row's learned tokens with their columns. The first token of a document is never predicted.
 fn targets(row: &SftRow) -> impl Iterator<Item = (usize, u32)> + '_ {
     let starts = row.seq_lengths.iter().flatten().scan(0, |start, length| {
         let begin = *start;

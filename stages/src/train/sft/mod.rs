@@ -1,4 +1,7 @@
-//! Supervised fine-tuning: conversations or texts → rows of ids with labels → the negative log-likelihood of what is labelled.
+//! Supervised fine-tuning, as in TRL. Takes conversations or texts; gives rows of ids with labels, and the negative log-likelihood of the labels.
+//!
+//! This file has the settings and the method. Read `prepare` (rows of ids and labels) next, then `packing` (several rows in one) and `labelled`
+//! (the objective).
 
 mod labelled;
 mod packing;

@@ -1,22 +1,21 @@
-//! Short rows → rows of one length: best fit, longest first, or one stream cut into pieces. As TRL's `pack_dataset` does it.
+//! Packing, as by TRL's `pack_dataset`: best fit, longest first, or one stream that is cut. Takes short rows; gives rows of at most one length.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{Packing, SftRow};
 
-/// Rows that are packed together at most: TRL packs what `datasets` hands it, a thousand rows at a time.
+/// Rows that are packed together at most. TRL packs what `datasets` passes to it, a thousand rows at a time.
 const BATCH: usize = 1000;
 
-/// A row of several, and which.
+/// A packed row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Packed {
-    /// The row.
     pub(super) row: SftRow,
-    /// Numbers of the rows that it has a part of, in its order.
+    /// Indices of the rows whose parts it has, in its order.
     pub(super) from: Vec<usize>,
 }
 
-/// Packs rows into rows of at most `length` tokens; `length` is at least 1.
+/// Packs rows into rows of at most `length` tokens. `length` is at least 1.
 #[must_use]
 pub(super) fn pack(rows: &[SftRow], length: usize, strategy: Packing) -> Vec<Packed> {
     let numbered: Vec<(usize, &SftRow)> = rows.iter().enumerate().collect();
@@ -50,7 +49,8 @@ fn piece(row: &SftRow, start: usize, length: usize) -> SftRow {
     SftRow { input_ids: row.input_ids[start..end].to_vec(), labels: row.labels[start..end].to_vec(), seq_lengths: None }
 }
 
-/// Puts the longest piece first into the row with the least room for it, of several such rows into the one that came to that room first.
+/// Packs pieces by best fit, the longest first: each goes into the row with the least room that it fits into, and among several such rows into
+/// the one that had this room first.
 fn best_fit(mut pieces: Vec<(usize, SftRow)>, length: usize) -> Vec<Packed> {
     pieces.retain(|(_, piece)| piece.len() > 0);
     pieces.sort_by_key(|(_, piece)| std::cmp::Reverse(piece.len()));
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn rows_come_out_as_trl_packs_them() {
-        // The examples in the documentation of TRL's `pack_dataset`, with an empty row more, which is left out.
+        // The examples in the documentation of TRL's `pack_dataset`, with one more, empty row, which is left out.
         let lengths = |lengths: &[usize]| Some(lengths.to_vec());
         let bfd = vec![(vec![1, 2, 3, 4], lengths(&[4])), (vec![8, 9, 10, 11], lengths(&[3, 1])), (vec![6, 7], lengths(&[2]))];
         assert_eq!(packed(Packing::Bfd), bfd);

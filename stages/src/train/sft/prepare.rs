@@ -1,7 +1,8 @@
-//! Rows for supervised fine-tuning: a conversation, a prompt with its completion, or a text → token ids and labels.
+//! Rows for supervised fine-tuning, as prepared by TRL's `SFTTrainer`. Takes rows with a conversation, a prompt with its completion, or a text;
+//! gives token ids and labels.
 //!
-//! A prompt is tokenised as the model will see it, and once more together with its completion: the completion begins where the two differ, so
-//! that tokens which the template writes at the end of an answer are learned. As TRL's `SFTTrainer` does it.
+//! A prompt is tokenised as the model will see it, and once more together with its completion. The completion begins where the two differ, so
+//! that tokens which the template writes at the end of an answer are learned.
 
 use super::{
     IGNORED, Packing, Sft, SftRow,
@@ -16,10 +17,10 @@ use crate::{
     },
 };
 
-/// Prepares rows; `max_length` cuts them, and drops those in which nothing to learn is left.
+/// Prepares rows: cuts them to `max_length`, and drops those that have no token left to learn.
 ///
 /// # Errors
-/// Rows without the columns that they need, and what the tokenizer refuses.
+/// A row lacks a column that it needs, or the tokenizer refuses it.
 pub(super) fn prepare(
     tokenizer: &Tokenizer,
     rows: &[Columns],
@@ -64,12 +65,12 @@ fn longer(rows: &[SftRow], length: usize) -> usize {
     rows.iter().filter(|row| row.input_ids.len() > length).count()
 }
 
-/// A row's ids, and what is known of them.
+/// A row's ids, with which of them belong to the completion and to the assistant.
 struct Tokens {
     ids: Vec<u32>,
-    /// Where the completion begins, in a row that has one.
+    /// The index at which the completion begins, if the row has one.
     completion: Option<usize>,
-    /// For each id whether the assistant wrote it, where that was asked for.
+    /// For each id whether the assistant wrote it, if the settings need it.
     assistant: Option<Vec<bool>>,
 }
 

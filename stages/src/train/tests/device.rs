@@ -1,5 +1,5 @@
-//! The same models on the processor and on another device: predictions, trainings, scores and texts. The processor itself is used as such a
-//! device; CUDA and Vulkan devices are tested too if they are built in.
+//! Tests of the same models on the processor and on another device: predictions, trainings, scores and texts. The processor itself is used as
+//! such a device; CUDA and Vulkan devices are tested too if they are built in.
 
 use burn::tensor::{DType, Device};
 
@@ -13,20 +13,20 @@ use crate::{
     rows::Message,
 };
 
-/// A device, and a way to compute on it.
+/// A device, and how to compute on it.
 struct Place {
     name: DeviceName,
     device: Device,
 }
 
 impl Place {
-    /// Computes something on it.
+    /// Computes something on the device.
     fn there<R>(&self, compute: impl FnOnce() -> R) -> R {
         if self.name == DeviceName::Cpu { elsewhere(compute) } else { compute() }
     }
 }
 
-/// Lists the devices to compare with the processor, or says which are skipped.
+/// Returns the devices to compare with the processor, and prints which are skipped.
 #[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn places() -> Vec<Place> {
     let mut names = vec![
@@ -50,7 +50,7 @@ fn near(found: &[f32], expected: &[f32], what: &str) {
     }
 }
 
-/// Models with all that training may change.
+/// Returns models that together have everything that training may change.
 fn models() -> Vec<(&'static str, Model)> {
     let quantised = || {
         let mut model = tiny(3).model;
@@ -119,7 +119,7 @@ fn takes_the_same_way<M: Example>(place: &Place, path: &str, model: &Model, mut 
     for name in expected.trained_names() {
         let values = |model: &Model| model.parameters().get(&name).unwrap().clone().into_values();
         let (found, expected) = (values(&found), values(&expected));
-        // AdamW's steps are of one size where gradients are near 0: their sign is then a matter of rounding.
+        // AdamW's first steps have the size of the rate even if gradients are near 0, and then rounding decides their sign.
         let off = found.iter().zip(&expected).map(|(found, expected)| f64::from((found - expected).abs())).sum::<f64>();
         assert!(off / (found.len() as f64) < 2e-3, "{case}, `{name}`: {off} over {}", found.len());
     }

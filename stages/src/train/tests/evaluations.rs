@@ -1,9 +1,9 @@
-//! Trainings that are evaluated: the best weights, early ends, and going on behind either.
+//! Tests of trainings with evaluations: the best weights, early stopping, and resuming after either.
 
 use super::*;
 use crate::train::evaluation::evaluate;
 
-/// Rows that are not among those that are learned.
+/// Returns rows that are not among the training rows.
 fn others() -> Vec<SftRow> {
     vec![row(&[5, 6, 40, 41, 42], 2), row(&[10, 33, 12], 1), row(&[13, 5, 7, 50], 2)]
 }
@@ -12,7 +12,7 @@ fn validation() -> Prepared<SftRow> {
     prepared(others())
 }
 
-/// Settings under which a small model learns its few rows by heart.
+/// Returns settings with which a small model overfits its few rows.
 fn overfitting(change: impl FnOnce(&mut Training)) -> Settings<Sft> {
     let mut settings = sft();
     let training = &mut settings.training;
@@ -50,7 +50,7 @@ fn a_training_that_overfits_ends_early_with_the_best_weights() {
     assert!(summary.steps < 120 && notes.losses.len() == summary.steps, "{summary:?}");
     assert_eq!((summary.best_metric, summary.best_step), (Some(best), Some(summary.steps - 6)), "{losses:?}");
     assert_eq!(loss_on_others(&found), best);
-    // Without the wish for it, the last weights are given.
+    // Without `load_best_model_at_end`, the result has the last weights.
     let last = evaluated(&model, &overfitting(|training| training.load_best_model_at_end = false), &mut Notes::default());
     assert!(loss_on_others(&last.unwrap().model) > best);
 }
@@ -63,7 +63,7 @@ fn a_stopped_training_goes_on_with_its_best_weights_and_its_patience() {
         });
         let mut whole = Notes::default();
         let expected = evaluated(&model, &settings, &mut whole).unwrap();
-        // Between the best evaluation and the end.
+        // The training stops between the best evaluation and the end.
         let stop = expected.summary.best_step.unwrap() + 4;
         assert!(stop <= expected.summary.steps, "{:?}", expected.summary);
         let (found, [_, rest]) = gone_on(stop, |notes| evaluated(&model, &settings, notes));
@@ -115,16 +115,16 @@ fn a_rate_that_waits_for_evaluations_falls_and_has_fallen_after_a_stop() {
     });
     let mut whole = Notes::default();
     let expected = evaluated(&model, &settings, &mut whole).unwrap();
-    // Behind the first fall.
+    // The training stops after the rate has decayed for the first time.
     let stop = 60;
     let (found, [_, rest]) = gone_on(stop, |notes| evaluated(&model, &settings, notes));
     assert_eq!(rest.losses, whole.losses[stop - 1..]);
     assert_eq!(found.summary, expected.summary);
-    // With a rate that never falls the losses are others.
+    // With a rate that never decays, the losses differ.
     let mut constant = Notes::default();
     evaluated(&model, &overfitting(|training| training.lr_scheduler = Scheduler::Constant), &mut constant).unwrap();
     assert_ne!(constant.losses[stop - 1..], whole.losses[stop - 1..]);
-    // Without evaluations it would wait for ever.
+    // Without evaluations, the rate could never decay.
     let mut blind = settings;
     (blind.training.eval_steps, blind.training.load_best_model_at_end) = (None, false);
     let error = trained(&model, &blind, &mut Notes::default()).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! Trainings of a small model: gradients against finite differences, rows laid out in several ways, and stops.
+//! Tests of trainings of a small model: gradients against finite differences, rows laid out in several ways, and interrupted trainings.
 
 mod device;
 mod evaluations;
@@ -58,7 +58,7 @@ fn pairs() -> Vec<DpoRow> {
     vec![pair(&[5, 6], &[7, 8], &[7, 9, 10]), pair(&[4], &[11, 12, 13], &[14]), pair(&[8, 9], &[20], &[21, 22])]
 }
 
-/// A method with a few rows to learn.
+/// A method with a few rows to train on.
 trait Example: Method {
     fn example() -> Prepared<Self::Row>;
 }
@@ -105,7 +105,7 @@ fn dpo(change: impl FnOnce(&mut Dpo)) -> Settings<Dpo> {
     settings
 }
 
-/// Puts an adapter on that is no longer fresh.
+/// Adds an adapter whose factors are not those of a new one.
 fn adapted(mut model: Model, change: impl FnOnce(&mut AdapterConfig)) -> Model {
     let targets = ["q_proj", "v_proj", "down_proj"].map(str::to_owned).to_vec();
     let mut config = AdapterConfig { r: 3, target_modules: Some(Modules::Names(targets)), ..AdapterConfig::default() };
@@ -118,7 +118,7 @@ fn adapted(mut model: Model, change: impl FnOnce(&mut AdapterConfig)) -> Model {
     model
 }
 
-/// Computes a loss and its gradients as a step does.
+/// Computes the loss and its gradients as a training step does.
 fn step(model: &Model, rows: &[SftRow], shards: usize) -> (f64, Vec<Vec<f32>>) {
     step_with(model, rows, shards, false)
 }
@@ -158,7 +158,7 @@ fn gradients_of_every_path_are_those_of_finite_differences() {
     for (path, model) in paths {
         let (_, gradients) = step(&model, &rows(), 2);
         for (name, gradient) in model.trained_names().iter().zip(&gradients) {
-            // DoRA takes norms as constants, so its factors' gradients are not those of the whole function.
+            // DoRA treats norms as constants, so the gradients of its factors are not those of the whole function.
             if path.starts_with("dora") && !name.ends_with("magnitude_vector") {
                 continue;
             }
@@ -196,7 +196,7 @@ fn packed_rows_give_what_they_give_alone() {
     assert!((alone.0 - step(&model, &[joined], 1).0).abs() > 1e-3, "without its documents it is another row");
 }
 
-/// Keeps the figures of a training, may stop it, and goes on behind what was kept.
+/// An observer that records the metrics of a training, may stop it, and resumes it from what was saved.
 #[derive(Default)]
 struct Notes {
     losses: Vec<f64>,
@@ -243,7 +243,7 @@ fn trained_on<M: Method>(
     run(TrainingRun { model: model.clone(), settings, rows, evaluation: None, watch: notes })
 }
 
-/// Stops a training at a step, and goes on from what was kept; returns what came out, and the notes of both parts.
+/// Stops a training at a step, and resumes it from what was saved. Returns the result, and the notes of both parts.
 fn gone_on(stop: usize, train: impl Fn(&mut Notes) -> Result<Trained, TrainError>) -> (Trained, [Notes; 2]) {
     let kept = tempfile::tempdir().unwrap();
     let folder = Some(kept.path().to_owned());
@@ -258,12 +258,12 @@ fn weights(model: &Model) -> Vec<(String, Vec<u32>)> {
     model.parameters().iter().map(|(name, weight)| (name.to_owned(), bits(weight.clone().into_values()))).collect()
 }
 
-/// Trains at once, and with a stop on the way.
+/// Asserts that a training without a stop and one with a stop on the way give the same bytes.
 fn resumes_to_the_same_bytes<M: Example>(model: &Model, settings: &Settings<M>) {
     let mut whole = Notes::default();
     let expected = trained(model, settings, &mut whole).unwrap();
     let (found, [_, rest]) = gone_on(4, |notes| trained(model, settings, notes));
-    // What was kept last is behind step 3: the stop came before the fourth was kept.
+    // The last saved checkpoint is that after step 3: the stop came before the fourth was saved.
     assert_eq!(rest.losses, whole.losses[3..]);
     assert_eq!(weights(&found.model), weights(&expected.model));
     assert_eq!(found.summary, expected.summary);
@@ -373,7 +373,7 @@ fn dropout_is_drawn_anew_for_each_step_and_alike_for_each_seed() {
         trained(&model, &settings, &mut notes).unwrap();
         notes.losses
     };
-    // Without learning every epoch of three steps is the same but for the draws.
+    // With a learning rate of 0, every epoch of three steps is the same but for the draws.
     assert_eq!(losses(0.0, 1)[..3], losses(0.0, 1)[3..6]);
     assert_ne!(losses(0.5, 1)[..3], losses(0.5, 1)[3..6]);
     assert_eq!(losses(0.5, 1), losses(0.5, 1));

@@ -1,4 +1,4 @@
-//! Gradient checkpointing changes no bit of what is learned.
+//! Tests that gradient checkpointing changes no bit of what is learned.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! What is learned on weights in 16 bits is what is learned on the same values in f32.
+//! Tests that training on weights in 16 bits learns the same as on the same values in f32.
 
 use serde_json::json;
 
@@ -51,7 +51,7 @@ fn a_reference_in_16_bits_follows_a_model_that_is_trained_in_full() {
     trained(&full, &settings, &mut expected).unwrap();
     assert_eq!(notes.losses, expected.losses);
 
-    // And a base whose biases follow an adapter's.
+    // The same with a base whose biases are trained with the adapter.
     let [half, full] =
         in_16_bits_and_32(&tiny_with_biases(7), Half::Bf16).map(|model| adapted(model, |config| config.bias = Bias::All));
     let settings = dpo(|method| method.reference = Reference::BaseModel);
@@ -63,7 +63,7 @@ fn a_reference_in_16_bits_follows_a_model_that_is_trained_in_full() {
 
 #[test]
 fn a_base_in_16_bits_is_the_reference_of_a_fresh_adapter_in_every_bit() {
-    // The reference has nothing that is trained, and yet is computed where gradients are.
+    // The reference has no trained weights, and yet is computed by the backend that has gradients.
     let gemma2 = config("gemma2", &json!({"head_dim": 4, "sliding_window": 2, "query_pre_attn_scalar": 4.0}));
     for config in [config("llama", &json!({})), gemma2, config("phi", &json!({}))] {
         let [half, _] = in_16_bits_and_32(&drawn(&config, 9), Half::Bf16);

@@ -1,11 +1,11 @@
-//! How far a model is from its reference: a log-ratio in, a score and its slope out (f-DPO, Wang et al. 2023).
+//! Divergences of a model from its reference (f-DPO, Wang et al. 2023). Takes a log-ratio; gives a score and its slope.
 
 use std::f64::consts::LN_2;
 
 use super::{log_sigmoid, sigmoid};
 use crate::train::dpo::{Divergence, Dpo};
 
-/// Exponents above it count as it, as in TRL.
+/// Exponents are clamped to this, as in TRL.
 const LARGEST: f64 = 80.0;
 
 /// Returns the score of a log-ratio, and the score's derivative by it.

@@ -1,4 +1,5 @@
-//! The losses that are a mean over pairs, one after another; `sft` among them is none, for it is a mean over tokens.
+//! The losses that are a mean over pairs. Takes pairs of answers; gives each pair's loss with its slopes. The loss `sft` is not among them,
+//! since it is a mean over tokens.
 
 use super::{Pair, divergence::score, log_sigmoid, sigmoid};
 use crate::train::dpo::{Dpo, DpoLoss};
@@ -41,8 +42,8 @@ fn of_pair(kind: DpoLoss, settings: &Dpo, pair: &Pair) -> Loss {
         Loss { value, slopes: slopes.map(|slope| slope * beta) }
     };
     match kind {
-        // Rafailov et al. 2023, with the label smoothing of Mitchell's conservative DPO. TRL took it here too, and leaves it out of notice since
-        // 1.0; a setting that is given and does nothing would mislead.
+        // Rafailov et al. 2023, with the label smoothing of Mitchell's conservative DPO. TRL applied it here too, and ignores it since
+        // 1.0. It is applied here, since a setting that does nothing would mislead.
         DpoLoss::Sigmoid => of_margin(&|margin| logistic(margin, smoothing)),
         // Zhao et al. 2023, SLiC.
         DpoLoss::Hinge => of_margin(&|margin| ((1.0 - margin).max(0.0), if margin < 1.0 { -1.0 } else { 0.0 })),
@@ -103,18 +104,18 @@ fn of_pair(kind: DpoLoss, settings: &Dpo, pair: &Pair) -> Loss {
     }
 }
 
-/// `-ln sigmoid(x)`, with a share of pairs the wrong way round.
+/// Returns `-ln sigmoid(x)` and its slope, if a share `smoothing` of the pairs has the wrong label.
 fn logistic(margin: f64, smoothing: f64) -> (f64, f64) {
     let value = -(1.0 - smoothing) * log_sigmoid(margin) - smoothing * log_sigmoid(-margin);
     (value, smoothing * sigmoid(margin) - (1.0 - smoothing) * sigmoid(-margin))
 }
 
-/// The slope of the sigmoid.
+/// Returns the slope of the sigmoid.
 fn bell(value: f64) -> f64 {
     sigmoid(value) * sigmoid(-value)
 }
 
-/// Melnyk et al. 2024: the margins of the model in order of size against those of the reference.
+/// Computes AOT (Melnyk et al. 2024): the sorted margins of the model are compared with the sorted margins of the reference.
 fn aot(settings: &Dpo, pairs: &[Pair]) -> Vec<Loss> {
     let margins = sorted(pairs.iter().map(|[chosen, rejected]| chosen.log_probability - rejected.log_probability));
     let references = sorted(pairs.iter().map(|[chosen, rejected]| chosen.reference - rejected.reference));
@@ -126,7 +127,7 @@ fn aot(settings: &Dpo, pairs: &[Pair]) -> Vec<Loss> {
     losses
 }
 
-/// The same without pairs: the chosen answers' log-ratios in order of size against those of the rejected ones.
+/// Computes unpaired AOT: the sorted log-ratios of the chosen answers are compared with those of the rejected ones.
 fn aot_unpaired(settings: &Dpo, pairs: &[Pair]) -> Vec<Loss> {
     let [chosen, rejected] = [0, 1].map(|side| sorted(pairs.iter().map(|pair| pair[side].log_ratio())));
     let mut losses = vec![Loss::default(); pairs.len()];
@@ -139,7 +140,7 @@ fn aot_unpaired(settings: &Dpo, pairs: &[Pair]) -> Vec<Loss> {
     losses
 }
 
-/// Sorts values, and says where each stood.
+/// Sorts values, and returns each with its index before.
 fn sorted(values: impl Iterator<Item = f64>) -> Vec<(usize, f64)> {
     let mut sorted: Vec<(usize, f64)> = values.enumerate().collect();
     sorted.sort_by(|left, right| left.1.total_cmp(&right.1));
@@ -202,7 +203,7 @@ mod tests {
 
     #[test]
     fn values_are_those_worked_out_by_hand() {
-        // The first pair: log-ratios 1.5 and -0.8, so with beta 0.5 a margin of 1.15.
+        // The first pair has log-ratios of 1.5 and -0.8, so with beta 0.5 a margin of 1.15.
         let first = &pairs()[..1];
         let value = |kind, label_smoothing| losses(kind, &Dpo { beta: 0.5, label_smoothing, ..Dpo::default() }, first)[0].value;
         for (kind, smoothing, expected) in [
