@@ -1,8 +1,9 @@
-//! Token ids of prompts with their continuations, laid out as one rectangle with positions, an attention mask and targets.
+//! Batches. Takes token ids of prompts with their continuations; gives one rectangle with positions, an attention mask and targets. A place is
+//! one of its `rows * width` tokens.
 
-/// A prompt and its continuations; what all continuations begin with is computed once.
+/// A prompt and its continuations. The common beginning of all continuations is computed once.
 ///
-/// The trunk is the prompt and the common beginning; each branch goes on from the trunk's end and sees the trunk and itself.
+/// The trunk is the prompt and the common beginning. Each branch continues the trunk, and attends to the trunk and itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     trunk: Vec<u32>,
@@ -34,13 +35,13 @@ impl Row {
         self.branches.len()
     }
 
-    /// Returns the number of tokens of all sequences, the prompt and what they share counted for each.
+    /// Returns the number of tokens of all sequences. Shared tokens count in each sequence.
     #[must_use]
     pub fn tokens(&self) -> usize {
         self.branches.iter().map(|branch| self.trunk.len() + branch.len()).sum()
     }
 
-    /// Returns the number of tokens that are predicted, the shared ones counted once.
+    /// Returns the number of tokens that are predicted. Shared tokens count once.
     #[must_use]
     pub fn targets(&self) -> usize {
         self.width() - self.prompt
@@ -60,26 +61,26 @@ pub(crate) fn shared_beginning(continuations: &[Vec<u32>]) -> usize {
 pub struct Target {
     /// Index of the place among `rows * width`.
     pub place: usize,
-    /// The token that comes next.
+    /// The next token.
     pub token: u32,
 }
 
-/// Says why rows cannot be laid out as asked.
+/// Why rows cannot be laid out.
 #[derive(Debug, thiserror::Error)]
 pub enum LayoutError {
-    /// There is nothing, or no rectangle.
+    /// There are no tokens, or the rows are not of one length.
     #[error("`input_ids` must be rows of one length, at least one token each")]
     Rows,
-    /// Something that belongs to each token has another shape than the tokens.
+    /// An argument with a value for each token has another shape than the tokens.
     #[error("`{name}` must have the shape of `input_ids`")]
     Shape {
-        /// What it is.
+        /// The argument.
         name: &'static str,
     },
-    /// A mask is more than yes and no.
+    /// A mask has values other than 0 and 1.
     #[error("`attention_mask` must hold 0 and 1 only")]
     Mask,
-    /// Documents are longer than the row that they are packed in.
+    /// Packed documents are longer than their row.
     #[error("row {row}: `sequence_lengths` add up to more than its tokens")]
     Packing {
         /// Index of the row, from 0.
@@ -92,28 +93,29 @@ pub enum LayoutError {
 pub struct Batch {
     /// Number of rows.
     pub rows: usize,
-    /// Tokens in a row, padding included.
+    /// Number of tokens in a row, including padding.
     pub width: usize,
-    /// Token ids, `rows * width`; padding is token 0 and is seen by no target.
+    /// Token ids, `rows * width`. Padding is token 0, and no target attends to it.
     pub ids: Vec<i32>,
-    /// Positions for the rotary embedding, `rows * width`; a branch's begin where the trunk ends.
+    /// Positions for the rotary embedding, `rows * width`. Those of a branch begin where the trunk ends.
     pub positions: Vec<usize>,
-    /// How many tokens stand before each place in its sequence, `rows * width`, by which a sliding window is measured; `None` where
-    /// that is the place's column. Positions may have gaps, which do not count.
+    /// Number of tokens before each place in its sequence, `rows * width`, by which a sliding window is measured. `None` if that is the
+    /// place's column. Positions may have gaps, which do not count.
     pub offsets: Option<Vec<usize>>,
-    /// Branch of each place, `rows * width`; `None` where causality alone decides. What is on branch 0, the trunk, is seen from all
-    /// branches. Documents that are packed into one row are branches without a trunk, and padding is a branch of its own.
+    /// Branch of each place, `rows * width`. `None` if every place attends to all before it. All branches attend to branch 0, the trunk.
+    /// Documents that are packed into one row are branches without a trunk, and padding is a branch too.
     pub branches: Option<Vec<usize>>,
-    /// Tokens of the longest row that is computed with this one, though not in this batch; some rotary positions are stretched by it.
+    /// Number of tokens of the longest row that belongs to the same computation, even if it is in another batch. Some rotary positions are
+    /// scaled by it.
     pub longest: usize,
-    /// All predicted tokens, shared ones once.
+    /// All predicted tokens. Shared ones are there once.
     pub targets: Vec<Target>,
     /// For each continuation of each row, in order, the indices of its targets.
     pub sequences: Vec<Vec<usize>>,
 }
 
 impl Batch {
-    /// Lays rows out side by side.
+    /// Lays out rows.
     #[must_use]
     pub fn new(rows: &[&Row]) -> Self {
         let width = rows.iter().map(|row| row.width()).max().unwrap_or(0);
@@ -141,7 +143,7 @@ impl Batch {
         batch
     }
 
-    /// Makes room for rows of `width` tokens, all padding.
+    /// Makes a batch of rows of `width` tokens, all padding.
     #[must_use]
     pub(crate) fn empty(rows: usize, width: usize) -> Self {
         Self {
@@ -157,7 +159,7 @@ impl Batch {
         }
     }
 
-    /// Takes a row as documents of these lengths, which fit into it: positions start over, and none sees another.
+    /// Splits a row into documents of these lengths, which fit into it. Positions restart in each, and none attends to another.
     pub(crate) fn pack(&mut self, row: usize, lengths: &[usize]) {
         let (start, end) = (row * self.width, (row + 1) * self.width);
         let branches = self.branches.get_or_insert_with(|| vec![0; self.ids.len()]);
@@ -172,10 +174,10 @@ impl Batch {
         }
     }
 
-    /// Lays out rows of one length as they are: no targets, positions counted from 0.
+    /// Lays out rows of one length, without targets, with positions from 0.
     ///
     /// # Errors
-    /// No rows, empty rows, or rows of several lengths.
+    /// There are no rows, empty rows, or rows of several lengths.
     pub fn plain(rows: &[Vec<u32>]) -> Result<Self, LayoutError> {
         let width = rows.first().map_or(0, Vec::len);
         if width == 0 || rows.iter().any(|row| row.len() != width) {
@@ -194,17 +196,17 @@ impl Batch {
         })
     }
 
-    /// Gives every place a position of its own; a sliding window still counts tokens.
+    /// Sets the position of every place. A sliding window still counts tokens.
     ///
     /// # Errors
-    /// Another shape than the rows have.
+    /// The positions have another shape than the rows.
     pub fn at_positions(mut self, positions: &[Vec<usize>]) -> Result<Self, LayoutError> {
         self.fits(positions, "position_ids")?;
         self.positions = positions.concat();
         Ok(self)
     }
 
-    /// Counts positions on from `tokens` that were read before.
+    /// Moves all positions on by the number of tokens that were read before.
     #[must_use]
     pub(crate) fn after(mut self, tokens: usize) -> Self {
         for position in &mut self.positions {
@@ -216,7 +218,7 @@ impl Batch {
     /// Hides the places where the mask is 0 from the others.
     ///
     /// # Errors
-    /// Another shape than the rows have, or an entry other than 0 and 1.
+    /// The mask has another shape than the rows, or an entry other than 0 and 1.
     pub fn with_padding(mut self, attention_mask: &[Vec<u32>]) -> Result<Self, LayoutError> {
         self.fits(attention_mask, "attention_mask")?;
         let mask = attention_mask.concat();
@@ -232,10 +234,10 @@ impl Batch {
         Ok(self)
     }
 
-    /// Takes each row as several documents, one after another, that do not see each other; what is left of a row is padding.
+    /// Splits each row into several documents, one after another, that do not attend to each other. The rest of a row is padding.
     ///
     /// # Errors
-    /// Lengths that are more than a row has.
+    /// The lengths add up to more than a row has.
     pub fn packed(mut self, sequence_lengths: &[Vec<usize>]) -> Result<Self, LayoutError> {
         if sequence_lengths.len() != self.rows {
             return Err(LayoutError::Shape { name: "sequence_lengths" });
@@ -286,19 +288,19 @@ impl Batch {
         self.targets.len() - 1
     }
 
-    /// Returns the number of tokens of the longest row, by the positions.
+    /// Returns the number of tokens of the longest row, by its positions.
     #[must_use]
     pub fn length(&self) -> usize {
         self.positions.iter().max().map_or(0, |position| position.saturating_add(1)).max(self.longest)
     }
 
-    /// Returns how many tokens stand before a place in its sequence.
+    /// Returns the number of tokens before a place in its sequence.
     #[must_use]
     pub fn offset(&self, row: usize, column: usize) -> usize {
         self.offsets.as_ref().map_or(column, |offsets| offsets[row * self.width + column])
     }
 
-    /// Says whether the place at column `from` of a row attends to the one at column `to`.
+    /// Returns whether the place at column `from` of a row attends to the one at column `to`.
     #[must_use]
     pub fn sees(&self, row: usize, from: usize, to: usize) -> bool {
         to <= from

@@ -34,7 +34,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// Puts a model together from a configuration and weights that fit it and are on `device`.
+    /// Builds a model of a configuration and weights that fit it and are on `device`.
     pub(super) fn new(config: Map<String, Value>, weights: BTreeMap<String, Weight>, device: Device) -> Result<Self, String> {
         let architecture = architecture(&config)?;
         for (name, shape) in &Shapes::of(&*architecture) {
@@ -47,17 +47,17 @@ impl Model {
         Ok(Self { config: Arc::new(config), architecture: architecture.into(), parameters: Parameters::new(weights, device) })
     }
 
-    /// Reads a folder with `config.json` and weights; the model is on the processor, and goes elsewhere by [`Model::on`].
+    /// Reads a folder with `config.json` and weights. The model is on the processor; [`Model::on`] moves it to another device.
     ///
     /// # Errors
-    /// A configuration that is not understood in whole; weights that are missing, too many, of another shape or type, not numbers; a
-    /// damaged file. Nothing is allocated by the configuration's word alone.
+    /// A key of the configuration is not supported; weights are missing, unexpected, of another shape or type, or not finite; a file is damaged.
+    /// No memory is allocated by sizes in the configuration alone.
     pub fn load(folder: &Path) -> Result<Self, CheckpointError> {
         Self::load_held(folder, None)
     }
 
-    /// Reads the same, and puts the projections of all blocks into 4 bits as they come where `double_quant` is given, as
-    /// [`Model::quantise`] does.
+    /// Reads a folder as [`Model::load`] does. If `double_quant` is given, the projections of all blocks are quantised to 4 bits while they are read,
+    /// as by [`Model::quantise`].
     ///
     /// # Errors
     /// As [`Model::load`].
@@ -79,7 +79,7 @@ impl Model {
         let mut weights = BTreeMap::new();
         for (name, shape) in &shapes {
             let weight = quantised::read(&tensors, name, shape, quantised)?;
-            // One weight after another: those of a file in f32 are never there all at once.
+            // Weights are quantised one after another, so that those of a file in f32 are never all in memory.
             let codes = double_quant.and_then(|double_quant| in_4_bits(name, &weight, double_quant));
             weights.insert(name.clone(), codes.map_or(weight, |codes| Weight::Frozen(Frozen::Nf4(Arc::new(codes)))));
         }
@@ -87,11 +87,11 @@ impl Model {
         Ok(Self { config: Arc::new(config), architecture: architecture.into(), parameters })
     }
 
-    /// Writes `config.json` and `model.safetensors` into an existing folder, without what an adapter adds: weights as they are held, in f32,
-    /// in the file's 16 bits, or in bitsandbytes' NF4.
+    /// Writes `config.json` and `model.safetensors` into an existing folder, without an adapter. Weights are written as they are stored: in f32, in
+    /// the 16 bits of their file, or in bitsandbytes' NF4.
     ///
     /// # Errors
-    /// A file that cannot be written.
+    /// A file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), CheckpointError> {
         let mut config = (*self.config).clone();
         let base = self.parameters.without_adapter();
@@ -107,7 +107,7 @@ impl Model {
         }
         let in_f32 = |weight: &Weight| matches!(weight, Weight::Vector(_) | Weight::Matrix(_));
         if base.iter().any(|(_, weight)| in_f32(weight)) {
-            // Readers round to what these name.
+            // Programs that read the file round weights to the type that these keys name.
             for key in ["torch_dtype", "dtype"] {
                 if let Some(dtype) = config.get_mut(key) {
                     *dtype = "float32".into();
@@ -119,25 +119,25 @@ impl Model {
         write_tensors(&folder.join(WEIGHTS), tensors)
     }
 
-    /// Returns the configuration as the file has it.
+    /// Returns the content of `config.json`.
     #[must_use]
     pub fn config(&self) -> &Map<String, Value> {
         &self.config
     }
 
-    /// Returns the most tokens of a row.
+    /// Returns the largest number of a row's tokens.
     #[must_use]
     pub fn max_position_embeddings(&self) -> usize {
         self.architecture.sizes().max_position_embeddings
     }
 
-    /// Returns the number of tokens that the model knows.
+    /// Returns the size of the vocabulary.
     #[must_use]
     pub fn vocab_size(&self) -> usize {
         self.architecture.sizes().vocab_size
     }
 
-    /// Says whether the head is the embedding's matrix by the configuration.
+    /// Returns whether the configuration ties the head to the embedding.
     pub(super) fn is_tied(&self) -> bool {
         self.architecture.sizes().tie_word_embeddings
     }
@@ -164,7 +164,7 @@ impl Model {
         Self { parameters, ..self.clone() }
     }
 
-    /// Returns the same model on a device: what is made of it from then on is computed there.
+    /// Returns the same model on a device, where it is then computed.
     #[must_use]
     pub fn on(&self, device: &Device) -> Self {
         self.with_parameters(self.parameters.on(device))
@@ -176,8 +176,8 @@ impl Model {
         self.with_parameters(self.parameters.without_adapter())
     }
 
-    /// Puts the projections of all blocks into 4 bits, as bitsandbytes does when it loads a model: embedding, head, norms and biases stay,
-    /// and so does what belongs to an adapter.
+    /// Quantises the projections of all blocks to 4 bits, as bitsandbytes does when it loads a model. Embedding, head, norms, biases and an
+    /// adapter's weights are not quantised.
     pub fn quantise(&mut self, double_quant: bool) {
         let adapter = self.adapter_names();
         self.parameters.replace_matrices(|name, weight| {
@@ -185,7 +185,7 @@ impl Model {
         });
     }
 
-    /// Moves each weight to `alpha` of another model's and the rest of its own.
+    /// Sets each weight to `alpha` times another model's plus `1 - alpha` times its own.
     pub(crate) fn mix(&mut self, other: &Self, alpha: f64) {
         let (own, others) = ((1.0 - alpha) as f32, alpha as f32);
         for name in self.names() {
@@ -194,7 +194,7 @@ impl Model {
         }
     }
 
-    /// Takes the values of some weights from another model that has them too.
+    /// Copies the values of some weights from another model that has them too.
     pub(crate) fn take(&mut self, names: &[String], other: &Self) {
         self.parameters.thaw(names);
         for name in names {
@@ -203,13 +203,13 @@ impl Model {
         }
     }
 
-    /// Names what training changes, in order: the adapter where there is one, else all weights.
+    /// Returns the names of the weights that training changes, in order: those of the adapter if there is one, else all weights.
     pub(crate) fn trained_names(&self) -> Vec<String> {
         let adapter = self.adapter_names();
         if adapter.is_empty() { self.names() } else { adapter }
     }
 
-    /// Names the base's weights in order: what full training trains.
+    /// Returns the names of the base's weights in order, which a training without an adapter changes.
     fn names(&self) -> Vec<String> {
         Shapes::of(&*self.architecture).into_keys().collect()
     }
@@ -227,12 +227,14 @@ impl Model {
         self.read(batch, places, None, batch.length())
     }
 
-    /// Reads a batch that goes on from what the cache holds, and computes the logits of some of its places; `length` as below.
+    /// Reads a batch that continues the tokens of the cache, and computes the logits of some of its places, `[places, vocab_size]`. `length` is as in
+    /// [`Model::logits_at_length`].
     pub(crate) fn logits_after(&self, cache: &mut Cache, batch: &Batch, places: &[usize], length: usize) -> Tensor<2> {
         self.read(batch, places, Some(cache), length)
     }
 
-    /// Computes the logits of some places with the angles of a row of `length` tokens, which counts with `rope_type` `dynamic` alone.
+    /// Computes the logits of some places, `[places, vocab_size]`, with the angles of a row of `length` tokens. The length only matters with the
+    /// `rope_type` `dynamic` or `longrope`.
     #[must_use]
     pub(crate) fn logits_at_length(&self, batch: &Batch, places: &[usize], length: usize) -> Tensor<2> {
         self.read(batch, places, None, length)
@@ -252,7 +254,7 @@ impl Model {
         stream
     }
 
-    /// Computes what the head is given at every target's place, `[targets, hidden_size]`.
+    /// Computes the input of the head at every target's place, `[targets, hidden_size]`.
     #[must_use]
     pub(crate) fn hidden(&self, batch: &Batch) -> Tensor<2> {
         let places: Vec<usize> = batch.targets.iter().map(|target| target.place).collect();
@@ -265,7 +267,7 @@ impl Model {
         self.raw_head(hidden).cast(DType::F32)
     }
 
-    /// The same in the numbers that its product gives, which may be bfloat16.
+    /// Does the same as [`Model::head`], with logits in the number format of the product, which may be bfloat16.
     #[must_use]
     pub(crate) fn raw_head(&self, hidden: Tensor<2>) -> Tensor<2> {
         self.architecture.logits(&self.parameters, hidden)
@@ -287,10 +289,10 @@ impl Model {
         self.architecture.sizes().num_hidden_layers
     }
 
-    /// Refuses tokens that the model does not have.
+    /// Checks the tokens of a batch.
     ///
     /// # Errors
-    /// The first such token.
+    /// The first token outside of the vocabulary.
     pub fn check(&self, batch: &Batch) -> Result<(), InputError> {
         let vocab_size = self.vocab_size();
         let known = |token: i32| usize::try_from(token).is_ok_and(|token| token < vocab_size);
@@ -301,7 +303,7 @@ impl Model {
     }
 }
 
-/// Puts a projection of a block into 4 bits; none where a weight is no such one, or is in 4 bits already.
+/// Quantises a projection of a block to 4 bits. Returns nothing if a weight is none, or is in 4 bits already.
 fn in_4_bits(name: &str, weight: &Weight, double_quant: bool) -> Option<Nf4Matrix> {
     let shape = weight.shape().try_into().ok()?;
     let left = Storage::of(weight).in_codes() || layer_of(name).is_none();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::batch::LayoutError;
 use crate::tokenizer::TokenizerError;
 
-/// Says why a checkpoint or an adapter could not be written, read or used.
+/// Why a checkpoint or an adapter could not be written, read or used.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// A file could not be written or read.
@@ -13,10 +13,10 @@ pub enum CheckpointError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A file is there and says something else than a checkpoint must.
+    /// A file is not what a checkpoint's file has to be.
     #[error("`{path}` is not a checkpoint's file: {reason}")]
     Content {
         /// The file.
@@ -29,18 +29,18 @@ pub enum CheckpointError {
     Missing {
         /// The folder.
         path: PathBuf,
-        /// All that is missing.
+        /// The names of all missing weights.
         names: Vec<String>,
     },
-    /// There are weights that the architecture has no place for.
+    /// There are weights that the architecture does not have.
     #[error("`{path}` has weights that the architecture of `config.json` has no place for: {}", list(.names))]
     Extra {
         /// The folder.
         path: PathBuf,
-        /// All that is too much.
+        /// The names of all these weights.
         names: Vec<String>,
     },
-    /// One tensor cannot be used as it is.
+    /// A tensor cannot be used.
     #[error("`{path}`: `{name}` {reason}")]
     Tensor {
         /// The file.
@@ -55,31 +55,31 @@ pub enum CheckpointError {
     Tokenizer(#[from] TokenizerError),
 }
 
-/// Says why a model cannot compute a batch.
+/// Why a model cannot compute a batch.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
-    /// The rows are no rectangle.
+    /// The rows cannot be laid out.
     #[error(transparent)]
     Layout(#[from] LayoutError),
-    /// A token that the model does not have.
+    /// A token is outside of the vocabulary.
     #[error("token {token} is outside the vocabulary of {vocab_size}")]
     Token {
         /// The token.
         token: i64,
-        /// Number of tokens that the model has.
+        /// The size of the vocabulary.
         vocab_size: usize,
     },
-    /// A place that the batch does not have.
+    /// A position is outside of the batch's rows.
     #[error("position {position} is outside a row of {width} tokens")]
     Position {
-        /// The position asked for.
+        /// The position.
         position: usize,
-        /// Tokens of a row.
+        /// Number of tokens of a row.
         width: usize,
     },
 }
 
-/// Names the first few of many.
+/// Lists names for a message. Of many names, only the first few are listed.
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 12;
     let mut text = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");

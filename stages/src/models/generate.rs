@@ -1,4 +1,4 @@
-//! Greedy generation. Takes a model and prompts; gives the tokens that continue them. What was read is never read again.
+//! Greedy generation. Takes a model and prompts; gives the tokens that continue them. Keys and values are cached, so that no token is read twice.
 
 use super::{
     batch::{Batch, LayoutError},
@@ -7,12 +7,12 @@ use super::{
     layers::attention::Cache,
 };
 
-/// Goes on with prompts, the likeliest token each time, for at most `max_new_tokens` or until one of `ends`, which is returned too.
+/// Continues prompts with the most probable token each time, for at most `max_new_tokens` or until one of `ends`, which is returned too.
 ///
-/// The prompts go on in step: with `rope_type` `dynamic` the longest one sets the angles of all, as in a batch of transformers.
+/// The prompts are continued in step: with `rope_type` `dynamic`, the longest one decides the angles of all, as in a batch of transformers.
 ///
 /// # Errors
-/// An empty prompt, or a token that the model does not have.
+/// A prompt is empty, or a token is outside of the vocabulary.
 pub fn generate(model: &Model, prompts: &[Vec<u32>], max_new_tokens: usize, ends: &[u32]) -> Result<Vec<Vec<u32>>, InputError> {
     if prompts.iter().any(Vec::is_empty) {
         return Err(LayoutError::Rows.into());

@@ -1,6 +1,6 @@
-//! A batch through a decoder one layer at a time. Takes activations and whichever weights the caller has; gives the next layer's activations.
+//! A batch through a decoder, one layer at a time. Takes activations and weights of at least that layer; gives the next layer's activations.
 //!
-//! So a caller can hold the weights of one layer at a time, or its graph: nothing here keeps what passes through.
+//! So a caller can keep the weights or the graph of one layer at a time in memory. No activations are kept here.
 
 use burn::tensor::Tensor;
 
@@ -10,7 +10,7 @@ use super::{
     weights::parameters::Parameters,
 };
 
-/// A batch on its way; what all layers share is made once.
+/// A batch on its way through the layers. What all layers share is computed once.
 pub(crate) struct LayerByLayer<'a> {
     architecture: &'a dyn Architecture,
     pass: Pass<'a>,
@@ -22,19 +22,19 @@ impl<'a> LayerByLayer<'a> {
         Self { shared: architecture.shared(&pass), architecture, pass }
     }
 
-    /// Turns tokens into the first layer's input, `[rows * width, hidden_size]`.
+    /// Returns the first layer's input, `[rows * width, hidden_size]`.
     pub(crate) fn begin(&self, parameters: &Parameters) -> Tensor<2> {
         self.architecture.embed(parameters, &self.pass)
     }
 
-    /// Runs a layer: its input to the next one's; of the last layer only the wanted places come out.
+    /// Runs a layer: returns the next layer's input. The output of the last layer has only the wanted places.
     ///
-    /// `parameters` need to have this layer's weights alone.
+    /// `parameters` need to have the weights of this layer only.
     pub(crate) fn layer(&mut self, parameters: &Parameters, index: usize, stream: Tensor<2>) -> Tensor<2> {
         self.architecture.layer(parameters, &mut self.pass, &self.shared, index, stream)
     }
 
-    /// Notes the batch's tokens as read.
+    /// Counts the batch's tokens as read, in the cache.
     pub(crate) fn end(self) {
         self.pass.close();
     }

@@ -6,11 +6,10 @@
 //! adapter_* ──── adapter ────────────────┘      batch ─┘
 //! ```
 //!
-//! Read `decoder` first, then one file of `architectures` beside its paper, then `layers`, which it asks for each step by Hugging Face's
-//! names. `weights` and `config` read the files, `adapters` puts `LoRA` on, `new` draws a model from a seed. `fused` has the operations
-//! that pass over memory once: in `fused/cpu`, `fused/device` and `fused/cuda` by where the weights are, which chooses among them.
-//!
-//! A model is read on the processor and goes to another device as a whole (`device`).
+//! Read `decoder` with `batch` (its input) first, then one file of `architectures` beside its paper, then `layers`, which it calls by Hugging Face's
+//! names of modules. `weights` and `config` read the files, `adapters` adds `LoRA`, `new` draws a model from a seed. `fused` has operations
+//! that pass over memory once; the device of the weights decides between `fused/cpu`, `fused/device` and `fused/cuda`. `layer_by_layer` runs
+//! one layer at a time, and `generate` continues prompts. A model is read on the processor and moved to another device as a whole (`device`).
 
 mod adapters;
 mod architectures;
@@ -67,37 +66,37 @@ pub(crate) use weights::{
     weight::{EMBEDDING, layer_of, weight_of},
 };
 
-/// Weights and the tokenizer they were trained with.
+/// A model and the tokenizer that it was trained with.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
-    /// The decoder, without gradients, with its adapter on.
+    /// The decoder, without gradients, with its adapter if it has one.
     pub model: Model,
-    /// Settings of the adapter, where there is one.
+    /// Settings of the adapter, if there is one.
     pub adapter: Option<AdapterConfig>,
-    /// Text to token ids, with the chat template.
+    /// The tokenizer, with its chat template.
     pub tokenizer: Tokenizer,
 }
 
 impl Checkpoint {
-    /// Makes an untrained decoder for a tokenizer, its weights drawn from `seed`.
+    /// Makes an untrained decoder for a tokenizer, with weights drawn from `seed`.
     ///
     /// # Errors
-    /// Sizes that do not fit together.
+    /// Sizes do not fit together.
     pub fn new(settings: &NewModel, tokenizer: Tokenizer, seed: u64) -> Result<Self, String> {
         Ok(Self { model: settings.draw(&tokenizer, seed)?, adapter: None, tokenizer })
     }
 
-    /// Returns the same with the decoder on a device.
+    /// Returns the checkpoint with the decoder on a device.
     #[must_use]
     pub fn on(self, device: &Device) -> Self {
         Self { model: self.model.on(device), ..self }
     }
 
     /// Writes `config.json`, `model.safetensors`, `tokenizer.json` and `tokenizer_config.json` into an existing folder, and an adapter beside
-    /// them as PEFT has it: the folder is the base and the adapter at once.
+    /// them in PEFT's files: the folder is the base and the adapter at once.
     ///
     /// # Errors
-    /// A file that cannot be written.
+    /// A file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), CheckpointError> {
         self.model.save(folder)?;
         if let Some(adapter) = &self.adapter {
@@ -108,21 +107,21 @@ impl Checkpoint {
         write(&folder.join("tokenizer_config.json"), &json(&self.tokenizer.config()))
     }
 
-    /// Reads what [`Checkpoint::save`] wrote.
+    /// Reads a folder that [`Checkpoint::save`] wrote.
     ///
     /// # Errors
-    /// A file that is missing, is damaged, or does not fit the others.
+    /// A file is missing or damaged, or does not fit the others.
     pub fn load(folder: &Path) -> Result<Self, CheckpointError> {
         Self::load_held(folder, Tokenizer::open(folder)?, None)
     }
 
-    /// Reads the same but for the tokenizer, and puts the base into 4 bits as it comes where `double_quant` is given.
+    /// Reads a folder without its tokenizer. If `double_quant` is given, the base is quantised to 4 bits while it is read.
     ///
     /// # Errors
     /// As [`Checkpoint::load`].
     pub(crate) fn load_held(folder: &Path, tokenizer: Tokenizer, double_quant: Option<bool>) -> Result<Self, CheckpointError> {
         let adapted = folder.join(adapters::CONFIG).exists();
-        // What an adapter has of its own replaces the base's as the file has it.
+        // With an adapter, the base is quantised after it is loaded, since the adapter replaces weights of the base as the file has them.
         let mut model = Model::load_held(folder, double_quant.filter(|_| !adapted))?;
         let adapter = if adapted { Some(model.load_adapter(folder)?) } else { None };
         if let Some(double_quant) = double_quant {

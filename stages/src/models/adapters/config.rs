@@ -1,4 +1,4 @@
-//! `adapter_config.json` as PEFT writes it: which modules an adapter changes, and how strongly.
+//! `adapter_config.json`, as PEFT writes it. Takes the file; gives which modules an adapter changes, and how strongly; and back.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::models::config::known_keys::is_off;
 
-/// Keys that change nothing in a trained adapter: bookkeeping, and settings of its first weights or of other machines.
+/// Keys that change nothing in a trained adapter: bookkeeping, and settings of initialisation or of other machines.
 const HARMLESS: [&str; 9] = [
     "auto_mapping",
     "inference_mode",
@@ -25,37 +25,37 @@ const HARMLESS: [&str; 9] = [
     "task_type",
 ];
 
-/// Settings of a `LoRA` adapter under PEFT's names; what is missing is as in PEFT's `LoraConfig`.
+/// Settings of a `LoRA` adapter under PEFT's names, with the defaults of PEFT's `LoraConfig`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdapterConfig {
-    /// Where the base is, relative to nothing in particular: a note for the reader.
+    /// The base's name or path, a note that is not read.
     pub base_model_name_or_path: Option<String>,
     /// Rank.
     pub r: usize,
-    /// Strength of the side branch, which is divided by the rank.
+    /// Alpha: the side branch is multiplied by it and divided by the rank.
     pub lora_alpha: f64,
-    /// Share of inputs of the side branch that training drops.
+    /// Share of the side branch's inputs that are dropped in training.
     pub lora_dropout: f64,
-    /// Modules to change: names or their ends, a regular expression of whole names, or `all-linear`.
+    /// Modules that get an adapter: names or their ends, a regular expression of whole names, or `all-linear`.
     pub target_modules: Option<Modules>,
-    /// Modules to leave as they are, though they are targets.
+    /// Modules among these that get none.
     pub exclude_modules: Option<Modules>,
-    /// Layers to change; all without it.
+    /// The only layers that get an adapter [default: all].
     pub layers_to_transform: Option<Layers>,
     /// Modules that are trained whole and stored in the adapter.
     pub modules_to_save: Option<Vec<String>>,
-    /// Ranks of some modules, by regular expressions of their names' ends.
+    /// Ranks of some modules, by regular expressions of the ends of their names.
     pub rank_pattern: BTreeMap<String, usize>,
-    /// Strengths of some modules, likewise.
+    /// Alphas of some modules, by regular expressions of the ends of their names.
     pub alpha_pattern: BTreeMap<String, f64>,
-    /// Divides by the rank's root (rank-stabilised `LoRA`).
+    /// Whether alpha is divided by the root of the rank (rank-stabilised `LoRA`).
     pub use_rslora: bool,
-    /// Scales the rows of changed matrices (`DoRA`).
+    /// Whether the rows of changed matrices are scaled to trained magnitudes (`DoRA`).
     pub use_dora: bool,
     /// Which biases are trained.
     pub bias: Bias,
-    /// How the first factors were drawn.
+    /// How the factors were initialised.
     pub init_lora_weights: InitLoraWeights,
 }
 
@@ -93,7 +93,10 @@ pub enum Bias {
 }
 
 impl AdapterConfig {
-    /// Reads PEFT's file. What this program does not compute is refused by name, not left out.
+    /// Reads PEFT's file.
+    ///
+    /// # Errors
+    /// A sentence that names what is malformed, or what this program does not compute.
     pub(crate) fn read(text: &[u8]) -> Result<Self, String> {
         let mut keys: Map<String, Value> = serde_json::from_slice(text).map_err(|error| error.to_string())?;
         match keys.get("peft_type").and_then(Value::as_str) {
@@ -122,7 +125,10 @@ impl AdapterConfig {
         Ok(config)
     }
 
-    /// Refuses figures out of range and patterns that are none.
+    /// Checks numbers and patterns.
+    ///
+    /// # Errors
+    /// A number is out of range, or a pattern is malformed.
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.r == 0 || self.rank_pattern.values().any(|rank| *rank == 0) {
             return Err("`r` and the ranks of `rank_pattern` must be at least 1".into());
@@ -142,7 +148,7 @@ impl AdapterConfig {
         Ok(())
     }
 
-    /// Says whether the adapter changes a module; `linear`: it is a linear layer other than the head.
+    /// Returns whether the adapter changes a module. `linear` says that the module is a linear layer other than the head.
     pub(crate) fn targets(&self, module: &str, linear: bool) -> bool {
         let Some(targets) = &self.target_modules else { return false };
         if self.exclude_modules.as_ref().is_some_and(|excluded| excluded.has(module)) || self.is_in_saved(module) {
@@ -155,20 +161,20 @@ impl AdapterConfig {
         }
     }
 
-    /// Says whether a module is trained whole.
+    /// Returns whether a module is trained whole.
     pub(crate) fn saves(&self, module: &str) -> bool {
         self.saved_part(module).is_some()
     }
 
-    /// Returns what of a module's name names the module that is trained whole, itself or one that it is in: its end is one of
-    /// `modules_to_save`. As in PEFT that may be the end of a word, so that `norm` means `q_norm` too.
+    /// Returns the beginning of a module's name that names a module which is trained whole, itself or one that contains it. Its end is one
+    /// of `modules_to_save`. As in PEFT, this may be the end of a word, so that `norm` means `q_norm` too.
     pub(crate) fn saved_part<'a>(&self, module: &'a str) -> Option<&'a str> {
         let names = self.modules_to_save.as_deref().unwrap_or_default();
         let mut ends = module.match_indices('.').map(|(end, _)| end).chain([module.len()]);
         ends.find_map(|end| module.get(..end).filter(|part| names.iter().any(|name| part.ends_with(name))))
     }
 
-    /// Says whether a module has a name of `modules_to_save`, or is in one that has: PEFT puts no factors there.
+    /// Returns whether a module is in `modules_to_save`, or in a module that is. PEFT adds no factors there.
     fn is_in_saved(&self, module: &str) -> bool {
         let names = self.modules_to_save.as_deref().unwrap_or_default();
         names.iter().any(|name| format!(".{module}.").contains(&format!(".{name}.")))
@@ -184,14 +190,14 @@ impl AdapterConfig {
         by_pattern(&self.rank_pattern, module).unwrap_or(self.r)
     }
 
-    /// Returns the factor of a module's side branch.
+    /// Returns the factor that a module's side branch is multiplied by.
     pub(crate) fn scale(&self, module: &str) -> f64 {
         let alpha = by_pattern(&self.alpha_pattern, module).unwrap_or(self.lora_alpha);
         let rank = self.rank(module) as f64;
         alpha / if self.use_rslora { rank.sqrt() } else { rank }
     }
 
-    /// Writes the file with the keys that all versions of PEFT read.
+    /// Returns the content of the file, with the keys that all versions of PEFT read.
     pub(crate) fn to_json(&self) -> Map<String, Value> {
         let Ok(Value::Object(mut keys)) = serde_json::to_value(self) else { unreachable!("a struct is written as an object") };
         for (name, value) in [

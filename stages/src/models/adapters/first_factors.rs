@@ -1,6 +1,6 @@
-//! `init_lora_weights`: how an adapter's first factors are drawn. Takes a name; gives values.
+//! `init_lora_weights`: how an adapter's factors are initialised. Takes a name, a shape and random numbers; gives values.
 //!
-//! PEFT's other ways (`PiSSA`, `OLoRA`, `CorDA`, …) take a part out of the base, so that an adapter does not fit the base as published.
+//! PEFT's other ways (`PiSSA`, `OLoRA`, `CorDA`, …) subtract a part from the base, so that an adapter does not fit the published base.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::random::Random;
 
-/// How an adapter's first factors are drawn. A fresh adapter changes nothing, but for [`InitLoraWeights::Random`].
+/// How an adapter's factors are initialised. A new adapter changes no output, except with [`InitLoraWeights::Random`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum InitLoraWeights {
     /// `true`: the first factor as `PyTorch` draws a linear layer's, the second 0.
@@ -17,9 +17,9 @@ pub enum InitLoraWeights {
     Kaiming,
     /// `false`: both factors as `PyTorch` draws a linear layer's.
     Random,
-    /// `gaussian`: the first factor from a normal distribution as wide as one over the rank, the second 0.
+    /// `gaussian`: the first factor from a normal distribution whose standard deviation is one over the rank, the second 0.
     Gaussian,
-    /// `orthogonal`: factors whose product is 0 for they are orthogonal; read in trained adapters, not drawn.
+    /// `orthogonal`: orthogonal factors, whose product is 0. It is read in trained adapters, and not drawn.
     Orthogonal,
 }
 
@@ -41,7 +41,7 @@ impl InitLoraWeights {
     }
 }
 
-/// `kaiming_uniform_` with a = √5, which is uniform within one over the root of the width.
+/// Draws as `PyTorch`'s `kaiming_uniform_` with a = √5: uniformly within ± one over the root of the width.
 fn kaiming([height, width]: [usize; 2], random: &mut Random) -> Vec<f32> {
     let bound = (width as f64).sqrt().recip();
     (0..height * width).map(|_| ((2.0 * random.uniform() - 1.0) * bound) as f32).collect()
@@ -102,7 +102,7 @@ mod tests {
         let mut random = Random::new(1, "factors");
         let spread =
             |values: &[f32]| (values.iter().map(|value| f64::from(value * value)).sum::<f64>() / values.len() as f64).sqrt();
-        // A uniform distribution within b is b / √3 wide.
+        // The standard deviation of a uniform distribution within ± b is b / √3.
         let usual = 1.0 / (3.0 * 64.0_f64).sqrt();
         for (init, first, second) in [
             (InitLoraWeights::Kaiming, usual, 0.0),

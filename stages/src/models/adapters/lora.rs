@@ -1,4 +1,4 @@
-//! What an adapter does to a linear layer. Takes its factors and the layer's inputs; gives the layer's outputs with the side branch.
+//! A linear layer with an adapter. Takes the adapter's factors and the layer's inputs; gives the layer's outputs with the side branch.
 
 use burn::tensor::{DType, Tensor};
 
@@ -10,7 +10,8 @@ use crate::models::{
     },
 };
 
-/// `LoRA` (Hu et al. 2021) as a side branch, so that the dense `W + s * B * A` is never made; `DoRA` (Liu et al. 2024) scales its rows.
+/// Applies a linear layer with `LoRA` (Hu et al. 2021) as a side branch, so that the dense `W + s * B * A` is never computed. With `DoRA` (Liu et
+/// al. 2024), its rows are scaled.
 pub(crate) fn linear(
     parameters: &Parameters,
     module: &str,
@@ -35,19 +36,19 @@ pub(crate) fn linear(
     let whole = parameters.product(whole);
     let magnitude = parameters.vector(&format!("{module}{MAGNITUDE}"));
     let norms = row_norms(constant(weight.dense(parameters.device())), constant(first), constant(second), lora.scale);
-    // Norms that are the magnitudes but for rounding are the magnitudes: a fresh adapter then leaves its base as it is, in every bit.
+    // Norms that differ from the magnitudes only by rounding count as equal, so that a new adapter leaves every bit of its base's outputs.
     let fresh = constant(magnitude.clone());
     let near = (norms.clone() - fresh.clone()).abs().lower_equal(norms.clone() * ROUNDING);
     let ratio = (magnitude / norms.mask_where(near, fresh)).unsqueeze();
     let output = match kept {
         None => parameters.rounded(whole + branch) * ratio,
-        // The base keeps its own part whole; what the ratio changes of it is seen like the rest of the adapter, as PEFT has it.
+        // As in PEFT, the base's own part has all inputs; the part that the ratio changes has the inputs that dropout leaves, as the branch has.
         Some(kept) => whole + weight.multiply(kept).cast(DType::F32) * (ratio.clone() - 1.0) + branch * ratio,
     };
     biased(output, bias.map(|bias| bias.cast(DType::F32)))
 }
 
-/// Adds a bias where there is one.
+/// Adds a bias, if there is one.
 pub(crate) fn biased(output: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
     match bias {
         Some(bias) => output + bias.unsqueeze(),
@@ -55,17 +56,17 @@ pub(crate) fn biased(output: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
     }
 }
 
-/// What norms may be off by rounding, as a share of them.
+/// The relative rounding error that norms may have.
 const ROUNDING: f64 = 4.0 * f32::EPSILON as f64;
 
-/// Takes a tensor out of the graph, where it is in one, in f32.
+/// Returns a tensor in f32 without its graph, if it has one.
 fn constant<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
     tensor.inner().cast(DType::F32)
 }
 
-/// Computes the Euclidean norms of the rows of `W + s * B * A` without making it: `|w|² + 2s b·(Wa) + s² b(AAᵀ)bᵀ`.
+/// Computes the Euclidean norms of the rows of `W + s * B * A` without the matrix itself: `|w|² + 2s b·(Wa) + s² b(AAᵀ)bᵀ`.
 ///
-/// No gradient flows through it: `DoRA` takes the norms as constants.
+/// No gradient flows through them, since `DoRA` treats the norms as constants.
 pub(crate) fn row_norms(weight: Tensor<2>, first: Tensor<2>, second: Tensor<2>, scale: f64) -> Tensor<1> {
     let cross = fused::product(weight.clone(), first.clone(), [false, true]) * (2.0 * scale);
     let lengths = fused::product(first.clone(), first, [false, true]);

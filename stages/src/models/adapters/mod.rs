@@ -1,4 +1,7 @@
-//! Adapters. Takes a PEFT folder and a base; gives the base with the adapter on, the adapter as PEFT has it, and both merged.
+//! Adapters. Takes a PEFT folder and a base; gives the base with the adapter, the adapter as a PEFT folder, and both merged.
+//!
+//! Read `config` (PEFT's settings) first, with `module_names` (which modules they mean) and `first_factors` (how factors are initialised), then
+//! this file, which adds, saves and merges adapters. `places` has the names and shapes of an adapter's tensors, and `lora` the computation.
 
 pub(crate) mod config;
 pub(crate) mod first_factors;
@@ -39,10 +42,10 @@ pub(super) const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
 
 impl Model {
-    /// Puts the adapter of a PEFT folder on, and returns its settings.
+    /// Adds the adapter of a PEFT folder, and returns its settings.
     ///
     /// # Errors
-    /// Settings that this program does not compute; tensors that are missing, too many, of another shape or type, or not numbers.
+    /// Settings that this program does not compute; tensors that are missing, unexpected, of another shape or type, or not finite.
     pub fn load_adapter(&mut self, folder: &Path) -> Result<AdapterConfig, CheckpointError> {
         let path = folder.join(CONFIG);
         let content = |reason: String| CheckpointError::Content { path: path.clone(), reason };
@@ -65,7 +68,7 @@ impl Model {
                     );
                     return Err(tensors.wrong(name, reason));
                 }
-                // PEFT repeats the base's embedding and head where an adapter is on them; they may be newer than the base's.
+                // PEFT repeats the base's embedding and head if they have an adapter. They may be newer than the base's.
                 None if base_shape(self.parameters(), &ours).as_slice() == tensors.shape(name).unwrap_or_default()
                     && is_end(&ours) =>
                 {
@@ -89,10 +92,10 @@ impl Model {
         Ok(config)
     }
 
-    /// Puts a fresh adapter on, which changes nothing before it is trained: PEFT's first factors, drawn from `seed`.
+    /// Adds a new adapter, whose factors are initialised as in PEFT and drawn from `seed`.
     ///
     /// # Errors
-    /// Settings out of range, or such that name no module.
+    /// A setting is out of range, or the settings name no module.
     pub fn add_adapter(&mut self, config: &AdapterConfig, seed: u64) -> Result<(), String> {
         config.check()?;
         if config.init_lora_weights == InitLoraWeights::Orthogonal {
@@ -127,7 +130,7 @@ impl Model {
         Ok(())
     }
 
-    /// Lists what an adapter has of its own: factors with their shapes, and the base's weights that it stores whole.
+    /// Returns the weights of an adapter: factors with their shapes, and the base's weights that it stores whole.
     fn places(&self, config: &AdapterConfig) -> Result<(BTreeMap<String, Vec<usize>>, BTreeSet<String>), String> {
         let (factors, stored) = (factor_shapes(self.parameters(), config), replaced_names(self.parameters(), config));
         if factors.is_empty() && stored.is_empty() {
@@ -156,7 +159,7 @@ impl Model {
         *self = self.with_parameters(parameters);
     }
 
-    /// Names what an adapter trains, in order: its factors, and what it stores whole.
+    /// Returns the names of the weights that an adapter trains, in order: its factors, and the weights that it stores whole.
     #[must_use]
     pub fn adapter_names(&self) -> Vec<String> {
         let parameters = self.parameters();
@@ -164,15 +167,16 @@ impl Model {
         factors.chain(parameters.replaced()).map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// Names the base's biases that an adapter trains in their place: unlike what it stores whole, PEFT leaves them so when it is switched off.
+    /// Returns the names of the base's biases that an adapter trains in place. Unlike weights that are stored whole, they keep their trained
+    /// values when PEFT disables the adapter.
     pub(crate) fn trained_biases(&self) -> Vec<String> {
         let whole = |module: &str| self.parameters().replaced().any(|name| name == weight_of(module));
         let biases = self.parameters().replaced().filter(|name| name.strip_suffix(".bias").is_some_and(|module| !whole(module)));
         biases.map(str::to_owned).collect()
     }
 
-    /// Names a weight that is trained as PEFT's model names it: `….lora_A.weight`, `….base_layer.bias`, `….modules_to_save.weight`; `adapter` has
-    /// the settings of the adapter that is on, if there is one.
+    /// Returns the name of a trained weight in PEFT's model: `….lora_A.weight`, `….base_layer.bias`, `….modules_to_save.weight`. `adapter` has the
+    /// settings of the model's adapter, if it has one.
     #[must_use]
     pub(crate) fn peft_parameter(&self, name: &str, adapter: Option<&AdapterConfig>) -> String {
         let parameters = self.parameters();
@@ -189,11 +193,11 @@ impl Model {
         }
     }
 
-    /// Writes the adapter as a PEFT folder, in f32. As PEFT does it, the base's embedding and head go with the factors that are on them: their
-    /// rows may be those of a larger vocabulary than the published base has.
+    /// Writes the adapter as a PEFT folder, in f32. As in PEFT, the base's embedding and head are written too if they have factors, since they may
+    /// have more rows than the vocabulary of the published base.
     ///
     /// # Errors
-    /// A file that cannot be written.
+    /// A file cannot be written.
     pub fn save_adapter(&self, folder: &Path, config: &AdapterConfig) -> Result<(), CheckpointError> {
         let parameters = self.parameters();
         let dense = |weight: &Weight| (weight.shape(), weight.clone().into_values());
@@ -210,14 +214,14 @@ impl Model {
         write(&folder.join(WEIGHTS), &tensors_to_bytes(&tensors))
     }
 
-    /// Returns a model without an adapter whose weights have the adapter in them; weights in 4 bits become dense.
+    /// Returns the model with the adapter merged into its weights. Weights in 4 bits become dense.
     #[must_use]
     pub fn merged(&self) -> Self {
         let mut parameters = self.parameters().clone();
         let mut config = self.config().clone();
         let changed = |module: &str| parameters.lora().contains_key(module);
         if parameters.get(&weight_of(HEAD)).is_none() && (changed(EMBEDDING) || changed(HEAD)) {
-            // The adapter changes one of two uses of this matrix, so that they are two from now on.
+            // The adapter changes only one of the two uses of this matrix, so that they are two matrices from now on.
             let tied = parameters.get(&weight_of(EMBEDDING)).cloned().expect("every model has an embedding");
             parameters.insert(weight_of(HEAD), tied);
         }

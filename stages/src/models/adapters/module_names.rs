@@ -1,6 +1,6 @@
 //! Which modules of a model an adapter's settings mean. Takes names, patterns and numbers of layers; gives yes or no for a module.
 //!
-//! Patterns are Python's, as PEFT takes them, with looks ahead and behind.
+//! Patterns are Python's regular expressions, as in PEFT, with lookahead and lookbehind.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -26,7 +26,7 @@ pub enum Modules {
 #[serde(transparent)]
 pub struct Layers(pub Vec<usize>);
 
-/// Reads a string or a list of them; a visitor and not `untagged`, whose errors do not say what was expected.
+/// Reads a string or a list of them, by a visitor, since the errors of `untagged` do not say what was expected.
 impl<'de> Deserialize<'de> for Modules {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
@@ -67,7 +67,7 @@ impl<'de> Deserialize<'de> for Layers {
 }
 
 impl Modules {
-    /// Names the modules that PEFT changes where no settings name any.
+    /// Returns the modules that PEFT changes by default.
     pub(crate) fn usual(model_type: &str) -> Self {
         let names: &[&str] = match model_type {
             "phi" => &["q_proj", "v_proj", "fc1", "fc2"],
@@ -76,7 +76,7 @@ impl Modules {
         Self::Names(names.iter().map(|&name| name.to_owned()).collect())
     }
 
-    /// Refuses a pattern that is none.
+    /// Returns an error if a pattern is malformed.
     pub(crate) fn check(&self) -> Result<(), String> {
         match self {
             Self::Names(_) => Ok(()),
@@ -84,7 +84,7 @@ impl Modules {
         }
     }
 
-    /// Says whether a module is among them.
+    /// Returns whether a module is among them.
     pub(crate) fn has(&self, module: &str) -> bool {
         match self {
             Self::Names(names) => names.iter().any(|name| module == name || module.ends_with(&format!(".{name}"))),
@@ -93,29 +93,28 @@ impl Modules {
     }
 }
 
-/// `re.fullmatch`.
+/// Compiles a pattern that has to match a whole name, as by Python's `re.fullmatch`.
 fn whole_name(pattern: &str) -> Result<Regex, String> {
     Regex::new(&format!("^(?:{pattern})$")).map_err(|error| format!("`{pattern}` is no regular expression: {error}"))
 }
 
-/// PEFT's `get_pattern_key`: the end of a name, after a dot or the whole.
+/// Compiles a pattern that has to match the end of a name, after a dot, or the whole, as by PEFT's `get_pattern_key`.
 fn end_of_name(pattern: &str) -> Result<Regex, String> {
     Regex::new(&format!(r"^(?:.*\.)?(?:{pattern})$")).map_err(|error| format!("`{pattern}` is no regular expression: {error}"))
 }
 
-/// A pattern that is given up, for it would take too long, matches nothing.
+/// Returns whether a pattern matches. If the matcher gives up because it would take too long, the pattern does not match.
 fn matches(pattern: &Regex, name: &str) -> bool {
     pattern.is_match(name).unwrap_or(false)
 }
 
-/// Returns the value for a module: that of the first pattern that matches the end of its name, in the order of the patterns' letters, which is
-/// the order in PEFT's files.
+/// Returns the value for a module: that of the first pattern that matches the end of its name, in alphabetical order, as in PEFT's files.
 pub(crate) fn by_pattern<T: Copy>(patterns: &BTreeMap<String, T>, module: &str) -> Option<T> {
     let matching = |pattern: &str| end_of_name(pattern).is_ok_and(|pattern| matches(&pattern, module));
     patterns.iter().find(|(pattern, _)| matching(pattern)).map(|(_, value)| *value)
 }
 
-/// Refuses patterns that are none.
+/// Returns an error if one of the patterns is malformed.
 pub(crate) fn check_patterns<T>(patterns: &BTreeMap<String, T>) -> Result<(), String> {
     patterns.keys().try_for_each(|pattern| end_of_name(pattern).map(drop))
 }

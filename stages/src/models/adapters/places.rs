@@ -1,4 +1,4 @@
-//! Where an adapter's tensors belong in a model. Takes settings and a base; gives names and shapes, in ours and in PEFT's spelling.
+//! The places of an adapter's tensors in a model. Takes settings and a base; gives names and shapes, in our spelling and in PEFT's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,10 @@ use crate::models::weights::{
     weight::{EMBEDDING, HEAD, Weight, weight_of},
 };
 
-/// What PEFT writes before each name.
+/// The prefix of PEFT's names.
 pub(crate) const PREFIX: &str = "base_model.model.";
 
-/// Says whether a weight is the embedding's or the head's.
+/// Returns whether a weight is the embedding's or the head's.
 pub(crate) fn is_end(name: &str) -> bool {
     name == weight_of(EMBEDDING) || name == weight_of(HEAD)
 }
@@ -21,7 +21,7 @@ pub(crate) fn is_factor(parameters: &Parameters, name: &str) -> bool {
     FACTORS.iter().any(|factor| name.strip_suffix(factor).is_some_and(|module| parameters.lora().contains_key(module)))
 }
 
-/// Names the matrix that a module multiplies with: the head may share the embedding's.
+/// Returns the name of the matrix of a module. The head may share the embedding's.
 pub(crate) fn weight_name(parameters: &Parameters, module: &str) -> String {
     let own = weight_of(module);
     if module == HEAD && parameters.get(&own).is_none() { weight_of(EMBEDDING) } else { own }
@@ -38,7 +38,7 @@ pub(crate) fn base_values(parameters: &Parameters, name: &str) -> Vec<f32> {
     parameters.get(&name).cloned().map(Weight::into_values).unwrap_or_default()
 }
 
-/// Lists the modules that have a matrix, the head among them where it is tied, in order.
+/// Returns the modules that have a matrix, in order, including a tied head.
 fn modules(parameters: &Parameters) -> Vec<String> {
     let matrices = parameters.iter().filter(|(name, weight)| weight.shape().len() == 2 && !is_factor(parameters, name));
     let mut modules: BTreeSet<String> =
@@ -47,7 +47,7 @@ fn modules(parameters: &Parameters) -> Vec<String> {
     modules.into_iter().collect()
 }
 
-/// Lists an adapter's factors with their shapes.
+/// Returns the factors of an adapter with their shapes.
 pub(crate) fn factor_shapes(parameters: &Parameters, config: &AdapterConfig) -> BTreeMap<String, Vec<usize>> {
     let mut shapes = BTreeMap::new();
     for module in modules(parameters) {
@@ -70,7 +70,7 @@ pub(crate) fn factor_shapes(parameters: &Parameters, config: &AdapterConfig) -> 
     shapes
 }
 
-/// Lists the base's weights that an adapter trains whole: biases, and modules to save.
+/// Returns the base's weights that an adapter trains whole: biases and modules to save.
 pub(crate) fn replaced_names(parameters: &Parameters, config: &AdapterConfig) -> BTreeSet<String> {
     let mut names: BTreeSet<String> = BTreeSet::new();
     for (name, _) in parameters.iter().filter(|(name, _)| !is_factor(parameters, name)) {
@@ -91,7 +91,7 @@ pub(crate) fn replaced_names(parameters: &Parameters, config: &AdapterConfig) ->
     names
 }
 
-/// Takes PEFT's additions out of a name.
+/// Removes PEFT's additions from a name.
 pub(crate) fn our_name(name: &str) -> String {
     let name = name.strip_prefix(PREFIX).unwrap_or(name).replace(".base_layer.", ".").replace(".modules_to_save.", ".");
     match name.strip_suffix(".weight").filter(|rest| rest.ends_with(MAGNITUDE)) {
@@ -100,7 +100,7 @@ pub(crate) fn our_name(name: &str) -> String {
     }
 }
 
-/// Puts PEFT's additions into a name.
+/// Adds PEFT's additions to a name.
 pub(crate) fn peft_name(parameters: &Parameters, name: &str) -> String {
     match name.rsplit_once('.') {
         Some((module, part)) if parameters.lora().contains_key(module) && !is_factor(parameters, name) => {

@@ -1,5 +1,5 @@
 //! The block that Llama, Mistral and Qwen 2 share: `RMSNorm`, attention with rotary positions, `RMSNorm`, a gated feed-forward block. Both
-//! halves add to the stream. Takes a layer's weights and the stream, `[rows * width, hidden_size]`; gives the stream of the next layer.
+//! halves add to the residual stream. Takes a layer's weights and the stream, `[rows * width, hidden_size]`; gives the stream of the next layer.
 
 use burn::tensor::Tensor;
 
@@ -14,13 +14,13 @@ use crate::models::{
     weights::parameters::Parameters,
 };
 
-/// What the layers of one model differ in.
+/// The settings of one layer.
 pub(super) struct Block<'a> {
     pub(super) heads: &'a Heads,
     pub(super) rms_norm_eps: f64,
     pub(super) hidden_act: Activation,
     pub(super) rotation: &'a Rotation,
-    /// Which places a place sees.
+    /// The mask, which says to which places each place attends.
     pub(super) mask: &'a Tensor<4>,
 }
 

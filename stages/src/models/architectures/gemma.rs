@@ -1,4 +1,5 @@
-//! Gemma (Gemma Team 2024): a Llama whose norms multiply by `1 + weight` and whose embeddings by the root of their width.
+//! Gemma (Gemma Team 2024): a Llama whose norms multiply by `1 + weight` and whose embeddings are multiplied by the root of their width. Takes the
+//! keys of a configuration; gives the architecture.
 //!
 //! The published files say `hidden_act: "gelu"` and mean the form with `tanh`.
 
@@ -17,7 +18,7 @@ use crate::models::{
     weights::parameters::Parameters,
 };
 
-/// `config.json`; what is missing is as in transformers' `GemmaConfig`.
+/// The keys of `config.json`, with the defaults of transformers' `GemmaConfig`.
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Config {
@@ -62,7 +63,7 @@ struct Gemma {
     rope: Rope,
 }
 
-/// Reads the keys.
+/// Builds the architecture from the keys of a configuration.
 pub(crate) fn open(mut keys: Keys) -> Result<Box<dyn Architecture>, String> {
     let rope = keys.rope(Config::default().max_position_embeddings, None)?;
     keys.must_be_off("use_bidirectional_attention")?;

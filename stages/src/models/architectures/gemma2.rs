@@ -1,5 +1,5 @@
-//! Gemma 2 (Gemma Team 2024): a Gemma with norms before and after each block, soft bounds on scores and logits, and a window in every other
-//! layer.
+//! Gemma 2 (Gemma Team 2024): a Gemma with norms before and after each block, soft caps on scores and logits, and a sliding window in every
+//! other layer. Takes the keys of a configuration; gives the architecture.
 
 use burn::tensor::{DType, Tensor};
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use crate::models::{
     weights::parameters::Parameters,
 };
 
-/// `config.json`; what is missing is as in transformers' `Gemma2Config`.
+/// The keys of `config.json`, with the defaults of transformers' `Gemma2Config`.
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Config {
@@ -73,7 +73,7 @@ struct Gemma2 {
     window: Option<usize>,
 }
 
-/// Reads the keys.
+/// Builds the architecture from the keys of a configuration.
 pub(crate) fn open(mut keys: Keys) -> Result<Box<dyn Architecture>, String> {
     let rope = keys.rope(Config::default().max_position_embeddings, None)?;
     keys.must_be_off("use_bidirectional_attention")?;

@@ -1,5 +1,5 @@
-//! Gemma 3, text (Gemma Team 2025): a Gemma 2 with norms on queries and keys, without the scores' bound, with rotary positions of their own
-//! in layers that have a window.
+//! Gemma 3, text (Gemma Team 2025): a Gemma 2 with norms on queries and keys, without a cap on scores, and with separate rotary positions in
+//! layers with a sliding window. Takes the keys of a configuration; gives the architecture.
 
 use burn::tensor::{DType, Tensor};
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use crate::models::{
     weights::parameters::Parameters,
 };
 
-/// `config.json`; what is missing is as in transformers' `Gemma3TextConfig`.
+/// The keys of `config.json`, with the defaults of transformers' `Gemma3TextConfig`.
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Config {
@@ -36,7 +36,7 @@ struct Config {
     query_pre_attn_scalar: f64,
     sliding_window: Option<usize>,
     layer_types: Option<Vec<LayerType>>,
-    /// Read and not used, as in transformers: this architecture's attention has no bound.
+    /// Read and not used, as in transformers: this architecture's attention has no soft cap.
     attn_logit_softcapping: Option<f64>,
     final_logit_softcapping: Option<f64>,
 }
@@ -69,13 +69,13 @@ impl Default for Config {
 struct Gemma3 {
     config: Config,
     heads: Heads,
-    /// Of layers that see everything, and of those with a window.
+    /// The rotary positions of layers with full attention, and of those with a sliding window.
     ropes: [Rope; 2],
     windows: Windows,
     window: Option<usize>,
 }
 
-/// Reads the keys.
+/// Builds the architecture from the keys of a configuration.
 pub(crate) fn open(mut keys: Keys) -> Result<Box<dyn Architecture>, String> {
     let ropes = keys.ropes_by_layer(Config::default().max_position_embeddings, [1_000_000.0, 10_000.0])?;
     let pattern = keys.count("sliding_window_pattern")?;

@@ -1,4 +1,5 @@
-//! Llama (Touvron et al. 2023): `RMSNorm`, rotary positions, grouped queries, a gated feed-forward block.
+//! Llama (Touvron et al. 2023): `RMSNorm`, rotary positions, grouped queries, a gated feed-forward block. Takes the keys of a configuration; gives
+//! the architecture.
 
 use burn::tensor::Tensor;
 use serde::Deserialize;
@@ -15,7 +16,7 @@ use crate::models::{
     weights::parameters::Parameters,
 };
 
-/// `config.json`; what is missing is as in transformers' `LlamaConfig`.
+/// The keys of `config.json`, with the defaults of transformers' `LlamaConfig`.
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Config {
@@ -61,7 +62,7 @@ struct Llama {
     rope: Rope,
 }
 
-/// Reads the keys.
+/// Builds the architecture from the keys of a configuration.
 pub(crate) fn open(mut keys: Keys) -> Result<Box<dyn Architecture>, String> {
     let rope = keys.rope(Config::default().max_position_embeddings, None)?;
     let config: Config = keys.parse()?;

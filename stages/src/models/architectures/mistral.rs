@@ -1,4 +1,5 @@
-//! Mistral (Jiang et al. 2023): a Llama whose layers all see a window, of a place itself and the `sliding_window - 1` before it.
+//! Mistral (Jiang et al. 2023): a Llama whose layers all have a sliding window, of a place itself and the `sliding_window - 1` before it. Takes
+//! the keys of a configuration; gives the architecture.
 
 use burn::tensor::Tensor;
 use serde::Deserialize;
@@ -15,7 +16,7 @@ use crate::models::{
     weights::parameters::Parameters,
 };
 
-/// `config.json`; what is missing is as in transformers' `MistralConfig`.
+/// The keys of `config.json`, with the defaults of transformers' `MistralConfig`.
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Config {
@@ -59,7 +60,7 @@ struct Mistral {
     rope: Rope,
 }
 
-/// Reads the keys.
+/// Builds the architecture from the keys of a configuration.
 pub(crate) fn open(mut keys: Keys) -> Result<Box<dyn Architecture>, String> {
     let rope = keys.rope(Config::default().max_position_embeddings, None)?;
     let config: Config = keys.parse()?;

@@ -1,4 +1,7 @@
-//! What every architecture says of itself: the shapes of its weights, and how tokens become logits.
+//! Architectures. Takes a configuration; gives the shapes of its weights, and how tokens become logits.
+//!
+//! This file has the trait and what several architectures share. Read `llama` first, with `block`, which it shares with Mistral and Qwen 2. Each of
+//! the others says how it differs from one before it. An architecture is added by one file and a line in [`ARCHITECTURES`].
 
 mod block;
 mod gemma;
@@ -39,7 +42,7 @@ pub(crate) const ARCHITECTURES: [(&str, Open); 8] = [
     ("qwen3", qwen3::open),
 ];
 
-/// Reads the architecture that a configuration names.
+/// Builds the architecture that a configuration names.
 pub(crate) fn architecture(config: &Map<String, Value>) -> Result<Box<dyn Architecture>, String> {
     let Some(Value::String(name)) = config.get("model_type") else { return Err("`model_type` is missing".into()) };
     let known = ARCHITECTURES.map(|(name, _)| name);
@@ -49,21 +52,21 @@ pub(crate) fn architecture(config: &Map<String, Value>) -> Result<Box<dyn Archit
     open(Keys::new(config)?)
 }
 
-/// A decoder's sizes as its `config.json` says them, with the computation that they belong to.
+/// A decoder's computation, with the sizes of its `config.json`.
 pub(super) trait Architecture: fmt::Debug + Send + Sync {
-    /// Returns the sizes that others ask for.
+    /// Returns the sizes that all architectures have.
     fn sizes(&self) -> Sizes;
 
-    /// Lists the weights of all layers.
+    /// Adds the shapes of all weights.
     fn shapes(&self, shapes: &mut Shapes);
 
-    /// Makes what all layers look at: angles and masks.
+    /// Computes what all layers share: angles and masks.
     fn shared(&self, pass: &Pass<'_>) -> Shared;
 
-    /// Turns tokens into the first activations, `[rows * width, hidden_size]`.
+    /// Returns the embeddings of the tokens, `[rows * width, hidden_size]`.
     fn embed(&self, parameters: &Parameters, pass: &Pass<'_>) -> Tensor<2>;
 
-    /// Runs layer `index`: `[places, hidden_size]` to the same, and behind the last layer's attention to the places that the pass wants.
+    /// Runs layer `index`: `[places, hidden_size]` to the same. From the last layer's attention on, only the wanted places of the pass are left.
     fn layer(&self, parameters: &Parameters, pass: &mut Pass<'_>, shared: &Shared, index: usize, stream: Tensor<2>) -> Tensor<2>;
 
     /// Applies the last norm and the head: `[places, hidden_size]` to `[places, vocab_size]`.
@@ -80,12 +83,12 @@ pub(super) struct Sizes {
     pub(super) tie_word_embeddings: bool,
 }
 
-/// Names and shapes of an architecture's weights. Sizes may be hostile: products saturate, and then fit no file.
+/// Names and shapes of an architecture's weights. Products saturate, since sizes may be hostile, and then fit no file.
 #[derive(Debug, Default)]
 pub(super) struct Shapes(pub(super) BTreeMap<String, Vec<usize>>);
 
 impl Shapes {
-    /// Lists the weights of an architecture.
+    /// Returns the shapes of an architecture's weights, by name.
     pub(super) fn of(architecture: &dyn Architecture) -> BTreeMap<String, Vec<usize>> {
         let mut shapes = Self::default();
         architecture.shapes(&mut shapes);
@@ -105,7 +108,7 @@ impl Shapes {
         }
     }
 
-    /// Adds the embedding, and the head where it is not tied to it.
+    /// Adds the embedding, and the head unless it is tied to the embedding.
     pub(super) fn ends(&mut self, sizes: &Sizes, head_bias: bool) {
         self.linear(EMBEDDING, sizes.vocab_size, sizes.hidden_size, false);
         if !sizes.tie_word_embeddings {
@@ -145,7 +148,7 @@ pub(super) struct Heads {
 }
 
 impl Heads {
-    /// Puts the keys of a configuration together; what is missing is what transformers takes.
+    /// Takes the keys of a configuration, with transformers' defaults.
     pub(super) fn new(hidden: usize, heads: usize, groups: Option<usize>, size: Option<usize>) -> Result<Self, String> {
         let groups = groups.unwrap_or(heads);
         if heads == 0 {
@@ -175,13 +178,13 @@ impl Heads {
     }
 }
 
-/// What a layer sees.
+/// The places that a layer's places attend to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum LayerType {
-    /// Everything before it.
+    /// All places before.
     FullAttention,
-    /// A window.
+    /// A window of places before.
     SlidingAttention,
 }
 
@@ -190,14 +193,14 @@ pub(super) enum LayerType {
 pub(super) enum Windows {
     /// As `layer_types` lists them.
     Listed(Vec<LayerType>),
-    /// All from this layer on.
+    /// All layers from this one on.
     From(usize),
-    /// All but each `n`th.
+    /// All layers but each `n`th.
     AllButEach(usize),
 }
 
 impl Windows {
-    /// Says whether a layer has a window.
+    /// Returns whether a layer has a window.
     pub(super) fn slides(&self, layer: usize) -> bool {
         match self {
             Self::Listed(types) => types.get(layer) == Some(&LayerType::SlidingAttention),
@@ -206,7 +209,7 @@ impl Windows {
         }
     }
 
-    /// Takes `layer_types` where they are given, and checks that there is one for each layer.
+    /// Takes `layer_types`, if they are given, and checks that there is one for each layer.
     pub(super) fn listed(types: Option<Vec<LayerType>>, layers: usize, otherwise: Self) -> Result<Self, String> {
         match types {
             None => Ok(otherwise),
@@ -216,7 +219,7 @@ impl Windows {
     }
 }
 
-/// Refuses sizes of 0 by name.
+/// Returns an error that names a size of 0, if there is one.
 pub(super) fn positive(sizes: &[(&str, usize)]) -> Result<(), String> {
     match sizes.iter().find(|(_, value)| *value == 0) {
         Some((name, _)) => Err(format!("`{name}` must be at least 1")),
@@ -224,7 +227,7 @@ pub(super) fn positive(sizes: &[(&str, usize)]) -> Result<(), String> {
     }
 }
 
-/// Takes the window of layers that have one.
+/// Returns the width of the window, if a layer has one.
 pub(super) fn window(sliding_window: Option<usize>, windows: &Windows) -> Result<Option<usize>, String> {
     match (sliding_window, windows) {
         (Some(0), _) => Err("`sliding_window` must be at least 1".into()),
@@ -236,7 +239,7 @@ pub(super) fn window(sliding_window: Option<usize>, windows: &Windows) -> Result
     }
 }
 
-/// Refuses figures that are not above 0, by name.
+/// Returns an error that names a number that is not above 0, if there is one.
 pub(super) fn above_zero(figures: &[(&str, Option<f64>)]) -> Result<(), String> {
     match figures.iter().find(|(_, value)| value.is_some_and(|value| !(value.is_finite() && value > 0.0))) {
         Some((name, _)) => Err(format!("`{name}` must be above 0")),

@@ -1,5 +1,5 @@
-//! Phi 1, 1.5 and 2 (Li et al. 2023): one layer norm feeds attention and feed-forward block side by side, biases everywhere, rotary positions
-//! on a part of each head.
+//! Phi 1, 1.5 and 2 (Li et al. 2023): one layer norm before attention and feed-forward block in parallel, biases everywhere, rotary positions
+//! on a part of each head. Takes the keys of a configuration; gives the architecture.
 
 use burn::tensor::Tensor;
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use crate::models::{
     weights::parameters::Parameters,
 };
 
-/// `config.json`; what is missing is as in transformers' `PhiConfig`.
+/// The keys of `config.json`, with the defaults of transformers' `PhiConfig`.
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Config {
@@ -60,7 +60,7 @@ struct Phi {
     rope: Rope,
 }
 
-/// Reads the keys.
+/// Builds the architecture from the keys of a configuration.
 pub(crate) fn open(mut keys: Keys) -> Result<Box<dyn Architecture>, String> {
     let rope = keys.rope(Config::default().max_position_embeddings, Some(0.5))?;
     let config: Config = keys.parse()?;

@@ -1,4 +1,5 @@
-//! Qwen 3 (Yang et al. 2025): a Llama with norms on queries and keys, and windows in its last layers if asked.
+//! Qwen 3 (Yang et al. 2025): a Llama with norms on queries and keys, and optional sliding windows in its last layers. Takes the keys of a
+//! configuration; gives the architecture.
 
 use burn::tensor::Tensor;
 use serde::Deserialize;
@@ -15,7 +16,7 @@ use crate::models::{
     weights::parameters::Parameters,
 };
 
-/// `config.json`; what is missing is as in transformers' `Qwen3Config`.
+/// The keys of `config.json`, with the defaults of transformers' `Qwen3Config`.
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Config {
@@ -69,7 +70,7 @@ struct Qwen3 {
     window: Option<usize>,
 }
 
-/// Reads the keys.
+/// Builds the architecture from the keys of a configuration.
 pub(crate) fn open(mut keys: Keys) -> Result<Box<dyn Architecture>, String> {
     let rope = keys.rope(Config::default().max_position_embeddings, None)?;
     let mut config: Config = keys.parse()?;

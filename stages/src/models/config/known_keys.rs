@@ -1,7 +1,7 @@
-//! Which keys a configuration's type reads. Takes a type; gives its field names.
+//! The keys that a configuration's type reads. Takes a type; gives its field names.
 //!
-//! Published files have keys of other architectures that are off (`"use_mrope": false`, `"mlp_bias": false`); these say nothing, and can
-//! be told from those that are read only by their names.
+//! Published files have keys of other architectures that are off (`"use_mrope": false`, `"mlp_bias": false`). These change nothing, and only
+//! their names distinguish them from keys that are read.
 
 use serde::{
     de::{DeserializeOwned, Deserializer, Error as _, Visitor, value::Error},
@@ -9,15 +9,15 @@ use serde::{
 };
 use serde_json::Value;
 
-/// Names the fields that a struct is read from.
+/// Returns the names of the fields that a struct is read from.
 pub(crate) fn known_keys<T: DeserializeOwned>() -> &'static [&'static str] {
     let mut names: &'static [&'static str] = &[];
-    // It gives no struct, and is asked for one after it has noted the names.
+    // The deserializer records the names and then fails, so there is no struct.
     drop(T::deserialize(Names(&mut names)));
     names
 }
 
-/// Says whether a value switches nothing on.
+/// Returns whether a value switches nothing on.
 pub(crate) fn is_off(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
@@ -27,7 +27,7 @@ pub(crate) fn is_off(value: &Value) -> bool {
     }
 }
 
-/// Notes under which names a struct is read, and gives nothing.
+/// A deserializer that records the field names of a struct and gives no value.
 struct Names<'a>(&'a mut &'static [&'static str]);
 
 impl<'de> Deserializer<'de> for Names<'_> {

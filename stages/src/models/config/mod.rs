@@ -1,8 +1,9 @@
-//! Takes `config.json`; gives the keys that one architecture reads, in one spelling.
+//! Configurations. Takes `config.json`; gives the keys that one architecture reads, in one spelling.
 //!
 //! Published checkpoints have the spelling of transformers 4 (`rope_theta`, `rope_scaling`, `torch_dtype`), newer ones that of transformers 5
-//! (`rope_parameters`, `dtype`). A key that changes no number is dropped here by name; any other that the architecture does not read
-//! is an error unless it is off, and so are two that contradict each other: a setting must never be ignored in silence.
+//! (`rope_parameters`, `dtype`). Keys that change no logit are dropped by name. Any other key that the architecture does not read is an
+//! error unless it is off, and so are keys that contradict each other, since no setting must be ignored silently. Read this file first, then
+//! `known_keys` (which keys a type reads). `shapes` has a configuration's weights, `outline` what a checkpoint's files say without their weights.
 
 pub(crate) mod known_keys;
 pub(crate) mod outline;
@@ -21,7 +22,7 @@ use known_keys::{is_off, known_keys};
 /// The file of the configuration.
 pub(crate) const CONFIG: &str = "config.json";
 
-/// Keys that change no logit: bookkeeping, token ids, dropouts (which are off outside training), first weights, generation.
+/// Keys that change no logit: bookkeeping, token ids, dropouts (which are off outside training), initialisation, generation.
 const HARMLESS: [&str; 69] = [
     "_attn_implementation",
     "_attn_implementation_autoset",
@@ -99,7 +100,7 @@ const HARMLESS: [&str; 69] = [
 pub(super) struct Keys(Map<String, Value>);
 
 impl Keys {
-    /// Drops the harmless keys and checks the weights' type, which the weights themselves say.
+    /// Drops the harmless keys, and checks the type of the weights, which the weights' files say themselves.
     pub(super) fn new(config: &Map<String, Value>) -> Result<Self, String> {
         let mut keys = Self(config.clone());
         for name in HARMLESS.iter().chain(&["use_bfloat16", "unsloth_version", "unsloth_fixed"]) {
@@ -114,7 +115,7 @@ impl Keys {
         }
     }
 
-    /// Takes a key out; `null` is as good as nothing.
+    /// Takes a key out. `null` counts as missing.
     pub(super) fn take(&mut self, name: &str) -> Option<Value> {
         self.0.remove(name).filter(|value| !value.is_null())
     }
@@ -134,7 +135,7 @@ impl Keys {
         self.take(name).map(|value| value.as_f64().ok_or_else(|| format!("`{name}` is {value}, not a number"))).transpose()
     }
 
-    /// Takes a number of things out, at least one.
+    /// Takes a whole number out, which is at least 1.
     pub(super) fn count(&mut self, name: &str) -> Result<Option<usize>, String> {
         let count = |value: Value| {
             let number = value.as_u64().filter(|number| *number > 0);
@@ -143,9 +144,9 @@ impl Keys {
         self.take(name).map(count).transpose()
     }
 
-    /// Takes Gemma's activation out. The key `other` is a second name that transformers does not read, and may say nothing else.
+    /// Takes Gemma's activation out. The key `other` is a second name that transformers does not read, and must not contradict the first.
     ///
-    /// `legacy`: Gemma 1's files say `gelu` and mean the form with `tanh`.
+    /// With `legacy`, `gelu` means the form with `tanh`, as in Gemma 1's files.
     pub(super) fn activation(&mut self, name: &str, other: &str, legacy: bool) -> Result<Activation, String> {
         let mut read = |name: &str, legacy: bool| match self.take(name) {
             None => Ok(None),
@@ -159,7 +160,7 @@ impl Keys {
         }
     }
 
-    /// Refuses a switch that is on.
+    /// Takes a switch out, and returns an error if it is on.
     pub(super) fn must_be_off(&mut self, name: &str) -> Result<(), String> {
         match self.take(name) {
             None | Some(Value::Bool(false)) => Ok(()),
@@ -167,14 +168,17 @@ impl Keys {
         }
     }
 
-    /// Reads the rest, and refuses what the architecture does not know, unless it is off.
+    /// Reads the remaining keys.
+    ///
+    /// # Errors
+    /// A value is of the wrong kind, or the architecture does not know a key that is on.
     pub(super) fn parse<T: DeserializeOwned>(mut self) -> Result<T, String> {
         let known = known_keys::<T>();
         self.0.retain(|name, value| known.contains(&name.as_str()) || !is_off(value));
         serde_json::from_value(Value::Object(self.0)).map_err(|error| error.to_string())
     }
 
-    /// Reads the rotary positions in either spelling; `partial` is the architecture's share of a turned head, if that can be set.
+    /// Reads the rotary positions in either spelling. `partial` is the architecture's default share of a head that is rotated, if it can be set.
     pub(super) fn rope(&mut self, max_positions: usize, partial: Option<f64>) -> Result<Rope, String> {
         let given = self.one_of("rope_parameters", "rope_scaling")?;
         let beside = Beside {
@@ -188,7 +192,7 @@ impl Keys {
         RopeParameters::read(given, "rope_parameters")?.settle(&beside)
     }
 
-    /// Reads Gemma 3's two kinds of rotary positions: of layers that see everything, and of those with a window.
+    /// Reads Gemma 3's two kinds of rotary positions: those of layers with full attention, and those of layers with a window.
     pub(super) fn ropes_by_layer(&mut self, max_positions: usize, thetas: [f64; 2]) -> Result<[Rope; 2], String> {
         let given = [self.number("rope_theta")?, self.number("rope_local_base_freq")?];
         let scaling = self.take("rope_scaling");

@@ -1,5 +1,5 @@
-//! A checkpoint as its `config.json` and the headers of its files tell it: names, shapes, and in how many bits each weight is held. No weight
-//! is read, and nothing is allocated by a size that a file claims.
+//! The outline of a checkpoint. Takes its `config.json` and the headers of its files; gives names, shapes, and how each weight is stored. No weight
+//! is read, and no memory is allocated by a size that a file claims.
 
 use std::{
     collections::BTreeMap,
@@ -31,26 +31,26 @@ use crate::regular::open_regular;
 /// The longest header that safetensors writes and reads.
 const LONGEST_HEADER: u64 = 100_000_000;
 
-/// What is known of a checkpoint without its weights.
+/// All that is known of a checkpoint without its weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Outline {
-    /// `config.json`.
+    /// The content of `config.json`.
     pub(crate) config: Map<String, Value>,
-    /// How base weights are held, by name, where it is not in f32.
+    /// The storage of base weights that are not in f32, by name.
     held: BTreeMap<String, Storage>,
-    /// Settings of the adapter that is on, where there is one.
+    /// Settings of the adapter, if there is one.
     pub(crate) adapter: Option<AdapterConfig>,
 }
 
 impl Outline {
-    /// Returns that of a decoder from scratch, whose tokenizer has `vocabulary` tokens [default: as many as it may learn].
+    /// Returns the outline of a new decoder, whose tokenizer has `vocabulary` tokens [default: as many as it may learn].
     pub(crate) fn of_new(new: &NewModel, vocabulary: Option<usize>) -> Self {
         let vocab_size = vocabulary.unwrap_or(new.vocab_size);
         let config = config_of(&NewModel { vocab_size, ..new.clone() });
         Self { config, held: BTreeMap::new(), adapter: None }
     }
 
-    /// Reads that of a folder.
+    /// Reads the outline of a folder.
     ///
     /// # Errors
     /// As [`Outline::read`].
@@ -62,11 +62,11 @@ impl Outline {
         })
     }
 
-    /// Reads the configuration, the weights' headers and the adapter's settings of files that `open` opens by name where they are there;
-    /// `folder` is for messages.
+    /// Reads the outline from the configuration, the headers of the weights' files and the adapter's settings. `open` opens a file by its name, if
+    /// it exists; `folder` is for messages.
     ///
     /// # Errors
-    /// A file that cannot be read or understood. Whether the weights are those of the configuration is not looked at.
+    /// A file cannot be read or is malformed. Weights are not compared with the configuration.
     pub(crate) fn read<R: Read>(folder: &Path, open: impl Fn(&str) -> io::Result<Option<R>>) -> Result<Self, CheckpointError> {
         let content = |name: &str, reason: String| CheckpointError::Content { path: folder.join(name), reason };
         let whole = |name: &str| {
@@ -89,7 +89,7 @@ impl Outline {
             types.extend(header(file).map_err(|error| content(name, error.to_string()))?);
             Ok::<_, CheckpointError>(true)
         };
-        // As transformers does: a whole file before shards.
+        // As in transformers, a single file is preferred to shards.
         if !add(WEIGHTS)?
             && let Some(index) = whole(INDEX)?
         {
@@ -114,7 +114,7 @@ impl Outline {
         Ok(Self { config, held, adapter })
     }
 
-    /// Returns that of a model in memory, whose adapter has these settings.
+    /// Returns the outline of a model in memory, whose adapter has these settings.
     #[cfg(test)]
     pub(crate) fn of_model(model: &crate::models::Model, adapter: Option<AdapterConfig>) -> Self {
         let held = model.parameters().iter().map(|(name, weight)| (name.to_owned(), Storage::of(weight)));
@@ -122,7 +122,7 @@ impl Outline {
         Self { config: model.config().clone(), held, adapter }
     }
 
-    /// Returns the same with the projections of all blocks in 4 bits, as [`crate::models::Model::quantise`] puts them there.
+    /// Returns the outline with the projections of all blocks in 4 bits, as [`crate::models::Model::quantise`] quantises them.
     #[must_use]
     pub(crate) fn quantised(mut self, double_quant: bool) -> Self {
         let held = if double_quant { Storage::Nf4Nested } else { Storage::Nf4 };
@@ -134,27 +134,27 @@ impl Outline {
         self
     }
 
-    /// Returns the same with an adapter on.
+    /// Returns the outline with an adapter.
     #[must_use]
     pub(crate) fn adapted(self, adapter: AdapterConfig) -> Self {
         Self { adapter: Some(adapter), ..self }
     }
 
-    /// Returns the same with all weights in f32: what training in full makes of them.
+    /// Returns the outline with all weights in f32, as after training all weights.
     #[must_use]
     pub(crate) fn in_full(self) -> Self {
         Self { held: BTreeMap::new(), ..self }
     }
 
-    /// Returns how a weight is held.
+    /// Returns how a weight is stored.
     fn held_as(&self, name: &str) -> Storage {
         self.held.get(name).copied().unwrap_or_default()
     }
 
-    /// Returns the base's weights: shape by name, and how each is held.
+    /// Returns the shape and the storage of the base's weights, by name.
     ///
     /// # Errors
-    /// A configuration that is not understood.
+    /// The configuration is malformed or not supported.
     pub(crate) fn weights(&self) -> Result<BTreeMap<String, (Vec<usize>, Storage)>, String> {
         let held = |(name, shape): (String, Vec<usize>)| {
             let held = self.held_as(&name);
@@ -163,7 +163,7 @@ impl Outline {
         Ok(shapes(&self.config)?.into_iter().map(held).collect())
     }
 
-    /// Returns the shapes of what the adapter adds to the base, or puts in its place; nothing where there is none.
+    /// Returns the shapes of the weights that the adapter adds to the base or replaces; none without an adapter.
     ///
     /// # Errors
     /// As [`Outline::weights`].
@@ -172,7 +172,7 @@ impl Outline {
         Ok(self.adapter.as_ref().map(|adapter| adapter_shapes(adapter, &shapes)).unwrap_or_default())
     }
 
-    /// Returns the most tokens of a row.
+    /// Returns the largest number of a row's tokens.
     ///
     /// # Errors
     /// As [`Outline::weights`].
@@ -181,7 +181,7 @@ impl Outline {
     }
 }
 
-/// Reads the types of a safetensors file's tensors by their names, and nothing behind its header.
+/// Reads the types of a safetensors file's tensors by their names, from the header alone.
 fn header(mut file: impl Read) -> io::Result<BTreeMap<String, String>> {
     let invalid = |reason: String| io::Error::new(io::ErrorKind::InvalidData, reason);
     let mut length = [0; 8];

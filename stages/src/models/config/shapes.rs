@@ -1,4 +1,4 @@
-//! A configuration's weights by name and shape, without any weight: what memory is estimated from.
+//! Shapes of a configuration's weights, from which memory is estimated. Takes a configuration; gives names and shapes.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use crate::models::{
     weights::weight::{EMBEDDING, HEAD, weight_of},
 };
 
-/// More layers are taken for a mistake: a name each would be made of them.
+/// The largest number of layers that is accepted. More are taken for a mistake, since the names of all their weights are built.
 const MOST_LAYERS: usize = 10_000;
 
-/// Lists the shapes of a model's weights by their names.
+/// Returns the shapes of a model's weights by their names.
 ///
 /// # Errors
-/// A configuration that is not understood.
+/// The configuration is malformed or not supported.
 pub(crate) fn shapes(config: &Map<String, Value>) -> Result<BTreeMap<String, Vec<usize>>, String> {
     let architecture = architecture(config)?;
     let layers = architecture.sizes().num_hidden_layers;
@@ -26,11 +26,11 @@ pub(crate) fn shapes(config: &Map<String, Value>) -> Result<BTreeMap<String, Vec
     Ok(Shapes::of(&*architecture))
 }
 
-/// Lists the shapes of what an adapter adds to weights of these shapes.
+/// Returns the shapes of the weights that an adapter adds to weights of these shapes.
 pub(crate) fn adapter_shapes(adapter: &AdapterConfig, shapes: &BTreeMap<String, Vec<usize>>) -> BTreeMap<String, Vec<usize>> {
     let mut added = BTreeMap::new();
     let (head, embedding) = (weight_of(HEAD), weight_of(EMBEDDING));
-    // A head that is the embedding's matrix becomes one of its own where it is trained.
+    // A head that is tied to the embedding becomes a separate matrix if it is trained.
     if let (Some(shape), true) = (shapes.get(&embedding), adapter.saves(HEAD) && !shapes.contains_key(&head)) {
         added.insert(head, shape.clone());
     }

@@ -1,4 +1,4 @@
-//! NVIDIA's devices. Takes a number; gives burn's device, or what is missing for it, such as a program built with CUDA.
+//! CUDA devices. Takes a number; gives burn's device, or what is missing for it, such as a program built with CUDA.
 
 use burn::tensor::Device;
 
@@ -6,23 +6,23 @@ use super::{DeviceError, DeviceName};
 #[cfg(feature = "cuda")]
 use crate::models::fused;
 
-/// The first driver that orders a stream by a whole context, as CUDA counts its versions: 12.5.
+/// The first version of the driver that can order a stream after a whole context: 12.5, as CUDA numbers versions.
 #[cfg(feature = "cuda")]
 const DRIVER: i32 = 12050;
 
-/// Looks whether the driver, the device and what its kernels are compiled with are there.
+/// Checks whether the driver, the device and the compiler of kernels are there.
 #[cfg(not(feature = "cuda"))]
 pub(super) fn look(name: DeviceName, _number: usize) -> Result<(), DeviceError> {
     Err(DeviceError::NotBuilt(name))
 }
 
-/// Returns the bytes that a device has left.
+/// Returns the number of free bytes of a device.
 #[cfg(not(feature = "cuda"))]
 pub(super) fn free(_number: usize) -> Option<u64> {
     None
 }
 
-/// Returns the bytes that a device has left.
+/// Returns the number of free bytes of a device.
 #[cfg(feature = "cuda")]
 pub(super) fn free(number: usize) -> Option<u64> {
     let (free, _) = cudarc::driver::CudaContext::new(number).ok()?.mem_get_info().ok()?;
@@ -35,7 +35,7 @@ pub(super) fn open(name: DeviceName, _number: usize) -> Result<Device, DeviceErr
     Err(DeviceError::NotBuilt(name))
 }
 
-/// Looks whether the driver, the device and what its kernels are compiled with are there.
+/// Checks whether the driver, the device, the compiler of kernels and the library of matrix products are there.
 #[cfg(feature = "cuda")]
 #[expect(unsafe_code, reason = "a library is loaded to see whether it is there")]
 pub(super) fn look(name: DeviceName, number: usize) -> Result<(), DeviceError> {
@@ -57,15 +57,15 @@ pub(super) fn look(name: DeviceName, number: usize) -> Result<(), DeviceError> {
     }
     let unusable = |reason, mend| Err(DeviceError::Unusable { name, reason, mend });
     let mut version = 0;
-    // SAFETY: a number is written where it is told to be.
+    // SAFETY: the driver writes one number to the address that it is given.
     if unsafe { cudarc::driver::sys::cuDriverGetVersion(&raw mut version) }.result().is_err() || version < DRIVER {
         return unusable("its driver is older than CUDA 12.5", "update the driver");
     }
-    // SAFETY: as above, of NVIDIA's compiler of kernels and of its products of matrices.
+    // SAFETY: as above, for NVIDIA's compiler of kernels.
     if !unsafe { cudarc::nvrtc::sys::is_culib_present() } {
         return unusable("NVIDIA's compiler of kernels is not", "install `libnvrtc` of the CUDA toolkit");
     }
-    // SAFETY: likewise.
+    // SAFETY: as above, for NVIDIA's library of matrix products.
     if !unsafe { cudarc::cublaslt::sys::is_culib_present() } {
         return unusable("NVIDIA's products of matrices are not", "install `libcublasLt` of the CUDA toolkit");
     }
@@ -77,7 +77,7 @@ pub(super) fn look(name: DeviceName, number: usize) -> Result<(), DeviceError> {
     Ok(())
 }
 
-/// Opens a device that computes.
+/// Opens a device, if a test computation on it succeeds.
 #[cfg(feature = "cuda")]
 pub(super) fn open(name: DeviceName, number: usize) -> Result<Device, DeviceError> {
     look(name, number)?;

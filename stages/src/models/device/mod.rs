@@ -1,6 +1,7 @@
-//! Where a model is computed. Takes `auto`, `cpu`, `cuda` or `cuda:N`; gives burn's device, or a sentence that says what is missing.
+//! Devices that models are computed on. Takes `auto`, `cpu`, `cuda` or `cuda:N`; gives burn's device, or a sentence that says what is missing.
 //!
-//! Nothing is asked of CUDA before its driver, its compiler and its headers are known to be there: burn would panic on a thread of its own.
+//! CUDA is used only after its driver, its compiler and its headers were found, since burn would panic on a thread of its own without
+//! them. This file has the names of devices and the errors; `cuda` looks for CUDA devices and opens them.
 
 mod cuda;
 
@@ -10,50 +11,50 @@ use burn::tensor::Device;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// The device that a setting names. It changes results by rounding alone.
+/// The device that a setting names. It changes results by rounding only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum DeviceName {
-    /// The first CUDA device, and the processor where there is none.
+    /// The first CUDA device, or the processor if there is none.
     #[default]
     Auto,
     /// The processor.
     Cpu,
     /// A CUDA device by its number.
     Cuda(usize),
-    /// The first device that Vulkan offers, which may be the processor: for tests of what runs on devices.
+    /// The first device that Vulkan offers, which may be the processor. It is for tests of code for devices.
     #[cfg(feature = "vulkan")]
     Vulkan,
 }
 
-/// Says why a device cannot be taken. What is wrong and what to do are told apart by [`DeviceError::help`] too.
+/// Why a device cannot be used. [`DeviceError::help`] says what to do.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DeviceError {
-    /// The program has no CUDA in it.
+    /// The program is built without CUDA.
     #[error("`device: {0}`: this program is built without CUDA")]
     NotBuilt(DeviceName),
-    /// There is nothing to run on.
+    /// There is no such device.
     #[error("`device: {name}`: {reason}")]
     Absent {
-        /// What was asked for.
+        /// The device that was asked for.
         name: DeviceName,
         /// What is missing.
         reason: String,
     },
-    /// There is a device, and something that it needs is not there.
+    /// There is a device, and something that it needs is missing.
     #[error("`device: {name}`: a CUDA device is there, and {reason}")]
     Unusable {
-        /// What was asked for.
+        /// The device that was asked for.
         name: DeviceName,
         /// What is missing.
         reason: &'static str,
-        /// How to mend it.
+        /// What to do.
         mend: &'static str,
     },
 }
 
 impl DeviceError {
-    /// Says what to do.
+    /// Returns a sentence that says what to do.
     #[must_use]
     pub fn help(&self) -> String {
         match self {
@@ -68,7 +69,7 @@ impl DeviceName {
     /// Opens the device, without gradients.
     ///
     /// # Errors
-    /// A device that is not there or cannot compute. For `auto` the first is no error: the processor is taken.
+    /// The device is missing or fails a test computation. For `auto`, a missing device is no error: the processor is used.
     pub fn open(self) -> Result<Device, DeviceError> {
         match self {
             Self::Auto => match cuda::open(self, 0) {
@@ -82,10 +83,10 @@ impl DeviceName {
         }
     }
 
-    /// Looks whether the device is there, without computing anything on it.
+    /// Checks whether the device is there, without a computation on it.
     ///
     /// # Errors
-    /// As [`DeviceName::open`], but for a device that is there and does not compute.
+    /// As [`DeviceName::open`], except that a device that cannot compute is not noticed.
     pub fn look(self) -> Result<(), DeviceError> {
         match self {
             Self::Auto => match cuda::look(self, 0) {
@@ -99,9 +100,9 @@ impl DeviceName {
         }
     }
 
-    /// Says whether the device is another than the processor, without opening it.
+    /// Returns whether the device is another than the processor, without opening it.
     pub(crate) fn is_elsewhere(self) -> bool {
-        // Looking loads libraries of hundreds of megabytes, and estimates ask often.
+        // The check loads libraries of hundreds of megabytes, and estimates of memory need the answer often.
         static FOUND: OnceLock<bool> = OnceLock::new();
         match self {
             Self::Auto => *FOUND.get_or_init(|| cuda::look(self, 0).is_ok()),
@@ -112,8 +113,8 @@ impl DeviceName {
         }
     }
 
-    /// Returns the bytes that the opened device has for more tensors: what is free, and what its allocator holds already; none where it is the processor
-    /// or does not say.
+    /// Returns the number of bytes that the opened device has for further tensors: its free memory, and unused memory of its allocator. Returns
+    /// nothing for the processor, or if the device does not say.
     pub(crate) fn room(self, opened: &Device) -> Option<u64> {
         let free = match self {
             Self::Auto => cuda::free(0),
@@ -126,7 +127,7 @@ impl DeviceName {
         Some(free? + usage.map_or(0, |usage| usage.bytes_reserved.saturating_sub(usage.bytes_in_use)))
     }
 
-    /// Returns the name of the device that is opened: `auto` is one or another.
+    /// Returns the name of the device that is opened, which is never `auto`.
     ///
     /// # Errors
     /// As [`DeviceName::open`].
@@ -138,7 +139,7 @@ impl DeviceName {
     }
 }
 
-/// Says whether a device is the processor, whose memory this program reaches itself.
+/// Returns whether a device is the processor, whose memory this program accesses directly.
 pub(crate) fn is_processor(device: &Device) -> bool {
     #[cfg(test)]
     if pretended::is_on() {
@@ -147,7 +148,7 @@ pub(crate) fn is_processor(device: &Device) -> bool {
     *device == Device::flex()
 }
 
-/// In tests the processor may stand in for another device: what is done with such a one's tensors is then done with its own.
+/// In tests the processor may stand in for another device, so that its own tensors take the code paths of another device's.
 #[cfg(test)]
 pub(crate) mod pretended {
     use std::cell::Cell;
@@ -160,7 +161,7 @@ pub(crate) mod pretended {
         ON.get()
     }
 
-    /// Computes something with the processor as another device, on this thread.
+    /// Computes something on this thread with the processor standing in for another device.
     pub(crate) fn elsewhere<R>(compute: impl FnOnce() -> R) -> R {
         ON.set(true);
         let result = compute();
@@ -175,7 +176,7 @@ fn vulkan() -> Result<Device, DeviceError> {
     answers(Device::vulkan(burn::tensor::DeviceKind::DefaultDevice)).ok_or_else(absent)
 }
 
-/// Returns a device that adds two numbers: what its first kernel needs may be missing, and burn then panics.
+/// Returns the device if it can add two numbers. If something that its first kernel needs is missing, burn panics, and nothing is returned.
 #[cfg(any(feature = "cuda", feature = "vulkan"))]
 fn answers(device: Device) -> Option<Device> {
     let sum = || {

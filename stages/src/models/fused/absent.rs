@@ -1,4 +1,4 @@
-//! What stands in the place of `cuda` in a program without it: nothing is ever a tensor of such a device.
+//! The place of `cuda` in a program without CUDA. Takes tensors; gives nothing, since none is ever on such a device.
 
 use burn::tensor::{Tensor, kind::Basic};
 

@@ -1,7 +1,7 @@
-//! A linear layer with a side branch of low rank (`LoRA`, Hu et al. 2021): activations `[places, in]`, a matrix `[out, in]` and factors
-//! `[rank, in]` and `[out, rank]` in, `[places, out]` out.
+//! A linear layer with a side branch of low rank (`LoRA`, Hu et al. 2021). Takes activations `[places, in]`, a matrix `[out, in]` and factors
+//! `[rank, in]` and `[out, rank]`; gives `[places, out]`.
 //!
-//! Sums are added where they lie, and the dense matrix gets a gradient only where it is trained itself.
+//! Sums are added in place, and the dense matrix gets a gradient only if it is trained itself.
 
 use burn::{
     backend::{Flex, ops::FloatTensorOps as _},
@@ -27,13 +27,13 @@ struct Adapted {
     branch: Branch,
 }
 
-/// The side branch by itself.
+/// The side branch alone.
 #[derive(Clone, Debug)]
 pub(super) struct Branch {
     pub(super) scale: f32,
 }
 
-/// Adds a tensor to one that nothing else holds, times a factor.
+/// Adds a tensor, multiplied by a factor, in place to one that is not shared.
 fn add(sum: &mut FlexTensor, other: &FlexTensor, scale: f32) {
     let (sum, other) = (sum.storage_mut::<f32>(), elements(other));
     vectorised(|| {
@@ -51,7 +51,7 @@ fn scaled(mut tensor: FlexTensor, scale: f32) -> FlexTensor {
 }
 
 impl Branch {
-    /// Adds the branch of an input and both factors to `output`; saves them and the input times the first of them.
+    /// Adds the branch of an input and both factors to `output`. Saves the input, the factors, and the input times the first factor.
     pub(super) fn forward(
         &self,
         mut output: FlexTensor,
@@ -63,7 +63,7 @@ impl Branch {
         (output, [input, first, second, inner])
     }
 
-    /// Computes the gradients of input and factors; `through` multiplies the output's by the matrix beside the branch.
+    /// Computes the gradients of input and factors. `through` multiplies the output's gradient by the matrix beside the branch.
     pub(super) fn backward(
         &self,
         [input, first, second, inner]: [FlexTensor; 4],
@@ -84,7 +84,7 @@ impl Branch {
 }
 
 impl Operation<4> for Adapted {
-    /// The matrix, and what the branch saves.
+    /// The matrix, and the tensors that the branch saves.
     type Saved = (FlexTensor, [FlexTensor; 4]);
 
     fn forward(&self, [input, weight, first, second]: [FlexTensor; 4]) -> (FlexTensor, Self::Saved) {
@@ -102,7 +102,7 @@ impl Operation<4> for Adapted {
     }
 }
 
-/// Multiplies by `weight + scale * second * first` without making it.
+/// Multiplies by `weight + scale * second * first` without computing that matrix.
 pub(crate) fn adapted(input: Tensor<2>, weight: Tensor<2>, factors: [Tensor<2>; 2], scale: f64) -> Tensor<2> {
     let [first, second] = factors;
     let memory = (Input::of(&input), Input::of(&weight), Input::of(&first), Input::of(&second));
@@ -113,7 +113,7 @@ pub(crate) fn adapted(input: Tensor<2>, weight: Tensor<2>, factors: [Tensor<2>; 
     formula::apply(Elsewhere { scale: scale as f32 }, inputs).unwrap_or_else(|| composed(input, weight, [first, second], scale))
 }
 
-/// The same on devices whose memory is not reached.
+/// The same operation on devices whose memory this program does not access.
 #[derive(Clone, Debug)]
 struct Elsewhere {
     scale: f32,

@@ -1,8 +1,8 @@
-//! Attention in blocks of queries: the table of all scores is never made, and what no query of a block sees is not computed.
+//! Attention in blocks of queries. Takes queries `[rows, width, heads, size]`, keys and values `[rows, groups, total, size]` and a mask
+//! `[1 or rows, 1, width, total]` that is added to the scores; gives `[rows * width, heads * size]`.
 //!
-//! Queries `[rows, width, heads, size]`, keys and values `[rows, groups, total, size]` and a mask `[1 or rows, 1, width, total]` that
-//! is added to the scores in; `[rows * width, heads * size]` out. The backward pass computes each block's shares again from the
-//! logarithms of their sums, as Dao et al. 2022 do.
+//! The matrix of all scores is never in memory, and keys to which no query of a block attends are skipped. The backward pass computes each
+//! block's attention probabilities (shares) again from the logarithms of their sums, as Dao et al. 2022 do.
 
 use burn::{
     backend::{Flex, ops::FloatTensorOps as _},
@@ -15,10 +15,10 @@ use super::cpu::{
     operation::{Input, Operation, apply, contiguous, elements, tensor},
 };
 
-/// Queries of one block.
+/// Number of queries of one block.
 const BLOCK: usize = 64;
 
-/// Below this the mask hides a place.
+/// Values of the mask below this hide a place.
 const HIDDEN: f32 = -1e8;
 
 #[derive(Clone, Debug)]
@@ -39,14 +39,14 @@ struct Sizes {
     size: usize,
 }
 
-/// A block of queries of one head, and the keys from the first to the last that any of them sees.
+/// A block of queries of one head, and the keys from the first to the last that any of them attends to.
 struct Block {
     row: usize,
     head: usize,
-    /// First query, and their number.
+    /// The first query, and their number.
     from: usize,
     queries: usize,
-    /// First key, and their number.
+    /// The first key, and their number.
     first: usize,
     keys: usize,
 }
@@ -58,7 +58,7 @@ impl Sizes {
         Self { rows, width, heads, groups, total, size }
     }
 
-    /// Lists the blocks, head by head, so that each is computed with the same others before it on every machine.
+    /// Returns the blocks, head by head, in the same order on every machine.
     fn blocks(self, mask: &FlexTensor) -> Vec<Block> {
         let masks = mask.layout().shape().dims::<4>()[0];
         let mask = elements(mask);
@@ -88,7 +88,7 @@ impl Sizes {
     }
 }
 
-/// Views some lines of one head as a matrix `[count, size]`; `axes` are those of rows, heads and places.
+/// Returns a view of `count` places of one head, as a matrix `[count, size]`. `axes` are those of rows, heads and places.
 fn view(tensor: &FlexTensor, axes: [usize; 3], [row, head, place]: [usize; 3], count: usize) -> FlexTensor {
     let layout = tensor.layout();
     let (strides, shape) = (layout.strides(), layout.shape());
@@ -169,7 +169,7 @@ impl Operation<4> for Mix {
         let slopes = gradient.reshape(Shape::from(vec![rows, width, heads, size]));
         let (mixed, slope_of_mixed) = (elements(&output), elements(&gradient));
         let mut of_queries = vec![0.0; rows * width * line];
-        // Laid out `[rows, total, groups, size]`, as the projections that they come from.
+        // The layout is `[rows, total, groups, size]`, as that of the projections that keys and values come from.
         let (mut of_keys, mut of_values) = (vec![0.0; rows * total * groups * size], vec![0.0; rows * total * groups * size]);
         for block in sizes.blocks(&mask) {
             let group = block.head * groups / heads;
@@ -225,7 +225,7 @@ impl Operation<4> for Mix {
     }
 }
 
-/// Mixes values by the likeness of queries and keys, scores scaled and `mask` added; shapes as this module says.
+/// Computes attention: softmax of the scaled scores plus `mask`, times values. Shapes are those of the module's documentation.
 pub(crate) fn mix([queries, keys, values]: [Tensor<4>; 3], mask: &Tensor<4>, scale: f64) -> Tensor<2> {
     match (Input::of(&queries), Input::of(&keys), Input::of(&values), Input::of(mask)) {
         (Some(queries), Some(keys), Some(values), Some(mask @ Input::Constant(_))) => {
@@ -238,7 +238,7 @@ pub(crate) fn mix([queries, keys, values]: [Tensor<4>; 3], mask: &Tensor<4>, sca
 fn composed([queries, keys, values]: [Tensor<4>; 3], mask: &Tensor<4>, scale: f64) -> Tensor<2> {
     let [rows, width, heads, size] = queries.dims();
     let [_, groups, total, _] = keys.dims();
-    // The query heads that share a key head are folded into its rows, so keys and values are never repeated.
+    // Query heads that share a key head are rows of the same matrix, so that keys and values are never repeated.
     let queries = queries.swap_dims(1, 2).reshape([rows, groups, heads / groups * width, size]);
     let scores = queries.matmul(keys.swap_dims(2, 3)).mul_scalar(scale);
     let scores = scores.reshape([rows, heads, width, total]) + mask.clone();
@@ -254,7 +254,7 @@ mod tests {
     use super::*;
     use crate::models::fused::tests::{Random, agree};
 
-    /// Causal with a window, after `past` places that are seen by all, one place of one row hidden.
+    /// Returns a causal mask with a window, over `past` earlier places and `width` own ones, with one place of one row hidden.
     fn mask(rows: usize, width: usize, past: usize, window: usize) -> Tensor<4> {
         let total = past + width;
         let seen = |row: usize, from: usize, to: usize| {

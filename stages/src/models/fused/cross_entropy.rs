@@ -1,6 +1,6 @@
-//! Log-probabilities of one token a place. Takes logits `[places, vocabulary]` and tokens; gives `[places, 1]`, in natural logarithms.
+//! Log-probabilities of one token at each place. Takes logits `[places, vocabulary]` and tokens; gives `[places, 1]`, in natural logarithms.
 //!
-//! The gradient is written over the logits where nothing else holds them, so that no second table of that size is made.
+//! The gradient is written over the logits if nothing else shares them, so that no second table of that size is in memory.
 
 use burn::tensor::{Int, Tensor, TensorData, activation};
 use burn_flex::FlexTensor;
@@ -10,7 +10,7 @@ use super::cpu::{
     operation::{Input, Operation, apply, contiguous, elements, elements_mut, tensor},
 };
 
-/// The tokens asked for.
+/// The token of each place.
 #[derive(Clone, Debug)]
 struct LogProbabilities(Vec<i32>);
 
@@ -53,11 +53,11 @@ impl Operation<1> for LogProbabilities {
     }
 }
 
-/// Returns the logarithm of the share that each place gives to its token (below `vocabulary`), `[places, 1]`.
+/// Returns the natural logarithm of the probability of each place's token (below `vocabulary`), `[places, 1]`.
 pub(crate) fn log_probabilities(logits: Tensor<2>, tokens: Vec<i32>) -> Tensor<2> {
     match Input::of(&logits) {
         Some(input) => {
-            // Else the gradient could not be written over them.
+            // Otherwise they would be shared, and the gradient could not be written over them.
             drop(logits);
             apply(LogProbabilities(tokens), [input])
         }

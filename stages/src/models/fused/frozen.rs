@@ -1,8 +1,8 @@
 //! Products with a matrix that stays in 16 or 4 bits. Takes activations `[places, in]` and a matrix `[out, in]`; gives `[places, out]`.
 //!
-//! A block of the matrix is made f32 for its part of the product, in the forward pass and again in the backward pass, and dropped: a graph
-//! holds no values of it. Blocks are whole rows on the way forward and whole columns on the way back, so that each element of
-//! a product is summed in one piece, to the same bits as by the whole matrix.
+//! A block of the matrix is converted to f32 for its part of the product, in the forward pass and again in the backward pass, and then
+//! dropped, so that the graph has no values of it. Blocks are whole rows in the forward pass and whole columns in the backward pass, so that each
+//! element of a product is a single sum, with the same bits as by the whole matrix.
 
 use burn::{
     backend::{Flex, ops::FloatTensorOps as _},
@@ -20,28 +20,28 @@ use super::{
 };
 use crate::models::weights::frozen::{Frozen, round};
 
-/// Values that are made f32 at a time (4 MiB), where blocks do not get too narrow.
+/// Values that are converted to f32 at a time (4 MiB), unless blocks would be too narrow.
 const BLOCK: usize = 1 << 20;
 
-/// Returns how many values of a matrix of this shape are made f32 at a time, at most; one that has so few is made f32 whole.
+/// Returns the largest number of values of a matrix of this shape that are converted to f32 at a time. A small matrix is converted whole.
 pub(crate) fn block_of(shape: &[usize]) -> u64 {
     let longest = shape.iter().max().copied().unwrap_or(0) as u64;
     longest.saturating_mul(128).max(BLOCK as u64)
 }
 
-/// Returns the rows or columns that a block has at least: narrower products are slow, and sum in another order where `gemm` has a way of
-/// its own for results of up to 256 elements, or of up to 64 rows and columns.
+/// Returns the smallest number of a block's rows or columns. Narrower products are slow, and sum in another order, since `gemm` has special
+/// cases for results of up to 256 elements, or of up to 64 rows and columns.
 fn narrowest(places: usize) -> usize {
     (256 / places.max(1) + 1).max(128)
 }
 
-/// A matrix that is not trained, and how it goes into products.
+/// A matrix that is not trained, and how products use it.
 #[derive(Clone, Debug)]
 pub(crate) struct FrozenMatrix {
     pub(crate) weight: Frozen,
     /// Whether its values are rounded to bfloat16 first.
     pub(crate) half: bool,
-    /// Values of a block; another number in tests.
+    /// Number of values of a block; tests use others.
     pub(crate) block: usize,
 }
 
@@ -56,7 +56,7 @@ impl FrozenMatrix {
         Tensor::from_data(TensorData::new(self.part([0, shape[0]], [0, shape[1]]), shape), device)
     }
 
-    /// Returns the values of some rows and columns, each from the first to before the second.
+    /// Returns the values of ranges of rows and columns, each from its first number to before its second.
     fn part(&self, rows: [usize; 2], columns: [usize; 2]) -> Vec<f32> {
         let [_, into] = self.weight.matrix_shape();
         let width = columns[1] - columns[0];
@@ -103,7 +103,7 @@ impl FrozenMatrix {
     }
 }
 
-/// Puts products of `places` rows beside each other, to `width` columns.
+/// Puts products of `places` rows side by side, into `width` columns.
 fn beside(
     places: usize,
     width: usize,
@@ -136,7 +136,7 @@ impl Operation<1> for FrozenMatrix {
     }
 }
 
-/// The same with a side branch of low rank.
+/// A matrix that is not trained, with a side branch of low rank.
 #[derive(Clone, Debug)]
 struct FrozenAdapted {
     matrix: FrozenMatrix,
@@ -155,7 +155,7 @@ impl Operation<3> for FrozenAdapted {
     }
 }
 
-/// A matrix on its way into a product.
+/// A matrix as a factor of products.
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "it lives for one product")]
 pub(crate) enum Matrix {
@@ -164,7 +164,7 @@ pub(crate) enum Matrix {
 }
 
 impl Matrix {
-    /// Multiplies by it as Hugging Face stores it: `input * matrixᵀ`.
+    /// Multiplies by the matrix as Hugging Face stores it: `input * matrixᵀ`.
     pub(crate) fn multiply(&self, input: Tensor<2>) -> Tensor<2> {
         match self {
             Self::Dense(weight) => linear(input, weight.clone()),
@@ -178,7 +178,7 @@ impl Matrix {
         }
     }
 
-    /// Multiplies by `matrix + scale * second * first` without making it.
+    /// Multiplies by `matrix + scale * second * first` without computing that matrix.
     pub(crate) fn adapted(&self, input: Tensor<2>, factors: [Tensor<2>; 2], scale: f64) -> Tensor<2> {
         let weight = match self {
             Self::Dense(weight) => weight.clone(),
@@ -193,7 +193,7 @@ impl Matrix {
         adapted(input, weight, factors, scale)
     }
 
-    /// Returns it as a tensor.
+    /// Returns the matrix as a tensor.
     pub(crate) fn dense(&self, device: &Device) -> Tensor<2> {
         match self {
             Self::Dense(weight) => weight.clone(),
@@ -217,7 +217,7 @@ mod tests {
         values.into_iter().map(f32::to_bits).collect()
     }
 
-    /// Returns the output, and the gradients of the leaves by a sum with weights of its own for each element.
+    /// Returns the output, and the gradients of the leaves by a sum in which each element has another weight.
     fn learned<const N: usize>(
         leaves: &[Tensor<2>; N],
         function: impl Fn([Tensor<2>; N]) -> Tensor<2>,
@@ -244,7 +244,7 @@ mod tests {
                 Frozen::Nf4(Arc::new(nf4)),
             ];
             for (weight, half) in kinds.into_iter().flat_map(|kind| [(kind.clone(), false), (kind, true)]) {
-                // One value a block asks for the narrowest blocks there are.
+                // A block of one value asks for the narrowest possible blocks.
                 let matrix = Matrix::Frozen(FrozenMatrix { weight, half, block: 1 });
                 let dense = Matrix::Dense(matrix.dense(&device));
                 let case = format!("{places} places, {out} by {into}, {half}");

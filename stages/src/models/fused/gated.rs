@@ -28,7 +28,7 @@ impl Operation<2> for Gated {
 
     fn backward(&self, [mut gate, mut value]: Self::Saved, gradient: FlexTensor, wanted: [bool; 2]) -> [Option<FlexTensor>; 2] {
         let gradient = contiguous(gradient);
-        // The gradients are written over the inputs, which nothing else holds.
+        // The gradients are written over the inputs, which nothing else shares.
         let (x, y) = (elements_mut(&mut gate), elements_mut(&mut value));
         vectorised(|| {
             for ((x, y), &slope) in x.iter_mut().zip(y).zip(elements(&gradient)) {

@@ -1,4 +1,5 @@
-//! A way back into a graph by a gradient that is known. Takes a tensor of the graph and its gradient; gives a number whose derivative is that gradient.
+//! A scalar whose backward pass injects a given gradient. Takes a tensor of a graph and its gradient; gives a scalar whose derivative by the
+//! tensor is that gradient.
 
 use burn::tensor::Tensor;
 
@@ -18,7 +19,7 @@ impl Formula<2, 2> for InjectGradient {
     }
 }
 
-/// Returns a number (without meaning) whose backward pass gives `output` the gradient `slope`, of the same shape and type.
+/// Returns a scalar (whose value has no meaning) whose backward pass gives `output` the gradient `slope`, of the same shape and type.
 pub(crate) fn inject_gradient(output: Tensor<2>, slope: Tensor<2>) -> Tensor<2> {
     let inputs = [output.clone(), slope.clone()];
     formula::apply(InjectGradient, inputs).unwrap_or_else(|| (output * slope).sum().unsqueeze())

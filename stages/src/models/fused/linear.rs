@@ -1,6 +1,6 @@
 //! A linear layer. Takes activations `[places, in]` and a matrix `[out, in]`; gives `[places, out]`.
 //!
-//! burn's own product gives the gradient of the transposed matrix, which then has to be copied back into place.
+//! burn's own product computes the gradient of the transposed matrix, which then has to be transposed by a copy.
 
 use burn::{
     backend::{Flex, ops::FloatTensorOps as _},
@@ -37,7 +37,7 @@ impl Operation<2> for Linear {
     }
 }
 
-/// The same on devices whose memory is not reached.
+/// The same operation on devices whose memory this program does not access.
 #[derive(Clone, Debug)]
 struct Elsewhere;
 

@@ -1,11 +1,11 @@
 //! Operations that pass over memory once where burn's would pass many times. Takes tensors; gives tensors with a backward pass of their own.
 //!
-//! Read `linear` first: one operation whole, with its backward pass. Each of the other files here is one operation more. `cpu` has what
-//! they share on the processor (vectors, products of matrices), `device` what is computed on other devices by kernels or by burn's
-//! operations with less kept for the backward pass, and `cuda` launches those kernels (`absent.rs` stands in its place without CUDA).
+//! Read `linear` first: a whole operation with its backward pass. Each of the other files here is one more operation. `cpu` has what
+//! they share on the processor (vectors, products of matrices). `device` computes on other devices, by kernels of our own or by burn's
+//! operations with less memory for the backward pass, and `cuda` launches those kernels (`absent` takes its place without CUDA).
 //!
-//! Loops take the processor's widest vectors ([`cpu::lanes`]); sums are taken in a fixed order and on one thread, so no result depends on
-//! the number of cores.
+//! Loops use the processor's widest vectors ([`cpu::lanes`]). Sums are computed in a fixed order and on one thread, so that no result depends
+//! on the number of cores.
 //!
 //! # What was tried
 //!
@@ -15,27 +15,27 @@
 //!
 //! - All operations of the first round together (norm, gate, rotation, attention, cross entropy, linear) took tiny from 300 to 201 and small
 //!   from 5650 to 4290. They were not measured one by one.
-//! - The last layer at the wanted places alone, gradients in place, and `LoRA` as one operation: 207 to 184, with `LoRA` 170 to 158.
+//! - The last layer only at the wanted places, gradients in place, and `LoRA` as one operation: 207 to 184, with `LoRA` 170 to 158.
 //! - Pages that the C library gives back to the kernel and takes again in each step are 10 to 15 % of tiny. With mimalloc as the
 //!   program's allocator tiny fell from 184 to 160, with `LoRA` from 157 to 133, small did not change, and the peak of tiny rose from 127
-//!   to 187 MiB, of small from 925 to 1020: too dear for what it brings to the smallest models alone.
+//!   to 187 MiB, of small from 925 to 1020: too much for a gain with only the smallest models.
 //! - What is left is products of matrices (half of tiny, 70 % of small, at about 110 GFLOP/s a core).
-//! - `gemm` puts a transposed matrix in order before it multiplies, which takes half of the time where the other factor has few rows, as
-//!   in a routing decision: 87 rows by a `[1376, 512]` matrix came to 50 GFLOP/s, and to 89 as [`cpu::product`] does it.
+//! - `gemm` copies a transposed matrix into another order before it multiplies, which takes half of the time if the other factor has few rows,
+//!   as in a routing decision: 87 rows by a `[1376, 512]` matrix came to 50 GFLOP/s, and to 89 by [`cpu::product`].
 //! - Flex's products take transposed matrices without a copy. What was copied was the gradient of `weight.transpose()`, hence [`linear`].
 //!
 //! On a GPU, by `gpu_speed.rs cuda lora 8 1024 10` and `gpu_speed.py` beside it (gemma-2b's shapes in bfloat16, `LoRA` on all projections):
 //!
 //! - burn's fused kernels and its choice of kernels by measuring: no step was done after two minutes, most of them compilation, and single
 //!   products were tried by kernels that took more than a second. So neither is built in.
-//! - Products by cuBLASLt and kernels of our own for the gate, norms, rotation, attention's shares, predictions and `AdamW`: 0.235 s a step on
-//!   an H200, 3.4 s to the first one.
-//! - Queries, keys and values in bfloat16 between their products, attention's lines read 16 bytes at a time, all of `AdamW`'s kernels given at
+//! - Products by cuBLASLt and kernels of our own for the gate, norms, rotation, attention's probabilities, predictions and `AdamW`: 0.235 s a
+//!   step on an H200, 3.4 s to the first one.
+//! - Queries, keys and values in bfloat16 between their products, attention's lines read 16 bytes at a time, all of `AdamW`'s kernels queued at
 //!   once: 0.245 s on an H100.
-//! - `AdamW` given before the norm of the gradients is read, by a factor that is on the device: 0.227 and 0.233 s on an H100, where TRL took
+//! - `AdamW` queued before the norm of the gradients is read, by a factor that is on the device: 0.227 and 0.233 s on an H100, where TRL took
 //!   0.349 and 0.363 in turn with it.
-//! - What is left: products that can be reckoned are half of a step. The largest of the rest are passes over the gate's wide activations (an
-//!   adapter's product is added to them, and read for its gradients), then tables of attention's scores in memory.
+//! - What is left: products whose time can be computed are half of a step. The largest of the rest are passes over the gate's wide activations
+//!   (an adapter's product is added to them, and read for its gradients), then tables of attention's scores in memory.
 
 mod adapted;
 mod attention;
@@ -73,7 +73,7 @@ pub(super) use rotary::rotate;
 mod tests {
     use burn::tensor::{Device, Tensor, TensorData};
 
-    /// Numbers between -1 and 1, the same each time.
+    /// A generator of numbers between -1 and 1, the same in each run.
     pub(super) struct Random(pub(super) u64);
 
     impl Random {
@@ -91,13 +91,13 @@ mod tests {
         tensor.clone().into_data().try_into_vec().unwrap()
     }
 
-    /// Sums the output with weights of its own for each element.
+    /// Returns a sum of the output in which each element has another weight.
     fn weighted(output: &Tensor<2>) -> f64 {
         let weights = values(&Random(9).tensor(output.dims()));
         values(output).iter().zip(weights).map(|(output, weight)| f64::from(*output) * f64::from(weight)).sum()
     }
 
-    /// Runs a function with leaves, and returns its values and the gradients of its weighted sum.
+    /// Runs a function with leaves. Returns its values and the gradients of its weighted sum.
     fn gradients<const N: usize>(
         inputs: &[Tensor<2>; N],
         function: &dyn Fn([Tensor<2>; N]) -> Tensor<2>,
@@ -109,7 +109,7 @@ mod tests {
         (output.inner(), leaves.map(|leaf| values(&leaf.grad(&gradients).unwrap())))
     }
 
-    /// Compares an operation with the formula that it stands for, and its gradients with differences of its own values.
+    /// Compares an operation with the formula that it implements, and its gradients with finite differences of its values.
     pub(super) fn agree<const N: usize>(
         inputs: [Tensor<2>; N],
         fused: impl Fn([Tensor<2>; N]) -> Tensor<2>,
@@ -133,7 +133,7 @@ mod tests {
         }
     }
 
-    /// Compares some gradients with central differences; their error is that of f32 values over the step, and of the step squared.
+    /// Compares some gradients with central differences, whose error is that of f32 values over the step, plus that of the step squared.
     fn differences<const N: usize>(
         inputs: &[Tensor<2>; N],
         input: usize,

@@ -19,7 +19,7 @@ struct RmsNorm {
     epsilon: f32,
 }
 
-/// Input, scale, and the inverse root mean square of each place.
+/// The input, the scale, and the inverse root mean square of each place.
 type Saved = (FlexTensor, FlexTensor, Vec<f32>);
 
 impl Operation<2> for RmsNorm {
@@ -55,7 +55,7 @@ impl Operation<2> for RmsNorm {
                         *sum += x * inverse * slope;
                     }
                 }
-                // From here on the slope is that of the input, in the same memory.
+                // From here on, the same memory has the gradient of the input.
                 for (slope, scale) in slope.iter_mut().zip(scale) {
                     *slope *= scale;
                 }
@@ -69,7 +69,7 @@ impl Operation<2> for RmsNorm {
     }
 }
 
-/// Brings each place to root mean square 1 and multiplies by `weight`.
+/// Scales each place to root mean square 1 and multiplies by `weight`.
 pub(crate) fn rms_norm(input: Tensor<2>, weight: Tensor<1>, epsilon: f64) -> Tensor<2> {
     match (Input::of(&input), Input::of(&weight)) {
         (Some(input), Some(weight)) => apply(RmsNorm { epsilon: epsilon as f32 }, [input, weight]),
@@ -77,7 +77,7 @@ pub(crate) fn rms_norm(input: Tensor<2>, weight: Tensor<1>, epsilon: f64) -> Ten
     }
 }
 
-/// The same on devices whose memory is not reached.
+/// Computes the norm on devices whose memory this program does not access.
 fn elsewhere(input: Tensor<2>, weight: Tensor<1>, epsilon: f64) -> Tensor<2> {
     let inputs = [input.clone(), weight.clone().unsqueeze()];
     formula::apply(Elsewhere { epsilon }, inputs).unwrap_or_else(|| composed(input, weight, epsilon))

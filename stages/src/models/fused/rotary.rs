@@ -1,4 +1,4 @@
-//! Rotary positions in one pass. Takes heads `[rows, width, heads, size]` and angles; gives the same heads, turned.
+//! Rotary positions in one pass. Takes heads `[rows, width, heads, size]` and angles; gives the same heads, rotated.
 
 use burn::tensor::{DType, Tensor};
 use burn_flex::FlexTensor;
@@ -14,14 +14,14 @@ use super::{
     },
 };
 
-/// Turns pairs by an angle; the derivative turns back.
+/// Rotates pairs by an angle. The derivative rotates back.
 #[derive(Clone, Debug)]
 struct Rotate;
 
 /// Cosine and sine, `[rows, width, 1, turned / 2]` each.
 type Saved = [FlexTensor; 2];
 
-/// Turns heads in their own memory, where nothing else holds it.
+/// Rotates heads, in place if nothing else shares their memory.
 fn turn(mut heads: FlexTensor, cosine: &FlexTensor, sine: &FlexTensor, direction: f32) -> FlexTensor {
     let [_, _, count, size] = heads.layout().shape().dims::<4>();
     let half = cosine.layout().shape().dims::<4>()[3];
@@ -55,7 +55,7 @@ impl Operation<3> for Rotate {
     }
 }
 
-/// Turns the pairs (i, i + turned / 2) of each head by the angles of its place, `[rows, width, 1, turned / 2]`; what is beyond passes.
+/// Rotates the pairs (i, i + turned / 2) of each head by the angles of its place, `[rows, width, 1, turned / 2]`. Further elements are unchanged.
 pub(crate) fn rotate(heads: Tensor<4>, cosine: &Tensor<4>, sine: &Tensor<4>) -> Tensor<4> {
     match (Input::of(&heads), Input::of(cosine), Input::of(sine)) {
         (Some(input), Some(cosine @ Input::Constant(_)), Some(sine)) => {
@@ -67,7 +67,7 @@ pub(crate) fn rotate(heads: Tensor<4>, cosine: &Tensor<4>, sine: &Tensor<4>) -> 
     }
 }
 
-/// The same on devices whose memory is not reached.
+/// The same operation on devices whose memory this program does not access.
 #[derive(Clone, Debug)]
 struct Elsewhere;
 

@@ -1,4 +1,4 @@
-//! Activations of feed-forward blocks, under the names of transformers' `ACT2FN`.
+//! Activations of feed-forward blocks, under the names of transformers' `ACT2FN`. Takes a gate and a value; gives the function's result.
 
 use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
 
@@ -17,7 +17,7 @@ pub(crate) enum Activation {
     /// `x * Φ(x)` with the exact normal distribution.
     #[serde(alias = "gelu_python")]
     Gelu,
-    /// The approximation of it by `tanh` (Hendrycks and Gimpel 2016), which goes by five names.
+    /// The approximation of [`Activation::Gelu`] by `tanh` (Hendrycks and Gimpel 2016), which has five names.
     #[serde(
         rename = "gelu_pytorch_tanh",
         alias = "gelu_new",
@@ -26,7 +26,7 @@ pub(crate) enum Activation {
         alias = "gelu_accurate"
     )]
     GeluTanh,
-    /// [`Activation::Gelu`] between -10 and 10.
+    /// [`Activation::Gelu`], clipped to -10 and 10.
     #[serde(rename = "gelu_10")]
     ClippedGelu,
     /// `x * sigmoid(1.702 x)`.
@@ -34,9 +34,9 @@ pub(crate) enum Activation {
     /// `x * relu6(x + 3) / 6`.
     #[serde(rename = "hardswish")]
     HardSwish,
-    /// The distribution function of a normal distribution about √½ (Ma et al. 2022).
+    /// The distribution function of a normal distribution with mean √½ (Ma et al. 2022).
     Laplace,
-    /// `x`, and a hundredth of it below 0.
+    /// `x`, or a hundredth of it below 0.
     LeakyRelu,
     /// `x`.
     Linear,
@@ -58,7 +58,7 @@ pub(crate) enum Activation {
 }
 
 impl Activation {
-    /// Multiplies `value` by the function of `gate`: the middle of a gated feed-forward block, `[places, size]` each.
+    /// Multiplies `value` by the function of `gate`, `[places, size]` each: the middle of a gated feed-forward block.
     pub(crate) fn gate(self, gate: Tensor<2>, value: Tensor<2>) -> Tensor<2> {
         match self {
             Self::Silu => fused::gated(gate, value),
@@ -66,7 +66,8 @@ impl Activation {
         }
     }
 
-    /// The same on a device whose memory is not reached; `half` says that inputs and output are factors and products of bfloat16.
+    /// Does the same as [`Self::gate`] on a device whose memory this program does not access. `half` says that inputs and output are outputs and inputs
+    /// of products of bfloat16.
     pub(crate) fn gate_elsewhere(self, half: bool, gate: Tensor<2>, value: Tensor<2>) -> Tensor<2> {
         let known = match self {
             Self::Silu => Some(Gate::Silu),
@@ -83,7 +84,7 @@ impl Activation {
             Self::Silu => activation::silu(input),
             Self::Gelu => activation::gelu(input),
             Self::GeluTanh => {
-                // Multiplied out: `powf` is slow and has no exact cube of negative numbers.
+                // Multiplied out, since `powf` is slow and has no exact cube of negative numbers.
                 let cube = input.clone() * input.clone() * input.clone() * 0.044_715;
                 let root = (2.0 / std::f64::consts::PI).sqrt();
                 input.clone() * (((input + cube) * root).tanh() + 1.0) * 0.5
@@ -105,7 +106,7 @@ impl Activation {
     }
 }
 
-/// `ln(1 + e^x)` without overflow.
+/// Returns `ln(1 + e^x)`, without overflow.
 fn softplus(input: Tensor<2>) -> Tensor<2> {
     activation::relu(input.clone()) + input.abs().neg().exp().log1p()
 }
@@ -123,7 +124,7 @@ mod tests {
             let input = Tensor::from_data(TensorData::new(vec![value], [1, 1]), &Device::flex());
             function.apply(input).into_scalar::<f32>()
         };
-        // torch.nn.functional of 1.3 and -0.7.
+        // The values of torch.nn.functional's functions at 1.3 and -0.7.
         for (name, positive, negative) in [
             ("silu", 1.021_585_5, -0.232_268_6),
             ("gelu", 1.174_159_4, -0.169_374_6),

@@ -1,11 +1,11 @@
-//! Attention with grouped queries. Takes queries, keys and values, those of earlier passes from a cache; gives mixed values.
+//! Attention with grouped queries. Takes queries, keys and values, with those of earlier passes from a cache; gives the attention's output.
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 
 use super::rotary::{Rope, Rotation};
 use crate::models::{batch::Batch, device::is_processor, fused, weights::parameters::Parameters};
 
-/// Keys and values of what a model has read, layer by layer, so that the next pass reads only what is new.
+/// Keys and values of the tokens that a model has read, by layer, so that the next pass reads only new tokens.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cache {
     /// `[rows, groups, tokens, head_dim]` each.
@@ -14,7 +14,7 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    /// Returns what was read once for each of so many rows.
+    /// Returns the cache of one row, repeated for this many rows.
     pub(crate) fn repeated(&self, rows: usize) -> Self {
         if rows == 1 {
             return self.clone();
@@ -30,7 +30,7 @@ impl Cache {
     }
 }
 
-/// One forward pass: the batch, what was read before it, and what layers of one kind share.
+/// One forward pass: the batch, the cache of earlier passes, and the weights.
 pub(crate) struct Pass<'a> {
     batch: &'a Batch,
     device: Device,
@@ -39,15 +39,15 @@ pub(crate) struct Pass<'a> {
     /// Number of tokens of the longest row, by its positions.
     length: usize,
     parameters: &'a Parameters,
-    /// Number of the last layer.
+    /// Index of the last layer.
     last: usize,
-    /// Places whose logits are asked for, where they are not simply all.
+    /// Places whose logits are wanted; `None` if these are all places in order.
     places: Option<Tensor<1, Int>>,
 }
 
 impl<'a> Pass<'a> {
-    /// Opens a pass of `layers` layers over a batch for the logits of some places; `length` is the longest row's number of tokens where
-    /// more than this batch counts.
+    /// Opens a pass of `layers` layers over a batch, for the logits of some places. `length` is the number of tokens of the longest row, which may be
+    /// in another batch of the same computation.
     pub(crate) fn new(
         batch: &'a Batch,
         places: &[usize],
@@ -74,7 +74,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Keeps the places whose logits are asked for, in the last layer: behind its attention, no place looks at another.
+    /// Keeps only the wanted places in the last layer, since after its attention no place depends on another.
     pub(crate) fn wanted(&self, layer: usize, activations: Tensor<2>) -> Tensor<2> {
         match &self.places {
             Some(places) if layer == self.last => activations.select(0, places.clone()),
@@ -82,7 +82,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Notes the batch's tokens as read.
+    /// Counts the batch's tokens as read, in the cache.
     pub(crate) fn close(self) {
         if let Some(cache) = self.cache {
             cache.tokens += self.batch.width;
@@ -99,9 +99,9 @@ impl<'a> Pass<'a> {
         rope.rotation(head_dim, &self.batch.positions, self.batch.rows, self.length, &self.device)
     }
 
-    /// Returns 0 where a place is seen and a very negative number elsewhere: `[1 or rows, 1, width, past + width]`.
+    /// Returns the mask, `[1 or rows, 1, width, past + width]`: 0 where a place attends to another, else a large negative number.
     ///
-    /// `window` is the number of tokens that a place sees, itself included.
+    /// `window` is the number of tokens that a place attends to, including itself.
     pub(crate) fn mask(&self, window: Option<usize>) -> Tensor<4> {
         if !is_processor(&self.device) {
             return self.mask_elsewhere(window);
@@ -123,7 +123,7 @@ impl<'a> Pass<'a> {
         Tensor::from_data(TensorData::new(mask, [masks, 1, width, past + width]), &self.device)
     }
 
-    /// Makes the same mask on a device of its own, from one number a place.
+    /// Computes the same mask on another device than the processor, from one number for each place.
     fn mask_elsewhere(&self, window: Option<usize>) -> Tensor<4> {
         let Batch { rows, width, branches, .. } = self.batch;
         let (width, past) = (*width, self.past);
@@ -136,7 +136,7 @@ impl<'a> Pass<'a> {
         };
         let looking = |tensor: Tensor<1, Int>| tensor.reshape([masks, width, 1]).expand([masks, width, total]);
         let seen = |tensor: Tensor<1, Int>| tensor.reshape([masks, 1, total]).expand([masks, width, total]);
-        // What was read before stands in the columns before this batch's own.
+        // Tokens that were read before are in the columns before those of this batch.
         let mut hidden = seen(numbers(total, &|_, column| column)).greater(looking(numbers(width, &|_, column| past + column)));
         if let Some(branches) = branches {
             let branch = |row: usize, column: usize| branches[row * width + column];
@@ -164,7 +164,7 @@ impl<'a> Pass<'a> {
         projected.reshape([self.batch.rows, self.batch.width, heads, size])
     }
 
-    /// Puts this pass's keys and values after those of the passes before, `[rows, groups, tokens, size]`.
+    /// Appends this pass's keys and values to those of the passes before, `[rows, groups, tokens, size]`.
     fn remember(&mut self, layer: usize, keys: Tensor<4>, values: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
         let Some(cache) = &mut self.cache else { return (keys, values) };
         let both = match cache.layers.get(layer) {
@@ -182,16 +182,16 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// What all layers of one pass look at, and none changes.
+/// What all layers of one pass share, and none changes.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
-    /// Angles of each place.
+    /// The angles of each place.
     pub(crate) rotation: ByKind<Rotation>,
-    /// What each place sees, as [`Pass::mask`] says it.
+    /// The mask, as by [`Pass::mask`].
     pub(crate) mask: ByKind<Tensor<4>>,
 }
 
-/// One thing for layers that see everything, and another for those with a window where theirs is another.
+/// A thing for layers with full attention, and another for those with a window if theirs differs.
 #[derive(Clone, Debug)]
 pub(crate) struct ByKind<T> {
     pub(crate) full: T,
@@ -199,12 +199,12 @@ pub(crate) struct ByKind<T> {
 }
 
 impl<T> ByKind<T> {
-    /// One thing for all layers.
+    /// Uses one thing for all layers.
     pub(crate) fn all(thing: T) -> Self {
         Self { full: thing, sliding: None }
     }
 
-    /// Returns what belongs to a layer.
+    /// Returns the thing of a layer. `slides` says whether it has a window.
     pub(crate) fn of(&self, slides: bool) -> &T {
         match &self.sliding {
             Some(sliding) if slides => sliding,
@@ -213,26 +213,26 @@ impl<T> ByKind<T> {
     }
 }
 
-/// What is added to the score of a place that is not seen: its share rounds to 0, and a row that sees nothing stays finite.
+/// Added to the score of a hidden place, so that its probability rounds to 0. It is finite, so that a row of hidden places gives no NaN.
 const UNSEEN: f32 = -1e9;
 
-/// What kinds of attention differ in.
+/// The settings by which kinds of attention differ.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attention {
     /// Factor of the scores.
     pub(crate) scale: f64,
-    /// Bound of the scores, kept softly by `tanh` (Gemma 2).
+    /// Soft cap of the scores: `cap * tanh(scores / cap)` (Gemma 2).
     pub(crate) softcap: Option<f64>,
 }
 
 impl Attention {
-    /// The usual attention: scores by the root of the head's size, no bound.
+    /// Returns the usual attention: scores are divided by the root of the head's size, without a cap.
     pub(crate) fn usual(head_dim: usize) -> Self {
         Self { scale: (head_dim as f64).sqrt().recip(), softcap: None }
     }
 
-    /// Mixes values by the likeness of queries and keys: `[rows, width, heads, size]` each to `[rows * width, heads * size]`, and of the
-    /// last layer to the wanted places.
+    /// Computes attention of queries, keys and values, `[rows, width, heads, size]` each. Returns `[rows * width, heads * size]`; in the last
+    /// layer, only the wanted places.
     pub(crate) fn mix(
         self,
         [queries, keys, values]: [Tensor<4>; 3],
@@ -251,7 +251,7 @@ impl Attention {
             return pass.wanted(layer, fused::mix([queries, keys, values], mask, self.scale));
         }
         let total = keys.dims()[2];
-        // The query heads that share a key head are folded into its rows, so keys and values are never repeated.
+        // Query heads that share a key head are rows of the same matrix, so that keys and values are never repeated.
         let queries = queries.swap_dims(1, 2).reshape([rows, groups, heads / groups * width, size]);
         let round = |factor| pass.parameters.rounded(factor);
         let [queries, keys, values] = [queries, keys, values].map(round);
@@ -267,7 +267,7 @@ impl Attention {
     }
 }
 
-/// Keeps values between `-bound` and `bound`: `bound * tanh(x / bound)`.
+/// Applies a soft cap: returns `bound * tanh(x / bound)`, which is between `-bound` and `bound`.
 pub(crate) fn softly_bounded<const D: usize>(values: Tensor<D>, bound: f64) -> Tensor<D> {
     (values / bound).tanh() * bound
 }
@@ -279,7 +279,7 @@ mod tests {
     use super::*;
     use crate::models::Row;
 
-    /// The processor's own tensors stand for those of another device.
+    /// The processor stands in for another device.
     #[test]
     fn a_mask_is_the_same_wherever_it_is_made() {
         let parameters = Parameters::new(BTreeMap::new(), Device::flex());

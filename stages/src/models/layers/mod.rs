@@ -1,6 +1,7 @@
-//! The layers that an architecture asks for by name, `linear("model.layers.0.mlp.up_proj", input)`. Takes activations; gives activations.
+//! The layers that an architecture calls by name, `linear("model.layers.0.mlp.up_proj", input)`. Takes activations; gives activations.
 //!
-//! What an adapter adds to a module happens here and nowhere else, and so does the rounding of products to bfloat16.
+//! Only this file adds an adapter's part to a module, and rounds products to bfloat16. Read it first, then `attention` (with the cache and the
+//! pass), `rotary` with `rope_parameters` (its settings) and `dynamic_rope`, then `norm`, `activation` and `dropout`.
 
 pub(crate) mod activation;
 pub(crate) mod attention;
@@ -26,7 +27,7 @@ use super::{
 use activation::Activation;
 
 impl Parameters {
-    /// Lets products be computed of bfloat16, as `PyTorch`'s autocast does: factors and products are rounded, sums are not.
+    /// Lets products be computed in bfloat16, as by `PyTorch`'s autocast: factors and products are rounded, sums are not.
     pub(crate) fn compute_in_half(&mut self, half: bool) {
         self.products = match half {
             false => Products::Full,
@@ -35,17 +36,17 @@ impl Parameters {
         };
     }
 
-    /// Says whether what bfloat16 cannot hold is rounded away here.
+    /// Returns whether f32 numbers are rounded to those of bfloat16.
     pub(super) fn rounds(&self) -> bool {
         self.products == Products::Rounded
     }
 
-    /// Says whether products are computed of bfloat16.
+    /// Returns whether products are computed in bfloat16.
     pub(super) fn computes_in_half(&self) -> bool {
         self.products != Products::Full
     }
 
-    /// Makes a factor of a product ready: in the numbers that products are computed in.
+    /// Converts a factor of a product to the number format of products.
     pub(super) fn factor<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
         match self.products {
             Products::Full | Products::Rounded => self.rounded(tensor.cast(DType::F32)),
@@ -53,18 +54,18 @@ impl Parameters {
         }
     }
 
-    /// Makes a factor of several products ready once, where it is made ready by a pass over memory.
+    /// Converts a factor of several products once, if the conversion takes a pass over memory.
     pub(super) fn shared_factor<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
         if self.products == Products::Half { tensor.cast(DType::BF16) } else { tensor }
     }
 
-    /// Takes what a product of such factors gave back to f32, in which everything else is computed.
+    /// Converts a product of such factors back to f32, in which everything else is computed.
     pub(super) fn product<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
         self.rounded(tensor.cast(DType::F32))
     }
 
-    /// Rounds to bfloat16 what autocast holds in it, where the processor stands in for a device that computes so: such a device has better
-    /// numbers at hand, and keeps them. The gradient is rounded on the way back.
+    /// Rounds numbers that autocast has in bfloat16, on a processor that imitates it. A device that computes in bfloat16 itself has more exact
+    /// numbers and keeps them. The gradient is rounded in the backward pass.
     pub(super) fn rounded<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
         match self.products {
             Products::Rounded => tensor.cast(DType::BF16).cast(DType::F32),
@@ -88,7 +89,7 @@ impl Parameters {
         }
     }
 
-    /// Puts a tensor where gradients are computed, if the weights are there.
+    /// Moves a tensor to the backend that computes gradients, if the weights are there.
     fn placed<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
         if self.tracked { tensor.autodiff() } else { tensor }
     }
@@ -114,7 +115,7 @@ impl Parameters {
         }
     }
 
-    /// Returns a matrix on its way into products.
+    /// Returns a matrix as a factor of products.
     fn held(&self, name: &str) -> Matrix {
         match self.get(name) {
             Some(Weight::Matrix(tensor)) => Matrix::Dense(tensor.clone()),
@@ -134,20 +135,20 @@ impl Parameters {
         self.raw_linear(module, input).cast(DType::F32)
     }
 
-    /// The same in the numbers that its product gives, which may be bfloat16.
+    /// Does the same as [`Self::linear`], with an output in the number format of its product, which may be bfloat16.
     pub(crate) fn raw_linear(&self, module: &str, input: Tensor<2>) -> Tensor<2> {
         self.project(module, &weight_of(module), input)
     }
 
-    /// Applies the head, which is the embedding's matrix where there is no other: `[places, hidden]` to `[places, vocabulary]`, in the numbers that
-    /// the product gives.
+    /// Applies the head, or the embedding's matrix if there is no other: `[places, hidden]` to `[places, vocabulary]`, in the number format of the
+    /// product.
     pub(crate) fn head(&self, input: Tensor<2>) -> Tensor<2> {
         let own = weight_of(HEAD);
         let name = if self.get(&own).is_some() { own } else { weight_of(EMBEDDING) };
         self.project(HEAD, &name, input)
     }
 
-    /// Looks tokens up: `[places]` to `[places, hidden]`.
+    /// Returns the embeddings of tokens: `[places]` to `[places, hidden]`.
     pub(crate) fn embedding(&self, tokens: &[i32]) -> Tensor<2> {
         let count = tokens.len();
         let ids = || Tensor::<1, Int>::from_data(TensorData::new(tokens.to_vec(), [count]), self.device());
@@ -165,7 +166,7 @@ impl Parameters {
         found + fused::linear(first.transpose().select(0, ids()), second) * lora.scale
     }
 
-    /// Applies a linear layer; where products are computed of bfloat16, what comes out can be so too.
+    /// Applies a linear layer. If products are computed in bfloat16, the output can be in bfloat16 too.
     fn project(&self, module: &str, weight: &str, input: Tensor<2>) -> Tensor<2> {
         let weight = match self.held(weight) {
             Matrix::Dense(tensor) => Matrix::Dense(self.factor(tensor)),

@@ -1,11 +1,11 @@
-//! Takes `rope_parameters` and the keys beside it; gives the rotary positions that they mean.
+//! Settings of rotary positions. Takes `rope_parameters` and the keys beside it; gives the rotary positions that they mean.
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::rotary::{Rope, Scaling};
 
-/// `rope_parameters` as the file has it; which keys count depends on `rope_type`.
+/// The keys of `rope_parameters`. `rope_type` decides which of them are read.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct RopeParameters {
@@ -28,12 +28,12 @@ pub(crate) struct RopeParameters {
     long_factor: Option<Vec<f64>>,
 }
 
-/// What stands outside `rope_parameters` and counts for it.
+/// Keys outside `rope_parameters` that rotary positions depend on.
 pub(crate) struct Beside {
     pub(crate) rope_theta: Option<f64>,
     pub(crate) default_theta: f64,
     pub(crate) partial_rotary_factor: Option<f64>,
-    /// `None` where the architecture turns heads whole.
+    /// The share of a head that is rotated by default; `None` if the architecture always rotates whole heads.
     pub(crate) default_partial: Option<f64>,
     pub(crate) original_max_position_embeddings: Option<usize>,
     pub(crate) max_position_embeddings: usize,
@@ -45,7 +45,7 @@ impl RopeParameters {
         parameters.map_err(|error: serde_json::Error| format!("`{name}`: {error}"))
     }
 
-    /// Puts the two spellings together and refuses keys that mean nothing for this type.
+    /// Combines the two spellings, and refuses keys that mean nothing for this type.
     pub(crate) fn settle(mut self, beside: &Beside) -> Result<Rope, String> {
         let kind = agree("rope_type", self.rope_type.take(), self.r#type.take())?.unwrap_or_else(|| "default".into());
         let theta = agree("rope_theta", self.rope_theta.take(), beside.rope_theta)?.unwrap_or(beside.default_theta);
@@ -140,7 +140,7 @@ impl RopeParameters {
         })
     }
 
-    /// Names a key that nobody took.
+    /// Returns the name of a key that was not read, if there is one.
     fn left(&self) -> Option<&'static str> {
         let keys = [
             ("factor", self.factor.is_some()),
@@ -160,7 +160,7 @@ impl RopeParameters {
     }
 }
 
-/// Takes one of two values for the same thing, which must be equal where both are given.
+/// Returns one of two values of the same setting, which must be equal if both are given.
 fn agree<T: PartialEq + std::fmt::Display>(name: &str, one: Option<T>, other: Option<T>) -> Result<Option<T>, String> {
     match (one, other) {
         (Some(one), Some(other)) if one != other => Err(format!("`{name}` is given twice, as {one} and as {other}")),

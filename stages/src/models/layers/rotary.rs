@@ -1,4 +1,4 @@
-//! Rotary positions (Su et al. 2021) and their scalings. Takes positions; gives the angles that turn queries and keys.
+//! Rotary positions (Su et al. 2021) and their scalings. Takes positions; gives the angles by which queries and keys are rotated.
 //!
 //! Frequencies and angles are rounded to f32 where transformers rounds them: at position 9000 the difference would show in the logits.
 
@@ -8,78 +8,81 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::models::{device::is_processor, fused};
 
-/// How far positions turn a head, as `rope_parameters` says it.
+/// How positions rotate a head, by `rope_parameters`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Rope {
     /// Base of the wavelengths.
     pub(crate) theta: f64,
-    /// Share of a head that is turned.
+    /// Share of a head that is rotated.
     pub(crate) partial_rotary_factor: f64,
-    /// What is done for rows longer than those of the first training.
+    /// The scaling for rows longer than those of the pretraining.
     pub(crate) scaling: Scaling,
-    /// Most tokens of a row, which some scalings start from.
+    /// Largest number of a row's tokens, on which some scalings depend.
     pub(crate) max_position_embeddings: usize,
 }
 
-/// The scalings of transformers' `ROPE_INIT_FUNCTIONS`, less `proportional`.
+/// The scalings of transformers' `ROPE_INIT_FUNCTIONS`, without `proportional`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Scaling {
-    /// None.
+    /// No scaling.
     Default,
-    /// All wavelengths times `factor`.
+    /// All wavelengths are multiplied by `factor`.
     Linear { factor: f64 },
     /// A larger base in rows that are longer than `max_position_embeddings` (dynamic NTK).
     Dynamic { factor: f64 },
-    /// Long wavelengths times `factor`, short ones as they are, a ramp between (Peng et al. 2023).
+    /// Long wavelengths are multiplied by `factor`, short ones are unchanged, with a ramp between (`YaRN`, Peng et al. 2023).
     Yarn {
-        /// Of the interpolated wavelengths; by default the ratio of new and old length.
+        /// Factor of the interpolated wavelengths [default: the ratio of the new and the old length].
         factor: Option<f64>,
-        /// Of sine and cosine; by default from `factor`, `mscale` and `mscale_all_dim`.
+        /// Factor of sine and cosine [default: computed from `factor`, `mscale` and `mscale_all_dim`].
         attention_factor: Option<f64>,
-        /// Rotations above which a wavelength stays.
+        /// Number of rotations above which a wavelength is unchanged.
         beta_fast: f64,
-        /// Rotations below which a wavelength is interpolated whole.
+        /// Number of rotations below which a wavelength is fully interpolated.
         beta_slow: f64,
-        /// Weight of the logarithm in the attention's factor.
+        /// Weight of the logarithm in the numerator of the attention factor.
         mscale: Option<f64>,
-        /// The same, below the line.
+        /// Weight of the logarithm in its denominator.
         mscale_all_dim: Option<f64>,
-        /// Whether the ramp's ends are whole dimensions.
+        /// Whether the ramp's ends are rounded to whole dimensions.
         truncate: bool,
-        /// Most tokens of a row in the first training.
+        /// Largest number of a row's tokens in the pretraining.
         original_max_position_embeddings: usize,
     },
-    /// A factor for each wavelength, others in rows longer than the first training's (Ding et al. 2024).
+    /// Each wavelength has a factor, and another in rows longer than those of the pretraining (`LongRoPE`, Ding et al. 2024).
     Longrope {
-        /// Of the wavelengths in rows that are no longer.
+        /// Factors of the wavelengths in rows that are not longer.
         short_factor: Vec<f64>,
-        /// Of the wavelengths in longer rows.
+        /// Factors of the wavelengths in longer rows.
         long_factor: Vec<f64>,
-        /// Of sine and cosine.
+        /// Factor of sine and cosine.
         attention_factor: f64,
-        /// Most tokens of a row in the first training.
+        /// Largest number of a row's tokens in the pretraining.
         original_max_position_embeddings: usize,
     },
-    /// Llama 3.1's: long wavelengths times `factor`, short ones as they are, a blend between.
+    /// Llama 3.1's scaling: long wavelengths are multiplied by `factor`, short ones are unchanged, with a blend between.
     Llama3 {
-        /// Of the long wavelengths.
+        /// Factor of the long wavelengths.
         factor: f64,
-        /// The original length by this is the shortest long wavelength.
+        /// The original length divided by this is the shortest long wavelength.
         low_freq_factor: f64,
-        /// The original length by this is the longest short wavelength.
+        /// The original length divided by this is the longest short wavelength.
         high_freq_factor: f64,
-        /// Most tokens of a row in the first training.
+        /// Largest number of a row's tokens in the pretraining.
         original_max_position_embeddings: usize,
     },
 }
 
 impl Rope {
-    /// Returns the number of elements of a head that are turned; the rest passes.
+    /// Returns the number of elements of a head that are rotated. The others are unchanged.
     pub(crate) fn turned(&self, head_dim: usize) -> usize {
         (head_dim as f64 * self.partial_rotary_factor) as usize
     }
 
-    /// Refuses heads that these positions cannot turn: without whole pairs, or with another number of pairs than there are factors.
+    /// Checks that these positions can rotate heads of this size.
+    ///
+    /// # Errors
+    /// The rotated part has no whole pairs, or another number of pairs than there are factors.
     pub(crate) fn fits(&self, head_dim: usize) -> Result<(), String> {
         let turned = self.turned(head_dim);
         if turned == 0 || !turned.is_multiple_of(2) {
@@ -94,7 +97,8 @@ impl Rope {
         Ok(())
     }
 
-    /// Returns the angle of one step for each pair of elements, and the factor of sine and cosine; `length` is the longest row's.
+    /// Returns the angle between neighbouring positions for each pair of elements, in radians, and the factor of sine and cosine. `length` is the
+    /// longest row's number of tokens.
     fn frequencies(&self, head_dim: usize, length: usize) -> (Vec<f32>, f64) {
         let dim = self.turned(head_dim);
         let wavelengths =
@@ -163,7 +167,7 @@ impl Rope {
         (frequencies.collect(), attention_factor.unwrap_or(inferred))
     }
 
-    /// Lays the angles of `rows * width` positions out; `length` is the longest row's number of tokens.
+    /// Computes the angles of `rows * width` positions. `length` is the longest row's number of tokens.
     pub(crate) fn rotation(&self, head_dim: usize, positions: &[usize], rows: usize, length: usize, device: &Device) -> Rotation {
         let (frequencies, factor) = self.frequencies(head_dim, length);
         let (width, pairs) = (positions.len() / rows.max(1), frequencies.len());
@@ -175,7 +179,7 @@ impl Rope {
             let values: Vec<f32> = lines.map(|(position, step)| angle(function, position, step)).collect();
             Tensor::<2>::from_data(TensorData::new(values, [positions.len(), pairs]), device)
         };
-        // Rows have the same positions: each crosses to another device once.
+        // Rows have the same positions, so each is copied to another device once.
         let distinct: Option<Vec<usize>> =
             (!is_processor(device)).then(|| positions.iter().copied().collect::<BTreeSet<_>>().into_iter().collect());
         let table = |function: fn(f64) -> f64| {
@@ -194,7 +198,7 @@ impl Rope {
     }
 }
 
-/// Angles of one batch's positions, the same in every layer of one kind.
+/// Sines and cosines of the angles of one batch's positions, the same in every layer of one kind.
 #[derive(Clone, Debug)]
 pub(crate) struct Rotation {
     /// `[rows, width, 1, turned / 2]`.
@@ -204,7 +208,7 @@ pub(crate) struct Rotation {
 }
 
 impl Rotation {
-    /// Turns the pairs (i, i + turned / 2) of each head, `[rows, width, heads, head_dim]`, as Hugging Face does; what is beyond passes.
+    /// Rotates the pairs (i, i + turned / 2) of each head, `[rows, width, heads, head_dim]`, as transformers does. Further elements are unchanged.
     pub(crate) fn turn(&self, heads: Tensor<4>) -> Tensor<4> {
         fused::rotate(heads, &self.cosine, &self.sine)
     }
@@ -223,7 +227,7 @@ mod tests {
             original_max_position_embeddings: 32,
         };
         let rope = Rope { theta: 100.0, partial_rotary_factor: 1.0, scaling, max_position_embeddings: 256 };
-        // Wavelengths are 1 and 100^(2/4).
+        // Wavelengths are 1 and 100^(2/4) before they are scaled.
         assert_eq!(rope.frequencies(4, 32), (vec![1.0, 0.05], 1.5));
         assert_eq!(rope.frequencies(4, 33), (vec![0.25, 0.0125], 1.5));
     }

@@ -1,17 +1,18 @@
-//! First weights of an attention that reads. Takes sizes and random numbers; gives the attention of the first and the last layer.
+//! Initial weights of attention with induction heads (Olsson et al. 2022). Takes sizes and random numbers; gives the attention of the first and the
+//! last layer.
 //!
-//! A decoder that is to name the route whose description fits has to look for a token's earlier place and to say what stands there
-//! (induction heads, Olsson et al. 2022). From small random weights a small decoder does not come to that in millions of tokens; these
-//! weights do it before any training, and training makes use of it.
+//! A decoder that has to name the route whose description fits looks for an earlier place of the current token and says what is written there.
+//! From small random weights, a small decoder does not learn that in millions of tokens. These weights do it before any training, and training
+//! builds on it.
 //!
-//! - The first layer, by its biases alone: half of the heads look at the token before, half at about the last ten. What they see goes to
-//!   directions of its own, beside the embedding.
-//! - The last layer: queries are made of the token at hand, and keys of what stood before each place, so that heads look at what followed
-//!   the same token earlier. Half of them write the token that they find; half what stood around it, such as the name before a word of a
-//!   description.
+//! - The first layer, by its biases alone: half of the heads attend to the token before, half to about the last ten. Their outputs have
+//!   separate directions, beside the embedding.
+//! - The last layer: queries are computed from the current token, and keys from the token before each place, so that heads attend to what
+//!   followed the same token earlier. Half of them write the token that they find; half write the tokens around it, such as the name before a
+//!   word of a description.
 //!
-//! Rotation takes part by frequency: places near by are told apart by fast pairs, and what is far is found by slow ones, which distance
-//! hardly turns. Layers between begin as others do.
+//! Rotary pairs are used by their frequency: fast pairs distinguish near places, and slow pairs, which distance hardly rotates, find far ones.
+//! Layers between are initialised as usual.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -23,33 +24,33 @@ use crate::{
     random::Random,
 };
 
-/// Standard deviation of embeddings, in the place of `initializer_range`'s, as its multiple: what attention writes is as large.
+/// Standard deviation of embeddings, as a multiple of `initializer_range`. The attention's outputs have the same scale.
 pub(crate) const EMBEDDING_SCALE: f64 = 4.0;
 
-/// Turns a token (radians) of the rotary pairs by which the token before is found, and the last ones.
+/// The rotary pairs by which the token before is found, and those for the last tokens, by their angle from one position to the next (radians).
 const PREVIOUS: Range<f64> = 0.09..f64::INFINITY;
 const LAST: Range<f64> = 0.025..0.09;
 
-/// Those of the pairs by which a token is found wherever it stands.
+/// The pairs by which a token is found at any distance, by the same angle.
 const ANYWHERE: Range<f64> = 0.0..0.015;
 
-/// Sizes of biases: with the first the token before gets nearly all of a head's attention, with the second the last ten share it.
+/// Sizes of biases. With the first, the token before gets nearly all of a head's attention; with the second, the last ten tokens share it.
 const PREVIOUS_BIAS: f64 = 6.0;
 const LAST_BIAS: f64 = 5.0;
 
 /// Factor of queries and keys in the last layer: an equal token gets most of a head's attention.
 const MATCH: f64 = 3.0;
 
-/// Factor of what stood around a token, which is the mean of many.
+/// Factor of the tokens around a token, of which the attention writes the mean.
 const SURROUNDINGS: f64 = 1.5;
 
-/// How many layers have such weights.
+/// Number of layers that have such weights.
 const LAYERS: usize = 2;
 
-/// A matrix by its rows.
+/// A matrix as a list of its rows.
 type Rows = Vec<Vec<f64>>;
 
-/// The attention of one layer: matrices `[out, in]` and biases, where they are not 0.
+/// The attention of one layer: matrices `[out, in]`, and the biases that are not 0.
 struct Attention {
     queries: Rows,
     keys: Rows,
@@ -59,10 +60,10 @@ struct Attention {
     key_bias: Vec<f64>,
 }
 
-/// Finds sizes for which there are no such weights.
+/// Checks that there are such weights for these sizes.
 ///
 /// # Errors
-/// The first setting that is wrong, and what it must be.
+/// A sentence that names the first wrong setting, and what it must be.
 pub(crate) fn check(new: &NewModel) -> Result<(), String> {
     if new.num_hidden_layers < LAYERS {
         return Err(format!("`attention: reading` takes two layers, and `num_hidden_layers` is {}", new.num_hidden_layers));
@@ -83,7 +84,7 @@ pub(crate) fn check(new: &NewModel) -> Result<(), String> {
     Ok(())
 }
 
-/// Draws the weights of attention that are not as those of other decoders, by name: those of the first and the last layer, and all biases.
+/// Draws the weights of attention that differ from those of other decoders, by name: those of the first and the last layer, and all biases.
 pub(crate) fn weights(new: &NewModel, random: &mut Random) -> BTreeMap<String, Weight> {
     let hidden = new.hidden_size;
     let mut weights = BTreeMap::new();
@@ -113,7 +114,7 @@ fn attention(new: &NewModel, random: &mut Random) -> [Attention; LAYERS] {
     let small = |random: &mut Random| -> Rows {
         (0..hidden).map(|_| (0..hidden).map(|_| random.normal() * new.initializer_range).collect()).collect()
     };
-    // What is seen of the token before is taken up by the first half of each, what is seen of the last ones by the second.
+    // The first half of the values and outputs carries the token before, the second half carries the last tokens.
     let seen = [orthonormal(random, half, hidden), orthonormal(random, half, hidden)];
     let written = orthonormal(random, hidden, hidden);
     let [before, around] = [&written[..half], &written[half..]];
@@ -141,7 +142,8 @@ fn attention(new: &NewModel, random: &mut Random) -> [Attention; LAYERS] {
     [first, second]
 }
 
-/// Biases of queries and keys in the first layer. A pair's share of the score is largest where the turn between two places is that between the biases.
+/// Returns the biases of queries and keys in the first layer. A rotary pair contributes most to the score if the angle between two places equals that
+/// between the biases.
 fn by_place(new: &NewModel) -> (Vec<f64>, Vec<f64>) {
     let (mut query_bias, mut key_bias) = (vec![0.0; new.hidden_size], vec![0.0; new.hidden_size]);
     let size = head_size(new);
@@ -158,8 +160,8 @@ fn by_place(new: &NewModel) -> (Vec<f64>, Vec<f64>) {
     (query_bias, key_bias)
 }
 
-/// Queries and keys of the last layer, which meet where the token at hand, as `seen` takes it up, is what `before` has of a place. Each half of the
-/// heads looks at directions of its own.
+/// Returns queries and keys of the last layer. They match if the current token, read by `seen`, equals the token before a place, read by `before`.
+/// Each half of the heads has separate directions.
 fn by_content(new: &NewModel, random: &mut Random, seen: &[Vec<f64>], before: &[Vec<f64>]) -> (Rows, Rows) {
     let (hidden, size) = (new.hidden_size, head_size(new));
     let slow = pairs(new, &ANYWHERE);
@@ -176,7 +178,7 @@ fn by_content(new: &NewModel, random: &mut Random, seen: &[Vec<f64>], before: &[
     (queries, keys)
 }
 
-/// Adds up rows by weights.
+/// Returns the weighted sum of rows.
 fn mixed(weights: &[f64], rows: &[Vec<f64>]) -> Vec<f64> {
     (0..rows[0].len()).map(|at| MATCH * weights.iter().zip(rows).map(|(weight, row)| weight * row[at]).sum::<f64>()).collect()
 }
@@ -185,7 +187,7 @@ fn head_size(new: &NewModel) -> usize {
     new.hidden_size / new.num_attention_heads
 }
 
-/// How far a rotary pair is turned a token, in radians.
+/// Returns the angle by which a rotary pair is rotated from one position to the next, in radians.
 fn turn(new: &NewModel, pair: usize) -> f64 {
     new.rope_theta.powf(-2.0 * pair as f64 / head_size(new) as f64)
 }
@@ -194,7 +196,7 @@ fn pairs(new: &NewModel, turns: &Range<f64>) -> Vec<usize> {
     (0..head_size(new) / 2).filter(|&pair| turns.contains(&turn(new, pair))).collect()
 }
 
-/// Draws so many directions at right angles (Gram and Schmidt, twice for the rounding); at most `width`.
+/// Draws `count` orthonormal directions (Gram and Schmidt, twice because of rounding). `count` is at most `width`.
 fn orthonormal(random: &mut Random, count: usize, width: usize) -> Rows {
     let mut rows: Rows = Vec::with_capacity(count);
     for _ in 0..count {

@@ -1,4 +1,7 @@
 //! A decoder from scratch. Takes sizes, a tokenizer and a seed; gives an untrained Llama.
+//!
+//! This file has the sizes and draws the weights. `induction` has the initial weights of `attention: reading`, and `random` draws models of any
+//! shapes for measurements.
 
 mod induction;
 mod random;
@@ -93,7 +96,7 @@ impl Default for NewModel {
     }
 }
 
-/// Writes the configuration that a decoder from scratch has, as far as shapes follow from it; its tokenizer may learn fewer tokens.
+/// Returns the configuration of a decoder from scratch, as far as shapes depend on it. Its tokenizer may learn fewer tokens.
 pub(crate) fn config_of(new: &NewModel) -> Map<String, Value> {
     let config = json!({
         "model_type": "llama",
@@ -114,15 +117,15 @@ pub(crate) fn config_of(new: &NewModel) -> Map<String, Value> {
 }
 
 impl NewModel {
-    /// Draws first weights from `seed`; the same seed gives the same weights, whatever else the process does.
+    /// Draws the initial weights from `seed`. The same seed gives the same weights, whatever else the process does.
     ///
     /// # Errors
-    /// Sizes that do not fit together: the first field that is wrong, and what it must be.
+    /// Sizes do not fit together. The error names the first wrong field, and what it must be.
     pub fn draw(&self, tokenizer: &Tokenizer, seed: u64) -> Result<Model, String> {
         self.check()?;
         let mut random = Random::new(seed, "init");
         let deviation = self.initializer_range;
-        // Blocks add to the residual stream twice a layer: smaller first outputs keep its size level with depth (GPT-2).
+        // Each layer adds to the residual stream twice, so smaller initial outputs keep its scale constant over depth (GPT-2).
         let residual = deviation / (2.0 * self.num_hidden_layers as f64).sqrt();
         let (hidden, middle) = (self.hidden_size, self.intermediate_size);
         let keys = self.num_key_value_heads * (hidden / self.num_attention_heads);
@@ -159,7 +162,7 @@ impl NewModel {
         Model::new(self.config(tokenizer), weights, Device::flex())
     }
 
-    /// Writes `config.json` in the spelling that all versions of transformers read.
+    /// Returns the content of `config.json`, in the spelling that all versions of transformers read.
     fn config(&self, tokenizer: &Tokenizer) -> Map<String, Value> {
         let mut config = config_of(&Self { vocab_size: tokenizer.size(), ..self.clone() });
         let more = json!({

@@ -1,4 +1,4 @@
-//! Models of given shapes with weights that mean nothing, for measurements. Takes a configuration; gives a model on a device.
+//! Models of given shapes with random weights, for measurements. Takes a configuration; gives a model on a device.
 
 use std::collections::BTreeMap;
 
@@ -12,17 +12,17 @@ use crate::models::{
     weights::weight::Weight,
 };
 
-/// Numbers that are drawn; weights take them in turn, since billions of draws would take minutes.
+/// Number of draws. Weights use them repeatedly, since billions of draws would take minutes.
 const DRAWN: usize = 1 << 20;
 
 /// Standard deviation of the weights.
 const SPREAD: f32 = 0.02;
 
 impl Model {
-    /// Makes a model of a `config.json` with random weights, held in bfloat16 or f32 (`half`); the same on every device.
+    /// Makes a model of a `config.json` with random weights, in bfloat16 (`half`) or f32. They are the same on every device.
     ///
     /// # Errors
-    /// A configuration that is not understood.
+    /// The configuration is malformed or not supported.
     pub fn random(config: Map<String, Value>, half: bool, device: &Device) -> Result<Self, String> {
         let mut shapes = Shapes::default();
         architecture(&config)?.shapes(&mut shapes);
@@ -48,7 +48,7 @@ impl Model {
     }
 }
 
-/// Returns so many of the values, from one on and from the first again.
+/// Returns `count` values, from index `from` on and again from the first after the last.
 fn repeated<T: Copy>(values: &[T], mut from: usize, count: usize) -> Vec<T> {
     let mut all = Vec::with_capacity(count);
     while all.len() < count {
@@ -59,7 +59,7 @@ fn repeated<T: Copy>(values: &[T], mut from: usize, count: usize) -> Vec<T> {
     all
 }
 
-/// Draws numbers around 0, close to a normal distribution: sums of twelve even ones.
+/// Draws numbers that are nearly normally distributed around 0: sums of twelve uniform ones.
 fn drawn() -> Vec<f32> {
     let mut state = 1_u64;
     let mut even = move || {

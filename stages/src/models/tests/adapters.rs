@@ -1,4 +1,4 @@
-//! Adapters on a small model: nothing before training, the same merged, the same from a folder, and gradients that are right.
+//! Tests of adapters on a small model: a new one changes nothing, a merged or reloaded one computes the same, and gradients are right.
 
 use super::*;
 use crate::models::batch::Row;
@@ -23,7 +23,7 @@ fn distance(one: &Model, other: &Model) -> f32 {
     one.iter().flatten().zip(other.iter().flatten()).map(|(left, right)| (left - right).abs()).fold(0.0, f32::max)
 }
 
-/// Moves all that an adapter trains away from its start.
+/// Moves all weights that an adapter trains away from their initial values.
 fn shaken(model: &Model) -> Model {
     let mut model = model.clone();
     let mut random = crate::random::Random::new(5, "shake");
@@ -143,7 +143,7 @@ fn modules_to_save_are_ends_of_names_and_whole_blocks_as_in_peft() {
     assert!(norms.contains(&"model.layers.1.input_layernorm.weight".to_owned()), "{norms:?}");
     let block = saved("layers.1.mlp");
     assert_eq!(block, ["down_proj", "gate_proj", "up_proj"].map(|name| format!("model.layers.1.mlp.{name}.weight")));
-    // No factors on what is stored whole, or within it.
+    // Modules that are stored whole, and those within them, have no factors.
     let config = config(|config| {
         config.target_modules = Some(Modules::Pattern("all-linear".into()));
         config.modules_to_save = Some(vec!["mlp".into()]);
@@ -190,7 +190,7 @@ fn dropout_takes_its_share_and_hangs_on_its_draw_alone() {
         assert_eq!(distance(&dropping(0.3, 1), &dropping(0.3, 1)), 0.0);
         assert!(distance(&dropping(0.3, 1), &dropping(0.3, 2)) > 1e-3);
         assert_eq!(distance(&dropping(0.0, 1), &whole), 0.0);
-        // What is kept makes up for what is dropped, and a tiny share drops nothing here.
+        // Kept inputs are scaled up for the dropped ones, and so small a share drops none here.
         assert!(distance(&dropping(1e-9, 1), &whole) < 1e-4);
     }
 }
@@ -218,7 +218,7 @@ fn gradients_of_factors_magnitudes_biases_and_norms_follow_finite_differences() 
     model.add_adapter(&config, 1).unwrap();
     let model = shaken(&model);
     let batch = Batch::new(&[&row()]);
-    // A loss with a slope everywhere; `DoRA`'s row norms are constants in its gradient, so they are held here too.
+    // The loss has a slope everywhere. `DoRA`'s row norms are constants in its gradient, so they are constants here too.
     let loss = |model: &Model| {
         let logits = model.logits(&batch);
         (logits.clone() * logits).mean()
@@ -230,7 +230,7 @@ fn gradients_of_factors_magnitudes_biases_and_norms_follow_finite_differences() 
     let step = 2e-2_f32;
     for (name, gradient) in names.iter().zip(&gradients) {
         if name.contains("lora_A") || name.contains("lora_B") {
-            // Their change moves the row norms, which the gradient leaves out by design: see the test without `DoRA`.
+            // A change of these moves the row norms, which the gradient ignores by design: see the test without `DoRA`.
             continue;
         }
         check(&model, name, &gradient.as_ref().unwrap().to_vec(), step, &loss);
@@ -248,7 +248,7 @@ fn gradients_of_factors_magnitudes_biases_and_norms_follow_finite_differences() 
     }
 }
 
-/// Holds the slope along the gradient's own direction against the gradient's norm.
+/// Compares the slope in the gradient's direction with the gradient's norm.
 fn check(model: &Model, name: &str, gradient: &[f32], step: f32, loss: &dyn Fn(&Model) -> burn::tensor::Tensor<1>) {
     let norm = gradient.iter().map(|value| value * value).sum::<f32>().sqrt();
     assert!(norm > 1e-4, "{name} has no gradient");

@@ -1,4 +1,5 @@
-//! Folders that are damaged, incomplete or lie: each refused by name, none with a panic or an allocation by its word alone.
+//! Tests of folders that are damaged, incomplete or make false claims: each is refused with an error that names the mistake, and none causes a
+//! panic or an allocation by a claimed size.
 
 use serde_json::{Value, json};
 
@@ -22,7 +23,7 @@ impl Folder {
         self
     }
 
-    /// Writes the tensors anew after a change of their values and shapes.
+    /// Rewrites the tensors after a change of their values and shapes.
     fn tensors(self, change: impl FnOnce(&mut std::collections::BTreeMap<String, weights::weight::Dense>)) -> Self {
         let model = Model::load(self.0.path()).unwrap();
         let dense = |weight: &Weight| (weight.shape(), weight.clone().into_values());

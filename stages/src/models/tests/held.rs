@@ -1,4 +1,4 @@
-//! Weights that stay in 16 or 4 bits: what is read, computed and written of them is what their values are.
+//! Tests of weights that stay in 16 or 4 bits: they are read, computed with and written as their values in f32 would be.
 
 use std::path::PathBuf;
 
@@ -50,7 +50,7 @@ fn a_file_of_16_bits_is_computed_in_f32_and_written_as_it_was() {
         assert!(bytes(&folder) == bytes(&again));
         full.save(again.path()).unwrap();
         assert!(bytes(&again).len() > bytes(&folder).len() * 3 / 2);
-        // What is mapped stays as it was when its file is replaced.
+        // A mapped file keeps its content when it is replaced.
         full.save(folder.path()).unwrap();
         assert_eq!(logits(&loaded, &[&row()]), logits(&full, &[&row()]));
     }
@@ -97,7 +97,7 @@ fn codes_are_written_and_read_back_and_never_made_anew() {
         assert_eq!(logits(&again, &[&row()]), logits(&model, &[&row()]));
         let settings = again.config().get("quantization_config").unwrap();
         assert_eq!(settings["bnb_4bit_use_double_quant"], json!(double_quant));
-        // Merging is into dense weights.
+        // Merged weights are dense.
         let (merged, folder) = (again.merged(), tempfile::tempdir().unwrap());
         merged.save(folder.path()).unwrap();
         let merged = Model::load(folder.path()).unwrap();
@@ -123,7 +123,7 @@ fn a_folder_in_4_bits_is_written_as_bitsandbytes_wrote_it() {
             if name.ends_with("bitsandbytes__nf4") {
                 let state = |tensors: &Tensors| -> Value { serde_json::from_slice(&tensors.raw(name).unwrap()).unwrap() };
                 let (mut ours, mut theirs) = (state(&ours), state(&theirs));
-                // The same f32 in fewer digits.
+                // The same f32 may be written in fewer digits.
                 let offset = |state: &mut Value| state["nested_offset"].take().as_f64().map(|offset| offset as f32);
                 assert_eq!(offset(&mut ours), offset(&mut theirs), "{name}");
                 assert_eq!(ours, theirs, "{name}");

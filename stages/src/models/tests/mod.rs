@@ -1,4 +1,4 @@
-//! Checkpoints as a whole; what one file does is tested in that file.
+//! Tests of checkpoints as a whole, and models for tests. Each file has the tests of its own functions.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
@@ -35,7 +35,7 @@ pub(crate) fn tiny_with_biases(seed: u64) -> Model {
     Model::new(config, weights, model.parameters().device().clone()).unwrap()
 }
 
-/// Returns the folders of all models beside the repository, or says that they are not there.
+/// Returns the folders of all models beside the repository, or prints that they are missing.
 #[expect(clippy::print_stdout, reason = "a skipped test says so")]
 pub(crate) fn fixtures() -> Vec<PathBuf> {
     let parent = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/parity/fixtures/models");
@@ -49,7 +49,7 @@ pub(crate) fn fixtures() -> Vec<PathBuf> {
     folders
 }
 
-/// Makes the configuration of a small decoder with a tied head, changed by what an object says.
+/// Makes the configuration of a small decoder with a tied head, with the entries of an object added.
 pub(crate) fn config(model_type: &str, more: &serde_json::Value) -> serde_json::Value {
     let mut config = serde_json::json!({
         "model_type": model_type, "vocab_size": 40, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 3,
@@ -173,7 +173,7 @@ fn packed_documents_give_the_logits_of_each_alone() {
         values.chunks(model.vocab_size()).map(<[f32]>::to_vec).collect()
     };
     let mut row = documents.concat();
-    // What is left of a row is padding.
+    // The rest of a row is padding.
     row.push(0);
     let lengths: Vec<usize> = documents.iter().map(Vec::len).collect();
     let positions: Vec<usize> = documents.iter().flat_map(|document| 0..document.len()).chain([0]).collect();

@@ -1,6 +1,6 @@
-//! Weights that are not trained, as their files have them. Takes bfloat16, float16 or NF4; gives f32, a part at a time.
+//! Weights that are not trained, as their files store them. Takes bfloat16, float16 or NF4; gives f32, a part at a time.
 //!
-//! A product makes a block of them f32, uses it and drops it, so that a model takes no more memory than its file.
+//! A product converts a block of them to f32, uses it and drops it, so that a model takes no more memory than its file.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use half::{bf16, f16};
 
 use super::{mapped::Mapped, nf4::Nf4Matrix};
 
-/// A weight that stays as it is.
+/// A weight that stays as it is stored.
 #[derive(Clone, Debug)]
 pub enum Frozen {
     /// In 16 bits a value.
@@ -23,11 +23,11 @@ pub enum Frozen {
 pub struct HalfWeight {
     pub(crate) shape: Vec<usize>,
     pub(crate) kind: Half,
-    /// Two bytes a value, the lower one first.
+    /// Two bytes for each value, the lower one first.
     pub(crate) bytes: Mapped,
 }
 
-/// The two kinds of floats in 16 bits.
+/// The two 16-bit formats of floats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Half {
     Bf16,
@@ -35,7 +35,7 @@ pub(crate) enum Half {
 }
 
 impl Half {
-    /// Makes values f32, which both are without rounding; there are two bytes for each.
+    /// Converts values to f32, which is exact for both formats. `bytes` has two bytes for each value.
     pub(crate) fn unpack(self, bytes: &[u8], out: &mut [f32]) {
         let pairs = bytes.as_chunks::<2>().0.iter().zip(out);
         match self {
@@ -46,7 +46,7 @@ impl Half {
 }
 
 impl HalfWeight {
-    /// Returns the values for a device: in 16 bits where it computes in them, else in f32.
+    /// Returns the values for a device: in 16 bits if it computes with them, else in f32.
     pub(crate) fn data(&self, device: &Device) -> TensorData {
         let dtype = match self.kind {
             Half::Bf16 => DType::BF16,
@@ -114,14 +114,14 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// Puts values into 16 bits in a file's memory.
+    /// Makes a weight in 16 bits, in the memory of a file.
     pub(in crate::models) fn half_of(values: &[f32], shape: &[usize], kind: Half) -> Frozen {
         let bytes = |value: &f32| match kind {
             Half::Bf16 => bf16::from_f32(*value).to_le_bytes(),
             Half::F16 => f16::from_f32(*value).to_le_bytes(),
         };
         let mut file = tempfile::tempfile().unwrap();
-        // An odd place, as a header may leave it.
+        // The data begin at an odd offset, as after some headers.
         file.write_all(&[0; 13]).unwrap();
         file.write_all(&values.iter().flat_map(bytes).collect::<Vec<_>>()).unwrap();
         let bytes = Mapped::new(&file, 13, 2 * values.len()).unwrap();

@@ -1,7 +1,7 @@
-//! bitsandbytes' NF4 (Dettmers et al. 2023). Takes a matrix; gives 4 bits a value and a scale a block; and back.
+//! bitsandbytes' NF4 (Dettmers et al. 2023). Takes a matrix; gives 4 bits for each value and a scale for each block; and back.
 //!
-//! Blocks run through the flattened matrix and may straddle rows. Double quantisation stores the scales, less their mean, in 8 bits with a
-//! scale of their own for each 256.
+//! Blocks run through the flattened matrix and may cross the ends of rows. Double quantisation stores the scales, minus their mean, in 8 bits, with
+//! a second scale for each 256 of them.
 
 use std::{num::NonZero, thread};
 
@@ -25,16 +25,16 @@ pub(crate) const VALUES: [f32; 16] = [
     1.0,
 ];
 
-/// Values that share one scale where a model is quantised.
+/// Number of values that share one scale when a model is quantised.
 const BLOCK: usize = 64;
 
-/// Values that a thread is worth.
+/// Number of values for which a thread is worth its cost.
 const PART: usize = 1 << 20;
 
-/// Scales that share one scale of their own.
+/// Number of scales that share a second scale.
 pub(crate) const NESTED_BLOCK: usize = 256;
 
-/// Steps from the lowest scale to the highest before they get their codes.
+/// Number of steps from the lowest scale to the highest, to which scales are rounded before they get their codes.
 const STEPS: f32 = 65_535.0;
 
 /// A matrix in 4 bits.
@@ -42,37 +42,37 @@ const STEPS: f32 = 65_535.0;
 pub struct Nf4Matrix {
     /// `[out, in]`.
     pub shape: [usize; 2],
-    /// Two codes a byte, the first in the high half.
+    /// Two codes in each byte, the first in the high half.
     pub packed: Vec<u8>,
-    /// Largest magnitude of each block.
+    /// The largest magnitude of each block.
     pub scales: Scales,
-    /// Values of a block.
+    /// Number of values of a block.
     pub block_size: usize,
-    /// What each code stands for, times the block's scale.
+    /// The value of each code, to be multiplied by the block's scale.
     pub table: [f32; 16],
 }
 
 /// Scales of a matrix's blocks.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scales {
-    /// As they are.
+    /// Not quantised.
     Plain(Vec<f32>),
-    /// Quantised themselves (double quantisation).
+    /// Quantised too (double quantisation).
     Nested(NestedScales),
 }
 
 /// Scales in 8 bits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NestedScales {
-    /// Code of each scale, less the mean.
+    /// The code of each scale minus the mean.
     pub codes: Vec<u8>,
-    /// Largest magnitude of each block of scales.
+    /// The largest magnitude of each block of scales.
     pub absmax: Vec<f32>,
-    /// The mean.
+    /// The mean of the scales.
     pub offset: f32,
-    /// Scales of a block.
+    /// Number of scales of a block.
     pub block_size: usize,
-    /// What each code stands for, times the block's magnitude.
+    /// The value of each code, to be multiplied by the block's magnitude.
     pub table: Box<[f32; 256]>,
 }
 
@@ -87,13 +87,13 @@ impl Scales {
 }
 
 impl Nf4Matrix {
-    /// Quantises values; `block_size` is at least 1.
+    /// Quantises values. `block_size` is at least 1.
     #[must_use]
     pub fn quantise(values: &[f32], shape: [usize; 2], block_size: usize) -> Self {
         Self::quantise_parts(shape, block_size, |start, part| part.copy_from_slice(&values[start..start + part.len()]))
     }
 
-    /// Quantises a weight with bitsandbytes' usual blocks, and with `double_quant` the blocks' scales too; `read` writes the values from an
+    /// Quantises a weight with bitsandbytes' usual blocks, and with `double_quant` the blocks' scales too. `read` writes the values from an
     /// element on, so that no more than a few blocks are in memory.
     #[must_use]
     pub(crate) fn of_weight(shape: [usize; 2], double_quant: bool, read: impl Fn(usize, &mut [f32]) + Sync) -> Self {
@@ -107,11 +107,11 @@ impl Nf4Matrix {
         }
     }
 
-    /// Quantises parts of whole blocks on a thread each; every block is quantised by itself, so that their number changes nothing.
+    /// Quantises parts of whole blocks, each on its own thread. Every block is quantised by itself, so that the number of parts changes nothing.
     fn quantise_parts(shape: [usize; 2], block_size: usize, read: impl Fn(usize, &mut [f32]) + Sync) -> Self {
         let count = shape[0] * shape[1];
         let threads = thread::available_parallelism().map_or(1, NonZero::get).min(count / PART + 1);
-        // Two blocks end at a whole byte.
+        // A part has pairs of blocks, since two blocks always end at a whole byte.
         let pairs = count.div_ceil(2 * block_size).div_ceil(threads).max(1);
         let ends = (0..count).step_by(2 * block_size * pairs).map(|start| [start, (start + 2 * block_size * pairs).min(count)]);
         let read = &read;
@@ -123,7 +123,7 @@ impl Nf4Matrix {
         Self { shape, packed: packed.concat(), scales: Scales::Plain(absmax.concat()), block_size, table: VALUES }
     }
 
-    /// Returns the values that the codes stand for.
+    /// Returns the values of all codes.
     #[must_use]
     pub fn dequantise(&self) -> Vec<f32> {
         let mut values = vec![0.0; self.shape[0] * self.shape[1]];
@@ -161,7 +161,7 @@ impl Nf4Matrix {
     }
 }
 
-/// Returns the codes of the values from one element to before another, two in each byte, and the largest magnitude of each block.
+/// Returns the codes of the values in a range of elements, two in each byte, and the largest magnitude of each block.
 fn quantise_part([first, end]: [usize; 2], block_size: usize, read: impl Fn(usize, &mut [f32])) -> (Vec<u8>, Vec<f32>) {
     let middles: [f32; 15] = std::array::from_fn(|index| f32::midpoint(VALUES[index], VALUES[index + 1]));
     let code = |scaled: f32| middles.iter().map(|middle| u8::from(*middle < scaled)).sum::<u8>();
@@ -177,7 +177,7 @@ fn quantise_part([first, end]: [usize; 2], block_size: usize, read: impl Fn(usiz
         codes.clear();
         for block in values.chunks(block_size) {
             let largest = block.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-            // A block of zeros has no scale; any will do.
+            // A block of zeros has no scale, and any positive one will do.
             let inverse = 1.0 / largest.max(1e-38);
             codes.extend(block.iter().map(|value| code((value * inverse).clamp(-1.0, 1.0))));
             absmax.push(largest);
@@ -193,7 +193,7 @@ fn quantise_part([first, end]: [usize; 2], block_size: usize, read: impl Fn(usiz
 impl NestedScales {
     /// Quantises scales.
     ///
-    /// As bitsandbytes on the processor, each is first rounded to one of 65536 even steps, which decides between two codes that are as good.
+    /// As in bitsandbytes on the processor, each is first rounded to one of 65536 even steps, which decides between two equally good codes.
     #[must_use]
     pub fn quantise(scales: &[f32]) -> Self {
         let offset = (scales.iter().map(|&scale| f64::from(scale)).sum::<f64>() / scales.len().max(1) as f64) as f32;
@@ -206,7 +206,7 @@ impl NestedScales {
             let inverse = 1.0 / largest.max(1e-38);
             let code = |scale: &f32| {
                 if largest == 0.0 {
-                    // All scales are the mean, and any code will do; bitsandbytes takes the first.
+                    // All scales equal the mean, and any code will do. bitsandbytes takes the first.
                     return 0;
                 }
                 let scaled = ((scale - offset) * inverse).clamp(-1.0, 1.0);
@@ -220,7 +220,7 @@ impl NestedScales {
         nested
     }
 
-    /// Returns the scales that the codes stand for.
+    /// Returns the scales of all codes.
     #[must_use]
     pub fn dequantise(&self) -> Vec<f32> {
         (0..self.codes.len()).map(|block| self.at(block)).collect()
@@ -231,7 +231,7 @@ impl NestedScales {
     }
 }
 
-/// Returns the 256 values of bitsandbytes' signed dynamic map: seven decades, each with twice the steps of the one below.
+/// Returns the 256 values of bitsandbytes' signed dynamic map: seven decades, each with twice as many steps as the one below.
 pub(crate) fn dynamic_map() -> [f32; 256] {
     let mut values = vec![0.0_f64, 1.0];
     for decade in 0..7_i32 {

@@ -1,32 +1,32 @@
-//! NF4 on another device than the processor: codes stay there in 4 bits, and become a dense matrix by operations of tensors each time.
+//! NF4 on another device than the processor. Takes a matrix in NF4; gives its codes on the device, and a dense matrix for each use.
 //!
-//! Eight codes lie in one 32-bit integer, which every device has; nothing but the dense matrix of one use is ever larger.
+//! Codes stay on the device in 4 bits, eight in one 32-bit integer, which every device supports. Only the dense matrix of one use takes more memory.
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use super::nf4::Nf4Matrix;
 use crate::models::fused::nf4_values;
 
-/// Codes in one integer, and the bits of one.
+/// Number of codes in one integer, and number of bits of a code.
 const CODES: usize = 8;
 const BITS: i32 = 4;
 
-/// A matrix in 4 bits on a device, its scales in f32.
+/// A matrix in 4 bits on a device, with its scales in f32.
 #[derive(Clone, Debug)]
 pub struct Nf4Tensor {
     /// `[out, in]`.
     shape: [usize; 2],
-    /// `[codes / 8, 1]`, the first code in the lowest bits; codes of whole blocks, so that some stand for nothing.
+    /// `[codes / 8, 1]`, with the first code in the lowest bits. Blocks are filled up, so that the last codes may have no value.
     codes: Tensor<2, Int>,
     /// `[blocks, 1]`.
     absmax: Tensor<2>,
-    /// What the 16 codes stand for.
+    /// The values of the 16 codes.
     table: Tensor<1>,
     block_size: usize,
 }
 
 impl Nf4Tensor {
-    /// Puts a matrix on a device.
+    /// Copies a matrix to a device.
     pub(crate) fn new(matrix: &Nf4Matrix, device: &Device) -> Self {
         let blocks = (matrix.shape[0] * matrix.shape[1]).div_ceil(matrix.block_size);
         let absmax: Vec<f32> = (0..blocks).map(|block| matrix.scales.at(block)).collect();
@@ -53,7 +53,7 @@ impl Nf4Tensor {
         self.shape
     }
 
-    /// Returns the same on another device.
+    /// Returns the matrix on another device.
     pub(crate) fn on(self, device: &Device) -> Self {
         Self {
             codes: self.codes.to_device(device),
@@ -63,7 +63,7 @@ impl Nf4Tensor {
         }
     }
 
-    /// Returns the values that the codes stand for, `[out, in]`.
+    /// Returns the values of the codes, `[out, in]`.
     pub(crate) fn dense(&self, dtype: DType) -> Tensor<2> {
         nf4_values(&self.codes, &self.absmax, &self.table, self.block_size, self.shape, dtype)
             .unwrap_or_else(|| self.composed(dtype))
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
     use crate::models::weights::nf4::{NestedScales, Scales};
 
-    /// The processor's own tensors stand for those of another device.
+    /// The processor stands in for another device.
     #[test]
     fn values_are_those_that_the_processor_reads() {
         for (shape, block) in [([6, 64], 64), ([3, 7], 64), ([5, 9], 6), ([4, 33], 4)] {

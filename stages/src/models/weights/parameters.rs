@@ -1,6 +1,7 @@
-//! A model's weights under Hugging Face's names, with an adapter beside them: what is held, where, and which of it is trained.
+//! A model's weights under Hugging Face's names, with those of an adapter. Takes weights; gives each by its name, for reading, training and moving
+//! to another device.
 //!
-//! A weight's name in the file, in the gradients and in the forward pass (`layers`) is one and the same.
+//! A weight has the same name in the file, in the gradients and in the forward pass (`layers`).
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -22,19 +23,19 @@ pub struct Parameters {
     device: Device,
     weights: BTreeMap<String, Weight>,
     lora: BTreeMap<String, Lora>,
-    /// Weights that the adapter stands in for (trained biases, `modules_to_save`); `None` where the base has none of that name.
+    /// Weights of the base that the adapter replaces (trained biases, `modules_to_save`); `None` if the base has none of that name.
     replaced: BTreeMap<String, Option<Weight>>,
-    /// Whether the head is the base's embedding, kept because the adapter replaces the embedding alone.
+    /// Whether the head is the base's embedding, which is kept because the adapter replaces only the embedding.
     head_kept: bool,
     pub(in crate::models) products: Products,
-    /// In training: which inputs of side branches are dropped.
+    /// The dropout of side branches' inputs, in training.
     dropout: Option<Dropout>,
-    /// Whether the weights are where gradients are computed.
+    /// Whether the weights are on the backend that computes gradients.
     pub(crate) tracked: bool,
 }
 
 impl Parameters {
-    /// Holds weights that are on `device`.
+    /// Makes parameters of weights that are on `device`.
     pub(crate) fn new(weights: BTreeMap<String, Weight>, device: Device) -> Self {
         let (lora, replaced) = (BTreeMap::new(), BTreeMap::new());
         Self { device, weights, lora, replaced, head_kept: false, products: Products::Full, dropout: None, tracked: false }
@@ -57,13 +58,13 @@ impl Parameters {
         }
     }
 
-    /// Returns the same weights with an adapter that does not see all of its inputs.
+    /// Returns the same weights with dropout of the adapter's inputs.
     #[must_use]
     pub(crate) fn with_dropout(self, dropout: Option<Dropout>) -> Self {
         Self { dropout: dropout.filter(|dropout| dropout.share > 0.0), ..self }
     }
 
-    /// Returns all weights in the order of their names, an adapter's among them.
+    /// Returns all weights in the order of their names, including an adapter's.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Weight)> {
         self.weights.iter().map(|(name, weight)| (name.as_str(), weight))
     }
@@ -73,7 +74,7 @@ impl Parameters {
         self.weights.get(name)
     }
 
-    /// Returns what training drops, if it does.
+    /// Returns the dropout, if there is one.
     pub(crate) fn dropout(&self) -> Option<Dropout> {
         self.dropout
     }
@@ -83,24 +84,24 @@ impl Parameters {
         &self.lora
     }
 
-    /// Returns the names of base weights that the adapter stands in for.
+    /// Returns the names of the base weights that the adapter replaces.
     pub(crate) fn replaced(&self) -> impl Iterator<Item = &str> {
         self.replaced.keys().map(String::as_str)
     }
 
-    /// Puts an adapter's factor beside the base weights.
+    /// Adds an adapter's factor to the weights.
     pub(crate) fn insert(&mut self, name: String, weight: Weight) {
         self.weights.insert(name, weight);
     }
 
-    /// Lets an adapter act on a module whose factors have been inserted.
+    /// Adds an adapter to a module whose factors have been inserted.
     pub(crate) fn adapt(&mut self, module: String, lora: Lora) {
         self.lora.insert(module, lora);
     }
 
-    /// Puts an adapter's own weight in the place of a base weight.
+    /// Replaces a base weight by an adapter's weight.
     ///
-    /// Where the head is tied to the embedding and the embedding is replaced, the head keeps the base's, as PEFT has it.
+    /// If the head is tied to the embedding and the embedding is replaced, the head keeps the base's embedding, as in PEFT.
     pub(crate) fn replace(&mut self, name: &str, weight: Weight) {
         if name == weight_of(EMBEDDING) && !self.weights.contains_key(&weight_of(HEAD)) {
             let tied = self.weights.get(name).cloned().expect("every model has an embedding");
@@ -138,10 +139,10 @@ impl Parameters {
         Self { products: self.products, ..Self::new(weights, self.device.clone()) }
     }
 
-    /// Returns the same weights where gradients are computed, those in `names` as fresh leaves that gather them.
+    /// Returns the same weights on the backend that computes gradients, with those in `names` as new leaves that accumulate gradients.
     ///
-    /// All of them go there, not these alone: some functions are computed otherwise there, in the last bit, and a model that is compared with
-    /// itself has to say the same.
+    /// All weights move there, and not only the leaves: some functions differ there in the last bit, and a model that is compared with itself has to
+    /// give the same numbers.
     #[must_use]
     pub(crate) fn with_leaves(&self, names: &[String]) -> Self {
         let mut leaves = Self { tracked: true, ..self.clone() };
@@ -163,7 +164,7 @@ impl Parameters {
         leaves
     }
 
-    /// Returns the weights of one layer alone, or of `None` those outside the layers: embedding, last norm and head.
+    /// Returns the weights of one layer only, or for `None` those outside all layers: embedding, last norm and head.
     #[must_use]
     pub(crate) fn of_layer(&self, layer: Option<usize>) -> Self {
         let belongs = |name: &str| layer_of(name) == layer;
@@ -171,7 +172,7 @@ impl Parameters {
         Self { weights: weights.map(|(name, weight)| (name.clone(), weight.clone())).collect(), ..self.clone() }
     }
 
-    /// Takes the gradient of one of these leaves out, if the result hangs on it.
+    /// Takes the gradient of a leaf out of `gradients`, if the result depends on the leaf.
     pub(crate) fn gradient(&self, name: &str, gradients: &mut Gradients) -> Option<Values> {
         match &self.weights[name] {
             Weight::Vector(tensor) => tensor.grad_remove(gradients).map(Values::of),
@@ -180,7 +181,7 @@ impl Parameters {
         }
     }
 
-    /// Returns as many zeros as a weight has values.
+    /// Returns zeros, as many as a weight has values.
     pub(crate) fn zeros(&self, name: &str) -> Values {
         Values::new(vec![0.0; self.weights[name].shape().iter().product()], &self.device)
     }
@@ -201,7 +202,7 @@ impl Parameters {
         }
     }
 
-    /// Changes the values of one weight, which is in f32 from then on.
+    /// Changes the values of one weight, which is then in f32.
     pub(crate) fn change(&mut self, name: &str, change: impl FnOnce(Values) -> Values) {
         let weight = self.weights.remove(name).expect("what is trained is among the weights");
         let shape = weight.shape();
@@ -213,7 +214,7 @@ impl Parameters {
         self.weights.insert(name.to_owned(), weight);
     }
 
-    /// Gives one weight other values.
+    /// Sets the values of one weight.
     pub(crate) fn set(&mut self, name: &str, values: Vec<f32>) {
         let values = Values::new(values, &self.device);
         self.change(name, |_| values);
@@ -227,7 +228,7 @@ impl Parameters {
         self.set(name, values);
     }
 
-    /// Makes weights f32 that are to be trained.
+    /// Converts weights that are going to be trained to f32.
     pub(crate) fn thaw(&mut self, names: &[String]) {
         for name in names {
             let trained = match self.weights.get(name) {
@@ -241,7 +242,7 @@ impl Parameters {
         }
     }
 
-    /// Puts matrices of 4 bits in the place of those for which there are such, one after another.
+    /// Replaces each matrix for which `quantised` gives one in 4 bits, one after another.
     pub(crate) fn replace_matrices(&mut self, quantised: impl Fn(&str, &Weight) -> Option<Nf4Matrix>) {
         for (name, weight) in &mut self.weights {
             if let Some(matrix) = quantised(name, weight) {

@@ -1,5 +1,5 @@
-//! Weights as files have them, dense or in bitsandbytes' NF4: tensors of a file in, weights of the shape that an architecture asks for out;
-//! and weights in, tensors of a file out.
+//! Weights as files store them, dense or in bitsandbytes' NF4. Takes tensors of a file; gives weights of the shapes that an architecture asks for;
+//! and back.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -17,16 +17,16 @@ use super::{
 };
 use crate::models::error::CheckpointError;
 
-/// What bitsandbytes keeps beside a weight's codes, after the weight's name.
+/// Suffixes of the tensors that bitsandbytes stores beside a weight's codes, after the weight's name.
 const PARTS: [&str; 5] = [".absmax", ".nested_absmax", ".nested_quant_map", ".quant_map", STATE];
 pub(crate) const STATE: &str = ".quant_state.bitsandbytes__nf4";
 
-/// `quant_state`, as JSON in a tensor of bytes.
+/// The `quant_state` of bitsandbytes, which is JSON in a tensor of bytes.
 #[derive(Serialize, Deserialize)]
 struct State {
     quant_type: String,
     blocksize: usize,
-    /// Of the values before they got their codes.
+    /// The type of the values before they were quantised.
     dtype: Option<String>,
     shape: Vec<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,7 +37,10 @@ struct State {
     nested_offset: Option<f32>,
 }
 
-/// Says whether a configuration has its weights in NF4, and refuses other quantisations.
+/// Returns whether a configuration has its weights in NF4.
+///
+/// # Errors
+/// The configuration names another quantisation.
 pub(crate) fn check(config: &Map<String, Value>) -> Result<bool, String> {
     let Some(settings) = config.get("quantization_config").filter(|value| !value.is_null()) else { return Ok(false) };
     let text = |name: &str| settings.get(name).and_then(Value::as_str);
@@ -52,7 +55,7 @@ pub(crate) fn check(config: &Map<String, Value>) -> Result<bool, String> {
     }
 }
 
-/// Compares names and shapes of what is there with what an architecture asks for, before anything is read.
+/// Compares names and shapes of a file's tensors with those that an architecture asks for, before any tensor is read.
 pub(crate) fn compare(
     folder: &Path,
     tensors: &Tensors,
@@ -68,7 +71,7 @@ pub(crate) fn compare(
         let part = |part: &&str| {
             name.strip_suffix(*part).is_some_and(|weight| shapes.contains_key(weight) && tensors.has(&format!("{weight}{STATE}")))
         };
-        // Llama's first checkpoints carry the frequencies of their rotary positions, which follow from `rope_theta`.
+        // Llama's first checkpoints contain the frequencies of their rotary positions, which follow from `rope_theta`.
         let frequencies = name.ends_with(".rotary_emb.inv_freq");
         shapes.contains_key(name) || frequencies || (tied && name == weight_of(HEAD)) || (quantised && PARTS.iter().any(part))
     };
@@ -101,7 +104,7 @@ pub(crate) fn read(tensors: &Tensors, name: &str, shape: &[usize], quantised: bo
     Ok(Weight::dense(shape, tensors.values(name)?, &Device::flex()))
 }
 
-/// Names the tensors of a weight as a file has them: codes as bitsandbytes names them, 16 bits a value as they are, all else in f32.
+/// Returns the tensors that a file stores for a weight, by name: codes as in bitsandbytes, 16-bit values unchanged, all others in f32.
 pub(crate) fn stored<'a>(name: &str, weight: &'a Weight) -> Vec<(String, Stored<'a>)> {
     match weight {
         Weight::Frozen(Frozen::Nf4(matrix)) => {
@@ -118,7 +121,7 @@ pub(crate) fn stored<'a>(name: &str, weight: &'a Weight) -> Vec<(String, Stored<
     }
 }
 
-/// Codes, scales and `quant_state` of a matrix, each with the end of its name.
+/// Returns codes, scales and `quant_state` of a matrix, each with the suffix of its name.
 fn parts(matrix: &Nf4Matrix) -> Vec<(&'static str, Stored<'_>)> {
     let bytes = |bytes: &'_ [u8], shape: Vec<usize>| Stored::bytes(Dtype::U8, shape, bytes.to_vec());
     let mut parts =
@@ -147,7 +150,7 @@ fn parts(matrix: &Nf4Matrix) -> Vec<(&'static str, Stored<'_>)> {
     parts
 }
 
-/// Returns `quantization_config` as transformers writes it, for weights of which some have `double_quant`.
+/// Returns `quantization_config` as transformers writes it. `double_quant` says whether any weight has it.
 pub(crate) fn settings(double_quant: bool) -> Value {
     json!({
         "_load_in_4bit": true,

@@ -1,4 +1,4 @@
-//! Takes safetensors files; gives tensors: those of 16 bits a value in the memory of the file, the others copied once.
+//! Reading safetensors. Takes files; gives tensors: those of 16 bits a value in the memory of the file, the others as copies.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,30 +20,30 @@ use crate::{
     regular::{open_regular, read_regular},
 };
 
-/// Tensors of one or several files, by name; what is read is read once, and nothing stays in memory but what is returned.
+/// The tensors of one or several files, by name. Only headers are kept in memory; values are read when they are asked for.
 pub(crate) struct Tensors {
-    /// Path, file, and where its data begin.
+    /// Path, file, and the offset at which its data begin.
     files: Vec<(PathBuf, File, usize)>,
     index: BTreeMap<String, (usize, TensorInfo)>,
 }
 
-/// Values that are read at a time.
+/// Number of values that are read at a time.
 const CHUNK: usize = 1 << 18;
 
 /// The file of all weights.
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 
-/// The file that says which of several has a weight.
+/// The file that says which of several files has a weight.
 pub(crate) const INDEX: &str = "model.safetensors.index.json";
 
-/// What stands in [`INDEX`].
+/// The content of [`INDEX`].
 #[derive(Deserialize)]
 pub(crate) struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
 impl Index {
-    /// Returns the names of the shards, each a file of the index's folder.
+    /// Returns the names of the shards, which are files in the folder of the index.
     pub(crate) fn shards(&self) -> Result<BTreeSet<&str>, String> {
         let shards: BTreeSet<&str> = self.weight_map.values().map(String::as_str).collect();
         match shards.iter().find(|shard| Path::new(shard).file_name() != Some(shard.as_ref())) {
@@ -57,7 +57,7 @@ impl Tensors {
     /// Opens a model's weights: `model.safetensors`, or the shards that `model.safetensors.index.json` names.
     pub(crate) fn of_model(folder: &Path) -> Result<Self, CheckpointError> {
         let (single, index) = (folder.join(WEIGHTS), folder.join(INDEX));
-        // As transformers does: a whole file before shards.
+        // As in transformers, a single file is preferred to shards.
         if single.exists() || !index.exists() {
             return Self::open(&[single]);
         }
@@ -83,7 +83,7 @@ impl Tensors {
             let content = |reason: String| CheckpointError::Content { path: path.clone(), reason };
             let file = open_regular(path).map_err(unread)?;
             let length = file.metadata().map_err(unread)?.len() as usize;
-            // Of the whole map only the header is looked at; what it says of places is checked against the file's length.
+            // Only the header of the map is read. The offsets in it are checked against the file's length.
             let whole = Mapped::new(&file, 0, length).map_err(unread)?;
             let (header, metadata) = SafeTensors::read_metadata(whole.as_slice()).map_err(|error| content(error.to_string()))?;
             let names: BTreeMap<_, _> = metadata.tensors().into_iter().collect();
@@ -102,12 +102,12 @@ impl Tensors {
         self.index.keys().map(String::as_str)
     }
 
-    /// Returns how many tensors there are.
+    /// Returns the number of tensors.
     pub(crate) fn len(&self) -> usize {
         self.index.len()
     }
 
-    /// Says whether a tensor is there.
+    /// Returns whether there is a tensor of this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.index.contains_key(name)
     }
@@ -117,13 +117,13 @@ impl Tensors {
         self.index.get(name).map(|(_, info)| info.shape.as_slice())
     }
 
-    /// Makes an error about a tensor.
+    /// Builds an error about a tensor.
     pub(crate) fn wrong(&self, name: &str, reason: String) -> CheckpointError {
         let path = self.index.get(name).map_or_else(|| self.files[0].0.clone(), |(file, _)| self.files[*file].0.clone());
         CheckpointError::Tensor { path, name: name.to_owned(), reason }
     }
 
-    /// Returns a tensor's file, where it begins there, and what it is.
+    /// Returns a tensor's file, its offset there, and its type and shape.
     fn place(&self, name: &str) -> Result<(&Path, &File, usize, &TensorInfo), CheckpointError> {
         let (file, info) = self.index.get(name).ok_or_else(|| self.wrong(name, "is missing".into()))?;
         let (path, file, start) = &self.files[*file];
@@ -148,7 +148,10 @@ impl Tensors {
         Ok(bytes)
     }
 
-    /// Reads a tensor's values from element `start` on as f32, whatever it is stored in, and refuses those that are no numbers.
+    /// Reads a tensor's values from element `start` on as f32, whatever float they are stored in.
+    ///
+    /// # Errors
+    /// The tensor is of another type, or has a value that is not finite.
     fn part(&self, name: &str, start: usize, out: &mut [f32]) -> Result<(), CheckpointError> {
         let (.., info) = self.place(name)?;
         let kind = match info.dtype {
@@ -174,7 +177,7 @@ impl Tensors {
         self.shape(name).unwrap_or_default().iter().product()
     }
 
-    /// Passes over a tensor's values in parts, the first element's number beside each.
+    /// Calls a function with each part of a tensor's values, and the index of the part's first element.
     fn each_part(
         &self,
         name: &str,
@@ -190,7 +193,10 @@ impl Tensors {
         Ok(())
     }
 
-    /// Reads a tensor's values as f32, whatever it is stored in, and refuses those that are no numbers.
+    /// Reads all values of a tensor as f32, whatever float they are stored in.
+    ///
+    /// # Errors
+    /// The tensor is of another type, or has a value that is not finite.
     pub(crate) fn values(&self, name: &str) -> Result<Vec<f32>, CheckpointError> {
         self.place(name)?;
         let mut values = Vec::with_capacity(self.count(name));
@@ -201,7 +207,7 @@ impl Tensors {
         Ok(values)
     }
 
-    /// Says whether two tensors have the same values.
+    /// Returns whether two tensors have the same values.
     pub(crate) fn same(&self, one: &str, other: &str) -> Result<bool, CheckpointError> {
         if self.count(one) != self.count(other) {
             return Ok(false);
@@ -216,7 +222,7 @@ impl Tensors {
         Ok(same)
     }
 
-    /// Returns a tensor of 16 bits a value in the memory of its file, or none if it is stored in something else; its values are numbers.
+    /// Returns a tensor of 16 bits a value in the memory of its file, or nothing if it is of another type. Its values are finite.
     pub(crate) fn half(&self, name: &str) -> Result<Option<HalfWeight>, CheckpointError> {
         let (path, file, start, info) = self.place(name)?;
         let kind = match info.dtype {
@@ -231,7 +237,7 @@ impl Tensors {
     }
 }
 
-/// Reads one matrix of a file, whatever float it is stored in.
+/// Reads one matrix of a file as f32, whatever float it is stored in.
 pub(crate) fn read_matrix(path: &Path, name: &str) -> Result<([usize; 2], Vec<f32>), CheckpointError> {
     let tensors = Tensors::open(&[path.to_path_buf()])?;
     match tensors.shape(name) {
@@ -241,7 +247,7 @@ pub(crate) fn read_matrix(path: &Path, name: &str) -> Result<([usize; 2], Vec<f3
     }
 }
 
-/// Reads all tensors of a file, whatever float they are stored in.
+/// Reads all tensors of a file as f32, whatever float they are stored in.
 pub(crate) fn read_tensors(path: &Path) -> Result<BTreeMap<String, Dense>, CheckpointError> {
     let tensors = Tensors::open(&[path.to_path_buf()])?;
     let read = |name: &str| Ok((name.to_owned(), (tensors.shape(name).unwrap_or_default().to_vec(), tensors.values(name)?)));

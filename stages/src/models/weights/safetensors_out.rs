@@ -1,4 +1,4 @@
-//! Takes tensors; gives safetensors: the same bytes for the same tensors, in the order that the format asks for.
+//! Writing safetensors. Takes tensors; gives a file: the same bytes for the same tensors, in the order that the format asks for.
 
 use std::{
     borrow::Cow,
@@ -14,7 +14,7 @@ use safetensors::{
 use super::weight::{Dense, Weight};
 use crate::models::error::CheckpointError;
 
-/// A tensor on its way into a file.
+/// A tensor to be written to a file.
 pub(crate) struct Stored<'a> {
     dtype: Dtype,
     shape: Vec<usize>,
@@ -22,7 +22,7 @@ pub(crate) struct Stored<'a> {
 }
 
 enum Data<'a> {
-    /// Made when it is written, so that one tensor at a time is in memory twice.
+    /// A weight whose bytes are made when it is written, so that only one tensor at a time is in memory twice.
     Weight(&'a Weight),
     Bytes(Cow<'a, [u8]>),
 }
@@ -38,7 +38,7 @@ impl<'a> Stored<'a> {
         Self { dtype: Dtype::F32, shape: vec![values.len()], data: Data::Bytes(little_endian(values).into()) }
     }
 
-    /// Stores bytes that are values of a type already; they fill the shape.
+    /// Stores bytes, which are the values of a type and fill the shape.
     pub(crate) fn bytes(dtype: Dtype, shape: Vec<usize>, bytes: impl Into<Cow<'a, [u8]>>) -> Self {
         Self { dtype, shape, data: Data::Bytes(bytes.into()) }
     }
@@ -65,7 +65,7 @@ impl View for Stored<'_> {
     }
 }
 
-/// Writes a file of tensors aside and renames it: who has the old one mapped keeps it.
+/// Writes tensors to another file and renames it, so that programs which have the old file mapped keep its content.
 pub(crate) fn write_tensors<'a>(
     path: &Path,
     tensors: impl IntoIterator<Item = (String, Stored<'a>)>,
@@ -79,12 +79,12 @@ pub(crate) fn write_tensors<'a>(
     std::fs::rename(&aside, path).map_err(unwritten)
 }
 
-/// Writes tensors as f32; the same tensors give the same bytes.
+/// Returns the bytes of a file of tensors in f32. The same tensors give the same bytes.
 pub(crate) fn tensors_to_bytes(tensors: &BTreeMap<String, Dense>) -> Vec<u8> {
     serialise(tensors.iter().map(|(name, (shape, values))| (name.clone(), Dtype::F32, shape.clone(), little_endian(values))))
 }
 
-/// Writes vectors of bytes, and tensors as f32.
+/// Returns the bytes of a file of byte vectors, and of tensors in f32.
 pub(crate) fn tensors_of_bytes_and_values(bytes: &BTreeMap<&str, &[u8]>, tensors: &BTreeMap<&str, Dense>) -> Vec<u8> {
     let bytes = bytes.iter().map(|(name, bytes)| ((*name).to_owned(), Dtype::U8, vec![bytes.len()], bytes.to_vec()));
     let tensors =
@@ -105,7 +105,7 @@ fn serialise(tensors: impl Iterator<Item = (String, Dtype, Vec<usize>, Vec<u8>)>
     safetensors::serialize(views, Some(metadata())).expect("names are unique and shapes are whole")
 }
 
-/// What readers of Hugging Face's files ask for; one entry alone keeps the header's order fixed.
+/// Returns the metadata that readers of Hugging Face's files ask for. A single entry keeps the header's order fixed.
 fn metadata() -> HashMap<String, String> {
     [("format".to_owned(), "pt".to_owned())].into()
 }

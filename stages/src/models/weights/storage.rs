@@ -1,20 +1,20 @@
-//! In how many bits a weight is stored.
+//! How a weight is stored. Takes a weight; gives its number of bits.
 
 use serde::{Deserialize, Serialize};
 
 use super::{frozen::Frozen, nf4::Scales, weight::Weight};
 
-/// In how many bits a weight is stored.
+/// How a weight is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Storage {
-    /// 32: as numbers to compute with.
+    /// In f32.
     #[default]
     Full,
-    /// 16, in the memory of its file.
+    /// In 16 bits, in the memory of its file.
     Half,
-    /// 4, with a scale in f32 for each block.
+    /// In 4 bits, with a scale in f32 for each block.
     Nf4,
-    /// 4, with a scale of 8 bits for each block.
+    /// In 4 bits, with a scale in 8 bits for each block.
     Nf4Nested,
 }
 
@@ -29,12 +29,12 @@ impl Storage {
         }
     }
 
-    /// Says whether it is 4 bits.
+    /// Returns whether a weight is in 4 bits.
     pub(crate) fn in_codes(self) -> bool {
         matches!(self, Self::Nf4 | Self::Nf4Nested)
     }
 
-    /// Returns the bytes of so many values, in blocks of 64 where there are blocks.
+    /// Returns the number of bytes of `count` values. Blocks, if there are any, have 64 values.
     pub(crate) fn bytes(self, count: u64) -> u64 {
         match self {
             Self::Full => count.saturating_mul(4),

@@ -1,7 +1,7 @@
-//! The numbers of one weight, or of something that has one number for each of them: where the model is computed.
+//! The numbers of one weight, or of something of its size such as a gradient, on the model's device. Takes numbers or a tensor; gives either.
 //!
-//! Training has two forms of them and no third: on the processor they lie in its memory, one after another, and loops go over them; on another
-//! device they stay there as a tensor, and nothing of their size crosses to the processor.
+//! Training has only two forms of them: on the processor they are in its memory, one after another, and loops run over them; on another
+//! device they stay there as a tensor, and nothing of their size is copied to the processor.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
@@ -19,7 +19,7 @@ pub enum Values {
 }
 
 impl Values {
-    /// Puts numbers where a model on this device has them.
+    /// Moves numbers to the place where a model on this device has them.
     pub(crate) fn new(values: Vec<f32>, device: &Device) -> Self {
         if is_processor(device) {
             return Self::Host(values);
@@ -28,7 +28,7 @@ impl Values {
         Self::Device(Tensor::from_data(TensorData::new(values, [count]), device))
     }
 
-    /// Takes a tensor's numbers: from the processor's own tensors into memory, from others in their place.
+    /// Takes a tensor's numbers: into memory if the tensor is on the processor, else in place.
     pub(crate) fn of<const D: usize>(tensor: Tensor<D>) -> Self {
         if is_processor(&tensor.device()) {
             return Self::Host(tensor.into_data_dtype(DType::F32).try_into_vec().expect("converted to f32"));
@@ -54,7 +54,7 @@ impl Values {
         }
     }
 
-    /// Adds others, number by number.
+    /// Adds other numbers to these, one by one.
     pub(crate) fn add(&mut self, others: &Self) {
         match (&mut *self, others) {
             (Self::Host(sums), Self::Host(others)) => {
@@ -67,7 +67,7 @@ impl Values {
         }
     }
 
-    /// Returns these and others, number by number, times a factor each.
+    /// Returns the sum of these numbers and others, each multiplied by a factor.
     #[must_use]
     pub(crate) fn blended(self, others: Self, own_factor: f32, others_factor: f32) -> Self {
         match (self, others) {
@@ -95,17 +95,17 @@ impl Values {
     }
 }
 
-/// The squares of all numbers of all weights, summed where the numbers are.
+/// Sums of the squares of all numbers of all weights, computed where the numbers are.
 #[expect(clippy::large_enum_variant, reason = "a step has one")]
 pub(crate) enum Squares {
-    /// Their sum.
+    /// The sum of all.
     Host(f64),
-    /// Sums of parts, `[parts]`.
+    /// The sums of parts, `[parts]`.
     Device(Tensor<1>),
 }
 
 impl Squares {
-    /// Sums them.
+    /// Sums the squares of all numbers.
     pub(crate) fn of(weights: &[Values]) -> Self {
         let tensors: Vec<&Tensor<1>> = weights
             .iter()
@@ -128,7 +128,7 @@ impl Squares {
         }))
     }
 
-    /// Returns the Euclidean norm over all numbers; one crossing to the processor, whatever the number of weights.
+    /// Returns the Euclidean norm of all numbers, with a single copy to the processor for all weights.
     pub(crate) fn norm(&self) -> f64 {
         let sum = match self {
             Self::Host(sum) => *sum,
@@ -142,7 +142,7 @@ impl Squares {
 }
 
 fn squares(values: &[f32]) -> f64 {
-    // Sixteen partial sums in a fixed order: as exact as one, and the compiler can use vectors.
+    // Sixteen partial sums in a fixed order are as exact as one, and let the compiler use vectors.
     let mut sums = [0.0_f32; 16];
     let (chunks, rest) = values.as_chunks::<16>();
     for chunk in chunks {
@@ -163,7 +163,7 @@ mod tests {
         assert!((Squares::of(&gradients).norm() - 6.0).abs() < 1e-6);
     }
 
-    /// Tensors of the processor stand for those of another device: what is done to them is the same.
+    /// The processor stands in for another device.
     #[test]
     fn both_forms_compute_the_same() {
         let numbers = [[1.5_f32, -2.0, 0.25, 3.0], [0.5, 4.0, -1.0, 2.0]];

@@ -1,16 +1,16 @@
-//! One weight, and what weights are called. Takes values, a file's 16 bits or codes; gives its shape and its values.
+//! One weight, and the names of weights. Takes values, 16 bits of a file, or codes; gives its shape and its values.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::{frozen::Frozen, nf4::Nf4Matrix, nf4_tensor::Nf4Tensor, values::Values};
 use crate::models::device::is_processor;
 
-/// Name of the module that turns tokens into the first activations.
+/// The name of the embedding, which turns tokens into the first activations.
 pub(crate) const EMBEDDING: &str = "model.embed_tokens";
-/// Name of the module that turns the last activations into logits.
+/// The name of the head, which turns the last activations into logits.
 pub(crate) const HEAD: &str = "lm_head";
 
-/// One weight; matrices are `[out, in]`, as Hugging Face stores them.
+/// One weight. Matrices are `[out, in]`, as Hugging Face stores them.
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "a model has a few hundred")]
 pub enum Weight {
@@ -18,17 +18,17 @@ pub enum Weight {
     Vector(Tensor<1>),
     /// A projection or an embedding.
     Matrix(Tensor<2>),
-    /// Either of them as its file has it, in 16 or 4 bits; it is made f32 a part at a time where it is used.
+    /// A vector or a matrix as its file stores it, in 16 or 4 bits. It is converted to f32 a part at a time when it is used.
     Frozen(Frozen),
-    /// A projection in 4 bits on another device than the processor, where 16 bits are a tensor like any other.
+    /// A projection in 4 bits on another device than the processor. There, weights in 16 bits are ordinary tensors.
     Nf4Tensor(Nf4Tensor),
 }
 
-/// What a weight is when it is written down: its shape and its values in f32.
+/// A weight for files: its shape and its values in f32.
 pub(crate) type Dense = (Vec<usize>, Vec<f32>);
 
 impl Weight {
-    /// Puts values of rank 1 or 2 on a device.
+    /// Makes a weight of rank 1 or 2 on a device.
     pub(crate) fn dense(shape: &[usize], values: Vec<f32>, device: &Device) -> Self {
         match *shape {
             [length] => Self::Vector(Tensor::from_data(TensorData::new(values, [length]), device)),
@@ -47,7 +47,7 @@ impl Weight {
         }
     }
 
-    /// Puts a matrix into 4 bits; one in 16 bits is read a few values at a time.
+    /// Quantises a matrix to 4 bits. One in 16 bits is read a few values at a time.
     pub(crate) fn quantised(&self, shape: [usize; 2], double_quant: bool) -> Nf4Matrix {
         match self {
             Self::Frozen(frozen) => Nf4Matrix::of_weight(shape, double_quant, |start, part| frozen.unpack(start, part)),
@@ -60,7 +60,7 @@ impl Weight {
         }
     }
 
-    /// Makes a weight in 4 bits f32, and leaves others as they are.
+    /// Converts a weight in 4 bits to f32, and leaves others unchanged.
     pub(crate) fn out_of_codes(self) -> Self {
         match self {
             Self::Frozen(Frozen::Nf4(matrix)) => Self::dense(&matrix.shape, matrix.dequantise(), &Device::flex()),
@@ -69,7 +69,7 @@ impl Weight {
         }
     }
 
-    /// Takes the values out, to the processor.
+    /// Returns the values, copied to the processor.
     pub(crate) fn into_values(self) -> Vec<f32> {
         let data = match self {
             Self::Vector(tensor) => tensor.into_data_dtype(DType::F32),
@@ -80,7 +80,7 @@ impl Weight {
         data.try_into_vec().expect("converted to f32")
     }
 
-    /// Takes the values of a weight that is trained, and leaves them where they are.
+    /// Returns the values of a trained weight, on the device where they are.
     pub(crate) fn into_numbers(self) -> Values {
         match self {
             Self::Vector(tensor) => Values::of(tensor),
@@ -89,7 +89,7 @@ impl Weight {
         }
     }
 
-    /// Returns the weight on a device, in as few bits as it has.
+    /// Returns the weight on a device, in the same number of bits.
     pub(crate) fn on(self, device: &Device) -> Self {
         match self {
             Self::Vector(tensor) => Self::Vector(tensor.to_device(device)),
@@ -115,7 +115,7 @@ pub(crate) fn layer_of(name: &str) -> Option<usize> {
     name.strip_prefix("model.layers.")?.split('.').next()?.parse().ok()
 }
 
-/// Names a module's weight.
+/// Returns the name of a module's weight.
 pub(crate) fn weight_of(module: &str) -> String {
     format!("{module}.weight")
 }

@@ -1,8 +1,8 @@
 //! Memory of activations and logits on another device than the processor. Takes sizes and settings; gives an estimate with both.
 //!
-//! With gemma-2b's shapes in bfloat16 with `LoRA` of rank 16 on all projections, `gpu_speed` reports the memory of the device's allocator in MiB: 8 rows
-//! of 1,024 tokens 26,042 (estimated 24,673 and 1,536 for free pages); on 4 bits with gradient checkpointing, a row of 512, 4,012
-//! (estimated 3,079 and 1,026).
+//! With gemma-2b's shapes in bfloat16 with `LoRA` of rank 16 on all projections, `gpu_speed` reports the memory of the device's allocator in
+//! MiB: 8 rows of 1,024 tokens 26,042 (estimated 24,673 and 1,536 for free pages); on 4 bits with gradient checkpointing, a row of 512,
+//! 4,012 (estimated 3,079 and 1,026).
 
 use super::{Memory, Sizes, sizes::F32};
 use crate::train::{

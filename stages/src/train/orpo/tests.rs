@@ -84,7 +84,7 @@ fn micro_batches_have_the_losses_figures_and_gradients_of_trl() {
         for (name, figure) in figures.into_iter().filter(|(name, _)| !name.starts_with("logits")) {
             close(figure, &case["metrics"][name], name);
         }
-        // Probabilities become gradients. The last place of a sequence predicts nothing, so the reference has zeros there.
+        // Probabilities become gradients. The last place of a sequence predicts nothing, so it is not compared.
         logit_gradient(&mut logits, &batch.targets, &slopes[0]);
         let mut found = logits.iter();
         for (index, row) in rows.iter().enumerate() {

@@ -119,7 +119,7 @@ fn takes_the_same_way<M: Example>(place: &Place, path: &str, model: &Model, mut 
     for name in expected.trained_names() {
         let values = |model: &Model| model.parameters().get(&name).unwrap().clone().into_values();
         let (found, expected) = (values(&found), values(&expected));
-        // AdamW's first steps have the size of the rate even if gradients are near 0, and then rounding decides their sign.
+        // AdamW's steps have one size even if gradients are near 0, and then rounding decides their sign.
         let off = found.iter().zip(&expected).map(|(found, expected)| f64::from((found - expected).abs())).sum::<f64>();
         assert!(off / (found.len() as f64) < 2e-3, "{case}, `{name}`: {off} over {}", found.len());
     }

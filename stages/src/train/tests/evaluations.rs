@@ -124,7 +124,7 @@ fn a_rate_that_waits_for_evaluations_falls_and_has_fallen_after_a_stop() {
     let mut constant = Notes::default();
     evaluated(&model, &overfitting(|training| training.lr_scheduler = Scheduler::Constant), &mut constant).unwrap();
     assert_ne!(constant.losses[stop - 1..], whole.losses[stop - 1..]);
-    // Without evaluations, the rate could never decay.
+    // Without evaluations, the rate could never decay, so such settings are refused.
     let mut blind = settings;
     (blind.training.eval_steps, blind.training.load_best_model_at_end) = (None, false);
     let error = trained(&model, &blind, &mut Notes::default()).unwrap_err().to_string();

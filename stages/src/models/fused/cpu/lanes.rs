@@ -1,10 +1,10 @@
 //! Loops over f32 in the widest vectors that the processor has. Takes slices; gives slices and sums.
 //!
-//! Sums are taken in [`LANES`] partial sums that are added in a fixed order, so they are the same whatever the vectors' width.
+//! A sum has [`LANES`] partial sums that are added in a fixed order, so that it is the same for all widths of vectors.
 
 #![expect(clippy::inline_always, reason = "what is not inlined into the vectorised loop is compiled for the oldest processor")]
 
-/// Partial sums of a reduction.
+/// Number of partial sums of a reduction.
 const LANES: usize = 16;
 
 /// Runs a loop compiled for this processor's vectors.
@@ -13,12 +13,12 @@ pub(crate) fn vectorised<R>(run: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(run)
 }
 
-/// `e^x`, to about two units in the last place; 0 where the result is no normal number, not a number where `x` is none.
+/// Returns `e^x`, to about two units in the last place. It is 0 if the result is no normal number, and NaN if `x` is.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
-    // 1.5 * 2^23: adding it rounds to a whole number, which then stands in the lowest bits.
+    // 1.5 * 2^23: adding it rounds to a whole number, which is then in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
-    // ln 2 in two parts, the first of them exact when multiplied by an exponent.
+    // ln 2 in two parts, of which the first is exact when multiplied by an exponent.
     const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
     let bounded = x.clamp(-87.0, 88.0);
     let rounded = bounded * std::f32::consts::LOG2_E + ROUND;
@@ -34,7 +34,7 @@ pub(crate) fn exp(x: f32) -> f32 {
     if x < -87.0 { 0.0 } else { value }
 }
 
-/// `1 / (1 + e^-x)`.
+/// Returns `1 / (1 + e^-x)`.
 #[inline(always)]
 pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
@@ -67,7 +67,7 @@ pub(crate) fn sum(left: &[f32], right: &[f32], term: impl Fn(f32, f32) -> f32) -
     total(lanes) + rest
 }
 
-/// Returns the largest element; negative infinity of none.
+/// Returns the largest element; negative infinity without elements.
 #[inline(always)]
 pub(crate) fn largest(values: &[f32]) -> f32 {
     let larger = |one: f32, other: f32| if other > one { other } else { one };

@@ -1,8 +1,7 @@
-//! Operations with a backward pass of their own. Takes tensors in the processor's memory; gives a tensor that remembers how it came to be.
+//! Operations with a backward pass of their own. Takes tensors in the processor's memory; gives a tensor that is tracked in burn's graph.
 //!
-//! burn's graph takes steps from outside (`Backward`); what is particular here is that a step sees memory, not tensors. Tensors
-//! of another device, of another type than f32, or with checkpoints in their graph are no [`Input`], and the caller computes with
-//! burn's own operations.
+//! burn's graph accepts steps of other crates (`Backward`). The steps here work on memory, and not on tensors. Tensors of another device, of
+//! another type than f32, or with checkpoints in their graph are no [`Input`], and then the caller computes with burn's own operations.
 
 use std::fmt::Debug;
 
@@ -20,10 +19,10 @@ use burn::{
 };
 use burn_flex::{FlexTensor, Layout};
 
-/// Flex with a graph, as `Device::autodiff` sets it up.
+/// Flex with a graph, as `Device::autodiff` configures it.
 type Graph = Autodiff<Flex, NoCheckpointing>;
 
-/// burn's `AutodiffTensor`, which has no public path of its own.
+/// burn's `AutodiffTensor`, which has no public path.
 type Tracked = FloatTensor<Graph>;
 
 /// A function of `N` tensors and its derivative.
@@ -34,7 +33,7 @@ pub(crate) trait Operation<const N: usize>: Clone + Debug + Send + 'static {
     /// Computes the function.
     fn forward(&self, inputs: [FlexTensor; N]) -> (FlexTensor, Self::Saved);
 
-    /// Computes the gradients of those inputs that are wanted from the gradient of the output.
+    /// Computes the gradients of the wanted inputs from the gradient of the output.
     fn backward(&self, saved: Self::Saved, gradient: FlexTensor, wanted: [bool; N]) -> [Option<FlexTensor>; N];
 }
 
@@ -45,7 +44,7 @@ pub(crate) enum Input {
 }
 
 impl Input {
-    /// Takes a tensor, if its memory can be reached.
+    /// Takes a tensor, if this program can access its memory.
     pub(crate) fn of<const D: usize>(tensor: &Tensor<D>) -> Option<Self> {
         if tensor.dtype() != DType::F32 {
             return None;
@@ -65,7 +64,7 @@ impl Input {
     }
 }
 
-/// The step that burn's graph holds.
+/// The step in burn's graph.
 #[derive(Debug)]
 struct Step<O>(std::marker::PhantomData<O>);
 
@@ -103,7 +102,7 @@ pub(crate) fn apply<O: Operation<N> + Sync, const N: usize, const D: usize>(oper
     })
 }
 
-/// Returns a tensor whose elements lie one after another.
+/// Returns the tensor with its elements one after another in memory.
 pub(crate) fn contiguous(tensor: FlexTensor) -> FlexTensor {
     if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() }
 }
@@ -113,13 +112,13 @@ pub(crate) fn elements(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice::<f32>().expect("callers made it contiguous, and inputs are f32")
 }
 
-/// Returns the elements of a contiguous tensor to be changed, copied first where another tensor holds them.
+/// Returns the elements of a contiguous tensor for writing. They are copied first if another tensor shares them.
 pub(crate) fn elements_mut(tensor: &mut FlexTensor) -> &mut [f32] {
     let (start, end) = tensor.layout().contiguous_offsets().expect("callers made it contiguous");
     &mut tensor.storage_mut::<f32>()[start..end]
 }
 
-/// Makes a tensor of elements that lie one after another.
+/// Makes a tensor of elements in row-major order.
 pub(crate) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
     FlexTensor::new(burn::tensor::Bytes::from_elems(values), Layout::contiguous(Shape::from(shape.to_vec())), DType::F32)
 }

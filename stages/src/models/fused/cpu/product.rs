@@ -1,7 +1,7 @@
 //! The product with a matrix as Hugging Face stores it. Takes rows `[places, in]` and `[out, in]`; gives `[places, out]`.
 //!
-//! Both factors are read along their rows and nothing is put in order first. Each element is summed by itself in one order, so that it
-//! depends neither on what is computed beside it nor on the number of threads.
+//! Both factors are read along their rows, and neither is copied into another order first. Each element is summed in a fixed order, so that it
+//! depends neither on the other elements nor on the number of threads.
 
 #![expect(clippy::inline_always, reason = "what is not inlined is compiled for the oldest processor")]
 
@@ -13,27 +13,27 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::operation::{contiguous, elements, tensor};
 
-/// Rows of the input and of the matrix that are multiplied at once: as many sums as the processor's registers hold.
+/// Rows of the input and of the matrix that are multiplied at once: as many sums as fit into the processor's registers.
 const TALL: usize = 4;
 const WIDE: usize = 6;
 
-/// Rows of the input that all of the matrix is read for before the next: few enough to stay in the processor's cache.
+/// Rows of the input for which the whole matrix is read before the next ones: few enough to stay in the processor's cache.
 const PANEL: usize = 16 * TALL;
 
-/// Fewest elements of a row; below, putting a sum's lanes together costs more than the order that `gemm` puts its factors in.
+/// Smallest number of a row's elements: below it, adding the lanes of a sum costs more than `gemm`'s copy of its factors.
 const LEAST: usize = 128;
 
-/// Most rows of the input; for more, what `gemm` does before it multiplies is little beside the product.
+/// Largest number of the input's rows: above it, `gemm`'s copy of its factors costs little beside the product.
 const MOST: usize = 256;
 
-/// Fewest multiplications that are worth a thread.
+/// Smallest number of multiplications for which a thread is worth its cost.
 const THREAD: usize = 1 << 21;
 
 thread_local! {
     static THREADS: Cell<usize> = const { Cell::new(1) };
 }
 
-/// Lets each product in `run` take so many threads, which changes no bit.
+/// Lets each product in `run` use this many threads, which changes no bit of the results.
 pub(crate) fn with_threads<R>(threads: usize, run: impl FnOnce() -> R) -> R {
     let before = THREADS.replace(threads);
     let result = run();
@@ -69,9 +69,9 @@ pub(crate) fn product(input: FlexTensor, weight: FlexTensor) -> FlexTensor {
 struct Product<'a> {
     input: &'a [f32],
     weight: &'a [f32],
-    /// Elements of a row of both.
+    /// Number of elements of a row of both factors.
     size: usize,
-    /// Rows of the matrix.
+    /// Number of rows of the matrix.
     out: usize,
     output: &'a mut [f32],
 }
@@ -124,7 +124,7 @@ fn sums<S: Simd, const ROWS: usize, const COLUMNS: usize>(
     out: usize,
 ) {
     let vectors = size / S::F32_LANES;
-    // Slices of one known length each, so that the loop below checks no bounds.
+    // All slices have the same known length, so that the loop below checks no bounds.
     let mut rows: [&[S::f32s]; ROWS] = [&[]; ROWS];
     for (index, row) in rows.iter_mut().enumerate() {
         *row = &S::as_simd_f32s(&input[index * size..][..size]).0[..vectors];

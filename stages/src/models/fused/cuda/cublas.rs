@@ -1,6 +1,7 @@
 //! Products of matrices by NVIDIA's cuBLASLt. Takes tensors `[.., rows, columns]` of bfloat16 or f32; gives their product, summed in f32.
 //!
-//! Its kernels use the tensor cores of each generation as burn's do not (Hopper's `wgmma`), and its f32 is f32, where burn's may be rounded to 19 bits.
+//! Unlike burn's, its kernels use the tensor cores of each generation (Hopper's `wgmma`), and its f32 is f32, where burn's may be rounded to 19
+//! bits.
 #![expect(unsafe_code, reason = "a C library is called")]
 
 use std::{
@@ -25,11 +26,11 @@ use super::{
     run,
 };
 
-/// Memory that the library may use beside what it multiplies: what NVIDIA recommends for Hopper.
+/// Bytes of the library's workspace, as NVIDIA recommends for Hopper.
 const WORKSPACE: usize = 32 << 20;
 
-/// Computes the sum of `scale * left * right` over the terms, each matrix as it is or transposed (`flipped`); nothing where the library is not there or has
-/// no way to do it.
+/// Computes the sum of `scale * left * right` over the terms. Each matrix is transposed if `flipped` says so. Returns nothing if the library is
+/// missing or cannot compute it.
 pub(in super::super) fn sum_of_products(terms: Vec<[Operand; 2]>, scales: &[f32], flipped: [bool; 2]) -> Option<Operand> {
     let [Operand(left), Operand(right)] = terms.first()?;
     let kind = kind(left.dtype).filter(|_| terms.iter().flatten().all(|Operand(factor)| factor.dtype == left.dtype))?;
@@ -63,7 +64,7 @@ fn kind(dtype: DType) -> Option<lt_sys::cudaDataType> {
     }
 }
 
-/// How matrices lie in memory, as the library is told: by columns, so that `rows` are what follows one another.
+/// The layout of matrices in memory, in the library's terms: column-major, so that the elements of a column are adjacent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Layout {
     rows: u64,
@@ -71,7 +72,7 @@ struct Layout {
     leading: i64,
     count: i32,
     step: i64,
-    /// Whether it goes into the product transposed.
+    /// Whether the matrix is transposed in the product.
     transposed: bool,
 }
 
@@ -81,7 +82,7 @@ struct Laid {
     layout: Layout,
 }
 
-/// A layout with the memory that it is of.
+/// A layout with its memory.
 struct Found {
     memory: Memory,
     layout: Layout,
@@ -108,7 +109,7 @@ impl Layout {
         let rank = shape.num_dims();
         let [rows, columns] = [shape[rank - 2], shape[rank - 1]];
         let [by_row, by_column] = [strides[rank - 2], strides[rank - 1]];
-        // What lies by rows here lies by columns there.
+        // A row-major matrix is the column-major layout of its transpose.
         let (fast, slow, leading, transposed) = if (by_column == 1 || columns == 1) && (by_row >= columns || rows == 1) {
             (columns, rows, by_row.max(columns), flipped)
         } else if by_row == 1 && by_column >= rows {
@@ -136,18 +137,18 @@ impl Layout {
     }
 }
 
-/// What tells one product from another, as far as the choice of a kernel goes.
+/// The properties of a product by which the library chooses a kernel.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Problem {
     left: Layout,
     right: Layout,
     into: Layout,
     kind: lt_sys::cudaDataType,
-    /// Bytes that all addresses are multiples of.
+    /// The number of bytes that all addresses are multiples of.
     alignment: u32,
 }
 
-/// How the library computes a problem.
+/// The library's way to compute a problem.
 #[derive(Clone, Copy)]
 struct Plan {
     product: lt_sys::cublasLtMatmulDesc_t,
@@ -157,7 +158,7 @@ struct Plan {
     algorithm: lt_sys::cublasLtMatmulAlgo_t,
 }
 
-/// The library on one device.
+/// The library, opened on one device.
 pub(super) struct Products {
     handle: lt_sys::cublasLtHandle_t,
     workspace: sys::CUdeviceptr,
@@ -165,16 +166,16 @@ pub(super) struct Products {
 }
 
 impl Products {
-    /// Opens the library on the device whose context is the thread's.
+    /// Opens the library on the device of the thread's current context.
     pub(super) fn open() -> Option<Self> {
         let handle = lt::create_handle().ok()?;
         let mut workspace = 0;
-        // SAFETY: an address is written where it is told to be.
+        // SAFETY: the driver writes one address to the pointer that it is given.
         unsafe { sys::cuMemAlloc_v2(&raw mut workspace, WORKSPACE).result().ok()? };
         Some(Self { handle, workspace, plans: HashMap::new() })
     }
 
-    /// Gives the products to a stream, the first to be written and the others to be added.
+    /// Queues the products on a stream: the first is written, and the others are added.
     fn add(
         &mut self,
         terms: &[[Found; 2]],
@@ -186,7 +187,7 @@ impl Products {
         let plans = terms.iter().map(|[left, right]| self.plan(left, right, into, kind)).collect::<Option<Vec<Plan>>>()?;
         for (index, (([left, right], plan), scale)) in terms.iter().zip(&plans).zip(scales).enumerate() {
             let sum: f32 = if index == 0 { 0.0 } else { 1.0 };
-            // SAFETY: the descriptors are alive, and tell of the memory that `terms` and `into` keep.
+            // SAFETY: the descriptors are alive, and describe the memory that `terms` and `into` keep alive.
             unsafe {
                 lt::matmul(
                     self.handle,
@@ -240,7 +241,7 @@ impl Plan {
             lt::create_matmul_desc(lt_sys::cublasComputeType_t::CUBLAS_COMPUTE_32F, lt_sys::cudaDataType::CUDA_R_32F).ok()?;
         let [left, right, into] = [problem.left, problem.right, problem.into].map(|layout| matrices(&layout, problem.kind));
         let (left, right, into) = (left?, right?, into?);
-        // By columns the product is that of the other order: the right one's first.
+        // In column-major layout, the transposed product is computed, whose first factor is the right one.
         let transposed = [(CUBLASLT_MATMUL_DESC_TRANSA, problem.right), (CUBLASLT_MATMUL_DESC_TRANSB, problem.left)];
         let preference = lt::create_matmul_pref().ok()?;
         let alignments = [
@@ -249,7 +250,7 @@ impl Plan {
             Preference::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES,
             Preference::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES,
         ];
-        // SAFETY: each attribute is read from a value of the type that the library's reference gives it, and all descriptors are alive.
+        // SAFETY: each attribute is read from a value of the type in the library's reference, and all descriptors are alive.
         unsafe {
             for (attribute, layout) in transposed {
                 let way: i32 = i32::from(layout.transposed);
@@ -268,14 +269,14 @@ impl Plan {
     }
 }
 
-/// Tells the library of matrices of one kind, one after another.
+/// Makes the library's descriptor of a batch of matrices with one layout.
 fn matrices(layout: &Layout, kind: lt_sys::cudaDataType) -> Option<lt_sys::cublasLtMatrixLayout_t> {
     use lt_sys::cublasLtMatrixLayoutAttribute_t::{
         CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET,
     };
     let told = lt::create_matrix_layout(kind, layout.rows, layout.columns, layout.leading).ok()?;
     let (count, step) = (ptr::from_ref(&layout.count).cast(), ptr::from_ref(&layout.step).cast());
-    // SAFETY: as above: 32 bits of count, 64 of offset.
+    // SAFETY: as above; the count has 32 bits, and the offset 64.
     unsafe {
         lt::set_matrix_layout_attribute(told, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, count, size_of::<i32>()).ok()?;
         lt::set_matrix_layout_attribute(told, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, step, size_of::<i64>()).ok()?;

@@ -1,4 +1,4 @@
-//! Kernels of our own (`kernels.cu`), compiled for the device at hand. Takes tensors and numbers; gives tensors.
+//! Kernels of our own (`kernels.cu`), compiled for the device when the program runs. Takes tensors and numbers; gives tensors.
 #![expect(unsafe_code, reason = "kernels are loaded and launched by the driver")]
 
 use std::{
@@ -17,24 +17,24 @@ use cudarc::{
 use super::{Side, memory::memory, operand::Operand, run};
 use crate::models::fused::device::kernel::Launch;
 
-/// What a thread reads at once, which addresses have to be multiples of.
+/// Number of bytes that a thread reads at once. Addresses have to be multiples of it.
 const ALIGNMENT: u64 = 16;
 
-/// The kernels of one device: of bfloat16 and of f32.
+/// The compiled kernels of one device, for bfloat16 and for f32.
 pub(super) struct Kernels {
     modules: [sys::CUmodule; 2],
     functions: HashMap<(&'static str, DType), sys::CUfunction>,
 }
 
 impl Kernels {
-    /// Compiles them for the device whose context is the thread's.
+    /// Compiles the kernels for the device of the thread's current context.
     pub(super) fn open() -> Option<Self> {
         let (mut device, mut major, mut minor) = (0, 0, 0);
         let [of_major, of_minor] = [
             sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR,
             sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
         ];
-        // SAFETY: each writes one number where it is told to.
+        // SAFETY: each call writes one number to the pointer that it is given.
         unsafe {
             sys::cuCtxGetDevice(&raw mut device).result().ok()?;
             sys::cuDeviceGetAttribute(&raw mut major, of_major, device).result().ok()?;
@@ -72,7 +72,7 @@ impl Kernels {
     }
 }
 
-/// Launches kernels, one after another, and returns the outputs of each; nothing where one cannot run.
+/// Launches kernels, one after another, and returns the outputs of each. Returns nothing if one cannot run.
 pub(in super::super) fn launch_all<const N: usize>(calls: Vec<(Launch<'_>, Vec<Operand>)>) -> Option<Vec<[Operand; N]>> {
     let mut ready: Vec<(Launch<'_>, Vec<CubeTensor>)> = Vec::with_capacity(calls.len());
     for (call, inputs) in calls {
@@ -111,8 +111,8 @@ impl Launch<'_> {
         parameters.extend(integers.iter().map(|number| ptr::from_ref(number).cast_mut().cast::<c_void>()));
         parameters.extend(self.floats.iter().map(|number| ptr::from_ref(number).cast_mut().cast::<c_void>()));
         let ([across, down], parameters) = (self.threads, parameters.as_mut_ptr());
-        // SAFETY: callers give each kernel the parameters that it has, of tensors that lie one element after another in the sizes that it is told;
-        // the driver copies the parameters, and the memory is kept until the kernel is given to the stream.
+        // SAFETY: callers pass each kernel its own parameters, of contiguous tensors of the sizes that they pass; the driver copies the
+        // parameters, and the memory is kept alive until the kernel is queued on the stream.
         unsafe {
             sys::cuLaunchKernel(function, blocks, 1, 1, across, down, 1, 0, side.stream.raw, parameters, ptr::null_mut())
                 .result()

@@ -1,8 +1,9 @@
-//! CUDA devices by their own means. Takes burn's tensors in a device's memory; gives others there.
+//! CUDA devices without burn's kernels. Takes burn's tensors in a device's memory; gives others there.
 //!
-//! burn's kernels are put together at run time, and the fast ones are chosen by measuring: minutes before the first step of a large model, and not the
-//! same choice in each run. So what a training spends its time in is done here, on a stream beside burn's ([`stream`]): products of matrices by NVIDIA's
-//! cuBLASLt ([`cublas`]), and kernels of our own (`kernels.cu`, [`launch`]). Where something that this needs is missing, burn computes what it can itself.
+//! burn generates its kernels at run time, and chooses fast ones by measuring: this takes minutes before the first step of a large model, and
+//! chooses others in each run. So the operations that take most of a training's time are computed here, on a stream beside burn's ([`stream`]):
+//! products of matrices by NVIDIA's cuBLASLt ([`cublas`]), and kernels of our own (`kernels.cu`, [`launch`]). Read `operand` and `memory` (tensors
+//! on the device) first, then `stream`, `launch` and `cublas`. If something that this needs is missing, burn computes with its own operations.
 
 mod cublas;
 mod launch;
@@ -18,7 +19,7 @@ pub(super) use cublas::sum_of_products;
 pub(super) use launch::{launch, launch_all};
 pub(super) use operand::Operand;
 
-/// A device's stream with what runs on it.
+/// A device's stream, and what runs on it.
 struct Side {
     stream: stream::Stream,
     products: cublas::Products,
@@ -32,16 +33,16 @@ impl Side {
 }
 
 thread_local! {
-    /// Of each device's own thread; none where something that it needs is missing.
+    /// The stream of each device's own thread; none if something that it needs is missing.
     static SIDE: OnceCell<Option<RefCell<Side>>> = const { OnceCell::new() };
 }
 
-/// Does work on the device of a tensor: `work` is called on the device's own thread, where its memory and its context are, and gives work to the stream.
-/// Nothing where the work cannot be done.
+/// Runs `work` on the own thread of a tensor's device, which has the device's memory and context. `work` queues operations on the stream. Returns
+/// nothing if it fails.
 fn run(tensor: &CubeTensor, work: impl FnOnce(&mut Side) -> Option<()> + Send) -> Option<()> {
     let device = tensor.clone();
     let done = tensor.client.exclusive(move || {
-        // Makes the device's context the thread's.
+        // This makes the device's context the thread's current one.
         let _kept = memory::memory(&device)?;
         SIDE.with(|side| {
             let mut side = side.get_or_init(|| Side::open().map(RefCell::new)).as_ref()?.borrow_mut();

@@ -1,4 +1,4 @@
-//! Tensors as what they are on a CUDA device.
+//! Tensors on a CUDA device. Takes burn's tensors; gives those that are on such a device, and back.
 
 use burn::{
     backend::Cube,
@@ -12,7 +12,7 @@ use super::memory;
 pub(in super::super) struct Operand(pub(super) CubeTensor);
 
 impl Operand {
-    /// Takes a tensor, if it is one of a device that is computed on here.
+    /// Takes a tensor, if it is on a CUDA device.
     pub(in super::super) fn of<const D: usize, K>(tensor: &Tensor<D, K>) -> Option<Self>
     where
         K: Basic + BackendPrimitive<Cube, Primitive = CubeTensor>,
@@ -21,12 +21,12 @@ impl Operand {
         memory::is_cuda(&tensor).then_some(Self(tensor))
     }
 
-    /// Gives it back as a tensor.
+    /// Converts the operand back to a tensor.
     pub(in super::super) fn into_tensor<const D: usize>(self) -> Tensor<D> {
         Tensor::from_primitive::<Cube>(self.0)
     }
 
-    /// Lets its elements lie one after another.
+    /// Returns the tensor with its elements one after another in memory.
     pub(super) fn dense(self) -> CubeTensor {
         into_contiguous(self.0)
     }

@@ -1,5 +1,5 @@
-//! A stream of a device beside those that burn computes on: its work is done behind all that the device was given before, and ahead of
-//! all that it is given later.
+//! A stream of a device beside those that burn computes on. Its work runs after all work that was queued on the device before it, and before all
+//! work that is queued later.
 
 use std::ptr;
 
@@ -20,7 +20,7 @@ impl Stream {
         let (mut before, mut after) = (ptr::null_mut(), ptr::null_mut());
         let untimed = sys::CUevent_flags::CU_EVENT_DISABLE_TIMING as u32;
         let apart = sys::CUstream_flags::CU_STREAM_NON_BLOCKING as u32;
-        // SAFETY: each writes one handle where it is told to; the context is the one that burn computes in.
+        // SAFETY: each call writes one handle to the pointer that it is given; the context is the one that burn computes in.
         unsafe {
             sys::cuCtxGetCurrent(&raw mut context).result().ok()?;
             sys::cuStreamCreate(&raw mut stream, apart).result().ok()?;

@@ -1,7 +1,7 @@
-//! Attention on devices whose memory this program does not reach: the shares are made again in the backward pass, and not held.
+//! Attention on devices whose memory this program does not access. Takes queries `[rows, width, heads, size]`, keys and values
+//! `[rows, groups, total, size]` and a mask `[1 or rows, 1, width, total]` that is added to the scores; gives `[rows * width, heads * size]`.
 //!
-//! Queries `[rows, width, heads, size]`, keys and values `[rows, groups, total, size]` and a mask `[1 or rows, 1, width, total]` that is added
-//! to the scores in; `[rows * width, heads * size]` out.
+//! The attention probabilities (shares) are computed again in the backward pass, and not kept.
 
 use burn::tensor::{DType, Tensor, activation};
 
@@ -15,7 +15,7 @@ use super::{
 struct Mix(Scoring);
 
 impl Mix {
-    /// Returns scores before the mask, less the bound's part: `tanh` of them over the bound, where there is one.
+    /// Returns the scaled scores before the mask. With a soft cap, they are `tanh(scores / cap)`, still to be multiplied by the cap.
     fn scores(&self, likeness: Tensor<4>) -> Tensor<4> {
         let scores = likeness.cast(DType::F32) * self.0.scale;
         match self.0.softcap {
@@ -24,7 +24,7 @@ impl Mix {
         }
     }
 
-    /// Turns what [`Mix::scores`] gave into shares, in its shape.
+    /// Returns the attention probabilities of scores as [`Mix::scores`] returns them, in the same shape.
     fn shares(&self, scores: Tensor<4>, mask: Tensor<4>) -> Tensor<4> {
         let [rows, groups, lines, total] = scores.dims();
         let (heads, width) = (self.0.heads, mask.dims()[2]);
@@ -37,7 +37,7 @@ impl Mix {
         activation::softmax(scores, 3).reshape([rows, groups, lines, total])
     }
 
-    /// Returns the shares again, and the gradient of the products of queries and keys from that of the shares.
+    /// Returns the attention probabilities, and the gradient of the products of queries and keys from that of the probabilities.
     fn slopes(&self, likeness: Tensor<4>, mask: Tensor<4>, of_shares: Tensor<4>) -> [Tensor<4>; 2] {
         let dtype = likeness.dtype();
         let scores = self.scores(likeness);
@@ -52,7 +52,7 @@ impl Mix {
     }
 }
 
-/// The query heads that share a key head are folded into its rows, `[rows, groups, heads / groups * width, size]`.
+/// Queries are `[rows, groups, heads / groups * width, size]`: query heads that share a key head are rows of the same matrix.
 impl Formula<4, 4> for Mix {
     fn forward(&self, [queries, keys, values, mask]: [Tensor<4>; 4]) -> (Tensor<4>, Vec<Tensor<4>>) {
         let likeness = product(queries.clone(), keys.clone(), [false, true]);
@@ -77,7 +77,7 @@ impl Formula<4, 4> for Mix {
     }
 }
 
-/// Mixes values by the likeness of queries and keys, all of one type, which products are computed in and the result has.
+/// Computes attention. Queries, keys and values are of one type, in which products are computed and which the result has.
 pub(crate) fn mix_on_device(
     [queries, keys, values]: [Tensor<4>; 3],
     mask: &Tensor<4>,

@@ -1,8 +1,8 @@
-//! Operations with a backward pass of their own on devices whose memory this program does not reach: tensors in, a tensor that
-//! remembers how it came to be out.
+//! Operations with a backward pass of their own on devices whose memory this program does not access. Takes tensors; gives a tensor that is
+//! tracked in burn's graph.
 //!
-//! The backward pass is made of tensors' operations too. What is gained over burn's own is memory: it holds what the formula keeps, where
-//! burn holds an input of each of its steps.
+//! The backward pass consists of operations on tensors too. Its advantage over burn's is memory: it keeps what the formula saves, while burn keeps
+//! an input of each of its steps.
 
 use std::{fmt::Debug, marker::PhantomData};
 
@@ -21,14 +21,14 @@ use burn::{
 
 /// A function of `N` tensors of rank `D`, and its derivative.
 pub(crate) trait Formula<const N: usize, const D: usize>: Clone + Debug + Send + Sync + 'static {
-    /// Computes the function, and what the backward pass needs.
+    /// Computes the function. Returns its value and the tensors that the backward pass needs.
     fn forward(&self, inputs: [Tensor<D>; N]) -> (Tensor<D>, Vec<Tensor<D>>);
 
-    /// Computes the gradients of those inputs that are wanted from the gradient of the output.
+    /// Computes the gradients of the wanted inputs from the gradient of the output.
     fn backward(&self, saved: Vec<Tensor<D>>, gradient: Tensor<D>, wanted: [bool; N]) -> [Option<Tensor<D>>; N];
 }
 
-/// The step that burn's graph holds.
+/// The step in burn's graph.
 #[derive(Debug)]
 struct Step<F, const D: usize>(PhantomData<F>);
 
@@ -59,7 +59,7 @@ where
     tensor.try_into_primitive::<B>().expect("tensors of one step are on one device, and so is what is made of them")
 }
 
-/// Applies a formula; with checkpoints in the graph there is none, and the caller computes with burn's own operations.
+/// Applies a formula. Returns nothing if the graph has checkpoints, and then the caller computes with burn's own operations.
 pub(crate) fn apply<F: Formula<N, D>, const N: usize, const D: usize>(formula: F, inputs: [Tensor<D>; N]) -> Option<Tensor<D>> {
     if !inputs.iter().any(Tensor::is_autodiff) {
         return Some(formula.forward(inputs).0);

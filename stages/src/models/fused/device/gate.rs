@@ -1,10 +1,10 @@
-//! Functions of a gate whose derivative is known: `SiLU` and the approximation of `GELU` by `tanh`.
+//! Functions of a gate with their derivatives: `SiLU` and the approximation of `GELU` by `tanh`. Takes a gate; gives both.
 
 use std::f64::consts::PI;
 
 use burn::tensor::{Tensor, activation};
 
-/// The functions whose derivative is known here.
+/// The functions of a gate that have a derivative here.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Gate {
     /// `x * sigmoid(x)`.

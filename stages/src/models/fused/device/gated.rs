@@ -1,5 +1,7 @@
-//! The gate of a feed-forward block on devices whose memory this program does not reach: gate and value `[places, size]` each in, the function of
-//! the gate times the value out. Both are held for the backward pass, and all are bfloat16 where they come out of products of it and go into one.
+//! The gate of a feed-forward block on devices whose memory this program does not access. Takes gate and value, `[places, size]` each; gives the
+//! function of the gate times the value.
+//!
+//! Both are kept for the backward pass. All three are bfloat16 if they are outputs and inputs of products of bfloat16.
 
 use burn::tensor::{DType, Tensor};
 
@@ -11,7 +13,7 @@ use super::{
 #[derive(Clone, Debug)]
 struct Gated {
     gate: Gate,
-    /// In which numbers gate, value and output are; between them it is f32.
+    /// The number format of gate, value and output. The computation between them is in f32.
     held: DType,
 }
 
@@ -37,7 +39,8 @@ impl Formula<2, 2> for Gated {
     }
 }
 
-/// Multiplies values by a function of the gate; none with checkpoints in the graph. `half` says that both came out of products of bfloat16.
+/// Multiplies values by a function of the gate. Returns nothing if the graph has checkpoints. `half` says that both are outputs of products of
+/// bfloat16.
 pub(crate) fn gated_on_device(gate: Gate, half: bool, input: Tensor<2>, value: Tensor<2>) -> Option<Tensor<2>> {
     let held = if half { DType::BF16 } else { DType::F32 };
     formula::apply(Gated { gate, held }, [input, value].map(|tensor| tensor.cast(held)))

@@ -1,16 +1,16 @@
-//! A call of a kernel of our own: its name in `kernels.cu`, its size, and what it is given beside its inputs.
+//! A call of a kernel of our own: its name in `kernels.cu`, its size, and its parameters beside its inputs.
 
 use burn::tensor::{DType, Shape};
 
-/// A kernel with what it is told. Its parameters are its inputs, its outputs, the integers and the floats, in this order.
+/// A launch of a kernel. Its parameters are its inputs, its outputs, the integers and the floats, in this order.
 #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "read where kernels are launched"))]
 pub(crate) struct Launch<'a> {
-    /// Its name in `kernels.cu`.
+    /// The kernel's name in `kernels.cu`.
     pub(crate) kernel: &'static str,
-    /// What it is compiled with for `VALUE`.
+    /// The type that `VALUE` stands for in the kernel.
     pub(crate) values: DType,
     pub(crate) blocks: usize,
-    /// Threads of a block.
+    /// Threads of a block, across and down.
     pub(crate) threads: [u32; 2],
     pub(crate) outputs: &'a [(Shape, DType)],
     pub(crate) integers: &'a [usize],

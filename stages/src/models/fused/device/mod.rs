@@ -1,5 +1,8 @@
-//! Kernels of our own on devices that have them, by what they compute: tensors in, tensors out, or nothing where there is none and the caller computes
-//! with burn's operations.
+//! Operations on devices whose memory this program does not access. Takes tensors; gives tensors.
+//!
+//! This file calls our kernels, a function for each. A function returns nothing if the device has no such kernel, and then its caller computes with
+//! burn's operations. Read `kernel` (a call) and this file first, then `formula` (an operation with a backward pass), then the operations:
+//! `multiply` (products), `gate` and `gated` (feed-forward blocks) and `attention`.
 
 pub(crate) mod attention;
 pub(crate) mod formula;
@@ -14,34 +17,35 @@ use super::cuda::{Operand, launch, launch_all};
 use gate::Gate;
 use kernel::Launch;
 
-/// Threads of a block, as `kernels.cu` has it.
+/// Threads of a block, as in `kernels.cu`.
 const THREADS: u32 = 256;
 
-/// Lines of a block in attention, each with so many threads.
+/// Lines of a block in attention, and the threads of each line.
 const LINES: usize = 4;
 const LANES: u32 = 32;
 
-/// Blocks that sum squares, each a part.
+/// Blocks that sum squares, each of one part.
 const PARTS: usize = 32;
 
 /// Bytes that a thread reads at once.
 const AT_ONCE: usize = 16;
 
-/// What is known of a prediction, in the order of `prediction_figures`.
+/// Number of figures of a prediction, in the order of the kernel `prediction_figures`.
 pub(crate) const FIGURES: usize = 7;
 
-/// How scores become shares.
+/// How scores become attention probabilities.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scoring {
-    /// Query heads.
+    /// Number of query heads.
     pub(super) heads: usize,
     pub(super) scale: f64,
-    /// Bound of the scores, kept softly by `tanh`.
+    /// Soft cap of the scores: `cap * tanh(scores / cap)`.
     pub(super) softcap: Option<f64>,
 }
 
 impl Scoring {
-    /// Blocks, sizes and factors of attention's kernels: scores `[rows, groups, heads / groups * width, total]`, mask `[1 or rows, 1, width, total]`.
+    /// Returns the number of blocks, the integers and the floats of attention's kernels, for scores `[rows, groups, heads / groups * width, total]`
+    /// and a mask `[1 or rows, 1, width, total]`.
     fn told(self, scores: &Tensor<4>, mask: &Tensor<4>) -> (usize, [usize; 5], [f32; 2]) {
         let ([rows, groups, lines, total], [masks, _, width, _]) = (scores.dims(), mask.dims());
         let lines = rows * groups * lines;
@@ -50,7 +54,7 @@ impl Scoring {
     }
 }
 
-/// Turns scores of queries and keys, as their product gives them, into shares.
+/// Returns the attention probabilities of the products of queries and keys.
 pub(super) fn attention_shares(scores: &Tensor<4>, mask: &Tensor<4>, scoring: Scoring) -> Option<Tensor<4>> {
     let (blocks, integers, floats) = scoring.told(scores, mask);
     let call = Launch {
@@ -66,7 +70,7 @@ pub(super) fn attention_shares(scores: &Tensor<4>, mask: &Tensor<4>, scoring: Sc
     Some(shares.into_tensor())
 }
 
-/// The same again, with the gradient of the scores from that of the shares.
+/// Returns the attention probabilities, and the gradient of the products from that of the probabilities.
 pub(super) fn attention_slopes(
     scores: &Tensor<4>,
     mask: &Tensor<4>,
@@ -88,7 +92,7 @@ pub(super) fn attention_slopes(
     Some(found.map(Operand::into_tensor))
 }
 
-/// Computes what is known of predictions, `[targets, FIGURES]`, from logits `[targets, vocabulary]` and tokens `[targets, 1]`.
+/// Computes the figures of predictions, `[targets, FIGURES]`, from logits `[targets, vocabulary]` and tokens `[targets, 1]`.
 pub(crate) fn prediction_figures(logits: &Tensor<2>, tokens: &Tensor<2, Int>) -> Option<Tensor<2>> {
     let [targets, vocabulary] = logits.dims();
     let call = Launch {
@@ -126,7 +130,7 @@ pub(crate) fn prediction_slopes(
     Some(of_logits.into_tensor())
 }
 
-/// Says whether the kernels run on a CUDA device: they are compiled, and one is asked for a sum.
+/// Returns whether the kernels run on a CUDA device: compiles them, and computes a sum by one of them.
 #[cfg(feature = "cuda")]
 pub(crate) fn works(device: &burn::tensor::Device) -> bool {
     let values = Tensor::<1>::from_data([3.0, 4.0], device);
@@ -134,12 +138,12 @@ pub(crate) fn works(device: &burn::tensor::Device) -> bool {
     sums.is_some_and(|sums| sums.iter().sum::<f32>() == 25.0)
 }
 
-/// Returns the blocks for so many values, each thread with 16 bytes of them.
+/// Returns the number of blocks for `count` values, if each thread has 16 bytes of them.
 fn packs(count: usize, dtype: DType) -> usize {
     count.div_ceil(AT_ONCE / dtype.size()).div_ceil(THREADS as usize)
 }
 
-/// Multiplies values by a function of the gate, in one type all.
+/// Multiplies values by a function of the gate. Gate, values and output are of one type.
 pub(super) fn gate_forward(gate: &Tensor<2>, value: &Tensor<2>, kind: Gate) -> Option<Tensor<2>> {
     let count = gate.shape().num_elements();
     let call = Launch {
@@ -172,7 +176,7 @@ pub(super) fn gate_backward(gate: &Tensor<2>, value: &Tensor<2>, gradient: &Tens
     Some(found.map(Operand::into_tensor))
 }
 
-/// Brings places `[places, size]` to root mean square 1 and multiplies by `[1, size]`; gives their inverse root mean squares, `[places, 1]`, too.
+/// Scales places `[places, size]` to root mean square 1 and multiplies by `[1, size]`. Returns their inverse root mean squares, `[places, 1]`, too.
 pub(super) fn norm_forward(input: &Tensor<2>, weight: &Tensor<2>, epsilon: f64) -> Option<[Tensor<2>; 2]> {
     let [places, size] = input.dims();
     let call = Launch {
@@ -210,7 +214,7 @@ pub(super) fn norm_backward(
     Some(of_input.into_tensor())
 }
 
-/// Turns pairs of heads `[rows, width, heads, size]` by angles `[rows, width, 1, half]`, or back.
+/// Rotates pairs of elements of heads `[rows, width, heads, size]` by angles `[rows, width, 1, half]`, or back.
 pub(super) fn rotate(heads: &Tensor<4>, [cosine, sine]: [&Tensor<4>; 2], back: bool) -> Option<Tensor<4>> {
     let ([_, _, count, size], half) = (heads.dims(), cosine.dims()[3]);
     let elements = heads.shape().num_elements();
@@ -227,7 +231,7 @@ pub(super) fn rotate(heads: &Tensor<4>, [cosine, sine]: [&Tensor<4>; 2], back: b
     Some(turned.into_tensor())
 }
 
-/// Sums the squares of all tensors' values, each tensor's in parts.
+/// Sums the squares of the values of all tensors, in parts for each tensor.
 pub(crate) fn squares(tensors: &[&Tensor<1>]) -> Option<Tensor<1>> {
     let sums = Tensor::<1>::zeros([tensors.len() * PARTS], &tensors.first()?.device());
     let integers: Vec<_> = tensors.iter().enumerate().map(|(index, tensor)| [tensor.dims()[0], index * PARTS]).collect();
@@ -247,7 +251,7 @@ pub(crate) fn squares(tensors: &[&Tensor<1>]) -> Option<Tensor<1>> {
     Some(sums)
 }
 
-/// Computes the factor that brings gradients with such squares to a norm of at most `most` (0: any), `[1]`; no number where their norm is none.
+/// Computes the factor that clips gradients with these squares to a norm of at most `most` (0: any), `[1]`. It is NaN if the norm is not finite.
 pub(crate) fn clipping(squares: &Tensor<1>, most: f64) -> Option<Tensor<1>> {
     let call = Launch {
         kernel: "clipping",
@@ -262,14 +266,14 @@ pub(crate) fn clipping(squares: &Tensor<1>, most: f64) -> Option<Tensor<1>> {
     Some(factor.into_tensor())
 }
 
-/// What a step of `AdamW` does to one weight: weights, gradient and both averages, and the numbers of `kernels.cu`.
+/// The tensors of one weight in a step of `AdamW` (values, gradient and both averages), and the coefficients of `kernels.cu`.
 pub(crate) struct AdamWStep<'a> {
     pub(crate) values: [&'a Tensor<1>; 4],
     pub(crate) numbers: [f32; 6],
 }
 
-/// Changes weights by a step of `AdamW`, gradients times a factor on the device: weights and both averages out. Nothing is changed where the factor is no
-/// number.
+/// Computes a step of `AdamW`, with gradients multiplied by a factor that is on the device. Returns the values and both averages of each weight, which
+/// are unchanged if the factor is NaN.
 pub(crate) fn adamw(steps: &[AdamWStep<'_>], factor: &Tensor<1>) -> Option<Vec<[Tensor<1>; 3]>> {
     let outputs: Vec<_> = steps.iter().map(|step| [0; 3].map(|_| (step.values[0].shape(), DType::F32))).collect();
     let integers: Vec<_> = steps.iter().map(|step| [step.values[0].dims()[0]]).collect();
@@ -290,7 +294,7 @@ pub(crate) fn adamw(steps: &[AdamWStep<'_>], factor: &Tensor<1>) -> Option<Vec<[
     Some(found.into_iter().map(|values| values.map(Operand::into_tensor)).collect())
 }
 
-/// Returns what codes stand for, as a matrix: eight of 4 bits in each word, a scale for each block.
+/// Dequantises codes to a matrix. Each word has eight codes of 4 bits, and each block has a scale.
 pub(crate) fn nf4_values(
     words: &Tensor<2, Int>,
     scales: &Tensor<2>,

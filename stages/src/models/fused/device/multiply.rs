@@ -1,11 +1,11 @@
-//! Products of matrices on devices whose memory this program does not reach: two tensors `[.., rows, columns]` of one type in, each as it is or
-//! transposed (`flipped`), their product out. cuBLASLt computes them where it is installed, burn's own kernels elsewhere.
+//! Products of matrices on devices whose memory this program does not access. Takes two tensors `[.., rows, columns]` of one type, each transposed
+//! if `flipped` says so; gives their product. cuBLASLt computes it if it is installed, else burn's own kernels do.
 
 use burn::tensor::Tensor;
 
 use crate::models::fused::cuda::{self, Operand};
 
-/// Multiplies.
+/// Multiplies two tensors.
 pub(crate) fn product<const D: usize>(left: Tensor<D>, right: Tensor<D>, flipped: [bool; 2]) -> Tensor<D> {
     let there = [&left, &right].map(Operand::of);
     let found = match there {
@@ -15,7 +15,7 @@ pub(crate) fn product<const D: usize>(left: Tensor<D>, right: Tensor<D>, flipped
     found.map_or_else(|| composed(left, right, flipped), Operand::into_tensor)
 }
 
-/// Adds the second product, `scale` times, to the first.
+/// Returns the first product plus `scale` times the second.
 pub(crate) fn sum_of_products(terms: [[Tensor<2>; 2]; 2], scale: f32, flipped: [bool; 2]) -> Tensor<2> {
     let there = terms.each_ref().map(|[left, right]| Some([Operand::of(left)?, Operand::of(right)?]));
     let found = match there {
