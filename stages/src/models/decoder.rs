@@ -56,8 +56,8 @@ impl Model {
         Self::load_held(folder, None)
     }
 
-    /// Reads a folder as [`Model::load`] does. If `double_quant` is given, the projections of all blocks are quantised to 4 bits while they are read,
-    /// as by [`Model::quantise`].
+    /// Reads a folder as [`Model::load`] does. If `double_quant` is given, the projections of all blocks are quantised to 4 bits while they
+    /// are read, as by [`Model::quantise`].
     ///
     /// # Errors
     /// As [`Model::load`].
@@ -87,8 +87,8 @@ impl Model {
         Ok(Self { config: Arc::new(config), architecture: architecture.into(), parameters })
     }
 
-    /// Writes `config.json` and `model.safetensors` into an existing folder, without an adapter. Weights are written as they are stored: in f32, in
-    /// the 16 bits of their file, or in bitsandbytes' NF4.
+    /// Writes `config.json` and `model.safetensors` into an existing folder, without an adapter. Weights are written as they are stored: in
+    /// f32, in the 16 bits of their file, or in bitsandbytes' NF4.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -227,8 +227,8 @@ impl Model {
         self.read(batch, places, None, batch.length())
     }
 
-    /// Reads a batch that continues the tokens of the cache, and computes the logits of some of its places, `[places, vocab_size]`. `length` is as in
-    /// [`Model::logits_at_length`].
+    /// Reads a batch that continues the tokens of the cache, and computes the logits of some of its places, `[places, vocab_size]`.
+    /// `length` is as in [`Model::logits_at_length`].
     pub(crate) fn logits_after(&self, cache: &mut Cache, batch: &Batch, places: &[usize], length: usize) -> Tensor<2> {
         self.read(batch, places, Some(cache), length)
     }

@@ -6,10 +6,11 @@
 //! adapter_* ──── adapter ────────────────┘      batch ─┘
 //! ```
 //!
-//! Read `decoder` with `batch` (its input) first, then one file of `architectures` beside its paper, then `layers`, which it calls by Hugging Face's
-//! names of modules. `weights` and `config` read the files, `adapters` adds `LoRA`, `new` draws a model from a seed. `fused` has operations
-//! that pass over memory once; the device of the weights decides between `fused/cpu`, `fused/device` and `fused/cuda`. `layer_by_layer` runs
-//! one layer at a time, and `generate` continues prompts. A model is read on the processor and moved to another device as a whole (`device`).
+//! Read `decoder` with `batch` (its input) first, then one file of `architectures` beside its paper, then `layers`, which it calls by
+//! Hugging Face's names of modules. `weights` and `config` read the files, `adapters` adds `LoRA`, `new` draws a model from a seed. `fused`
+//! has operations that pass over memory once; the device of the weights decides between `fused/cpu`, `fused/device` and `fused/cuda`.
+//! `layer_by_layer` runs one layer at a time, and `generate` continues prompts. A model is read on the processor and moved to another
+//! device as a whole (`device`).
 
 mod adapters;
 mod architectures;

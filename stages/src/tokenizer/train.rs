@@ -37,8 +37,8 @@ impl Pieces {
             // An XML element to its closing tag or its line's end (a route's description stays the same in every prompt, and merges into
             // few tokens), a single digit (so that digits can be counted), a word, a run of punctuation, white space.
             Self::Elements => r"<(\w+)\b[^<>\n]*>[^<\n]*</\1>|</?[A-Za-z][^<\n]*>?| ?\d| ?[\p{L}_]+| ?[^\s\p{L}\d_<]+| ?<|\s+",
-            // A tag up to an attribute's value, a digit, a word, a run of punctuation, white space. A space belongs to what stands before it, so that
-            // a name is the same tokens after a quotation mark and after a space.
+            // A tag up to an attribute's value, a digit, a word, a run of punctuation, white space. A space belongs to what stands before
+            // it, so that a name is the same tokens after a quotation mark and after a space.
             Self::Words => r#"</?[A-Za-z]+(?: [A-Za-z]+="|>)?|\d ?|\p{L}+[ _]?|[^\s\p{L}\d<]+ ?|<|\s+"#,
         }
     }

@@ -5,7 +5,7 @@
 //!  └──→ trainer: order, schedule ─→ shards ─→ pass ─→ head ─→ optimizer ─→ evaluation
 //! ```
 //!
-//! Read `settings` and `prepared` (what comes in) first, then the drawing from `run` on: `start` opens the model, a method has an [`Objective`]
+//! Read `settings` and `prepared` (what comes in) first, then the drawing from `run` on: `start` opens the model, a method has an `objective`
 //! over its rows, `trainer` is the loop, `shards` computes a micro-batch on threads, `pass` and `head` go forward and backward (`recompute` with
 //! gradient checkpointing), `gradients` collects, `state` is the checkpoint to resume from, and `watch` is what observers see. `memory` estimates
 //! before anything is loaded what a training needs, and what to change if it does not fit. A method or an optimiser is added by a folder or

@@ -175,8 +175,8 @@ impl Model {
         biases.map(str::to_owned).collect()
     }
 
-    /// Returns the name of a trained weight in PEFT's model: `….lora_A.weight`, `….base_layer.bias`, `….modules_to_save.weight`. `adapter` has the
-    /// settings of the model's adapter, if it has one.
+    /// Returns the name of a trained weight in PEFT's model: `….lora_A.weight`, `….base_layer.bias`, `….modules_to_save.weight`. `adapter`
+    /// has the settings of the model's adapter, if it has one.
     #[must_use]
     pub(crate) fn peft_parameter(&self, name: &str, adapter: Option<&AdapterConfig>) -> String {
         let parameters = self.parameters();
@@ -193,8 +193,8 @@ impl Model {
         }
     }
 
-    /// Writes the adapter as a PEFT folder, in f32. As in PEFT, the base's embedding and head are written too if they have factors, since they may
-    /// have more rows than the vocabulary of the published base.
+    /// Writes the adapter as a PEFT folder, in f32. As in PEFT, the base's embedding and head are written too if they have factors, since
+    /// they may have more rows than the vocabulary of the published base.
     ///
     /// # Errors
     /// A file cannot be written.

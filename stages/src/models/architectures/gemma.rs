@@ -1,5 +1,5 @@
-//! Gemma (Gemma Team 2024): a Llama whose norms multiply by `1 + weight` and whose embeddings are multiplied by the root of their width. Takes the
-//! keys of a configuration; gives the architecture.
+//! Gemma (Gemma Team 2024): a Llama whose norms multiply by `1 + weight` and whose embeddings are multiplied by the root of their width.
+//! Takes the keys of a configuration; gives the architecture.
 //!
 //! The published files say `hidden_act: "gelu"` and mean the form with `tanh`.
 

@@ -1,5 +1,5 @@
-//! Llama (Touvron et al. 2023): `RMSNorm`, rotary positions, grouped queries, a gated feed-forward block. Takes the keys of a configuration; gives
-//! the architecture.
+//! Llama (Touvron et al. 2023): `RMSNorm`, rotary positions, grouped queries, a gated feed-forward block. Takes the keys of a
+//! configuration; gives the architecture.
 
 use burn::tensor::Tensor;
 use serde::Deserialize;

@@ -1,7 +1,7 @@
 //! Architectures. Takes a configuration; gives the shapes of its weights, and how tokens become logits.
 //!
-//! This file has the trait and what several architectures share. Read `llama` first, with `block`, which it shares with Mistral and Qwen 2. Each of
-//! the others says how it differs from one before it. An architecture is added by one file and a line in [`ARCHITECTURES`].
+//! This file has the trait and what several architectures share. Read `llama` first, with `block`, which it shares with Mistral and Qwen 2.
+//! Each of the others says how it differs from one before it. An architecture is added by one file and a line in [`ARCHITECTURES`].
 
 mod block;
 mod gemma;

@@ -1,5 +1,5 @@
-//! The outline of a checkpoint. Takes its `config.json` and the headers of its files; gives names, shapes, and how each weight is stored. No weight
-//! is read, and no memory is allocated by a size that a file claims.
+//! The outline of a checkpoint. Takes its `config.json` and the headers of its files; gives names, shapes, and how each weight is stored.
+//! No weight is read, and no memory is allocated by a size that a file claims.
 
 use std::{
     collections::BTreeMap,
@@ -62,8 +62,8 @@ impl Outline {
         })
     }
 
-    /// Reads the outline from the configuration, the headers of the weights' files and the adapter's settings. `open` opens a file by its name, if
-    /// it exists; `folder` is for messages.
+    /// Reads the outline from the configuration, the headers of the weights' files and the adapter's settings. `open` opens a file by its
+    /// name, if it exists; `folder` is for messages.
     ///
     /// # Errors
     /// A file cannot be read or is malformed. Weights are not compared with the configuration.

@@ -46,8 +46,8 @@ pub(crate) struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    /// Opens a pass of `layers` layers over a batch, for the logits of some places. `length` is the number of tokens of the longest row, which may be
-    /// in another batch of the same computation.
+    /// Opens a pass of `layers` layers over a batch, for the logits of some places. `length` is the number of tokens of the longest row,
+    /// which may be in another batch of the same computation.
     pub(crate) fn new(
         batch: &'a Batch,
         places: &[usize],

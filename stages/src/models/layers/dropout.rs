@@ -32,8 +32,8 @@ impl Dropout {
         Tensor::from_data(TensorData::new(mask, input.dims()), &input.device())
     }
 
-    /// Draws by a hash of each element's number (the last steps of `MurmurHash3`, and one more), so that nothing of the inputs' size is copied to the
-    /// device, and a pass that is computed again draws the same.
+    /// Draws by a hash of each element's number (the last steps of `MurmurHash3`, and one more), so that nothing of the inputs' size is
+    /// copied to the device, and a pass that is computed again draws the same.
     fn mask_elsewhere(self, seed: u64, [places, size]: [usize; 2], device: &Device) -> Tensor<2> {
         let number = Tensor::<1, Int>::arange(0..(places * size) as i64, &device.clone().without_autodiff()).cast(IntDType::U32);
         let mixed = |hash: Tensor<1, Int>, shift: u32| hash.clone().bitwise_xor(hash.bitwise_right_shift_scalar(shift));

@@ -140,8 +140,8 @@ impl Parameters {
         self.project(module, &weight_of(module), input)
     }
 
-    /// Applies the head, or the embedding's matrix if there is no other: `[places, hidden]` to `[places, vocabulary]`, in the number format of the
-    /// product.
+    /// Applies the head, or the embedding's matrix if there is no other: `[places, hidden]` to `[places, vocabulary]`, in the number format
+    /// of the product.
     pub(crate) fn head(&self, input: Tensor<2>) -> Tensor<2> {
         let own = weight_of(HEAD);
         let name = if self.get(&own).is_some() { own } else { weight_of(EMBEDDING) };

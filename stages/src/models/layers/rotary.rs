@@ -208,7 +208,8 @@ pub(crate) struct Rotation {
 }
 
 impl Rotation {
-    /// Rotates the pairs (i, i + turned / 2) of each head, `[rows, width, heads, head_dim]`, as transformers does. Further elements are unchanged.
+    /// Rotates the pairs (i, i + turned / 2) of each head, `[rows, width, heads, head_dim]`, as transformers does. Further elements are
+    /// unchanged.
     pub(crate) fn turn(&self, heads: Tensor<4>) -> Tensor<4> {
         fused::rotate(heads, &self.cosine, &self.sine)
     }

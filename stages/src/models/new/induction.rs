@@ -1,5 +1,5 @@
-//! Initial weights of attention with induction heads (Olsson et al. 2022). Takes sizes and random numbers; gives the attention of the first and the
-//! last layer.
+//! Initial weights of attention with induction heads (Olsson et al. 2022). Takes sizes and random numbers; gives the attention of the first
+//! and the last layer.
 //!
 //! A decoder that has to name the route whose description fits looks for an earlier place of the current token and says what is written there.
 //! From small random weights, a small decoder does not learn that in millions of tokens. These weights do it before any training, and training
@@ -142,8 +142,8 @@ fn attention(new: &NewModel, random: &mut Random) -> [Attention; LAYERS] {
     [first, second]
 }
 
-/// Returns the biases of queries and keys in the first layer. A rotary pair contributes most to the score if the angle between two places equals that
-/// between the biases.
+/// Returns the biases of queries and keys in the first layer. A rotary pair contributes most to the score if the angle between two places
+/// equals that between the biases.
 fn by_place(new: &NewModel) -> (Vec<f64>, Vec<f64>) {
     let (mut query_bias, mut key_bias) = (vec![0.0; new.hidden_size], vec![0.0; new.hidden_size]);
     let size = head_size(new);
@@ -160,8 +160,8 @@ fn by_place(new: &NewModel) -> (Vec<f64>, Vec<f64>) {
     (query_bias, key_bias)
 }
 
-/// Returns queries and keys of the last layer. They match if the current token, read by `seen`, equals the token before a place, read by `before`.
-/// Each half of the heads has separate directions.
+/// Returns queries and keys of the last layer. They match if the current token, read by `seen`, equals the token before a place, read by
+/// `before`. Each half of the heads has separate directions.
 fn by_content(new: &NewModel, random: &mut Random, seen: &[Vec<f64>], before: &[Vec<f64>]) -> (Rows, Rows) {
     let (hidden, size) = (new.hidden_size, head_size(new));
     let slow = pairs(new, &ANYWHERE);

@@ -1,7 +1,7 @@
 //! bitsandbytes' NF4 (Dettmers et al. 2023). Takes a matrix; gives 4 bits for each value and a scale for each block; and back.
 //!
-//! Blocks run through the flattened matrix and may cross the ends of rows. Double quantisation stores the scales, minus their mean, in 8 bits, with
-//! a second scale for each 256 of them.
+//! Blocks run through the flattened matrix and may cross the ends of rows. Double quantisation stores the scales, minus their mean, in 8
+//! bits, with a second scale for each 256 of them.
 
 use std::{num::NonZero, thread};
 

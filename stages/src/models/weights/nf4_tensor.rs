@@ -1,6 +1,7 @@
 //! NF4 on another device than the processor. Takes a matrix in NF4; gives its codes on the device, and a dense matrix for each use.
 //!
-//! Codes stay on the device in 4 bits, eight in one 32-bit integer, which every device supports. Only the dense matrix of one use takes more memory.
+//! Codes stay on the device in 4 bits, eight in one 32-bit integer, which every device supports. Only the dense matrix of one use takes
+//! more memory.
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 

@@ -1,5 +1,5 @@
-//! A model's weights under Hugging Face's names, with those of an adapter. Takes weights; gives each by its name, for reading, training and moving
-//! to another device.
+//! A model's weights under Hugging Face's names, with those of an adapter. Takes weights; gives each by its name, for reading, training and
+//! moving to another device.
 //!
 //! A weight has the same name in the file, in the gradients and in the forward pass (`layers`).
 
@@ -141,8 +141,8 @@ impl Parameters {
 
     /// Returns the same weights on the backend that computes gradients, with those in `names` as new leaves that accumulate gradients.
     ///
-    /// All weights move there, and not only the leaves: some functions differ there in the last bit, and a model that is compared with itself has to
-    /// give the same numbers.
+    /// All weights move there, and not only the leaves: some functions differ there in the last bit, and a model that is compared with
+    /// itself has to give the same numbers.
     #[must_use]
     pub(crate) fn with_leaves(&self, names: &[String]) -> Self {
         let mut leaves = Self { tracked: true, ..self.clone() };

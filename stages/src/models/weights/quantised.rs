@@ -1,5 +1,5 @@
-//! Weights as files store them, dense or in bitsandbytes' NF4. Takes tensors of a file; gives weights of the shapes that an architecture asks for;
-//! and back.
+//! Weights as files store them, dense or in bitsandbytes' NF4. Takes tensors of a file; gives weights of the shapes that an architecture
+//! asks for; and back.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 

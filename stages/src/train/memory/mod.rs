@@ -1,4 +1,5 @@
-//! Estimates of a training's peak memory, by part. Takes sizes, settings and rows; gives bytes, and the smallest change of the settings that fits.
+//! Estimates of a training's peak memory, by part. Takes sizes, settings and rows; gives bytes, and the smallest change of the settings
+//! that fits.
 //!
 //! ```text
 //! sizes (of a model, of an outline) ─┐

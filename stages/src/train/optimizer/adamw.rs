@@ -1,5 +1,5 @@
-//! `AdamW` (Loshchilov and Hutter 2019), as in `PyTorch`: on the processor in one pass over memory, on a device by a kernel or by tensors. Takes a
-//! weight and its gradient; gives the new weight.
+//! `AdamW` (Loshchilov and Hutter 2019), as in `PyTorch`: on the processor in one pass over memory, on a device by a kernel or by tensors.
+//! Takes a weight and its gradient; gives the new weight.
 
 use burn::tensor::Tensor;
 use serde_json::{Value, json};

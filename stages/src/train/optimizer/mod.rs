@@ -1,6 +1,6 @@
 //! Optimisers. Takes weights and gradients; gives new weights.
 //!
-//! Read `rule` (what an optimiser is) first, then one of them, such as `adamw`, then `stepper` ([`Stepper`] runs one over all weights of a model)
+//! Read `rule` (what an optimiser is) first, then one of them, such as `adamw`, then `stepper` (one over all weights of a model)
 //! and `decay` (which weights decay). An optimiser is added by one file and a word in the list below. Its file has its settings with their
 //! defaults, transformers' words for it, its state for each weight, and its rule for one step.
 

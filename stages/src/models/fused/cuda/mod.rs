@@ -1,9 +1,10 @@
 //! CUDA devices without burn's kernels. Takes burn's tensors in a device's memory; gives others there.
 //!
-//! burn generates its kernels at run time, and chooses fast ones by measuring: this takes minutes before the first step of a large model, and
-//! chooses others in each run. So the operations that take most of a training's time are computed here, on a stream beside burn's ([`stream`]):
-//! products of matrices by NVIDIA's cuBLASLt ([`cublas`]), and kernels of our own (`kernels.cu`, [`launch`]). Read `operand` and `memory` (tensors
-//! on the device) first, then `stream`, `launch` and `cublas`. If something that this needs is missing, burn computes with its own operations.
+//! burn generates its kernels at run time, and chooses fast ones by measuring: this takes minutes before the first step of a large model,
+//! and chooses others in each run. So the operations that take most of a training's time are computed here, on a stream beside burn's
+//! ([`stream`]): products of matrices by NVIDIA's cuBLASLt ([`cublas`]), and kernels of our own (`kernels.cu`, [`launch`]). Read `operand`
+//! and `memory` (tensors on the device) first, then `stream`, `launch` and `cublas`. If something that this needs is missing, burn computes
+//! with its own operations.
 
 mod cublas;
 mod launch;

@@ -1,8 +1,8 @@
 //! Operations with a backward pass of their own on devices whose memory this program does not access. Takes tensors; gives a tensor that is
 //! tracked in burn's graph.
 //!
-//! The backward pass consists of operations on tensors too. Its advantage over burn's is memory: it keeps what the formula saves, while burn keeps
-//! an input of each of its steps.
+//! The backward pass consists of operations on tensors too. Its advantage over burn's is memory: it keeps what the formula saves, while
+//! burn keeps an input of each of its steps.
 
 use std::{fmt::Debug, marker::PhantomData};
 

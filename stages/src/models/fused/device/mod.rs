@@ -1,8 +1,8 @@
 //! Operations on devices whose memory this program does not access. Takes tensors; gives tensors.
 //!
-//! This file calls our kernels, a function for each. A function returns nothing if the device has no such kernel, and then its caller computes with
-//! burn's operations. Read `kernel` (a call) and this file first, then `formula` (an operation with a backward pass), then the operations:
-//! `multiply` (products), `gate` and `gated` (feed-forward blocks) and `attention`.
+//! This file calls our kernels, a function for each. A function returns nothing if the device has no such kernel, and then its caller
+//! computes with burn's operations. Read `kernel` (a call) and this file first, then `formula` (an operation with a backward pass), then
+//! the operations: `multiply` (products), `gate` and `gated` (feed-forward blocks) and `attention`.
 
 pub(crate) mod attention;
 pub(crate) mod formula;
@@ -44,8 +44,8 @@ pub(super) struct Scoring {
 }
 
 impl Scoring {
-    /// Returns the number of blocks, the integers and the floats of attention's kernels, for scores `[rows, groups, heads / groups * width, total]`
-    /// and a mask `[1 or rows, 1, width, total]`.
+    /// Returns the number of blocks, the integers and the floats of attention's kernels, for scores `[rows, groups, heads / groups * width,
+    /// total]` and a mask `[1 or rows, 1, width, total]`.
     fn told(self, scores: &Tensor<4>, mask: &Tensor<4>) -> (usize, [usize; 5], [f32; 2]) {
         let ([rows, groups, lines, total], [masks, _, width, _]) = (scores.dims(), mask.dims());
         let lines = rows * groups * lines;
@@ -176,7 +176,8 @@ pub(super) fn gate_backward(gate: &Tensor<2>, value: &Tensor<2>, gradient: &Tens
     Some(found.map(Operand::into_tensor))
 }
 
-/// Scales places `[places, size]` to root mean square 1 and multiplies by `[1, size]`. Returns their inverse root mean squares, `[places, 1]`, too.
+/// Scales places `[places, size]` to root mean square 1 and multiplies by `[1, size]`. Returns their inverse root mean squares, `[places,
+/// 1]`, too.
 pub(super) fn norm_forward(input: &Tensor<2>, weight: &Tensor<2>, epsilon: f64) -> Option<[Tensor<2>; 2]> {
     let [places, size] = input.dims();
     let call = Launch {
@@ -272,8 +273,8 @@ pub(crate) struct AdamWStep<'a> {
     pub(crate) numbers: [f32; 6],
 }
 
-/// Computes a step of `AdamW`, with gradients multiplied by a factor that is on the device. Returns the values and both averages of each weight, which
-/// are unchanged if the factor is NaN.
+/// Computes a step of `AdamW`, with gradients multiplied by a factor that is on the device. Returns the values and both averages of each
+/// weight, which are unchanged if the factor is NaN.
 pub(crate) fn adamw(steps: &[AdamWStep<'_>], factor: &Tensor<1>) -> Option<Vec<[Tensor<1>; 3]>> {
     let outputs: Vec<_> = steps.iter().map(|step| [0; 3].map(|_| (step.values[0].shape(), DType::F32))).collect();
     let integers: Vec<_> = steps.iter().map(|step| [step.values[0].dims()[0]]).collect();

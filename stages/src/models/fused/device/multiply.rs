@@ -1,5 +1,5 @@
-//! Products of matrices on devices whose memory this program does not access. Takes two tensors `[.., rows, columns]` of one type, each transposed
-//! if `flipped` says so; gives their product. cuBLASLt computes it if it is installed, else burn's own kernels do.
+//! Products of matrices on devices whose memory this program does not access. Takes two tensors `[.., rows, columns]` of one type, each
+//! transposed if `flipped` says so; gives their product. cuBLASLt computes it if it is installed, else burn's own kernels do.
 
 use burn::tensor::Tensor;
 
