@@ -303,7 +303,7 @@ impl Model {
     }
 }
 
-/// Quantises a projection of a block to 4 bits. Returns nothing if a weight is none, or is in 4 bits already.
+/// Quantises a projection of a block to 4 bits. Returns nothing if a weight is no projection, or is in 4 bits already.
 fn in_4_bits(name: &str, weight: &Weight, double_quant: bool) -> Option<Nf4Matrix> {
     let shape = weight.shape().try_into().ok()?;
     let left = Storage::of(weight).in_codes() || layer_of(name).is_none();
