@@ -13,7 +13,7 @@ use super::{
 use crate::{
     contract::{
         ports::Port,
-        registry::{Kind, Part, Registry},
+        registry::{ErasedKind, Part, Registry},
     },
     diagnostic::did_you_mean,
 };
@@ -64,7 +64,7 @@ impl Kinds {
     }
 }
 
-fn document(kind: &dyn Kind) -> Value {
+fn document(kind: &dyn ErasedKind) -> Value {
     json!({
         "kind": kind.name(),
         "version": kind.version(),
@@ -81,7 +81,7 @@ fn part_document(part: &Part) -> Value {
 }
 
 /// All kinds with their ports, then what their params can name.
-fn list(kinds: &[&std::sync::Arc<dyn Kind>], parts: &[&Part]) -> String {
+fn list(kinds: &[&std::sync::Arc<dyn ErasedKind>], parts: &[&Part]) -> String {
     let lines: Vec<_> = kinds
         .iter()
         .map(|kind| {
@@ -104,7 +104,7 @@ fn list(kinds: &[&std::sync::Arc<dyn Kind>], parts: &[&Part]) -> String {
 }
 
 /// A kind in full: a sentence, an example, its ports and its settings.
-fn explained(kind: &dyn Kind) -> String {
+fn explained(kind: &dyn ErasedKind) -> String {
     let mut text = format!("{}: {}\n", kind.name(), kind.summary());
     if !kind.example().is_empty() {
         text += &format!("\nExample:\n{}", indented(kind.example()));

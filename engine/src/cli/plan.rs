@@ -46,8 +46,9 @@ impl Plan {
         let request = self.selection.request(&pipeline)?;
         let mut plan = plan::plan(&pipeline, &cache, &request)?;
         let shared = super::shared(registry, &pipeline, cache, Vec::new(), Limit::Unset, None, None)?;
-        super::refuse(plan::missing(&plan, &pipeline, &shared, &request)?)?;
-        plan::forecast(&mut plan, &pipeline, &shared, &request)?;
+        let lacks = plan::preflight(&plan, &pipeline, &shared, &request)?;
+        super::refuse(lacks.devices)?;
+        plan::forecast(&mut plan, &pipeline, &shared, &request, lacks.variables)?;
         github::append(&github::block(&text(&pipeline, &plan)));
         match common.format {
             Format::Json => data(&format!("{:#}\n", document(&pipeline, &plan)))?,

@@ -20,7 +20,7 @@ use crate::{
     },
     event::{Event, Events, Subscriber},
     execute::{self, Outcome, execute},
-    plan::{Plan, Request, missing, ready},
+    plan::{Plan, Request, preflight},
     record::{JsonLines, Record},
     resolve::Pipeline,
     visible::visible,
@@ -73,8 +73,12 @@ impl Run {
         }
         let limit = self.budget.unwrap_or(Limit::Unset);
         let before = super::shared(registry, &pipeline, Arc::clone(&cache), Vec::new(), limit, None, None)?;
-        super::refuse(missing(&planned, &pipeline, &before, &request)?)?;
-        ready(&planned, &pipeline, &before, &request)?;
+        let lacks = preflight(&planned, &pipeline, &before, &request)?;
+        super::refuse(lacks.devices)?;
+        if let Some((stage, unset)) = lacks.variables.into_iter().next() {
+            let message = format!("`{}`: {}", pipeline.stages[stage].name, unset.message);
+            return Err(Failure::new(Exit::Environment, message).help(unset.help));
+        }
         let document = plan::document(&pipeline, &planned);
         let sets: Vec<_> = self.manifest.sets.iter().map(ToString::to_string).collect();
         let unwritten =

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     contract::{
         ports::Port,
-        registry::{Kind, Registry},
+        registry::{ErasedKind, Registry},
     },
     diagnostic::did_you_mean,
 };
@@ -104,7 +104,7 @@ pub(super) fn manifest(registry: &Registry) -> Value {
 }
 
 /// What a stage of this kind has under `in` and `with`; either must be there where something in it must be.
-fn case(kind: &dyn Kind) -> Value {
+fn case(kind: &dyn ErasedKind) -> Value {
     let ports = kind.inputs();
     let wire = |port: &Port| json!({ "type": "string", "pattern": REFERENCE, "description": port.artifact.name });
     let mut wires = json!({ "type": ["object", "null"], "additionalProperties": { "type": "string", "pattern": REFERENCE } });

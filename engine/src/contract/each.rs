@@ -1,72 +1,23 @@
 //! Row by row: pure, then effects, then pure. A row → the units to ask for, round by round → its rows.
 
-use std::{collections::BTreeMap, marker::PhantomData};
-
-use schemars::JsonSchema;
-use serde::{Serialize, de::DeserializeOwned};
+use std::marker::PhantomData;
 
 use super::{
     artifact::{Dataset, Row},
     context::Context,
     effect::{Ask, Effect},
     error::StageError,
-    mistake::ParamMistake,
-    ports::Ports,
-    section::Sections,
+    kind::Kind,
 };
 
 /// A stage that works row by row. The value holds what `open` read once.
-pub trait EachRow: Sized + Send + Sync + 'static {
-    /// The word after `uses:`.
-    const KIND: &'static str;
-    /// Raised when `units` or `rows` changes; replies are kept.
-    const VERSION: u32;
-    /// One sentence for `fingerpost kinds`.
-    const SUMMARY: &'static str;
-    /// A few lines of a manifest that use the kind, for `fingerpost kinds KIND`.
-    const EXAMPLE: &'static str = "";
-    /// What stands under `with:`.
-    type Params: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
-    /// What stands under `in:`.
-    type Inputs: Ports;
-    /// What the stage gives: a struct with the one dataset of `Out`.
-    type Outputs: Ports;
+pub trait EachRow: Kind + Sized {
     /// The rows of the driving dataset.
     type In: Row;
     /// The rows that come out, in the driving dataset's order.
     type Out: Row;
     /// The effect that its units ask for.
     type Effect: Effect;
-
-    /// See [`Stage::settle`].
-    ///
-    /// # Errors
-    /// All mistakes in the params.
-    fn settle(params: Self::Params, sections: &Sections) -> Result<Self::Params, Vec<ParamMistake>> {
-        let _ = sections;
-        Ok(params)
-    }
-
-    /// See [`Stage::parts`].
-    fn parts(params: &Self::Params) -> BTreeMap<String, u32> {
-        let _ = params;
-        BTreeMap::new()
-    }
-
-    /// See [`Stage::ready`].
-    ///
-    /// # Errors
-    /// What is missing, such as a key.
-    fn ready(ctx: &Context, params: &Self::Params) -> Result<(), StageError> {
-        let _ = (ctx, params);
-        Ok(())
-    }
-
-    /// See [`Stage::missing`].
-    fn missing(params: &Self::Params, sections: &Sections) -> Vec<ParamMistake> {
-        let _ = (params, sections);
-        Vec::new()
-    }
 
     /// How messages name a row: ``question `7` ``.
     fn name(row: &Self::In) -> String;

@@ -10,3 +10,11 @@ pub struct ParamMistake {
     /// What to do.
     pub help: String,
 }
+
+impl ParamMistake {
+    /// Names what is wrong at a field, outermost name first.
+    pub fn new(field: &[&str], message: impl Into<String>, help: impl Into<String>) -> Self {
+        let field = field.iter().map(|&name| name.to_owned()).collect();
+        Self { field, message: message.into(), help: help.into() }
+    }
+}

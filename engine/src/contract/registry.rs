@@ -17,11 +17,10 @@ use super::{
     import::{Adopted, Answers},
     mistake::ParamMistake,
     ports::{Port, Ports as _},
+    preflight::{Lack, Surroundings},
+    schema,
     section::{Section, SectionKind, Sections},
     stage::Stage,
-};
-use super::{
-    schema,
     typed::{FieldError, typed},
 };
 
@@ -30,7 +29,7 @@ type RunFuture<'a> = Pin<Box<dyn Future<Output = Result<BTreeMap<String, Output>
 type AttemptFuture<'a> = Pin<Box<dyn Future<Output = Result<Vec<Attempt>, StageError>> + Send + 'a>>;
 
 /// A kind of stage with its types erased.
-pub(crate) trait Kind: Send + Sync {
+pub(crate) trait ErasedKind: Send + Sync {
     fn name(&self) -> &'static str;
     fn version(&self) -> u32;
     fn summary(&self) -> &'static str;
@@ -46,8 +45,7 @@ pub(crate) trait Kind: Send + Sync {
         sections: &Sections,
         wired: &[String],
     ) -> Result<Settled, SettleError>;
-    fn ready(&self, ctx: &Context, settled: &Settled) -> Result<(), StageError>;
-    fn missing(&self, settled: &Settled, sections: &Sections) -> Vec<ParamMistake>;
+    fn preflight(&self, settled: &Settled, surroundings: &Surroundings<'_>) -> Vec<Lack>;
     fn notes(&self, ctx: &Context, settled: &Settled, ahead: &Ahead) -> Result<Vec<String>, StageError>;
     fn tell(&self, ctx: &Context, settled: &Settled, ahead: &Ahead) -> Result<BTreeMap<String, Value>, StageError>;
     fn forecast(&self, ctx: &Context, settled: &Settled, inputs: BTreeMap<String, Output>) -> Result<Forecast, StageError>;
@@ -96,7 +94,7 @@ pub(crate) enum SettleError {
 
 struct Erased<S>(PhantomData<fn() -> S>);
 
-impl<S: Stage> Kind for Erased<S> {
+impl<S: Stage> ErasedKind for Erased<S> {
     fn name(&self) -> &'static str {
         S::KIND
     }
@@ -150,12 +148,8 @@ impl<S: Stage> Kind for Erased<S> {
         })
     }
 
-    fn ready(&self, ctx: &Context, settled: &Settled) -> Result<(), StageError> {
-        S::ready(ctx, settled.typed::<S::Params>())
-    }
-
-    fn missing(&self, settled: &Settled, sections: &Sections) -> Vec<ParamMistake> {
-        S::missing(settled.typed::<S::Params>(), sections)
+    fn preflight(&self, settled: &Settled, surroundings: &Surroundings<'_>) -> Vec<Lack> {
+        S::preflight(settled.typed::<S::Params>(), surroundings)
     }
 
     fn notes(&self, ctx: &Context, settled: &Settled, ahead: &Ahead) -> Result<Vec<String>, StageError> {
@@ -234,7 +228,7 @@ pub(crate) struct RowKind {
 /// All that a program can run.
 #[derive(Default)]
 pub struct Registry {
-    kinds: Vec<Arc<dyn Kind>>,
+    kinds: Vec<Arc<dyn ErasedKind>>,
     sections: Vec<SectionKind>,
     rows: Vec<RowKind>,
     parts: Vec<Part>,
@@ -298,11 +292,11 @@ impl Registry {
         self
     }
 
-    pub(crate) fn kinds(&self) -> impl Iterator<Item = &Arc<dyn Kind>> {
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = &Arc<dyn ErasedKind>> {
         self.kinds.iter()
     }
 
-    pub(crate) fn find(&self, kind: &str) -> Option<&Arc<dyn Kind>> {
+    pub(crate) fn find(&self, kind: &str) -> Option<&Arc<dyn ErasedKind>> {
         self.kinds.iter().find(|known| known.name() == kind)
     }
 

@@ -1,9 +1,7 @@
-//! What an author of stages writes: a type with a kind, a version, params, ports and `run`.
+//! A kind of stage that runs as a whole. Takes typed inputs; gives typed outputs, and before that what can be said without running.
 
 use std::{collections::BTreeMap, future::Future};
 
-use schemars::JsonSchema;
-use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
@@ -13,64 +11,11 @@ use super::{
     error::StageError,
     forecast::Forecast,
     import::{Adopted, Answers},
-    mistake::ParamMistake,
-    ports::{Port, Ports},
-    section::Sections,
+    kind::Kind,
 };
 
-/// One kind of stage.
-pub trait Stage: Send + Sync + 'static {
-    /// The word after `uses:`.
-    const KIND: &'static str;
-    /// Raised when `run` could answer differently for the same params and inputs.
-    const VERSION: u32;
-    /// One sentence for `fingerpost kinds`.
-    const SUMMARY: &'static str;
-    /// A few lines of a manifest that use the kind, for `fingerpost kinds KIND`.
-    const EXAMPLE: &'static str = "";
-    /// What stands under `with:`. All that may change a result is in here or comes in by a port.
-    type Params: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
-    /// What stands under `in:`.
-    type Inputs: Ports;
-    /// What the stage gives.
-    type Outputs: Ports;
-
-    /// Takes over from the manifest's sections what the params leave open; what it takes is in the key.
-    ///
-    /// # Errors
-    /// All mistakes in the params.
-    fn settle(params: Self::Params, sections: &Sections) -> Result<Self::Params, Vec<ParamMistake>> {
-        let _ = sections;
-        Ok(params)
-    }
-
-    /// Versions of the parts that these params name (a loader, a judge), by name.
-    fn parts(params: &Self::Params) -> BTreeMap<String, u32> {
-        let _ = params;
-        BTreeMap::new()
-    }
-
-    /// The ports that these params ask for, where `in:` wires the names in `wired`.
-    fn ports(params: &Self::Params, wired: &[String]) -> (Vec<Port>, Vec<Port>) {
-        let _ = (params, wired);
-        (Self::Inputs::declared(), Self::Outputs::declared())
-    }
-
-    /// Says what calls need and is not there, such as a key, before anything runs.
-    ///
-    /// # Errors
-    /// What is missing, such as a key.
-    fn ready(ctx: &Context, params: &Self::Params) -> Result<(), StageError> {
-        let _ = (ctx, params);
-        Ok(())
-    }
-
-    /// Says what of this machine the params ask for and is not there, such as a device. A stage whose result is known asks for nothing.
-    fn missing(params: &Self::Params, sections: &Sections) -> Vec<ParamMistake> {
-        let _ = (params, sections);
-        Vec::new()
-    }
-
+/// A kind of stage that runs as a whole.
+pub trait Stage: Kind {
     /// Sentences that a person should read before anything runs.
     ///
     /// # Errors

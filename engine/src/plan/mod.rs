@@ -21,7 +21,7 @@ use crate::{
 };
 pub(crate) use decide::{decide, inputs};
 pub(crate) use forecast::{context, forecast};
-pub(crate) use preflight::{missing, ready};
+pub(crate) use preflight::preflight;
 
 /// What a run is asked for beyond the manifest.
 #[derive(Clone, Debug, Default)]

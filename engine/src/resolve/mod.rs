@@ -14,11 +14,14 @@ use crate::{
     contract::{
         artifact::Type,
         file::{File, Folders},
+        mistake::ParamMistake,
         ports::Port,
-        registry::{Kind, Registry, Settled},
+        preflight::{Lack, Surroundings},
+        registry::{ErasedKind, Registry, Settled},
         section::Sections,
     },
     diagnostic::Mistake,
+    environment::Environment,
     manifest::Manifest,
     source::Path,
 };
@@ -37,7 +40,7 @@ pub(crate) struct Pipeline {
 /// A stage with its kind, its params and its wires.
 pub(crate) struct ResolvedStage {
     pub(crate) name: String,
-    pub(crate) kind: Arc<dyn Kind>,
+    pub(crate) kind: Arc<dyn ErasedKind>,
     pub(crate) settled: Settled,
     pub(crate) wires: BTreeMap<String, Wire>,
     /// What its calls may cost.
@@ -76,11 +79,15 @@ impl Pipeline {
         self.stages.iter().position(|stage| stage.name == name)
     }
 
-    /// What of this machine a stage asks for and is not there, each at its place in the manifest.
-    pub(crate) fn missing(&self, stage: usize) -> Vec<Mistake> {
-        let (declared, resolved) = (&self.manifest.stages[stage], &self.stages[stage]);
-        let missing = resolved.kind.missing(&resolved.settled, &self.sections).into_iter();
-        missing.map(|mistake| params::param_mistake(&self.manifest, &declared.with_path(), "not-here", mistake)).collect()
+    /// Lists what a stage needs and lacks.
+    pub(crate) fn preflight(&self, stage: usize, environment: &Environment) -> Vec<Lack> {
+        let resolved = &self.stages[stage];
+        resolved.kind.preflight(&resolved.settled, &Surroundings { sections: &self.sections, environment })
+    }
+
+    /// Places what a stage asks for and this machine lacks in the manifest.
+    pub(crate) fn not_here(&self, stage: usize, mistake: ParamMistake) -> Mistake {
+        params::param_mistake(&self.manifest, &self.manifest.stages[stage].with_path(), "not-here", mistake)
     }
 
     /// The stages themselves and all that they take from.
@@ -144,7 +151,7 @@ pub(crate) fn resolve(manifest: Manifest, registry: &Registry) -> Result<Pipelin
 
 /// A stage whose kind is known; its params may be wrong.
 struct Found {
-    kind: Arc<dyn Kind>,
+    kind: Arc<dyn ErasedKind>,
     settled: Option<Settled>,
 }
 

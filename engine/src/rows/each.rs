@@ -14,12 +14,15 @@ use crate::contract::{
     error::{Blame, StageError},
     forecast::Forecast,
     import::{Adopted, Answers},
+    kind::Kind,
     mistake::ParamMistake,
+    ports::Port,
+    preflight::{Lack, Surroundings},
     section::Sections,
     stage::Stage,
 };
 
-impl<S: EachRow> Stage for Each<S> {
+impl<S: EachRow> Kind for Each<S> {
     const KIND: &'static str = S::KIND;
     const VERSION: u32 = S::VERSION;
     const SUMMARY: &'static str = S::SUMMARY;
@@ -32,20 +35,22 @@ impl<S: EachRow> Stage for Each<S> {
         S::settle(params, sections)
     }
 
-    fn missing(params: &S::Params, sections: &Sections) -> Vec<ParamMistake> {
-        S::missing(params, sections)
-    }
-
     fn parts(params: &S::Params) -> BTreeMap<String, u32> {
         let mut parts = S::parts(params);
         parts.insert(S::Effect::NAME.to_owned(), S::Effect::VERSION);
         parts
     }
 
-    fn ready(ctx: &Context, params: &S::Params) -> Result<(), StageError> {
-        S::ready(ctx, params)
+    fn ports(params: &S::Params, wired: &[String]) -> (Vec<Port>, Vec<Port>) {
+        S::ports(params, wired)
     }
 
+    fn preflight(params: &S::Params, surroundings: &Surroundings<'_>) -> Vec<Lack> {
+        S::preflight(params, surroundings)
+    }
+}
+
+impl<S: EachRow> Stage for Each<S> {
     fn forecast(ctx: &Context, params: &S::Params, inputs: S::Inputs) -> Result<Forecast, StageError> {
         forecast::each::<S>(ctx, params, inputs)
     }

@@ -1,14 +1,13 @@
 //! Errors of `models` → failures of a stage, and devices that a manifest names and this machine lacks → mistakes before anything runs.
 
-use engine::{ParamMistake, StageError};
+use engine::{Lack, ParamMistake, StageError};
 
 use crate::models::{CheckpointError, DeviceError, DeviceName};
 
-/// Says at a field that a device is not there, if it is not.
-pub(crate) fn missing(field: &[&str], device: DeviceName) -> Option<ParamMistake> {
-    let error = device.look().err()?;
-    let field = field.iter().map(|&name| name.to_owned()).collect();
-    Some(ParamMistake { field, message: error.to_string(), help: error.help() })
+/// Lists the device of the field `device`, if it is not there.
+pub(crate) fn absent(device: DeviceName) -> Vec<Lack> {
+    let lack = |error: DeviceError| Lack::Device(ParamMistake::new(&["device"], error.to_string(), error.help()));
+    device.look().err().map(lack).into_iter().collect()
 }
 
 impl From<DeviceError> for StageError {

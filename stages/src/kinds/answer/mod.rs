@@ -5,7 +5,7 @@ pub(crate) mod shots;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::{Ask, Context, Dataset, EachRow, File, ParamMistake, Sections, StageError, ports};
+use engine::{Ask, Context, Dataset, EachRow, File, Kind, Lack, ParamMistake, Sections, StageError, Surroundings, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -126,7 +126,7 @@ struct Role {
     served: Served,
 }
 
-impl EachRow for Stage {
+impl Kind for Stage {
     const KIND: &'static str = "answer";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "lets every named model answer every question";
@@ -142,9 +142,6 @@ stages:
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;
-    type In = Question;
-    type Out = Answer;
-    type Effect = Completion;
 
     fn settle(mut params: Params, sections: &Sections) -> Result<Params, Vec<ParamMistake>> {
         let mut mistakes = Vec::new();
@@ -197,13 +194,16 @@ stages:
         params.providers.values().map(Source::part).collect()
     }
 
-    fn ready(ctx: &Context, params: &Params) -> Result<(), StageError> {
-        model::ready(ctx, params.models.values().map(String::as_str), &params.providers)
+    fn preflight(params: &Params, surroundings: &Surroundings<'_>) -> Vec<Lack> {
+        let models = params.models.iter().map(|(role, asked)| (vec!["models", role], asked.as_str()));
+        model::preflight(models, &params.providers, surroundings)
     }
+}
 
-    fn missing(params: &Params, sections: &Sections) -> Vec<ParamMistake> {
-        model::missing(params.models.iter().map(|(role, asked)| (vec!["models", role], asked.as_str())), sections)
-    }
+impl EachRow for Stage {
+    type In = Question;
+    type Out = Answer;
+    type Effect = Completion;
 
     fn name(question: &Question) -> String {
         format!("question `{}`", question.id)

@@ -127,7 +127,7 @@ ports! { pub struct Outputs { questions: Dataset<Question> } }
 /// The stage.
 pub(crate) struct Stage;
 
-impl engine::Stage for Stage {
+impl engine::Kind for Stage {
     const KIND: &'static str = "benchmark";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "loads or generates questions, and splits them";
@@ -204,7 +204,9 @@ stages:
         let found = find(&params.name);
         found.map(|found| (format!("benchmark/{}", found.name), found.version)).into_iter().collect()
     }
+}
 
+impl engine::Stage for Stage {
     async fn run(ctx: &Context, params: &Params, _: Inputs) -> Result<Outputs, StageError> {
         let benchmark =
             find(&params.name).ok_or_else(|| StageError::failed(format!("there is no benchmark `{}`", params.name)))?;

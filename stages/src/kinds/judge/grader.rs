@@ -93,11 +93,6 @@ impl Part for NoParams {
     }
 }
 
-/// Builds a mistake in one of a judge's params.
-pub(crate) fn mistake(field: &str, message: impl Into<String>, help: impl Into<String>) -> ParamMistake {
-    ParamMistake { field: vec![field.to_owned()], message: message.into(), help: help.into() }
-}
-
 /// Texts by which an answer says that it does not know, unless the manifest lists others.
 pub(crate) const IDK: [&str; 9] = [
     "error",

@@ -17,7 +17,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use engine::{Ask, Context, Dataset, EachRow, ParamMistake, Sections, StageError, ports};
+use engine::{Ask, Context, Dataset, EachRow, Kind, Lack, ParamMistake, Sections, StageError, Surroundings, ports};
 
 use super::{join::ById, unanswered::MissingBy};
 use crate::{
@@ -42,7 +42,7 @@ pub(crate) struct Stage {
     judges: Mutex<Vec<String>>,
 }
 
-impl EachRow for Stage {
+impl Kind for Stage {
     const KIND: &'static str = "judge";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "grades each answer: correct, incorrect or idk";
@@ -56,9 +56,6 @@ stages:
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;
-    type In = Answer;
-    type Out = Verdict;
-    type Effect = Completion;
 
     fn settle(params: Params, sections: &Sections) -> Result<Params, Vec<ParamMistake>> {
         params.settle(sections)
@@ -69,13 +66,16 @@ stages:
         [judge].into_iter().chain(params.providers.values().map(Source::part)).collect()
     }
 
-    fn ready(ctx: &Context, params: &Params) -> Result<(), StageError> {
-        model::ready(ctx, params.models().into_iter().map(|(_, asked)| asked), &params.providers)
+    fn preflight(params: &Params, surroundings: &Surroundings<'_>) -> Vec<Lack> {
+        let models = params.models().into_iter().map(|(field, asked)| (vec![field], asked));
+        model::preflight(models, &params.providers, surroundings)
     }
+}
 
-    fn missing(params: &Params, sections: &Sections) -> Vec<ParamMistake> {
-        model::missing(params.models().into_iter().map(|(field, asked)| (vec![field], asked)), sections)
-    }
+impl EachRow for Stage {
+    type In = Answer;
+    type Out = Verdict;
+    type Effect = Completion;
 
     fn name(answer: &Answer) -> String {
         format!("question `{}`, answer of `{}`", answer.id, answer.model)

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, marker::PhantomData};
 
-use engine::{Ahead, Checkpoint, Context, Dataset, Metrics, ParamMistake, Sections, StageError, ports};
+use engine::{Ahead, Checkpoint, Context, Dataset, Lack, Metrics, ParamMistake, Sections, StageError, Surroundings, ports};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -67,7 +67,7 @@ ports! { pub struct Outputs { checkpoint: Checkpoint, metrics: Metrics } }
 /// The stage.
 pub(crate) struct Stage<M>(PhantomData<M>);
 
-impl<M: Preferences> engine::Stage for Stage<M> {
+impl<M: Preferences> engine::Kind for Stage<M> {
     const KIND: &'static str = M::NAME;
     const VERSION: u32 = M::VERSION;
     const SUMMARY: &'static str = M::SUMMARY;
@@ -81,6 +81,12 @@ impl<M: Preferences> engine::Stage for Stage<M> {
         if found.is_empty() { Ok(params) } else { Err(found) }
     }
 
+    fn preflight(params: &Params<M>, _: &Surroundings<'_>) -> Vec<Lack> {
+        errors::absent(params.training.device)
+    }
+}
+
+impl<M: Preferences> engine::Stage for Stage<M> {
     fn notes(ctx: &Context, params: &Params<M>, ahead: &Ahead) -> Result<Vec<String>, StageError> {
         let Some(start) = outline_at(ctx, ahead, "checkpoint")? else { return Ok(Vec::new()) };
         Ok(forecast(&start, &params.training, &params.method))
@@ -88,10 +94,6 @@ impl<M: Preferences> engine::Stage for Stage<M> {
 
     fn tell(ctx: &Context, params: &Params<M>, ahead: &Ahead) -> Result<BTreeMap<String, Value>, StageError> {
         checkpoint_outline(outline_at(ctx, ahead, "checkpoint")?, &params.training)
-    }
-
-    fn missing(params: &Params<M>, _: &Sections) -> Vec<ParamMistake> {
-        errors::missing(&["device"], params.training.device).into_iter().collect()
     }
 
     async fn run(ctx: &Context, params: &Params<M>, inputs: Inputs) -> Result<Outputs, StageError> {
