@@ -150,23 +150,25 @@ stages:
             (None, _) => {
                 mistake("name", format!("there is no benchmark `{}`", params.name), format!("the benchmarks are {}", names()));
             }
-            (Some(found), _) if found.reads == Reads::Nothing && !params.fetch.is_no() => {
+            (Some(found), _) if matches!(found.reads, Reads::Nothing) && !params.fetch.is_no() => {
                 mistake("fetch", format!("benchmark `{}` reads no file", found.name), "take `fetch:` out".to_owned());
             }
             (Some(_), Some(_)) if !params.fetch.is_no() => {
                 mistake("fetch", "the file is both named and fetched".to_owned(), "take out `path:`, or `fetch:`".to_owned());
             }
-            (Some(found), None) if !params.fetch.is_no() => match std::mem::take(&mut params.fetch).settle(found.name) {
-                Ok(fetch) => params.fetch = fetch,
-                Err((message, help)) => mistake("fetch", message, help),
-            },
-            (Some(found), None) if found.reads != Reads::Nothing => {
+            (Some(found), None) if !params.fetch.is_no() => {
+                match std::mem::take(&mut params.fetch).settle(found.name, found.published) {
+                    Ok(fetch) => params.fetch = fetch,
+                    Err((message, help)) => mistake("fetch", message, help),
+                }
+            }
+            (Some(found), None) if !matches!(found.reads, Reads::Nothing) => {
                 mistake("name", format!("benchmark `{}` reads a file, and none is named", found.name), found.help());
             }
-            (Some(found), Some(_)) if found.reads == Reads::Nothing => {
+            (Some(found), Some(_)) if matches!(found.reads, Reads::Nothing) => {
                 mistake("path", format!("benchmark `{}` reads no file", found.name), "take `path:` out".to_owned());
             }
-            (Some(found), Some(files)) if found.reads == Reads::File && files.one().is_none() => {
+            (Some(found), Some(files)) if matches!(found.reads, Reads::File) && files.one().is_none() => {
                 mistake(
                     "path",
                     format!("benchmark `{}` reads a file, and this is a folder", found.name),

@@ -1,6 +1,8 @@
 //! `MMLU` (Hendrycks et al. 2021, "Measuring Massive Multitask Language Understanding") → questions with four choices. A folder
 //! of `SUBJECT_test.csv`, or one such file: no header; the question, four choices, and the letter of the right one.
 
+mod subjects;
+
 use engine::{Context, File, StageError};
 use serde_json::{Map, Value};
 
@@ -8,17 +10,20 @@ use super::{
     choices,
     draft::Draft,
     loader::{Benchmark, Reads, Settings},
-    published::mmlu::{DEV, SUBJECTS},
+    published::Published,
     tables::csv::{malformed, place},
 };
 use crate::kinds::answer::shots;
+use subjects::{DEV, SUBJECTS};
 
 pub(crate) const BENCHMARK: Benchmark = Benchmark {
     name: "mmlu",
     summary: "four choices in 57 subjects (Hendrycks et al. 2021), from a folder of its files",
     example: "{ name: mmlu, path: anatomy_test.csv }",
     version: 1,
-    reads: Reads::Folder,
+    reads: Reads::Folder(subjects::file_names),
+    // An archive, known by the rows of each file in it.
+    published: &[Published { rows: None, digest: None, address: "https://people.eecs.berkeley.edu/~hendrycks/data.tar" }],
     load,
 };
 
