@@ -1,4 +1,5 @@
-//! Row by row: pure, then effects, then pure. A row → the units to ask for, round by round → its rows.
+//! A kind of stage that works row by row. Takes a row; gives the units to ask for, round by round, and from the replies its rows. Only
+//! the calls have effects; all else is pure.
 
 use std::marker::PhantomData;
 
@@ -19,7 +20,7 @@ pub trait EachRow: Kind + Sized {
     /// The effect that its units ask for.
     type Effect: Effect;
 
-    /// How messages name a row: ``question `7` ``.
+    /// Returns how messages name a row: ``question `7` ``.
     fn name(row: &Self::In) -> String;
 
     /// Reads side inputs once; returns the stage and the dataset whose rows drive it.
@@ -28,19 +29,19 @@ pub trait EachRow: Kind + Sized {
     /// A side input cannot be read, or does not fit.
     fn open(ctx: &Context, params: &Self::Params, inputs: Self::Inputs) -> Result<(Self, Dataset<Self::In>), StageError>;
 
-    /// What to ask next, given the replies so far; nothing when the row is done.
+    /// Returns what to ask next, given the replies so far; nothing when the row is done.
     ///
     /// # Errors
     /// The row or a reply does not fit.
     fn units(&self, row: &Self::In, replies: &[Reply<Self>]) -> Result<Vec<Ask<Self::Effect>>, StageError>;
 
-    /// The rows that a row becomes.
+    /// Returns the rows that a row becomes.
     ///
     /// # Errors
     /// The row or a reply does not fit.
     fn rows(&self, row: Self::In, replies: Vec<Reply<Self>>) -> Result<Vec<Self::Out>, StageError>;
 
-    /// Looks at the whole once every row is done; may warn of what the rows have in common.
+    /// Checks the whole once every row is done, and may warn of what the rows have in common.
     ///
     /// # Errors
     /// The rows are of no use, such as when no row has what the stage is for.
@@ -48,10 +49,10 @@ pub trait EachRow: Kind + Sized {
         Ok(())
     }
 
-    /// Names the output port.
+    /// Returns the outputs, with the rows at their port.
     fn outputs(rows: Dataset<Self::Out>) -> Self::Outputs;
 
-    /// What a plan says of the stage besides its calls.
+    /// Returns what a plan says about the stage besides its calls.
     ///
     /// # Errors
     /// What the notes speak of cannot be read.
@@ -59,18 +60,18 @@ pub trait EachRow: Kind + Sized {
         Ok(Vec::new())
     }
 
-    /// Rows under way at once. A provider's own limits decide how many of their calls are.
+    /// Returns how many rows are worked on at once. How many calls run at once, a provider's own limits decide.
     fn rows_in_flight(ctx: &Context, params: &Self::Params) -> usize {
         let _ = (ctx, params);
         ROWS_IN_FLIGHT
     }
 }
 
-/// What the effect of `S` replies.
+/// The reply of the effect of `S`.
 pub type Reply<S> = <<S as EachRow>::Effect as Effect>::Reply;
 
-/// Enough for every provider's concurrency.
+/// How many rows are worked on at once unless a stage says otherwise: enough for every provider's concurrency.
 pub const ROWS_IN_FLIGHT: usize = 1024;
 
-/// Makes a stage of an [`EachRow`].
+/// Turns an [`EachRow`] into a stage.
 pub struct Each<S>(PhantomData<fn() -> S>);

@@ -1,4 +1,4 @@
-//! What every kind of stage says of itself before anything runs. A [`Stage`](super::stage::Stage) then runs as a whole, an
+//! What every kind of stage declares about itself. A [`Stage`](super::stage::Stage) then runs as a whole, an
 //! [`EachRow`](super::each::EachRow) row by row.
 
 use std::collections::BTreeMap;
@@ -17,20 +17,20 @@ use super::{
 pub trait Kind: Send + Sync + 'static {
     /// The word after `uses:`.
     const KIND: &'static str;
-    /// Raised when the same params and inputs could give another result. For an `EachRow`, replies are kept all the same.
+    /// Raised when the same params and inputs could give another result. The replies of an `EachRow` are kept all the same.
     const VERSION: u32;
     /// One sentence for `fingerpost kinds`.
     const SUMMARY: &'static str;
     /// A few lines of a manifest that use the kind, for `fingerpost kinds KIND`.
     const EXAMPLE: &'static str = "";
-    /// What stands under `with:`. All that may change a result is in here or comes in by a port.
+    /// What is written under `with:`. Whatever may change a result is in the params or comes in at a port.
     type Params: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
-    /// What stands under `in:`.
+    /// What is wired under `in:`.
     type Inputs: Ports;
     /// What the stage gives.
     type Outputs: Ports;
 
-    /// Takes over from the manifest's sections what the params leave open; what it takes is in the key.
+    /// Fills in from the manifest's sections what the params leave open. What it fills in is part of the key.
     ///
     /// # Errors
     /// All mistakes in the params.

@@ -1,8 +1,9 @@
 //! What an author of stages reads: the types that a stage is written with, and nothing that runs them.
 //!
-//! Takes nothing; gives traits, artifacts and what a stage may reach while it runs. Read `kind` first (what every kind says of
-//! itself), then `stage` (a kind that runs as a whole) and `each` (one that works row by row), `artifact` (what flows), `context` (what a running stage may reach), `section` (what the manifest shares
-//! among stages), and `registry` last, where types become names.
+//! Takes nothing; gives traits, artifacts and what a stage may reach while it runs. Read `kind` first (what every kind declares about
+//! itself), then `stage` (a kind that runs as a whole), `each` (one that works row by row) and `effect` (what its rows ask for),
+//! `artifact` (what flows between stages), `context` (what a running stage may reach), `section` (what the manifest shares among
+//! stages), and `registry` last, where types become names.
 
 pub(crate) mod ahead;
 pub(crate) mod artifact;

@@ -1,4 +1,4 @@
-//! The kinds, sections, rows, templates and commands that a program links in, with their types erased once.
+//! The registry: the kinds, sections, rows, templates and commands that a program links in, with their types erased.
 
 use std::{any::Any, collections::BTreeMap, marker::PhantomData, pin::Pin, sync::Arc};
 
@@ -37,7 +37,7 @@ pub(crate) trait ErasedKind: Send + Sync {
     fn schema(&self) -> Value;
     fn inputs(&self) -> Vec<Port>;
     fn outputs(&self) -> Vec<Port>;
-    /// Reads `with:` relative to `folders`, and takes from the sections.
+    /// Reads `with:` relative to `folders`, and fills in from the sections what it leaves open.
     fn settle(
         &self,
         with: serde_yaml::Value,
@@ -67,10 +67,10 @@ pub(crate) trait ErasedKind: Send + Sync {
     fn run<'a>(&'a self, ctx: &'a Context, settled: &'a Settled, inputs: BTreeMap<String, Output>) -> RunFuture<'a>;
 }
 
-/// What a stage's params came to.
+/// A stage's params after they were read and filled in, and what follows from them.
 #[derive(Clone)]
 pub(crate) struct Settled {
-    /// Written back out, defaults filled in: as they stand in the preimage.
+    /// The params serialised again, with defaults filled in, as they are in the preimage.
     pub(crate) params: Value,
     pub(crate) parts: BTreeMap<String, u32>,
     pub(crate) inputs: Vec<Port>,
@@ -238,7 +238,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Starts empty.
+    /// Returns an empty registry.
     pub fn new() -> Self {
         Self::default()
     }
@@ -285,7 +285,7 @@ impl Registry {
         self
     }
 
-    /// Hands services to all stages.
+    /// Sets the services of all stages.
     #[must_use]
     pub fn services(mut self, services: Services) -> Self {
         self.services = services;

@@ -16,7 +16,7 @@ use super::{
 
 /// A kind of stage that runs as a whole.
 pub trait Stage: Kind {
-    /// Sentences that a person should read before anything runs.
+    /// Returns sentences that a person should read before anything runs.
     ///
     /// # Errors
     /// What the notes speak of cannot be read.
@@ -25,16 +25,16 @@ pub trait Stage: Kind {
         Ok(Vec::new())
     }
 
-    /// Says of outputs, by port, what can be known of them before the stage has run: for the notes of stages that take them in.
+    /// Returns what can be known of outputs before the stage has run, by port: for the notes of the stages that take them.
     ///
     /// # Errors
-    /// What is told of cannot be read.
+    /// What it speaks of cannot be read.
     fn tell(ctx: &Context, params: &Self::Params, ahead: &Ahead) -> Result<BTreeMap<String, Value>, StageError> {
         let _ = (ctx, params, ahead);
         Ok(BTreeMap::new())
     }
 
-    /// What the stage would buy.
+    /// Returns what the stage would buy.
     ///
     /// # Errors
     /// An input cannot be read, or does not fit.
@@ -44,7 +44,7 @@ pub trait Stage: Kind {
         Ok(Forecast::default())
     }
 
-    /// The replies that answers are to what the stage asks for.
+    /// Returns the replies that answers become to what the stage asks for.
     #[doc(hidden)]
     fn adopt(ctx: &Context, params: &Self::Params, inputs: Self::Inputs, answers: &Answers) -> Result<Adopted, StageError> {
         drop(inputs);
@@ -52,7 +52,7 @@ pub trait Stage: Kind {
         Ok(Vec::new())
     }
 
-    /// What would be asked for the row with this id, and what comes back.
+    /// Returns what would be asked for the row with this id, and the replies: cached ones and, if `send` is set, those of calls.
     fn attempt(
         ctx: &Context,
         params: &Self::Params,

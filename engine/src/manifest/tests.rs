@@ -1,4 +1,4 @@
-//! Manifests come in; what is read of them, and where their mistakes point, is compared with what is written here.
+//! Tests of manifests: what is read of them, and where their mistakes point.
 
 use serde::Deserialize;
 
@@ -81,7 +81,7 @@ fn set_values_are_typed() {
     assert_eq!(set(&Path::of(&["providers"]), &manifest.sections["providers"]), ["here.jsonl"]);
     assert_eq!(set(&manifest.stages[1].with_path(), with(&manifest, 1)), ["a/b", "c/d"]);
     assert_eq!(set(&manifest.stages[0].with_path(), with(&manifest, 0)), [""; 0]);
-    // `--set` came first, so no param stands here any more.
+    // `--set` is applied first, so that nothing refers to the param any more.
     check(
         &manifest.warnings,
         &["unused-param @ limit: nothing uses `params.limit` | write `${params.limit}` where its value belongs, or remove it"],

@@ -1,4 +1,4 @@
-//! Forecasts. Takes a plan; gives what its stages would buy, and what a person should read before.
+//! Forecasts. Takes a plan; gives what its stages would buy, and what a person should read before the run.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use crate::{
     resolve::{Pipeline, ResolvedStage},
 };
 
-/// Says of every stage that is to run what it would buy, as far as its inputs are known, and what else a person should read before, such
-/// as the variables that are not set.
+/// Adds to every stage that is to run what it would buy, as far as its inputs exist, and what else a person should read before the
+/// run, such as the variables that are not set.
 pub(crate) fn forecast(
     plan: &mut Plan,
     pipeline: &Pipeline,

@@ -1,4 +1,4 @@
-//! Wires → an order with producers first, or the cycles.
+//! The order of stages. Takes wires; gives an order with producers first, or the mistakes of the cycles.
 
 use std::collections::{BTreeMap, BTreeSet};
 

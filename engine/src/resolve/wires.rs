@@ -1,4 +1,4 @@
-//! `in:` as written → wires to ports whose types fit, and files whose rows fit.
+//! Wires. Takes `in:` as written; gives wires to ports whose types fit, and to files whose rows fit.
 
 use std::{collections::BTreeMap, io::BufRead as _};
 
@@ -33,7 +33,7 @@ impl Checker<'_> {
                 wires.insert(name.clone(), wire);
             }
         }
-        // A misspelt port is not missing as well.
+        // A misspelt port is not reported as missing as well.
         let misspelt = |ports: &[Port]| inputs.keys().any(|name| ports.iter().all(|port| port.name != *name));
         let ports = ports.filter(|ports| !misspelt(ports));
         for port in ports.into_iter().flatten().filter(|port| !port.optional) {
@@ -90,7 +90,7 @@ impl Checker<'_> {
         };
         let outputs = match all.get(producer) {
             Some(Some(found)) if !found.ports_depend_on_wrong_params() => found.outputs(),
-            // Its own mistake is told already; the edge is kept for cycles.
+            // Its own mistake is reported already; the edge is kept to find cycles.
             _ => return Some(Wire::Stage { stage: producer, port: output.unwrap_or_default().to_owned() }),
         };
         match choose(&outputs, output, wanted) {
@@ -98,7 +98,7 @@ impl Checker<'_> {
             Err((code, message, help)) => {
                 let message = message.replace("STAGE", name);
                 self.mistakes.push(self.manifest.mistake_at_value(&at, code, message).help(help.replace("STAGE", name)));
-                // The edge still counts for cycles.
+                // The edge is kept to find cycles.
                 Some(Wire::Stage { stage: producer, port: String::new() })
             }
         }

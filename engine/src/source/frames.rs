@@ -1,4 +1,4 @@
-//! The end of a value comes in; the collection around it takes it as an item, a key or an entry.
+//! Nesting. Takes the end of a value; gives the value to the collection around it, as an item, a key or an entry.
 
 use saphyr_parser::Span as Marks;
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{diagnostic::Mistake, text::Span};
 
-/// The most values after aliases are written out; a few lines can otherwise stand for billions.
+/// The most values, with aliases expanded; otherwise a few lines could stand for billions.
 const MAX_VALUES: usize = 1_000_000;
 
 impl Builder<'_> {
@@ -35,7 +35,7 @@ impl Builder<'_> {
         self.attach(frame.node, None)
     }
 
-    /// Gives a finished value to the collection around it, as a key where one is due; `key` is its text, if it has one.
+    /// Adds a finished value to the collection around it, as a key where a key comes next; `key` is its text, if it has one.
     pub(super) fn attach(&mut self, node: usize, key: Option<String>) -> Option<()> {
         let Node { span, values, .. } = self.tree.nodes[node];
         if values > MAX_VALUES {
