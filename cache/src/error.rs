@@ -86,7 +86,7 @@ pub enum CacheError {
         path: PathBuf,
         /// What its `format` file says.
         found: String,
-        /// What this program writes.
+        /// The format of this program.
         known: &'static str,
     },
     /// Something was to be stored in a cache whose folder cannot be written.

@@ -25,7 +25,7 @@
 //! - No clock, path, secret, thread count, stage name or serialised text is part of a key.
 //! - No stage can reach the store: it has artifacts, and its context keeps the rest private.
 //! - No reply counts before it is durable; no transient failure is ever kept.
-//! - No mistake in a manifest hides another one; nothing runs before all are mended.
+//! - No mistake in a manifest hides another one; nothing runs before all are fixed.
 //! - No text from outside reaches a terminal with control characters in it.
 //! - Nothing outside `cli` prints, and no module imports one that imports it.
 

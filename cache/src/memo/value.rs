@@ -59,7 +59,7 @@ pub(crate) fn decode(table: Table, key: &Digest, entry: &[u8], blobs: &Arc<Blobs
     }
 }
 
-/// What an entry holds.
+/// The content of an entry: a value, or the digest of the blob that has it.
 pub(crate) enum Body {
     Value(Vec<u8>),
     Blob(Digest),

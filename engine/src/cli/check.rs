@@ -1,4 +1,4 @@
-//! `check`: every mistake in a manifest, underlined. Runs nothing.
+//! The command `check`. Takes a manifest; gives every mistake in it, underlined. Runs nothing.
 
 use clap::Args;
 
@@ -45,7 +45,7 @@ impl Check {
     }
 }
 
-/// The devices that stages ask for and that are not there. A manifest is right without the keys for its calls.
+/// Returns the mistakes of stages that ask for devices that are not there. A manifest is right without the keys for its calls.
 fn devices(pipeline: &Pipeline) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     for stage in 0..pipeline.stages.len() {

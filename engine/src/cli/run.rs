@@ -1,4 +1,4 @@
-//! `run`: every stage whose result is not cached.
+//! The command `run`. Takes a manifest; runs every stage whose result is not cached, and gives the run's record.
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
@@ -107,7 +107,7 @@ impl Run {
         });
         let outcome = self.drive(planned, &pipeline, &request, &shared, &record.name, silent)?;
         let mut exit = exit(&outcome);
-        // A disk without room for the record ends no run that pays; a run without a whole record did not end well.
+        // A disk without room for the record ends no run that pays, but a run without a complete record did not end well.
         let unwritten = record.unwritten().filter(|_| exit == Exit::Done).map(|error| {
             let folder = record.folder.display();
             Failure::new(Exit::Environment, format!("the record `{folder}` is not whole: {error}"))
@@ -169,13 +169,14 @@ impl Run {
     }
 }
 
-/// Stages that run at once at least: one that waits for the network must not keep those that compute from a small machine.
+/// The least number of stages that run at once, so that on a small machine those that wait for the network do not hold up those that
+/// compute.
 const FEWEST_JOBS: NonZeroUsize = NonZeroUsize::new(4).expect("not zero");
 
-/// Between two beats.
+/// The time between two beats.
 const BEAT: Duration = Duration::from_secs(2);
 
-/// Says that time passes, also where nothing happens.
+/// Tells the subscribers that time passes, even where nothing happens.
 async fn beat(events: Events) {
     loop {
         tokio::time::sleep(BEAT).await;

@@ -243,7 +243,7 @@ impl Context {
         }
     }
 
-    /// Returns a cancellation once the run is to stop. Stages call it where they can safely stop.
+    /// Returns an error once the run is to stop. Stages call it where they can safely stop.
     ///
     /// # Errors
     /// The run is to stop.
@@ -256,7 +256,7 @@ impl Context {
         &self.0.stop
     }
 
-    /// Stops the stage after a failure: calls under way end, and no further one is made.
+    /// Stops the stage after a failure: running calls end, and no further one is made.
     pub(crate) fn stop(&self) {
         self.0.stop.cancel();
     }

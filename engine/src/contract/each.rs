@@ -41,7 +41,7 @@ pub trait EachRow: Kind + Sized {
     /// The row or a reply does not fit.
     fn rows(&self, row: Self::In, replies: Vec<Reply<Self>>) -> Result<Vec<Self::Out>, StageError>;
 
-    /// Checks the whole once every row is done, and may warn of what the rows have in common.
+    /// Checks all rows together once every row is done, and may warn of what they have in common.
     ///
     /// # Errors
     /// The rows are of no use, such as when no row has what the stage is for.
@@ -55,7 +55,7 @@ pub trait EachRow: Kind + Sized {
     /// Returns what a plan says about the stage besides its calls.
     ///
     /// # Errors
-    /// What the notes speak of cannot be read.
+    /// What the notes are about cannot be read.
     fn notes(&self) -> Result<Vec<String>, StageError> {
         Ok(Vec::new())
     }

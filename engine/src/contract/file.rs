@@ -90,7 +90,7 @@ impl File {
     /// The content is neither in the cache nor at the path.
     pub fn open(&self, ctx: &Context) -> Result<impl BufRead + Send + use<>, StageError> {
         let store = ctx.store();
-        // Storing it again also mends a copy that was damaged since.
+        // Storing it again also repairs a copy that was damaged since.
         if !store.cache().check(&self.digest)? {
             self.keep(store)?;
         }

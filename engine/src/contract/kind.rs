@@ -23,7 +23,7 @@ pub trait Kind: Send + Sync + 'static {
     const SUMMARY: &'static str;
     /// A few lines of a manifest that use the kind, for `fingerpost kinds KIND`.
     const EXAMPLE: &'static str = "";
-    /// What is written under `with:`. Whatever may change a result is in the params or comes in at a port.
+    /// What is written under `with:`. Whatever may change a result is in the params or is an input.
     type Params: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
     /// What is wired under `in:`.
     type Inputs: Ports;

@@ -19,7 +19,7 @@ pub trait Stage: Kind {
     /// Returns sentences that a person should read before anything runs.
     ///
     /// # Errors
-    /// What the notes speak of cannot be read.
+    /// What the notes are about cannot be read.
     fn notes(ctx: &Context, params: &Self::Params, ahead: &Ahead) -> Result<Vec<String>, StageError> {
         let _ = (ctx, params, ahead);
         Ok(Vec::new())
@@ -28,7 +28,7 @@ pub trait Stage: Kind {
     /// Returns what can be known of outputs before the stage has run, by port: for the notes of the stages that take them.
     ///
     /// # Errors
-    /// What it speaks of cannot be read.
+    /// What it describes cannot be read.
     fn tell(ctx: &Context, params: &Self::Params, ahead: &Ahead) -> Result<BTreeMap<String, Value>, StageError> {
         let _ = (ctx, params, ahead);
         Ok(BTreeMap::new())

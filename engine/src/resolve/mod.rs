@@ -1,4 +1,4 @@
-//! Checks of a manifest. Takes a manifest; gives a pipeline: kinds found, params typed, wires checked, the graph acyclic. Or gives all
+//! Checks of a manifest. Takes a manifest; gives a pipeline (kinds found, params typed, wires checked, the graph acyclic), or all
 //! mistakes at once.
 //!
 //! Read this file, then the checks in the order in which `resolve` makes them: `params` (sections and `with:` become typed values),

@@ -1,4 +1,5 @@
-//! A row-wise stage → a stage: rows go through their units and replies, many at once, and come out in order.
+//! A run through all rows. Takes a stage that works row by row; gives a stage in which many rows at once ask for their replies, and come
+//! out in order.
 
 use std::{collections::BTreeMap, future::Future, pin::Pin};
 
@@ -93,13 +94,13 @@ impl<S: EachRow> Stage for Each<S> {
                     }
                 }
             }
-            // After a failure the calls under way end first, so that what they buy is kept; no further call is made.
+            // After a failure the running calls end first, so that what they buy is kept; no further call is made.
             if failure.is_some() {
                 ctx.stop();
             }
             match in_flight.next().await {
                 None => break,
-                // A row that was stopped says nothing of why.
+                // The error of a row that was stopped does not say why.
                 Some(Err(error)) => failure = failure.filter(|known| known.blame != Blame::Cancelled).or(Some(error)),
                 Some(Ok(_)) if failure.is_some() => {}
                 Some(Ok(rows)) => failure = write(ctx, &mut writer, &rows).err(),
@@ -124,17 +125,17 @@ fn write<R: Row>(ctx: &Context, writer: &mut DatasetWriter<R>, rows: &[R]) -> Re
     Ok(())
 }
 
-/// How far a row gets with the replies that are known.
+/// How far a row gets with the replies that are cached.
 enum Far<S: EachRow> {
     Whole(Vec<S::Out>),
-    /// The replies of the rounds that are whole.
+    /// The row, and the replies of the rounds that are complete.
     Open(S::In, Vec<Reply<S>>),
 }
 
-/// Rows that are worth a thread of their own.
+/// How many rows are worth a thread of their own.
 const ROWS_A_THREAD: usize = 64;
 
-/// Goes with every row as far as the memo does, on all processors: most rows of most runs are known.
+/// Takes every row as far as its cached replies go, on all processors: most rows of most runs are cached.
 fn as_far_as_known<S: EachRow>(
     ctx: &Context,
     stage: &S,
@@ -144,7 +145,7 @@ fn as_far_as_known<S: EachRow>(
     if worthwhile < 2 {
         return rows.into_iter().map(|row| row.and_then(|row| known(ctx, stage, row))).collect();
     }
-    // Asking for the number reads files, which is no matter for so many rows.
+    // Asking for the number of processors reads files, which does not matter for so many rows.
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(worthwhile);
     let size = rows.len().div_ceil(threads);
     let mut rows = rows.into_iter();
@@ -163,7 +164,7 @@ fn as_far_as_known<S: EachRow>(
     })
 }
 
-/// Goes as far as the memo does, without waiting.
+/// Takes a row as far as its cached replies go, without waiting.
 fn known<S: EachRow>(ctx: &Context, stage: &S, row: S::In) -> Result<Far<S>, StageError> {
     let mut replies = Vec::new();
     loop {
@@ -191,7 +192,7 @@ fn known<S: EachRow>(ctx: &Context, stage: &S, row: S::In) -> Result<Far<S>, Sta
     }
 }
 
-/// Waits for a row; where it fails, the others stop at once, and not when its turn comes.
+/// Waits for a row. Where it fails, the other rows stop at once, and not only when its turn comes.
 async fn stopping<T>(ctx: &Context, row: impl Future<Output = Result<T, StageError>>) -> Result<T, StageError> {
     let done = row.await;
     if done.is_err() {
@@ -206,7 +207,7 @@ async fn one<S: EachRow>(ctx: &Context, stage: &S, row: S::In, mut known: Vec<Re
         if asked.is_empty() {
             return stage.rows(row, known);
         }
-        // All of a round end, so that what they buy is kept where one of them fails.
+        // All calls of a round run to their end, so that what they buy is kept where one of them fails.
         let round = join_all(asked.into_iter().map(|ask| answer::<S::Effect>(ctx, ask))).await;
         for reply in round {
             known.push(reply.map_err(|error| error.at(&S::name(&row)))?);

@@ -1,4 +1,7 @@
-//! `cache`: what is in it, whether it is damaged, and what may go.
+//! The command `cache`. Takes an action; gives what is in the cache, what is damaged, its replies in a file, or space on the disk.
+//!
+//! Read this file (the actions and their arguments), then `files` (exports and imports replies) and `report` (counts in words, and why
+//! something stays).
 
 mod files;
 mod report;
