@@ -1,7 +1,7 @@
 //! Digests of values. Takes any serialisable value; gives one digest, whatever the order or format of its parts.
 //!
-//! Read `walk` first: a serializer that takes the value apart into a tree with sorted maps. JSON does not do, because the order of its
-//! maps depends on a cargo feature that any dependency may turn on, and because its writers turn NaN into null. Then this file: it
+//! Read `walk` first: a serializer that takes the value apart into a tree with sorted maps. JSON cannot be used, because the order of
+//! its maps depends on a cargo feature that any dependency may turn on, and because its writers turn NaN into null. Then this file: it
 //! hashes every part with a tag and its length, so that no two trees give the same stream of bytes.
 
 mod walk;
