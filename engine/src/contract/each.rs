@@ -59,9 +59,9 @@ pub trait EachRow: Kind + Sized {
         Ok(Vec::new())
     }
 
-    /// Rows under way at once. A provider's own limits decide how many of their calls are.
-    fn rows_in_flight(ctx: &Context, params: &Self::Params) -> usize {
-        let _ = (ctx, params);
+    /// Returns how many rows may be under way at once; asked again whenever a row is done. A provider's own limits decide how many of
+    /// their calls are.
+    fn rows_in_flight(&self) -> usize {
         ROWS_IN_FLIGHT
     }
 }
