@@ -11,22 +11,23 @@ use super::{Start, Weights, checkpoint_outline, columns_of, failed, forecast, mi
 use crate::{
     kinds::errors,
     models::Outline,
+    part,
     router::Router,
     rows::DpoExample,
     tokenizer::Tokenizer,
     train::{
         Method,
-        settings::{Settings, Training, part},
+        settings::{Settings, Training},
     },
 };
 
 /// A kind of stage that trains by a method whose rows are pairs.
 pub(crate) trait Preferences: Method + Serialize + JsonSchema + Send + 'static {
-    /// As [`engine::Stage::VERSION`].
+    /// As [`engine::Kind::VERSION`].
     const VERSION: u32;
-    /// As [`engine::Stage::SUMMARY`].
+    /// As [`engine::Kind::SUMMARY`].
     const SUMMARY: &'static str;
-    /// As [`engine::Stage::EXAMPLE`].
+    /// As [`engine::Kind::EXAMPLE`].
     const EXAMPLE: &'static str;
 
     /// Returns this kind's defaults of the settings that all trainings have.
