@@ -1,4 +1,5 @@
-//! A program made of the engine and kinds of its own: lines of a file, shouted by pretended models that cost money.
+//! A program made of the engine and kinds of its own: lines of a file, shouted by pretended models that cost money. It is one file, so that
+//! it can be copied as the start of another program; each kind in it is a case of the engine's tests.
 //!
 //! `cargo run --example toy -- run words.yaml`, with such a manifest:
 //!

@@ -26,6 +26,7 @@ mod kinds;
 mod llm;
 pub mod measures;
 pub mod models;
+mod part;
 mod random;
 mod regular;
 pub mod router;

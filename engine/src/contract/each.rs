@@ -60,9 +60,9 @@ pub trait EachRow: Kind + Sized {
         Ok(Vec::new())
     }
 
-    /// Returns how many rows are worked on at once. How many calls run at once, a provider's own limits decide.
-    fn rows_in_flight(ctx: &Context, params: &Self::Params) -> usize {
-        let _ = (ctx, params);
+    /// Returns how many rows may be worked on at once; asked again whenever a row is done. How many calls run at once, a provider's own
+    /// limits decide.
+    fn rows_in_flight(&self) -> usize {
         ROWS_IN_FLIGHT
     }
 }

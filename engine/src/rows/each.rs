@@ -77,8 +77,8 @@ impl<S: EachRow> Stage for Each<S> {
         let mut writer = DatasetWriter::new(ctx)?;
         let mut in_flight = FuturesOrdered::new();
         let mut failure = None;
-        let most = S::rows_in_flight(ctx, params);
         loop {
+            let most = stage.rows_in_flight();
             while failure.is_none() && in_flight.len() < most {
                 let next: Vec<_> = rows.by_ref().take(most - in_flight.len()).collect();
                 if next.is_empty() {

@@ -68,6 +68,7 @@ pub(crate) struct Stage {
     ctx: Context,
     llm: Option<(Request, Template)>,
     readable: Readable,
+    rows_in_flight: usize,
 }
 
 const PROMPT: &str = include_str!("../../../prompts/analyse@1.txt");
@@ -149,7 +150,8 @@ impl EachRow for Stage {
                 Template::read(ctx, params.prompt.as_ref(), PROMPT, &["question"])?,
             )),
         };
-        Ok((Self { ctx: ctx.clone(), llm, readable: Readable::new("the model") }, inputs.questions))
+        let rows_in_flight = calls::rows_in_flight(ctx, params.providers.keys());
+        Ok((Self { ctx: ctx.clone(), llm, readable: Readable::new("the model"), rows_in_flight }, inputs.questions))
     }
 
     fn units(&self, question: &Question, replies: &[Reply]) -> Result<Vec<Ask<Completion>>, StageError> {
@@ -187,8 +189,9 @@ impl EachRow for Stage {
         Outputs { analyses }
     }
 
-    fn rows_in_flight(ctx: &Context, params: &Params) -> usize {
-        calls::rows_in_flight(ctx, params.providers.keys())
+    fn rows_in_flight(&self) -> usize {
+        // Rules read every question.
+        if self.llm.is_some() { self.readable.rows_in_flight(self.rows_in_flight) } else { self.rows_in_flight }
     }
 }
 

@@ -118,6 +118,7 @@ pub(crate) struct Stage {
     template: Template,
     shots: Option<Pool>,
     ask_again: AskAgain,
+    rows_in_flight: usize,
 }
 
 struct Role {
@@ -223,7 +224,8 @@ impl EachRow for Stage {
         let template = Template::read(ctx, params.prompt.as_ref(), ANSWER, &["question"])?;
         let template = template.system(params.system.as_deref()).reasoned(params.cot);
         let shots = params.shots.as_ref().map(|shots| Pool::open(ctx, shots, &inputs.questions)).transpose()?;
-        Ok((Self { roles, template, shots, ask_again: params.ask_again }, inputs.questions))
+        let rows_in_flight = calls::rows_in_flight(ctx, params.providers.keys());
+        Ok((Self { roles, template, shots, ask_again: params.ask_again, rows_in_flight }, inputs.questions))
     }
 
     fn units(&self, question: &Question, replies: &[Reply]) -> Result<Vec<Ask<Completion>>, StageError> {
@@ -267,8 +269,8 @@ impl EachRow for Stage {
         Outputs { answers }
     }
 
-    fn rows_in_flight(ctx: &Context, params: &Params) -> usize {
-        calls::rows_in_flight(ctx, params.providers.keys())
+    fn rows_in_flight(&self) -> usize {
+        self.rows_in_flight
     }
 }
 

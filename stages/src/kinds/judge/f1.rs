@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     llm::request::Reply,
+    part::settings,
     rows::{Answer, Grade, Question},
-    train::settings::part::settings,
 };
 
 /// The threshold if the manifest gives none.

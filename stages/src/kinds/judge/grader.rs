@@ -12,8 +12,8 @@ use crate::{
         providers::Source,
         request::{Reply, Settings},
     },
+    part::{Filled, Part},
     rows::{Answer, Grade, Question},
-    train::settings::part::{Filled, Part},
 };
 
 /// A kind of judge: its name, its own params, and how it is opened. The value is a judge that is open.

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     llm::request::Settings,
-    train::settings::part::{Filled, Part},
+    part::{Filled, Part},
 };
 
 /// A kind of judge with its type erased.

@@ -15,8 +15,8 @@ use crate::{
         prompt::{Template, lettered},
         request::{Reply, Request, Settings},
     },
+    part::settings,
     rows::{Answer, Grade, Question},
-    train::settings::part::settings,
 };
 
 const PROMPT: &str = include_str!("../../../prompts/judge@1.txt");

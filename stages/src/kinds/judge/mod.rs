@@ -37,6 +37,7 @@ pub(crate) struct Stage {
     judge: Box<dyn Grader>,
     readable: Readable,
     missing: MissingBy,
+    rows_in_flight: usize,
     questions: ById<Question>,
     /// The models that judge, as long as nobody was told that one of them judges itself.
     judges: Mutex<Vec<String>>,
@@ -87,6 +88,7 @@ impl EachRow for Stage {
             judge: params.open(ctx)?,
             readable: Readable::new("the judge"),
             missing: params.common.missing,
+            rows_in_flight: calls::rows_in_flight(ctx, params.providers.keys()),
             judges: Mutex::new(params.models().into_iter().map(|(_, asked)| asked.to_owned()).collect()),
             questions: ById::read(&inputs.questions, "question", |question| &question.id)?,
         };
@@ -135,8 +137,8 @@ impl EachRow for Stage {
         Outputs { verdicts }
     }
 
-    fn rows_in_flight(ctx: &Context, params: &Params) -> usize {
-        calls::rows_in_flight(ctx, params.providers.keys())
+    fn rows_in_flight(&self) -> usize {
+        self.readable.rows_in_flight(self.rows_in_flight)
     }
 }
 

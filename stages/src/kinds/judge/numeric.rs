@@ -16,8 +16,8 @@ use super::{
 use crate::{
     defaults::is_default,
     llm::request::Reply,
+    part::settings,
     rows::{Answer, Grade, Question},
-    train::settings::part::settings,
 };
 
 settings! {

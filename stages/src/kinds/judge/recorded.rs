@@ -7,8 +7,8 @@ use engine::{Context, File, ParamMistake, StageError};
 use super::grader::{self, Grader, Opening};
 use crate::{
     llm::{recording, request::Reply},
+    part::settings,
     rows::{Answer, Grade, Question},
-    train::settings::part::settings,
 };
 
 settings! {

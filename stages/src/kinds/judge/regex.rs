@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     llm::request::Reply,
+    part::settings,
     rows::{Answer, Grade, Question},
-    train::settings::part::settings,
 };
 
 settings! {

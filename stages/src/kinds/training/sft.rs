@@ -13,6 +13,7 @@ use super::{Start, Weights, columns_of, failed, forecast, mistakes, train, withi
 use crate::{
     kinds::errors,
     models::{NewModel, Outline},
+    part::{self, settings},
     router::Router,
     rows::{Message, SftExample},
     sections::Policies,
@@ -21,10 +22,7 @@ use crate::{
         Method as _,
         optimizer::AdamW,
         prepared::columns::{self, Columns},
-        settings::{
-            Settings, Training, Warmup,
-            part::{self, settings},
-        },
+        settings::{Settings, Training, Warmup},
         sft::Sft,
     },
 };

@@ -5,18 +5,17 @@
 mod adapter;
 mod files;
 mod optim;
-pub(crate) mod part;
 pub(crate) mod range;
 mod training;
 mod warmup;
 
 use std::path::{Path, PathBuf};
 
+use crate::part::{self, Part};
 use serde_json::{Map, Value};
 
 pub use adapter::{Adapter, Code, Dtype, Quantization};
 pub use files::Files;
-use part::Part;
 pub use training::{Precision, Training};
 pub use warmup::Warmup;
 
