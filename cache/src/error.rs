@@ -20,7 +20,7 @@ pub enum CacheError {
         folder: PathBuf,
     },
     /// A blob does not match its digest. It is moved out of the way where the cache can be written.
-    #[error("blob `{digest}` is damaged: it does not match its digest; its bytes are in `{aside}`; run again to make it anew")]
+    #[error("blob `{digest}` is damaged: it does not match its digest; its bytes are in `{aside}`; run again to recompute it")]
     Damaged {
         /// Digest that the bytes should have had.
         digest: Digest,
@@ -118,7 +118,7 @@ pub enum CacheError {
     },
     /// A number that was written when the cache was opened could not be read back.
     #[error(
-        "the cache `{path}` (mounted at `{mount}`) does not hold what is written to it: {reason}; \
+        "the cache `{path}` (mounted at `{mount}`) does not keep what is written to it: {reason}; \
          name a folder on a local disk with `--cache`"
     )]
     Probe {

@@ -50,7 +50,7 @@ impl FromStr for Limit {
                 reason = "a float that is too large saturates, and negative ones do not come here"
             )]
             Ok(dollars) if dollars.is_finite() && dollars >= 0.0 => Ok(Self::AtMost((dollars * NANO).round() as u64)),
-            _ => Err(format!("`{text}` is no amount of dollars: give a number such as 2.50, or `none`")),
+            _ => Err(format!("`{text}` is not an amount in dollars: give a number such as 2.50, or `none`")),
         }
     }
 }
@@ -124,7 +124,7 @@ impl Budget {
             }
             (Price::Unknown, Limit::AtMost(_)) => {
                 return Err(StageError::over_budget(
-                    "the price of a call is unknown, so no budget can hold it: add the model to `prices:`, or give `--budget none`".to_owned(),
+                    "the price of a call is unknown, so no budget can cover it: add the model to `prices:`, or give `--budget none`".to_owned(),
                 ));
             }
             (Price::Unknown, Limit::Unlimited | Limit::Unset) => 0,
@@ -147,7 +147,7 @@ impl Budget {
         };
         let (cost, spent, limit) = (dollars(cost), dollars(purse.spent), dollars(limit));
         Err(StageError::over_budget(format!("the next call may cost {cost} and {spent} of {limit} are spent{running}"))
-            .help("raise the budget and run again; replies that are bought are kept"))
+            .help("raise the budget and run again; replies that were paid for stay cached"))
     }
 
     fn purse(&self) -> MutexGuard<'_, Purse> {

@@ -114,7 +114,7 @@ impl Init {
             // A `.gitignore` that exists is the user's own, and stays as it is.
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && name.starts_with('.') => Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                Err(Failure::new(Exit::Usage, format!("`{}` is there already", path.display()))
+                Err(Failure::new(Exit::Usage, format!("`{}` already exists", path.display()))
                     .help("give another folder: `fingerpost init FOLDER`"))
             }
             Err(error) => Err(self.unwritten(&error)),

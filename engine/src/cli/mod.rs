@@ -71,7 +71,7 @@ struct Arguments {
 /// What every command takes.
 #[derive(Args)]
 struct Common {
-    /// Folder of cached results and replies [default: the nearest `.fingerpost/cache` upward, else here]
+    /// Folder of cached results and replies [default: the nearest `.fingerpost/cache` in this folder or above it, else a new one here]
     #[arg(long, global = true, help_heading = "Common options", value_name = "DIR")]
     cache: Option<PathBuf>,
     /// Folder that records runs
@@ -262,7 +262,7 @@ fn shared(
     record: Option<&Record>,
 ) -> Result<Arc<Shared>, Failure> {
     let environment = Environment::beside(&pipeline.manifest.folder)
-        .map_err(|message| Failure::new(Exit::Usage, message).help("write NAME=value, one a line"))?;
+        .map_err(|message| Failure::new(Exit::Usage, message).help("write one NAME=value on each line"))?;
     Ok(Arc::new(Shared {
         store: Store::new(cache),
         events: Events::new(subscribers),

@@ -52,7 +52,7 @@ pub(super) fn only_manifest() -> Result<PathBuf, Failure> {
         several => {
             let names: Vec<_> = several.iter().map(|path| path.display().to_string()).collect();
             Err(Failure::new(Exit::Usage, format!("this folder has several manifests: {}", names.join(", ")))
-                .help("name the one that is meant"))
+                .help("name one of them"))
         }
     }
 }

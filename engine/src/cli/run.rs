@@ -68,7 +68,7 @@ impl Run {
         }
         if !planned.is_fresh() {
             cache.check_writable().map_err(|error| {
-                Failure::from(error).help("`--cache-mode read` uses what is cached, and keeps nothing of what runs")
+                Failure::from(error).help("`--cache-mode read` uses what is cached, and stores nothing new")
             })?;
         }
         let limit = self.budget.unwrap_or(Limit::Unset);
@@ -110,7 +110,7 @@ impl Run {
         // A disk without room for the record ends no run that pays, but a run without a complete record did not end well.
         let unwritten = record.unwritten().filter(|_| exit == Exit::Done).map(|error| {
             let folder = record.folder.display();
-            Failure::new(Exit::Environment, format!("the record `{folder}` is not whole: {error}"))
+            Failure::new(Exit::Environment, format!("the record `{folder}` is incomplete: {error}"))
                 .help("the run itself ended well; free some space before the next one")
         });
         if unwritten.is_some() {

@@ -62,7 +62,7 @@ pub(super) fn manifest(registry: &Registry) -> Value {
     let cases: Vec<_> = registry.kinds().map(|kind| case(&**kind)).collect();
     let mut properties = json!({
         "version": { "const": 1 },
-        "name": { "type": "string", "description": "Name under which results are remembered; default: the file's name." },
+        "name": { "type": "string", "description": "Name under which the cache keeps the history of the stages; default: the file's name." },
         "params": {
             "type": ["object", "null"],
             "description": "Values for `${params.NAME}`; changed by `--set params.NAME=VALUE`.",
@@ -91,7 +91,7 @@ pub(super) fn manifest(registry: &Registry) -> Value {
         },
     });
     for section in registry.sections() {
-        let file = json!({ "type": "string", "description": "A file that holds the section." });
+        let file = json!({ "type": "string", "description": "A file that contains the section." });
         properties[section.name] = json!({ "anyOf": [with_params((section.schema)()), file] });
     }
     json!({

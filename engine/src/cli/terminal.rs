@@ -36,7 +36,7 @@ const GUTTER: usize = 12;
 pub(super) const STOPPING: &str = "Stopping: what runs ends first; Ctrl-C again stops now";
 
 /// What to do after a stop.
-const AGAIN: &str = "run the same command again to go on from here";
+const AGAIN: &str = "run the same command again to continue";
 
 /// The columns of a bar.
 const BAR: usize = 20;
@@ -154,7 +154,7 @@ impl Terminal {
     fn ended(&mut self, styled: &str, stage: &str, more: &str, calls: u64, spent: Spent) -> String {
         self.stop(stage);
         let bought = bought(calls, spent);
-        let bought = if bought.is_empty() { String::new() } else { format!(" (bought {bought}, which is kept)") };
+        let bought = if bought.is_empty() { String::new() } else { format!(" (paid for {bought}; the replies are cached)") };
         format!("{styled} {}{}{bought}", visible(stage), visible(more))
     }
 }
@@ -232,7 +232,7 @@ impl Subscriber for Terminal {
                 }
                 facts.extend(Some(spent.to_string()).filter(|spent| !spent.is_empty()));
                 if *unchanged {
-                    facts.push("came out the same".to_owned());
+                    facts.push("output unchanged".to_owned());
                 }
                 let rows = rows.map_or_else(String::new, |rows| format!("{} ", counted(rows, "row")));
                 self.line("Ran", &format!("{stage:12} {rows}{}", facts.join(", ")));

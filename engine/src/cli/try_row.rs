@@ -64,7 +64,7 @@ impl Attempt {
 
 fn text(tried: &[Tried]) -> String {
     if tried.is_empty() {
-        return "nothing is asked for this row\n".to_owned();
+        return "this row needs no request\n".to_owned();
     }
     let mut text = String::new();
     for tried in tried {

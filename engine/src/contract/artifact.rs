@@ -329,7 +329,7 @@ impl Anything {
             let line = line?;
             let wrong = |error: serde_json::Error| {
                 StageError::failed(format!(
-                    "line {}, column {} is no row of `{}`: {}",
+                    "line {}, column {} is not a row of `{}`: {}",
                     index + 1,
                     error.column(),
                     kind.name,

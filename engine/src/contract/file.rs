@@ -35,7 +35,7 @@ impl File {
     pub(crate) fn find(written: &str, folders: &Folders) -> Result<Self, String> {
         let path = folders.path(written);
         if path.is_dir() {
-            return Err(format!("`{written}` is a folder, and a file is needed"));
+            return Err(format!("`{written}` is a folder, not a file"));
         }
         Self::found(written.to_owned(), path)
     }
@@ -121,7 +121,7 @@ impl File {
         if digest == self.digest {
             Ok(bytes)
         } else {
-            Err(StageError::failed(format!("`{}` changed while the run was going on", self.written)).help("run again"))
+            Err(StageError::failed(format!("`{}` changed during the run", self.written)).help("run again"))
         }
     }
 }

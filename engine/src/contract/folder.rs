@@ -32,7 +32,7 @@ impl Folder {
         let path = folders.path(written);
         let entries = std::fs::read_dir(&path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => format!("there is no folder `{written}` (looked for `{}`)", path.display()),
-            std::io::ErrorKind::NotADirectory => format!("`{written}` is a file, and a folder is needed"),
+            std::io::ErrorKind::NotADirectory => format!("`{written}` is a file, not a folder"),
             _ => format!("`{written}` cannot be read: {error}"),
         })?;
         let mut files = BTreeMap::new();

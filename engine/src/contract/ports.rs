@@ -75,7 +75,7 @@ impl<A: Artifact> PortField for A {
         sealed
             .remove(name)
             .map(|output| A::open(store, output))
-            .ok_or_else(|| StageError::failed(format!("nothing came in at port `{name}`")))
+            .ok_or_else(|| StageError::failed(format!("port `{name}` has no input")))
     }
 
     fn give(self, sealed: &mut BTreeMap<String, Output>, name: &str) {

@@ -137,7 +137,7 @@ impl<S: Stage> ErasedKind for Erased<S> {
             params: serde_json::to_value(&params).map_err(|error| {
                 SettleError::Mistakes(vec![ParamMistake {
                     field: Vec::new(),
-                    message: format!("the params cannot be written back out: {error}"),
+                    message: format!("the params cannot be serialised: {error}"),
                     help: "use names and values that JSON can hold".to_owned(),
                 }])
             })?,

@@ -62,7 +62,7 @@ pub trait Stage: Kind {
     ) -> impl Future<Output = Result<Vec<Attempt>, StageError>> + Send {
         let _ = (ctx, params, id, send);
         drop(inputs);
-        async { Err(StageError::failed(format!("a stage of the kind `{}` asks for nothing row by row", Self::KIND))) }
+        async { Err(StageError::failed(format!("a stage of the kind `{}` does not work row by row", Self::KIND))) }
     }
 
     /// Does the work. May block.

@@ -245,7 +245,7 @@ impl Scheduler<'_> {
                 continue;
             }
             let message =
-                format!("the result of `{}` was damaged in the cache: it is set aside and made again", self.name(*producer));
+                format!("the result of `{}` was damaged in the cache; it was set aside, and the stage runs again", self.name(*producer));
             self.shared.events.send(&Event::Warning { stage: Some(self.name(*producer)), message });
             if matches!(self.states[*producer], State::Done(_)) {
                 self.states[*producer] = State::Waiting;

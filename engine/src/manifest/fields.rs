@@ -14,7 +14,7 @@ const TYPES: &[(&str, &str)] = &[
     ("a sequence", "a list"),
     ("a map", "a mapping"),
     ("unit", "nothing"),
-    ("a Value::Tagged enum", "one of its words"),
+    ("a Value::Tagged enum", "one of its values"),
     ("usize", "a whole number of 0 or more"),
     ("isize", "a whole number"),
 ];

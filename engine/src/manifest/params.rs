@@ -69,8 +69,8 @@ impl Replacer<'_> {
 
     fn replacement(&mut self, text: &str, path: &Path) -> Option<Value> {
         if !replaceable(path) {
-            let mistake = self.places.mistake_at_value(path, "misplaced-param", "a param cannot stand here");
-            self.mistakes.push(mistake.help("params stand in `in`, in `with` and in sections"));
+            let mistake = self.places.mistake_at_value(path, "misplaced-param", "a param is not allowed here");
+            self.mistakes.push(mistake.help("params are allowed in `in`, in `with` and in sections"));
             return None;
         }
         let name =

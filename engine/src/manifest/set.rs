@@ -98,10 +98,10 @@ fn place<'a>(data: &'a mut Value, path: &Path) -> Result<&'a mut Value, Refusal>
                 entries.entry(Value::String(key.clone())).or_insert(Value::Null)
             }
             (_, Segment::Key(key)) => {
-                return Err(refuse(Vec::new(), format!("there is no `{key}` in a value that is no mapping")));
+                return Err(refuse(Vec::new(), format!("there is no `{key}` in a value that is not a mapping")));
             }
             (_, Segment::Index(_)) => {
-                return Err(refuse(Vec::new(), "the value is no list".to_owned()));
+                return Err(refuse(Vec::new(), "the value is not a list".to_owned()));
             }
         };
     }

@@ -27,7 +27,7 @@ pub(crate) fn inputs<'a>(
                 Wire::Stage { stage, port } => result(*stage)
                     .and_then(|result| result.outputs.get(port))
                     .cloned()
-                    .ok_or_else(|| StageError::failed(format!("nothing came out of port `{port}`")))?,
+                    .ok_or_else(|| StageError::failed(format!("the result has no output `{port}`")))?,
             };
             Ok((name.clone(), output))
         })

@@ -37,7 +37,7 @@ pub(crate) async fn reply<E: Effect>(ctx: &Context, unit: &E::Unit) -> Result<E:
     }
     ctx.count(called);
     serde_json::from_slice(bytes).map_err(|error| {
-        StageError::failed(format!("the kept reply to unit {digest} cannot be read: {error}"))
+        StageError::failed(format!("the cached reply to unit {digest} cannot be read: {error}"))
             .help(format!("buy it again with `--rebuy`, or raise the version of `{}`", E::NAME))
     })
 }

@@ -39,7 +39,7 @@ impl Builder<'_> {
     pub(super) fn attach(&mut self, node: usize, key: Option<String>) -> Option<()> {
         let Node { span, values, .. } = self.tree.nodes[node];
         if values > MAX_VALUES {
-            let message = format!("its aliases stand for more than {MAX_VALUES} values");
+            let message = format!("its aliases expand to more than {MAX_VALUES} values");
             self.mistake(span, "too-large", message, "write less, or keep data in files of its own");
             return None;
         }
@@ -66,8 +66,8 @@ impl Builder<'_> {
             frame.pending = Some((String::new(), span));
             let message = match &self.source.text[span.start..span.end] {
                 "" => "a key is missing".to_owned(),
-                text if text.contains('\n') || text.len() > 40 => "this key is no text".to_owned(),
-                text => format!("the key `{text}` is no text"),
+                text if text.contains('\n') || text.len() > 40 => "this key is not text".to_owned(),
+                text => format!("the key `{text}` is not text"),
             };
             self.mistake(span, "key-not-text", message, "write keys as plain words, or in quotes");
         }

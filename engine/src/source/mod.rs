@@ -64,7 +64,7 @@ impl Source {
             refuse("missing-file", format!("`{name}` {reason}"), "check the path, which is relative to the current folder")
         })?;
         if bytes.len() as u64 > MAX_BYTES {
-            let message = format!("`{name}` has more than the {MAX_BYTES} bytes that are read");
+            let message = format!("`{name}` is larger than the limit of {MAX_BYTES} bytes");
             return Err(refuse("too-large", message, "keep data in files of its own and name them here"));
         }
         match std::str::from_utf8(&bytes) {
@@ -72,7 +72,7 @@ impl Source {
             Err(error) => {
                 let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
                 let byte = bytes[error.valid_up_to()];
-                Err(vec![binary(&name, &valid, &format!("the byte 0x{byte:02x} that is no UTF-8"))])
+                Err(vec![binary(&name, &valid, &format!("the byte 0x{byte:02x} that is not UTF-8"))])
             }
         }
     }
@@ -92,7 +92,7 @@ impl Source {
         }
         // YAML 1.1 breaks lines at these, YAML 1.2 does not: the two parsers would read two different files.
         if let Some(start) = text.find(['\u{2028}', '\u{2029}']) {
-            let mistake = Mistake::at(&plain, Span { start, end: start + 3 }, "syntax", "a Unicode line separator stands here");
+            let mistake = Mistake::at(&plain, Span { start, end: start + 3 }, "syntax", "there is a Unicode line separator here");
             return Err(vec![mistake.help("write `\\u2028` in double quotes, or a line break")]);
         }
         let (tree, mut mistakes) = spans::read(&plain);

@@ -102,7 +102,7 @@ impl fmt::Display for Path {
 
 /// A text that is not a path such as `a.b[0]`, or `a["b.c"]` where a key has a dot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no path: write `a.b[0]`, or `a[\"b.c\"]` for a key with a dot")]
+#[error("`{0}` is not a path: write `a.b[0]`, or `a[\"b.c\"]` for a key with a dot")]
 pub(crate) struct NoPath(String);
 
 impl FromStr for Path {

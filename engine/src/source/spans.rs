@@ -40,7 +40,7 @@ pub(super) fn read(source: &Arc<Text>) -> (Tree, Vec<Mistake>) {
         if matches!(event, Event::DocumentStart(_)) {
             documents += 1;
             if documents > 1 {
-                let mistake = Mistake::at(source, builder.span(marks), "several-documents", "a file holds one document");
+                let mistake = Mistake::at(source, builder.span(marks), "several-documents", "a file may contain only one document");
                 builder.mistakes.push(mistake.label("a second one starts here").help("put it into a file of its own"));
                 break;
             }
@@ -89,7 +89,7 @@ impl Builder<'_> {
                 let span = self.span(marks);
                 let data = plain(&text, style);
                 if data.as_f64().is_some_and(|number| !number.is_finite()) {
-                    self.mistake(span, "non-finite", format!("`{text}` is no number that can be used"), "write a finite number");
+                    self.mistake(span, "non-finite", format!("`{text}` is not a finite number"), "write a finite number");
                 }
                 let node = self.add(Node { span, shape: Shape::Scalar, values: 1, levels: 0 });
                 self.anchors.insert(anchor, node);
@@ -151,7 +151,7 @@ impl Builder<'_> {
         let Node { shape, values, levels, .. } = &self.tree.nodes[target];
         let (values, levels) = (*values, *levels);
         if matches!(shape, Shape::Open) {
-            self.mistake(span, "recursive-alias", "this alias stands inside of what it names", "remove it");
+            self.mistake(span, "recursive-alias", "this alias is inside the value that it refers to", "remove it");
             return None;
         }
         if self.frames.len() + levels > MAX_DEPTH {

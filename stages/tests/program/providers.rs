@@ -212,7 +212,7 @@ fn a_budget_is_hard_for_models_too() {
     let place = place("openai", &server.url(), 30, ", settings: { max_output_tokens: 100 }");
     // At worst a call takes 200 millionths of a dollar for its answer and some 30 for its prompt; it costs 20.
     let text = failed(&place.call(&["run", "m.yaml", "--budget", "0.0005"]), 5);
-    assert!(text.contains("replies that are bought are kept"), "{text}");
+    assert!(text.contains("replies that were paid for stay cached"), "{text}");
     let bought = server.count();
     assert!((10..=15).contains(&bought), "{bought} calls of 20 millionths, as long as the worst case of one more fits into 500");
     assert_eq!(place.call(&["run", "m.yaml", "--budget", "0.001"]).status.code(), Some(0));
