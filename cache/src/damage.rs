@@ -1,4 +1,4 @@
-//! What was found damaged, kept until somebody asks.
+//! The list of what was found damaged in a cache.
 
 use std::{
     fmt,
@@ -8,7 +8,7 @@ use std::{
 
 use crate::digest::Digest;
 
-/// Something in the cache that is not what was put there. It is not served; what needs it computes it again.
+/// Something in the cache that is not what was stored. It is not served, and the next run that needs it computes it again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Damage {
     /// A blob that does not match its digest. It was moved out of the way where the cache can be written.
@@ -38,7 +38,7 @@ impl fmt::Display for Damage {
     }
 }
 
-/// Collects damage where it is found, each once.
+/// Collects what is found damaged, each thing once.
 #[derive(Debug, Default)]
 pub(crate) struct DamageList(Mutex<Vec<Damage>>);
 
@@ -50,7 +50,7 @@ impl DamageList {
         }
     }
 
-    /// Says whether a blob was found damaged.
+    /// Returns whether a blob was found damaged.
     pub(crate) fn names(&self, blob: &Digest) -> bool {
         let list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         list.iter().any(|damage| matches!(damage, Damage::Blob { digest, .. } if digest == blob))

@@ -1,4 +1,4 @@
-//! Bytes or any serialisable value in, its BLAKE3 digest out.
+//! BLAKE3 digests. Takes bytes or any serialisable value; gives its digest.
 
 use std::{fmt, io, str::FromStr};
 
@@ -17,7 +17,7 @@ impl Digest {
         Self(*blake3::hash(bytes).as_bytes())
     }
 
-    /// Digests a value by what it means and not by how anything prints it: maps in key order, every part tagged and framed.
+    /// Digests a value by its content and not by how it is written as text: maps in key order, every part with a tag and its length.
     ///
     /// A value and what `serde_json::to_value` makes of it have one digest.
     ///
@@ -94,7 +94,7 @@ impl<'de> Deserialize<'de> for Digest {
 pub struct Hasher(blake3::Hasher);
 
 impl Hasher {
-    /// Starts with nothing.
+    /// Starts with no bytes.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

@@ -1,4 +1,4 @@
-//! What can go wrong in the cache, and who is to blame for it.
+//! The errors of the cache, and who is to blame for each.
 
 use std::{
     io,
@@ -20,14 +20,14 @@ pub enum CacheError {
         folder: PathBuf,
     },
     /// A blob does not match its digest. It is moved out of the way where the cache can be written.
-    #[error("blob `{digest}` is damaged: it does not match its digest; its bytes are in `{aside}`; run again to make it anew")]
+    #[error("blob `{digest}` is damaged: it does not match its digest; its bytes are in `{aside}`; run again to recompute it")]
     Damaged {
         /// Digest that the bytes should have had.
         digest: Digest,
         /// Where the bytes are now.
         aside: PathBuf,
     },
-    /// A blob that should be a tree is none.
+    /// A blob that should be a tree of files is not one.
     #[error("blob `{digest}` is not a tree of files: {reason}")]
     NotATree {
         /// Digest of the blob.
@@ -53,7 +53,7 @@ pub enum CacheError {
         /// The system's reason.
         source: Arc<io::Error>,
     },
-    /// A copy of a blob cannot be written, where the caller wants it.
+    /// A copy of a blob cannot be written to the path that the caller gave.
     #[error("cannot write `{path}`: {source}")]
     Copy {
         /// The copy.
@@ -69,7 +69,7 @@ pub enum CacheError {
         /// The database's reason.
         source: Arc<heed::Error>,
     },
-    /// The folder holds something else.
+    /// The folder holds something other than a cache.
     #[error("`{path}` is not empty and is not a cache; name another folder with `--cache`")]
     NotACache {
         /// The folder.
@@ -86,7 +86,7 @@ pub enum CacheError {
         path: PathBuf,
         /// What its `format` file says.
         found: String,
-        /// What this program writes.
+        /// The format of this program.
         known: &'static str,
     },
     /// Something was to be stored in a cache whose folder cannot be written.
@@ -116,9 +116,9 @@ pub enum CacheError {
         /// Its type, as the kernel names it.
         kind: String,
     },
-    /// What was written at open could not be read back.
+    /// A number that was written when the cache was opened could not be read back.
     #[error(
-        "the cache `{path}` (mounted at `{mount}`) does not hold what is written to it: {reason}; \
+        "the cache `{path}` (mounted at `{mount}`) does not keep what is written to it: {reason}; \
          name a folder on a local disk with `--cache`"
     )]
     Probe {
@@ -132,7 +132,7 @@ pub enum CacheError {
     /// A value cannot be stored.
     #[error("a value cannot be stored: {reason}")]
     Value {
-        /// What in it has no form in JSON.
+        /// What in it cannot be stored.
         reason: String,
     },
     /// The thread that commits replies is gone.
@@ -145,7 +145,7 @@ pub enum CacheError {
 pub enum Blame {
     /// The machine: disk, permissions, file system.
     Environment,
-    /// The cache's content: something is gone or damaged, and running again makes it anew.
+    /// The cache's content: something is gone or damaged, and the next run computes it again.
     Content,
     /// The caller, with a value that cannot be stored.
     Caller,
@@ -177,7 +177,7 @@ impl CacheError {
         error.get_ref()?.downcast_ref()
     }
 
-    /// Says whether the system refused to write where others may: the cache can then be read all the same.
+    /// Returns whether the system forbids this process to write. The cache may still be readable then.
     pub(crate) fn forbids_writing(&self) -> bool {
         let source = match self {
             Self::Io { source, .. } => source,

@@ -1,4 +1,4 @@
-//! A path in, the cache's folder out: made, or found to be one that this version reads.
+//! The cache's folder. Takes a path; gives the folder, created or checked to be a cache of this version.
 
 use std::{
     fs::{self, DirBuilder},
@@ -19,14 +19,14 @@ const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
 const IGNORE_FILE: &str = ".gitignore";
 const FOLDERS: [&str; 6] = ["blobs", "memo", "locks", "owners", "tmp", "damaged"];
 
-/// The cache's folder and where in it things lie.
+/// The cache's folder, with the paths of everything in it.
 #[derive(Debug, Clone)]
 pub(crate) struct Folder {
     pub(crate) root: PathBuf,
 }
 
 impl Folder {
-    /// Makes the folder, or checks that it is a cache of this format, on a file system that can hold one.
+    /// Creates the folder, or checks that it is a cache of this format, on a file system that can hold one.
     pub(crate) fn open(path: &Path) -> Result<Self, CacheError> {
         make(path)?;
         let root = located(path)?;
@@ -42,13 +42,13 @@ impl Folder {
         Ok(Self { root })
     }
 
-    /// Finds a cache of this format, and writes nothing; `None` where the folder holds none.
+    /// Finds a cache of this format without writing anything; `None` where the folder has none.
     pub(crate) fn find(path: &Path) -> Result<Option<Self>, CacheError> {
         let root = located(path)?;
         Ok(is_cache(&root)?.then_some(Self { root }))
     }
 
-    /// Where a blob lies, plain and packed.
+    /// Returns the two paths that a blob may have: plain and packed.
     pub(crate) fn blob(&self, digest: &Digest) -> (PathBuf, PathBuf) {
         let text = digest.to_string();
         let fan = self.blobs().join(&text[..2]);
@@ -93,7 +93,7 @@ fn located(path: &Path) -> Result<PathBuf, CacheError> {
     }
 }
 
-/// Says whether a folder holds a cache; one of another format is refused.
+/// Returns whether a folder holds a cache; refuses one of another format.
 fn is_cache(root: &Path) -> Result<bool, CacheError> {
     let format = root.join(FORMAT_FILE);
     match fs::read_to_string(&format) {
@@ -109,7 +109,7 @@ pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
-/// Makes a folder that its owner alone can read: replies may hold what people wrote.
+/// Creates a folder that only its owner can read, because replies may contain what people wrote.
 pub(crate) fn make(path: &Path) -> Result<(), CacheError> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -126,13 +126,13 @@ pub(crate) fn sync(path: &Path) -> Result<(), CacheError> {
     Ok(())
 }
 
-/// A folder with anything but a half-made cache in it belongs to somebody else.
+/// Refuses a folder that has anything but a half-made cache in it: it belongs to somebody else.
 fn refuse_other_content(root: &Path) -> Result<(), CacheError> {
     let entries = fs::read_dir(root).map_err(|error| CacheError::io("read", root, error))?;
     for entry in entries {
         let name = entry.map_err(|error| CacheError::io("read", root, error))?.file_name();
         let known = [TAG_FILE, IGNORE_FILE, FORMAT_FILE].iter().chain(&FOLDERS).any(|known| name == *known);
-        // Another process may be making the cache right now, file by file.
+        // Another process may be creating the cache right now, file by file.
         if !known && !name.to_string_lossy().starts_with(".tmp") {
             return Err(CacheError::NotACache { path: root.to_path_buf() });
         }

@@ -1,4 +1,4 @@
-//! A manifest and a stage in, the key that the stage had last out.
+//! The last key of every stage. Takes a manifest and a stage; gives the key that the stage had last.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -11,10 +11,10 @@ use crate::{
     store::Store,
 };
 
-/// Uses are written down no oftener than this, in seconds, so that a run of hits writes nothing.
+/// The use of a result is recorded at most once in this many seconds, so that a run of hits writes nothing.
 pub(crate) const USE_STEP: u64 = 60 * 60;
 
-/// What history keeps of a stage: names in full, so that it can be listed.
+/// An entry of the history. It has the names in full, so that the history can be listed.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Last {
     pub(crate) manifest: String,
@@ -22,7 +22,7 @@ pub(crate) struct Last {
     pub(crate) key: Key,
 }
 
-/// Returns the name under which history keeps a stage.
+/// Returns the name of a stage's entry in the history.
 pub(crate) fn history_name(manifest: &str, stage: &str) -> Digest {
     Digest::of_value(&(manifest, stage)).expect("texts have a digest")
 }
@@ -32,7 +32,7 @@ pub(crate) fn last_key(store: &Store, name: &Digest, entry: &[u8]) -> Result<Opt
     Ok(parse::<Last>(store, Table::History, name, entry)?.map(|last| last.key))
 }
 
-/// Reads an entry's JSON; one that this version cannot read is damaged, and computed again.
+/// Parses an entry's JSON. An entry that this version cannot parse counts as damaged, and is computed again.
 pub(crate) fn parse<T: DeserializeOwned>(
     store: &Store,
     table: Table,

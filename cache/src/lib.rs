@@ -1,4 +1,5 @@
-//! Content-addressed storage of results and replies: what was computed or paid for once is found again by what it was made from.
+//! Content-addressed storage. Takes what was computed or paid for, under the digest of what it was made from; gives it back for that
+//! digest.
 //!
 //! ```text
 //! DIR/                        its owner's alone; any number of processes on one machine use it at once
@@ -22,18 +23,20 @@
 //! └── damaged/                what did not match its digest or checksum
 //! ```
 //!
-//! Read [`Digest`] and [`Preimage`] for names, [`Cache`] for all that can be done, `blobs` and `memo` for how.
+//! Read `digest` and `preimage` (how results are named), `output` (what a result consists of), `cache` (all that a caller can do),
+//! `store` (what is open in this process), `blobs` (files) and `memo` (the database); then `lock` (locks and owners), `collect` (what
+//! is removed) and `verify` (what is damaged).
 //!
-//! A folder that cannot be written is read: its blobs where they are, its database from a private copy.
+//! A cache that this process cannot write is opened for reading: its blobs are read in place, its database from a private copy.
 //!
 //! What is absent:
-//! - No stage, no manifest, no run: names of them are texts here.
+//! - No stage, manifest or run: this crate takes their names as texts.
 //! - No digest of serialised text: a key is the digest of a walk over values, which no cargo feature and no map order changes.
-//! - No blob that was changed: it is written under another name, synced and renamed, and what does not match its digest is not served.
+//! - No blob that changes: it is written under a temporary name, synced and renamed. One that does not match its digest is not served.
 //! - No acknowledged reply that is lost: [`Cache::keep`] returns after a durable commit, which it shares with all that wait.
-//! - No lock that outlives its process: the kernel frees them, and a claim counts for as long as its process has its file in `owners/` locked.
-//! - No collection of what another process has used since it opened the cache, however long ago that was.
-//! - No transaction across an `await`, and none that leaves `memo`.
+//! - No lock that outlives its process: the kernel frees it, and a claim counts only while its process has its file in `owners/` locked.
+//! - No removal of what another process has used since it opened the cache, however long ago that was.
+//! - No transaction across an `await`, and none that outlives the call that runs it.
 //! - No `unsafe` but the one call that opens LMDB.
 
 #![warn(clippy::missing_errors_doc)]

@@ -1,4 +1,4 @@
-//! A path in, a lock out that the kernel frees when its process ends, however it ends.
+//! File locks. Takes a path; gives a lock that the kernel frees when its process ends, however it ends.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -65,10 +65,10 @@ impl LockedFile {
 
 impl Drop for LockedFile {
     fn drop(&mut self) {
-        // Removed before it is unlocked, so nobody can hold a lock on this path meanwhile. Where identity cannot be checked
-        // (below), the file stays: removing it would let two processes lock two files of one name.
+        // The file is removed before it is unlocked, so that nobody can lock this path in between. Where `still_there` cannot
+        // compare files, the file stays: removing it would let two processes lock two files of one name.
         if cfg!(unix) {
-            // A file that cannot be removed is found unlocked by the next one, which is all that matters.
+            // The next process finds a file that cannot be removed unlocked, which is all that matters.
             drop(fs::remove_file(&self.path));
         }
     }
@@ -83,7 +83,7 @@ fn open(path: &Path) -> Result<File, CacheError> {
         .map_err(|error| CacheError::io("create the lock", path, error))
 }
 
-/// Says whether the locked file is still the one of that name: its last holder may have removed it after it was opened here.
+/// Returns whether the path still names the locked file: its last holder may have removed it after this process opened it.
 #[cfg(unix)]
 fn still_there(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
@@ -103,9 +103,9 @@ fn still_there(_: &File, _: &Path) -> bool {
 pub struct Owner {
     /// Name of its machine or container.
     pub host: String,
-    /// Its number there.
+    /// Its process ID on that machine.
     pub pid: u32,
-    /// When it opened the cache, in milliseconds since 1970: a number is used again by later processes, both together are not.
+    /// When it opened the cache, in milliseconds since 1970. A later process may get the same ID, but not the same ID and time.
     pub started: u64,
 }
 
@@ -114,15 +114,15 @@ impl Owner {
         format!("{}-{}-{}", self.host, self.pid, self.started)
     }
 
-    /// Says whether the process still runs. Its locked file tells, for other containers and reused numbers too.
+    /// Returns whether the process still runs: whether its file is locked, which is right for other containers and reused IDs too.
     pub(crate) fn is_alive(&self, folder: &Folder) -> bool {
         let path = folder.owner(&self.name());
-        // An error leaves the question open, and then nobody's claim is taken away.
+        // On an error the process counts as alive, so that nobody's claim is taken away.
         path.exists() && !matches!(LockedFile::attempt(&path), Ok(Some(_)))
     }
 }
 
-/// This process, as the others see it: a locked file, and a folder for temporary files that goes with it.
+/// This process as other processes see it: a locked file, and a folder for its temporary files.
 #[derive(Debug)]
 pub(crate) struct Presence {
     pub(crate) owner: Owner,
@@ -169,7 +169,7 @@ pub(crate) fn others(folder: &Folder, us: &Owner) -> Result<Others, CacheError> 
         let entry = entry.map_err(|error| CacheError::io("read", &path, error))?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if name != us.name() && LockedFile::attempt(&entry.path())?.is_none() {
-            // A name without a time is none of ours; whoever has it locked may be there since ever.
+            // This program writes no name without a time; whoever locked such a file may have had the cache open for ever.
             let started = name.rsplit_once('-').and_then(|(_, started)| started.parse().ok()).unwrap_or(0);
             others.since = Some(others.since.map_or(started, |since| since.min(started)));
             others.count += 1;
@@ -178,13 +178,13 @@ pub(crate) fn others(folder: &Folder, us: &Owner) -> Result<Others, CacheError> 
     Ok(others)
 }
 
-/// Removes the temporary files of dead processes. Returns the bytes freed.
+/// Removes the temporary files of dead processes; with `dry`, only counts them. Returns their size in bytes.
 pub(crate) fn sweep(folder: &Folder, dry: bool) -> Result<u64, CacheError> {
     let path = folder.temporary("");
     let mut freed = 0;
     for entry in fs::read_dir(&path).map_err(|error| CacheError::io("read", &path, error))? {
         let entry = entry.map_err(|error| CacheError::io("read", &path, error))?;
-        // Holding the lock of a dead process keeps others from sweeping the same folder; letting it go removes its file.
+        // Locking the file of a dead process keeps others from sweeping the same folder; dropping the lock removes the file.
         let Some(_dead) = LockedFile::attempt(&folder.owner(&entry.file_name().to_string_lossy()))? else {
             continue;
         };

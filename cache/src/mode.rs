@@ -1,4 +1,4 @@
-//! What a run may use of the cache and keep in it: `off | read | write | read-write`.
+//! The cache mode: what a run may use of the cache and keep in it (`off`, `read`, `write` or `read-write`).
 
 use std::{fmt, str::FromStr};
 
@@ -17,13 +17,13 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// Says whether what is in the cache is used.
+    /// Returns whether what is in the cache is used.
     #[must_use]
     pub fn reads(self) -> bool {
         matches!(self, Self::Read | Self::ReadWrite)
     }
 
-    /// Says whether what is new is kept.
+    /// Returns whether what is new is kept.
     #[must_use]
     pub fn writes(self) -> bool {
         matches!(self, Self::Write | Self::ReadWrite)

@@ -1,4 +1,4 @@
-//! A path in, the file system that it lies on out.
+//! Mounts. Takes a path; gives the file system that it lies on.
 
 use std::{
     fs,
@@ -38,7 +38,7 @@ impl Mount {
     }
 }
 
-/// Finds the mount that an absolute path lies on; nothing where the system has no table of them (other than Linux).
+/// Finds the mount that an absolute path lies on; `None` on systems other than Linux, which have no table of mounts to read.
 pub(crate) fn of(path: &Path) -> Option<Mount> {
     find(&fs::read_to_string("/proc/self/mountinfo").ok()?, path)
 }
@@ -52,11 +52,11 @@ fn find(table: &str, path: &Path) -> Option<Mount> {
             let kind = system.split(' ').next()?.to_owned();
             path.starts_with(&point).then_some(Mount { point, kind })
         })
-        // The deepest mount holds the path, and of several on one point the last.
+        // The deepest mount holds the path; of several mounts on one point, the last.
         .max_by_key(|mount| mount.point.components().count())
 }
 
-/// The kernel writes blanks in a path as `\040`, and so on.
+/// Replaces the kernel's escapes in a path, such as `\040` for a space.
 fn unescape(text: &str) -> String {
     [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
         .iter()

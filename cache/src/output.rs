@@ -1,4 +1,4 @@
-//! What a stage makes: its result, its outputs, and trees of files among them.
+//! What a stage makes: the types of its result, of its outputs, and of trees of files among them.
 
 use std::collections::BTreeMap;
 
@@ -30,13 +30,13 @@ pub struct StageResult {
     pub outputs: BTreeMap<String, Output>,
     /// Time that the stage took, in seconds.
     pub seconds: f64,
-    /// Calls made.
+    /// Number of calls made.
     pub calls: u64,
     /// Name of the run that made it.
     pub run: String,
 }
 
-/// How far a stage got before it ended: a checkpoint in the middle of training.
+/// How far an unfinished stage got: its latest checkpoint, as of a training that was interrupted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Partial {
     /// Steps done.
@@ -45,7 +45,7 @@ pub struct Partial {
     pub output: Output,
 }
 
-/// A folder of files as one blob: names, `/` between folders, to digests.
+/// A folder of files as one blob: it maps the names of files, with `/` between folders, to their sizes and digests.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Tree {
     /// Files by name, relative to the folder.
@@ -68,7 +68,7 @@ impl Tree {
         self.files.values().map(|file| file.bytes).sum()
     }
 
-    /// Writes the tree in its one form: JSON without spaces, keys in order. Equal trees are equal bytes, and have one digest.
+    /// Encodes the tree in its only form: JSON without spaces, keys in order. Equal trees give equal bytes, and so have one digest.
     ///
     /// # Errors
     /// [`TreeError::Name`] where a file's name would lead out of the folder that the tree is written to.
@@ -77,7 +77,7 @@ impl Tree {
         Ok(serde_json::to_vec(self).expect("a map with text keys is JSON"))
     }
 
-    /// Reads a tree, with its keys in any order.
+    /// Decodes a tree, whose keys may be in any order.
     ///
     /// # Errors
     /// [`TreeError::Form`] where the bytes are not a tree; [`TreeError::Name`] where a file's name would lead out of the folder that
@@ -138,7 +138,7 @@ mod tests {
             "the form of trees has changed, and with it the digest of every checkpoint: put it back"
         );
         assert_eq!(Tree::decode(bytes.as_bytes()).unwrap(), tree);
-        // As it was written once: with the keys in another order.
+        // Trees were once written with their keys in another order, and are still read.
         let old = bytes.replace(&format!("\"bytes\":1,\"digest\":\"{digest}\""), &format!("\"digest\":\"{digest}\",\"bytes\":1"));
         assert_ne!(old, bytes);
         assert_eq!(Tree::decode(old.as_bytes()).unwrap(), tree);

@@ -1,4 +1,4 @@
-//! What decides a stage's result in, its key out.
+//! Keys of stages. Takes everything that decides a stage's result; gives the key of that result.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -13,7 +13,7 @@ use crate::digest::{Digest, NotADigest};
 pub struct Key(Digest);
 
 impl Key {
-    /// Returns the digest that the key is.
+    /// Returns the key as a digest.
     #[must_use]
     pub fn digest(&self) -> &Digest {
         &self.0
@@ -40,7 +40,7 @@ impl FromStr for Key {
     }
 }
 
-/// Everything that decides what a stage makes. It is kept beside the result, so that a key can explain itself.
+/// Everything that decides what a stage makes. It is stored beside the result, so that a key can be explained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Preimage {
     /// Kind of stage.
@@ -50,9 +50,9 @@ pub struct Preimage {
     /// Versions of the parts that the params name: providers, judges, loaders, architectures.
     #[serde(default)]
     pub parts: BTreeMap<String, u32>,
-    /// Typed params written back out, defaults filled in.
+    /// Typed params serialised again, with defaults filled in.
     pub params: Value,
-    /// Digest of what flows into each port.
+    /// Digest of the input of each port.
     #[serde(default)]
     pub inputs: BTreeMap<String, Digest>,
 }

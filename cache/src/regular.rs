@@ -1,4 +1,4 @@
-//! A path → an open regular file. A pipe or a device would be read for ever, so it is refused before anything is read.
+//! Regular files. Takes a path; gives an open file. A pipe or a device could be read for ever, so it is refused before anything is read.
 
 use std::{
     fs::{self, File, Metadata},
@@ -6,15 +6,15 @@ use std::{
     path::Path,
 };
 
-/// Opens a regular file, through links, for reading.
+/// Opens a regular file for reading, and follows links.
 ///
 /// # Errors
-/// What the system says, and [`io::ErrorKind::InvalidInput`] for a pipe, a socket or a device.
+/// The system's error, or [`io::ErrorKind::InvalidInput`] for a pipe, a socket or a device.
 pub fn open_regular(path: &Path) -> io::Result<File> {
-    // Before it is opened, since that alone can make a device act.
+    // Checked before it is opened, because opening alone can make a device act.
     regular(&fs::metadata(path)?)?;
     let mut options = File::options();
-    // A pipe that came there since would block the opening, and some files of `/proc` the reading.
+    // A pipe that was put there since would block the opening, and some files of `/proc` would block the reading.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
     let file = options.read(true).open(path)?;

@@ -1,4 +1,4 @@
-//! A folder in, everything that works on it out; once per folder and process.
+//! Open caches. Takes a folder; gives everything that works on it, opened once per folder and process.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use crate::{
     memo::{Memo, snapshot, writer::Writer},
 };
 
-/// The parts of an open cache. The order is that of closing: the writer writes what is queued while the rest is there.
+/// The parts of an open cache. They close in this order: the writer first, which writes what is queued while the rest is still open.
 pub(crate) struct Store {
     pub(crate) writer: Writer,
     pub(crate) memo: Arc<Memo>,
@@ -26,18 +26,18 @@ pub(crate) struct Store {
     read_only: Option<ReadOnly>,
 }
 
-/// Stands in for a folder that cannot be written: a private one with a copy of its database, removed at the end. Its blobs are read
-/// where they are.
+/// What replaces a folder that cannot be written: a private folder with a copy of its database, removed at the end. Its blobs are read
+/// in place.
 struct ReadOnly {
     refusal: CacheError,
     _scratch: TempDir,
 }
 
-/// What is open in this process, by canonical path: LMDB must not be opened twice on one file.
+/// The caches that are open in this process, by canonical path: LMDB must not be opened twice on one file.
 static OPEN: Mutex<BTreeMap<PathBuf, Weak<Store>>> = Mutex::new(BTreeMap::new());
 
 impl Store {
-    /// Opens the cache in a folder, or gives what is open already. A cache that can only be read is opened for reading.
+    /// Opens the cache in a folder, or returns the one that is open already. A cache that can only be read is opened for reading.
     pub(crate) fn open(path: &Path) -> Result<Arc<Self>, CacheError> {
         let (folder, refusal) = match Folder::open(path) {
             Ok(folder) => (folder, None),
@@ -88,12 +88,12 @@ impl Store {
         Ok(Self { writer, memo, blobs, read_only })
     }
 
-    /// Says whether what is stored here stays.
+    /// Returns whether what is stored outlives this process.
     pub(crate) fn is_writable(&self) -> bool {
         self.read_only.is_none()
     }
 
-    /// Refuses to go on where what is stored here would not stay.
+    /// Returns an error where what is stored would not outlive this process.
     pub(crate) fn check_writable(&self) -> Result<(), CacheError> {
         self.read_only.as_ref().map_or(Ok(()), |read_only| Err(read_only.refusal.clone()))
     }

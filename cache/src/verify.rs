@@ -1,4 +1,4 @@
-//! A cache in, counts of what is in it out, or everything in it that is damaged.
+//! Inspection. Takes a cache; gives counts of what is in it, or everything in it that is damaged.
 
 use serde::Serialize;
 
@@ -54,7 +54,7 @@ pub(crate) fn stats(store: &Store) -> Result<Stats, CacheError> {
     Ok(stats)
 }
 
-/// Reads every blob and every entry. Damaged ones are set aside and removed, so that the next run makes them anew.
+/// Reads every blob and every entry. Sets damaged ones aside, so that the next run computes them again.
 pub(crate) fn verify(store: &Store) -> Result<Vec<Damage>, CacheError> {
     let mut digests = Vec::new();
     store.blobs.each(|digest, _, _| {

@@ -1,4 +1,5 @@
-//! A program made of the engine and kinds of its own: lines of a file, shouted by pretended models that cost money.
+//! A program made of the engine and kinds of its own: lines of a file, shouted by pretended models that cost money. It is one file, so that
+//! it can be copied as the start of another program; each kind in it is a case of the engine's tests.
 //!
 //! `cargo run --example toy -- run words.yaml`, with such a manifest:
 //!
@@ -19,8 +20,8 @@ use std::{
 };
 
 use engine::{
-    Ask, Bought, Checkpoint, CommandError, Context, Dataset, Each, EachRow, Effect, File, Metrics, Price, Receipt, Registry,
-    Reply, Row, Services, Stage, StageError, Template, ports,
+    Ask, Bought, Checkpoint, CommandError, Context, Dataset, Each, EachRow, Effect, File, Kind, Metrics, Price, Receipt,
+    Registry, Reply, Row, Services, Stage, StageError, Template, ports,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -103,14 +104,16 @@ fn yes() -> bool {
     true
 }
 
-impl Stage for Lines {
+impl Kind for Lines {
     const KIND: &'static str = "lines";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "the lines of a file";
     type Params = LinesParams;
     type Inputs = NoInputs;
     type Outputs = Rows;
+}
 
+impl Stage for Lines {
     async fn run(ctx: &Context, params: &LinesParams, _: NoInputs) -> Result<Rows, StageError> {
         let mut rows = Vec::new();
         for (index, line) in params.path.open(ctx)?.lines().enumerate() {
@@ -208,13 +211,16 @@ fn mark() -> String {
     "!".to_owned()
 }
 
-impl EachRow for Shout {
+impl Kind for Shout {
     const KIND: &'static str = "shout";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "lines as models shout them";
     type Params = ShoutParams;
     type Inputs = Rows;
     type Outputs = Rows;
+}
+
+impl EachRow for Shout {
     type In = Line;
     type Out = Line;
     type Effect = Call;
@@ -247,14 +253,16 @@ impl EachRow for Shout {
 /// Lines → how many there are and how long they are together.
 struct Count;
 
-impl Stage for Count {
+impl Kind for Count {
     const KIND: &'static str = "count";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "number of lines and letters";
     type Params = NoParams;
     type Inputs = Rows;
     type Outputs = Figures;
+}
 
+impl Stage for Count {
     async fn run(ctx: &Context, _: &NoParams, inputs: Rows) -> Result<Figures, StageError> {
         let (mut lines, mut letters) = (0_usize, 0);
         for line in inputs.lines.rows()? {
@@ -270,14 +278,16 @@ ports! { pub struct TwoRows { left: Dataset<Line>, right: Option<Dataset<Line>> 
 /// Lines and more lines → all of them.
 struct Join;
 
-impl Stage for Join {
+impl Kind for Join {
     const KIND: &'static str = "join";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "lines behind each other";
     type Params = NoParams;
     type Inputs = TwoRows;
     type Outputs = Rows;
+}
 
+impl Stage for Join {
     async fn run(ctx: &Context, _: &NoParams, inputs: TwoRows) -> Result<Rows, StageError> {
         let mut rows = inputs.left.rows()?.collect::<Result<Vec<_>, _>>()?;
         if let Some(right) = inputs.right {
@@ -292,14 +302,16 @@ ports! { pub struct TwoHalves { first: Dataset<Line>, second: Dataset<Line> } }
 /// Lines → the first and the second half of them.
 struct Halves;
 
-impl Stage for Halves {
+impl Kind for Halves {
     const KIND: &'static str = "halves";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "two halves of lines";
     type Params = NoParams;
     type Inputs = Rows;
     type Outputs = TwoHalves;
+}
 
+impl Stage for Halves {
     async fn run(ctx: &Context, _: &NoParams, inputs: Rows) -> Result<TwoHalves, StageError> {
         let mut rows = inputs.lines.rows()?.collect::<Result<Vec<_>, _>>()?;
         let second = rows.split_off(rows.len() / 2);
@@ -312,14 +324,16 @@ ports! { pub struct Kept { checkpoint: Checkpoint } }
 /// Lines → a folder with a file a line.
 struct Folder;
 
-impl Stage for Folder {
+impl Kind for Folder {
     const KIND: &'static str = "folder";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "a folder with a file a line";
     type Params = NoParams;
     type Inputs = Rows;
     type Outputs = Kept;
+}
 
+impl Stage for Folder {
     async fn run(ctx: &Context, _: &NoParams, inputs: Rows) -> Result<Kept, StageError> {
         for line in inputs.lines.rows()? {
             let line = line?;
@@ -332,14 +346,16 @@ impl Stage for Folder {
 /// A folder → a line for each of its files.
 struct Unpack;
 
-impl Stage for Unpack {
+impl Kind for Unpack {
     const KIND: &'static str = "unpack";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "the files of a folder, a line each";
     type Params = NoParams;
     type Inputs = Kept;
     type Outputs = Rows;
+}
 
+impl Stage for Unpack {
     async fn run(ctx: &Context, _: &NoParams, inputs: Kept) -> Result<Rows, StageError> {
         inputs.checkpoint.copy_to(ctx.scratch())?;
         let mut lines = Vec::new();
@@ -365,14 +381,16 @@ struct WaitParams {
     stubborn: bool,
 }
 
-impl Stage for Wait {
+impl Kind for Wait {
     const KIND: &'static str = "wait";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "the same lines, a while later";
     type Params = WaitParams;
     type Inputs = Rows;
     type Outputs = Rows;
+}
 
+impl Stage for Wait {
     async fn run(ctx: &Context, params: &WaitParams, inputs: Rows) -> Result<Rows, StageError> {
         for _ in 0..params.milliseconds / 10 {
             if !params.stubborn {
@@ -393,14 +411,16 @@ struct ClimbParams {
     milliseconds: u64,
 }
 
-impl Stage for Climb {
+impl Kind for Climb {
     const KIND: &'static str = "climb";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "the same lines, one step each";
     type Params = ClimbParams;
     type Inputs = Rows;
     type Outputs = Rows;
+}
 
+impl Stage for Climb {
     async fn run(ctx: &Context, params: &ClimbParams, inputs: Rows) -> Result<Rows, StageError> {
         let folder = ctx.scratch().join("kept");
         std::fs::create_dir(&folder)?;
@@ -428,14 +448,16 @@ struct ListParams {
     folder: engine::Folder,
 }
 
-impl Stage for List {
+impl Kind for List {
     const KIND: &'static str = "list";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "names and sizes of a folder's files";
     type Params = ListParams;
     type Inputs = NoInputs;
     type Outputs = Rows;
+}
 
+impl Stage for List {
     async fn run(ctx: &Context, params: &ListParams, _: NoInputs) -> Result<Rows, StageError> {
         params.folder.copy_to(ctx, ctx.scratch())?;
         let mut lines = Vec::new();
@@ -464,14 +486,16 @@ enum How {
     Panic,
 }
 
-impl Stage for Fail {
+impl Kind for Fail {
     const KIND: &'static str = "fail";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "nothing but trouble";
     type Params = FailParams;
     type Inputs = Rows;
     type Outputs = Rows;
+}
 
+impl Stage for Fail {
     async fn run(_: &Context, params: &FailParams, _: Rows) -> Result<Rows, StageError> {
         match params.how {
             How::Stage => Err(StageError::failed("these lines will not do").help("write other ones")),

@@ -1,4 +1,4 @@
-//! What a run may spend. Money is in integer nano-dollars.
+//! Budgets. Takes the highest possible price of a call; gives permission to make the call, if it fits. Money is in integer nano-dollars.
 
 use std::{
     fmt,
@@ -14,23 +14,23 @@ use crate::contract::error::StageError;
 /// Nano-dollars in a dollar.
 const NANO: f64 = 1e9;
 
-/// What the next call may cost at worst.
+/// The highest possible price of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Price {
     /// Nothing.
     Free,
     /// At most so many nano-dollars.
     AtMost(u64),
-    /// Nobody knows; never taken as nothing.
+    /// Unknown, which is never taken for free.
     Unknown,
 }
 
-/// The ceiling that `--budget` sets.
+/// The limit that `--budget` sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Limit {
-    /// Nothing was said: a call that costs is refused.
+    /// No limit was given: a call that costs is refused.
     Unset,
-    /// `none`: whatever it costs.
+    /// `none`: calls may cost whatever they cost.
     Unlimited,
     /// At most so many nano-dollars.
     AtMost(u64),
@@ -50,12 +50,12 @@ impl FromStr for Limit {
                 reason = "a float that is too large saturates, and negative ones do not come here"
             )]
             Ok(dollars) if dollars.is_finite() && dollars >= 0.0 => Ok(Self::AtMost((dollars * NANO).round() as u64)),
-            _ => Err(format!("`{text}` is no amount of dollars: give a number such as 2.50, or `none`")),
+            _ => Err(format!("`{text}` is not an amount in dollars: give a number such as 2.50, or `none`")),
         }
     }
 }
 
-/// A ceiling, what is spent, and what calls under way may cost at worst.
+/// A limit, what is spent, and the highest possible price of the running calls.
 pub(crate) struct Budget {
     purse: Mutex<Purse>,
     changed: Notify,
@@ -78,29 +78,29 @@ impl Budget {
         Self { purse: Mutex::new(Purse { limit, spent: 0, held: 0 }), changed: Notify::new() }
     }
 
-    /// Whether it has a ceiling.
+    /// Returns whether it limits what is spent.
     pub(crate) fn is_limited(&self) -> bool {
         matches!(self.purse().limit, Limit::AtMost(_))
     }
 
-    /// Whether nothing was said of it.
+    /// Returns whether no limit was given, not even `none`.
     pub(crate) fn is_unset(&self) -> bool {
         self.purse().limit == Limit::Unset
     }
 
-    /// Sets the ceiling that was asked for on the way.
+    /// Sets the limit that a person gave during the run.
     pub(crate) fn set(&self, limit: Limit) {
         self.purse().limit = limit;
         self.changed.notify_waiters();
     }
 
-    /// Nano-dollars that were paid.
+    /// Returns how many nano-dollars were paid.
     pub(crate) fn spent(&self) -> u64 {
         self.purse().spent
     }
 
-    /// Holds a call's worst case before it starts. A call that does not fit waits for those under way, which mostly cost less than
-    /// they might; it is refused when there is none to wait for.
+    /// Reserves the highest possible price of a call before it starts. A call that does not fit waits for the running calls, which
+    /// mostly cost less than they might; it is refused when there is none to wait for.
     ///
     /// Where the call is `covered` by another budget, this one may be unset.
     pub(crate) async fn hold(&self, price: Price, covered: bool) -> Result<Hold<'_>, StageError> {
@@ -124,7 +124,7 @@ impl Budget {
             }
             (Price::Unknown, Limit::AtMost(_)) => {
                 return Err(StageError::over_budget(
-                    "the price of a call is unknown, so no budget can hold it: add the model to `prices:`, or give `--budget none`".to_owned(),
+                    "the price of a call is unknown, so no budget can cover it: add the model to `prices:`, or give `--budget none`".to_owned(),
                 ));
             }
             (Price::Unknown, Limit::Unlimited | Limit::Unset) => 0,
@@ -147,7 +147,7 @@ impl Budget {
         };
         let (cost, spent, limit) = (dollars(cost), dollars(purse.spent), dollars(limit));
         Err(StageError::over_budget(format!("the next call may cost {cost} and {spent} of {limit} are spent{running}"))
-            .help("raise the budget and run again; replies that are bought are kept"))
+            .help("raise the budget and run again; replies that were paid for stay cached"))
     }
 
     fn purse(&self) -> MutexGuard<'_, Purse> {
@@ -155,7 +155,7 @@ impl Budget {
     }
 }
 
-/// The worst case of a call under way; given back when it is dropped.
+/// The reserved price of a running call; given back when it is dropped.
 pub(crate) struct Hold<'a> {
     budget: &'a Budget,
     cost: u64,
@@ -191,7 +191,7 @@ impl std::ops::AddAssign for Spent {
     }
 }
 
-/// Nothing where nothing was paid.
+/// Writes nothing where nothing was paid.
 impl fmt::Display for Spent {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -203,7 +203,7 @@ impl fmt::Display for Spent {
     }
 }
 
-/// Nano-dollars for people: cents, and as many digits more as a small amount needs.
+/// Returns nano-dollars as a text for people: cents, and as many digits more as a small amount needs.
 pub(crate) fn dollars(nano: u64) -> String {
     let amount = nano as f64 / NANO;
     if amount == 0.0 || amount >= 0.1 {
@@ -220,7 +220,7 @@ pub(crate) fn dollars(nano: u64) -> String {
 pub struct Receipt {
     /// Who was paid, as the manifest names it.
     pub payee: String,
-    /// Nano-dollars; null where nobody knows.
+    /// Nano-dollars; null where the price is unknown.
     pub cost: Option<u64>,
     /// How long the call took, in seconds.
     pub seconds: f64,

@@ -1,9 +1,10 @@
-//! The manifest's folder → the variables of `.env` beside it. Those of the process itself win, and none of either is ever printed.
+//! Environment variables. Takes the manifest's folder; gives the variables of `.env` in it. Those of the process itself win, and none of
+//! either is ever printed.
 #![expect(clippy::disallowed_methods, reason = "this is where variables are read")]
 
 use std::{collections::BTreeMap, path::Path};
 
-/// What stands in `.env`.
+/// The variables of `.env`.
 #[derive(Default)]
 pub(crate) struct Environment(BTreeMap<String, String>);
 
@@ -11,7 +12,7 @@ impl Environment {
     /// Reads `.env` in this folder, where there is one.
     ///
     /// # Errors
-    /// A line that is no `NAME=value`; a file that cannot be read. The values are not repeated.
+    /// A line is not `NAME=value`, or the file cannot be read. The message repeats no value.
     pub(crate) fn beside(folder: &Path) -> Result<Self, String> {
         let path = folder.join(".env");
         if !path.exists() {
@@ -31,7 +32,7 @@ impl Environment {
         Ok(Self(variables))
     }
 
-    /// The value of a variable.
+    /// Returns the value of a variable.
     pub(crate) fn get(&self, name: &str) -> Option<String> {
         std::env::var(name).ok().or_else(|| self.0.get(name).cloned())
     }

@@ -13,13 +13,13 @@ use crate::budget::Spent;
 pub(crate) enum Event {
     /// A run begins.
     RunStarted { run: String, manifest: String, stages: usize },
-    /// A stage has its result already.
+    /// A stage's result is cached.
     StageCached { stage: String, kind: String, key: String, rows: Option<u64>, seconds: f64, calls: u64 },
     /// A stage begins to run, and why.
     StageStarted { stage: String, kind: String, key: String, why: Vec<String> },
-    /// A stage got on: `done` of `total` (0 where unknown).
+    /// A stage made progress: `done` of `total` (0 where unknown).
     Progress { stage: String, done: u64, total: u64, note: String },
-    /// Figures of a stage on its way, such as a training step's.
+    /// Figures of a running stage, such as those of a training step.
     Figures { stage: String, figures: Value },
     /// A stage gave its outputs.
     StageFinished {
@@ -37,13 +37,13 @@ pub(crate) enum Event {
     StageFailed { stage: String, kind: String, message: String, help: Option<String>, calls: u64, spent: Spent },
     /// A signal stopped a stage, after it had made these calls.
     StageStopped { stage: String, kind: String, calls: u64, spent: Spent },
-    /// A stage did not run because one above it failed.
+    /// A stage did not run because an upstream stage failed.
     StageSkipped { stage: String, after: String },
     /// A stage's result in a sentence.
     Note { stage: String, message: String },
     /// Something that a person should know.
     Warning { stage: Option<String>, message: String },
-    /// A signal came: what is under way ends, and nothing else starts.
+    /// A signal came: running stages end, and no other stage starts.
     Stopping,
     /// The run is over.
     RunFinished {
@@ -61,24 +61,24 @@ pub(crate) enum Event {
     },
 }
 
-/// One who is told of every event, in order.
+/// Something that gets every event, in order.
 pub(crate) trait Subscriber: Send {
-    /// Takes note of an event.
+    /// Reacts to an event.
     fn on(&mut self, event: &Event);
 
-    /// Takes note that time has passed.
+    /// Reacts to the passing of time.
     fn beat(&mut self) {}
 
-    /// Takes note that the program ends at once.
+    /// Reacts to the end of the program, which follows at once.
     fn cut_off(&mut self) {}
 }
 
-/// Hands events to the subscribers, one at a time.
+/// Sends events to the subscribers, one at a time.
 #[derive(Clone, Default)]
 pub(crate) struct Events(Arc<Mutex<Vec<Box<dyn Subscriber>>>>);
 
 impl Events {
-    /// Starts with these subscribers.
+    /// Returns what sends events to these subscribers.
     pub(crate) fn new(subscribers: Vec<Box<dyn Subscriber>>) -> Self {
         Self(Arc::new(Mutex::new(subscribers)))
     }
@@ -89,14 +89,14 @@ impl Events {
         }
     }
 
-    /// Says that time has passed: called every few seconds of a run. Subscribers that are busy need not hear of it.
+    /// Tells the subscribers that time has passed, unless they are busy; called every few seconds of a run.
     pub(crate) fn beat(&self) {
         if let Ok(mut subscribers) = self.0.try_lock() {
             subscribers.iter_mut().for_each(|subscriber| subscriber.beat());
         }
     }
 
-    /// Says that the program ends at once; nothing is sent after it.
+    /// Tells the subscribers that the program ends at once. Nothing is sent after it.
     pub(crate) fn cut_off(&self) {
         let mut subscribers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         subscribers.iter_mut().for_each(|subscriber| subscriber.cut_off());

@@ -1,4 +1,4 @@
-//! Calls under way in this process, by unit: who asks for the same waits for the one call.
+//! Calls that are running in this process. Takes a unit; gives the cell of its reply, so that all who ask for it wait for one call.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 pub(crate) type Flight = Arc<OnceCell<Arc<[u8]>>>;
 
-/// The calls that are under way in this process.
+/// The calls that are running in this process, by unit.
 #[derive(Default)]
 pub(crate) struct Flights(Mutex<HashMap<Digest, Flight>>);
 

@@ -1,4 +1,5 @@
-//! A run's events → the folder `runs/<name>/`: the manifest as run, the plan, one JSON line an event.
+//! The record of a run. Takes the run's events; gives the folder `runs/<name>/`: the manifest as run, the plan, and a JSON line for each
+//! event.
 
 use std::{
     fs::File,
@@ -19,7 +20,7 @@ pub(crate) struct JsonLines<W: Write + Send> {
     unwritten: Unwritten,
 }
 
-/// Why a line could not be written, the first time.
+/// Why a line could not be written; set the first time.
 type Unwritten = Arc<OnceLock<String>>;
 
 impl<W: Write + Send> JsonLines<W> {
@@ -39,12 +40,12 @@ struct Line<'a> {
 
 impl<W: Write + Send> Subscriber for JsonLines<W> {
     fn on(&mut self, event: &Event) {
-        // Progress is for eyes; in a record it would drown the rest.
+        // Progress is for people who watch; in a record it would drown the rest.
         if self.timed && matches!(event, Event::Progress { .. }) {
             return;
         }
         let line = Line { version: 1, time: self.timed.then(|| jiff::Timestamp::now().to_string()), event };
-        // A record that cannot be written any more must not end the run that pays.
+        // A record that cannot be written any more must not end a run that pays for calls.
         let line = serde_json::to_string(&line).map_err(std::io::Error::from);
         if let Err(error) = line.and_then(|line| writeln!(self.out, "{line}")).and_then(|()| self.out.flush()) {
             self.unwritten.get_or_init(|| error.to_string());
@@ -60,7 +61,7 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Makes the folder under a name that is free.
+    /// Creates the folder under a name that is free.
     pub(crate) fn start(runs: &Path, manifest: &str, plan: &Value, sets: &[String]) -> std::io::Result<Self> {
         std::fs::create_dir_all(runs)?;
         let (name, folder) = free(runs)?;
@@ -70,13 +71,13 @@ impl Record {
         Ok(Self { name, folder, unwritten: Unwritten::default() })
     }
 
-    /// The subscriber that writes `events.jsonl`.
+    /// Returns the subscriber that writes `events.jsonl`.
     pub(crate) fn subscriber(&self) -> std::io::Result<JsonLines<BufWriter<File>>> {
         let file = File::create(self.folder.join("events.jsonl"))?;
         Ok(JsonLines { out: BufWriter::new(file), timed: true, unwritten: Arc::clone(&self.unwritten) })
     }
 
-    /// Says why an event could not be written, if one could not.
+    /// Returns why an event could not be written, if one could not.
     pub(crate) fn unwritten(&self) -> Option<&str> {
         self.unwritten.get().map(String::as_str)
     }

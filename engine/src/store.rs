@@ -1,4 +1,4 @@
-//! The content behind the artifacts, by digest.
+//! The store. Takes a digest; gives the content behind an artifact.
 
 use std::{io::BufReader, path::Path, sync::Arc};
 
@@ -6,7 +6,7 @@ use cache::{Cache, Digest};
 
 use crate::contract::error::StageError;
 
-/// The content behind the artifacts. Stages hold artifacts and never this.
+/// The content behind the artifacts. Stages have artifacts, and never the store.
 #[derive(Clone)]
 pub struct Store(Arc<Cache>);
 

@@ -1,9 +1,9 @@
-//! Text from outside → the same with what would drive a terminal written out.
+//! Text for a terminal. Takes a text from outside; gives it with everything that would control a terminal written out.
 
 use std::borrow::Cow;
 
-/// Writes out control characters and marks that turn the direction of text: names, messages and models' words are shown, and do
-/// not move the cursor, change colours or hide other text. Line ends and tabs stay.
+/// Writes out control characters and marks that turn the direction of text, so that names, messages and models' words cannot move the
+/// cursor, change colours or hide other text. Line ends and tabs stay.
 pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(hidden) {
         return Cow::Borrowed(text);
@@ -15,7 +15,7 @@ pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Puts a mark of as many bytes in the place of each such character, so that positions in the text stay as they are.
+/// Replaces each such character by a mark of as many bytes, so that positions in the text stay as they are.
 pub(crate) fn marked(text: &str) -> Cow<'_, str> {
     if !text.contains(hidden) {
         return Cow::Borrowed(text);

@@ -8,8 +8,8 @@
 //! Read [`rows`] (the public format of what flows) first, then `kinds` in the order of the drawing. `llm` asks models, `sections` reads the
 //! manifest's other blocks, `duplicates` finds repeated questions. [`models`] and [`tokenizer`] read and run checkpoints, [`train`] trains
 //! them, [`router`] scores routes with them, and [`measures`] says how well they route. `commands` are what the program has beside the
-//! engine's. A kind is one folder or file and a word in the list below; a benchmark, a judge, a provider, an architecture, a method,
-//! an optimiser, a baseline or a command is one file and a word in its own list.
+//! engine's, and `part` declares settings that several objects share. A kind is one folder or file and a word in the list below; a
+//! benchmark, a judge, a provider, an architecture, a method, an optimiser, a baseline or a command is one file and a word in its own list.
 //!
 //! # Invariants
 //!
@@ -28,6 +28,7 @@ mod kinds;
 mod llm;
 pub mod measures;
 pub mod models;
+mod part;
 mod random;
 mod regular;
 pub mod router;

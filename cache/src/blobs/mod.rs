@@ -1,4 +1,7 @@
-//! Bytes in, a digest out, and back: files named by what is in them.
+//! Blobs: files that are named by the digest of their bytes. Takes bytes; gives their digest, and the bytes back for the digest.
+//!
+//! Read `writer` (stores a stream of bytes), `reader` (checks the bytes while it reads them), then this file (finds blobs, copies them,
+//! marks them as used, removes them and sets damaged ones aside).
 
 mod reader;
 mod writer;
@@ -29,7 +32,7 @@ pub use writer::BlobWriter;
 pub(crate) struct Blobs {
     /// Where new blobs go.
     pub(crate) folder: Folder,
-    /// The cache itself, where it cannot be written: its blobs are read where they are.
+    /// The cache itself, where it cannot be written: its blobs are read in place.
     pub(crate) base: Option<Folder>,
     pub(crate) presence: Presence,
     pub(crate) damage: DamageList,
@@ -78,7 +81,7 @@ impl Blobs {
 
     /// Finds the blob's file; `None` where there is none.
     pub(crate) fn find(&self, digest: &Digest) -> Option<Stored> {
-        // A damaged blob of a cache that cannot be written stays where it is, and is none all the same.
+        // A damaged blob of a cache that cannot be written stays where it is, but counts as missing.
         let sound = self.base.iter().filter(|_| !self.damage.names(digest));
         [&self.folder].into_iter().chain(sound).find_map(|folder| {
             let (plain, packed) = folder.blob(digest);
@@ -114,16 +117,16 @@ impl Blobs {
         Ok(Some(digests))
     }
 
-    /// Marks a blob as used now, so that [`Blobs::remove_unused`] leaves it, and says whether it is still there.
+    /// Marks a blob as used now, so that [`Blobs::remove_unused`] leaves it, and returns whether it is still there.
     pub(crate) fn touch(stored: &Stored) -> bool {
-        // A cache that cannot be written is not collected either.
+        // A mark that fails does no harm: a cache that cannot be written is not collected either.
         drop(File::open(&stored.path).and_then(|file| file.set_modified(SystemTime::now())));
         stored.path.exists()
     }
 
-    /// Removes a blob that was not used since `limit`, and says whether it did.
+    /// Removes a blob that was not used since `limit`, and returns whether it did.
     pub(crate) fn remove_unused(&self, stored: &Stored, limit: SystemTime) -> Result<bool, CacheError> {
-        // Moved first and looked at then: whoever marked it as used and still found it in its place did so before this look.
+        // It is moved first and checked then: whoever marked it as used and still found it in its place did so before this check.
         let aside = self.presence.temporary.join(stored.path.file_name().unwrap_or_default());
         let moved = |from: &Path, to: &Path| match fs::rename(from, to) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -152,7 +155,7 @@ impl Blobs {
         if stored.packed {
             io::copy(&mut self.reader(digest)?, copy.as_file_mut()).map_err(unwritten)?;
         } else {
-            // From file to file the system copies, and shares the bytes where its file system can; so what is checked is the copy.
+            // The system copies from file to file, and shares the bytes where the file system can. So the copy is what is checked.
             let mut plain = File::open(&stored.path).map_err(|error| CacheError::io("read", &stored.path, error))?;
             let mut hash = |copy: &mut File| -> io::Result<Digest> {
                 io::copy(&mut plain, copy)?;
@@ -174,7 +177,7 @@ impl Blobs {
     pub(crate) fn set_aside(&self, digest: &Digest, path: &Path) -> CacheError {
         let name = if path.extension().is_some() { format!("{digest}.zst") } else { digest.to_string() };
         let mut aside = self.root().damaged().join(name);
-        // Where it cannot be moved (another process was first, or nothing can be written), it is not served all the same.
+        // Where it cannot be moved (another process was first, or nothing can be written), it is not served either.
         if fs::rename(path, &aside).is_err() && path.exists() {
             aside = path.to_path_buf();
         }
@@ -186,7 +189,7 @@ impl Blobs {
         CacheError::Missing { digest: *digest, folder: self.root().root.clone() }
     }
 
-    /// Visits every blob on disk, in the order of their names, with its file's time of change.
+    /// Visits every blob on disk, in the order of the names, with the time of change of its file.
     pub(crate) fn each(
         &self,
         mut visit: impl FnMut(Digest, Stored, SystemTime) -> Result<(), CacheError>,
@@ -209,7 +212,7 @@ impl Blobs {
     }
 }
 
-/// Takes a blob that is missing or damaged for none at all.
+/// Turns the error of a missing or damaged blob into `None`.
 pub(crate) fn found<T>(result: Result<T, CacheError>) -> Result<Option<T>, CacheError> {
     match result {
         Ok(value) => Ok(Some(value)),
@@ -218,7 +221,7 @@ pub(crate) fn found<T>(result: Result<T, CacheError>) -> Result<Option<T>, Cache
     }
 }
 
-/// Lists what is in a folder, in the order of the names; nothing where there is no such folder, as in a copy that leaves out empty ones.
+/// Lists what is in a folder, in the order of the names; nothing where there is no folder, as in a copy of a cache without empty ones.
 pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, CacheError> {
     let list = || -> io::Result<Vec<PathBuf>> { fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect() };
     let mut paths = match list() {
@@ -229,7 +232,7 @@ pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, CacheError> {
     Ok(paths)
 }
 
-/// A temporary file outside the cache: others may read it as far as the user's mask allows.
+/// Creates a temporary file outside the cache, which others may read as far as the user's umask allows.
 fn visible_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! A digest in, a stream of bytes out, which ends in an error where the bytes are not those of the digest.
+//! Reading of blobs. Takes a digest; gives a stream of bytes, which ends in an error where the bytes do not match the digest.
 
 use std::{
     fs::File,
@@ -83,7 +83,7 @@ impl Read for BlobReader {
                 hasher.update(&buffer[..count]);
                 Ok(count)
             }
-            // An error without a number is not the system's but zstd's, which met bytes that it never wrote.
+            // An error without a number is not the system's but that of zstd, which found bytes that it never wrote.
             Err(error) if error.raw_os_error().is_none() && error.kind() != io::ErrorKind::Interrupted => Err(self.damaged()),
             Err(error) => Err(error),
         }

@@ -1,4 +1,4 @@
-//! Blobs: what goes in comes out, or nothing does.
+//! Tests of blobs: what is stored is read back whole, or not at all.
 
 use std::{
     fs::{self, OpenOptions},
@@ -8,7 +8,7 @@ use std::{
 
 use super::*;
 
-/// A fresh cache folder's blobs.
+/// Returns the blobs of a new cache folder.
 pub(crate) fn blobs() -> (tempfile::TempDir, Arc<Blobs>) {
     let scratch = tempfile::tempdir().unwrap();
     let folder = Folder::open(scratch.path()).unwrap();
@@ -16,12 +16,12 @@ pub(crate) fn blobs() -> (tempfile::TempDir, Arc<Blobs>) {
     (scratch, Arc::new(Blobs { folder, base: None, presence, damage: DamageList::default() }))
 }
 
-/// Bytes that do not pack.
+/// Returns bytes that packing does not shrink.
 fn noise(length: usize) -> Vec<u8> {
     (0_u64..).flat_map(|i| *Digest::of(&i.to_le_bytes()).as_bytes()).take(length).collect()
 }
 
-/// Contents on both sides of every decision: empty, small, at the edge of the head, large; packing or not.
+/// Returns contents on both sides of every decision, and whether each is packed: empty, small, at the edge of the head, large.
 fn contents() -> Vec<(Vec<u8>, bool)> {
     let text = |length: usize| b"the quick brown fox ".iter().copied().cycle().take(length).collect::<Vec<u8>>();
     let mut contents = vec![(Vec::new(), false)];
@@ -103,7 +103,7 @@ fn a_damaged_blob_is_set_aside_and_not_served() {
             assert_eq!(fs::read_dir(blobs.folder.damaged()).unwrap().count(), 1, "{what}");
             assert_eq!(blobs.damage.take().len(), 1);
 
-            // What computes it again puts it back.
+            // A blob that is computed again is stored again.
             assert_eq!(blobs.put(&bytes).unwrap(), digest);
             assert_eq!(blobs.read(&digest).unwrap(), bytes);
         }

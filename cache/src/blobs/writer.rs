@@ -1,4 +1,4 @@
-//! A stream of bytes in, a blob out: a temporary file, synced and then renamed, packed where that helps.
+//! Writing of blobs. Takes a stream of bytes; gives a blob: a temporary file that is synced and then renamed, packed where that helps.
 
 use std::{
     io::{self, BufWriter, Write},
@@ -15,7 +15,7 @@ use crate::{
     folder,
 };
 
-/// How much is looked at before it is decided whether packing helps, in bytes.
+/// How many of the first bytes decide whether packing helps.
 const HEAD: usize = 128 * 1024;
 
 /// zstd's level: at 3 it packs rows to a fifth at some 300 MB/s.
@@ -83,7 +83,7 @@ impl BlobWriter {
 }
 
 impl Sink {
-    /// Decides by the head whether to pack, and writes the head; nothing where that was done.
+    /// Decides by the head whether to pack, and writes the head. Does nothing where that was done.
     fn decide(self, head: &[u8]) -> io::Result<Self> {
         let Self::Undecided(file) = self else {
             return Ok(self);

@@ -1,4 +1,7 @@
-//! The cache as its callers see it: blobs, results, replies, locks and housekeeping, as far as the [`Mode`] lets them.
+//! The cache as its callers see it. Takes blobs, results and replies; gives them back by their digests, as far as the [`Mode`] allows.
+//!
+//! Read this file (blobs, locks and housekeeping), `results` (results and checkpoints of stages), `replies` (replies to units, and
+//! claims on them) and `pins` (what else outlives a run).
 
 mod pins;
 mod replies;
@@ -22,22 +25,22 @@ use crate::{
 
 pub use pins::Kept;
 
-/// An open cache. All callers of a process that open one folder share what lies below; each has its own mode.
+/// An open cache. All callers of a process that open one folder share the open database and files; each has its own mode.
 pub struct Cache {
     store: Arc<Store>,
     mode: Mode,
 }
 
 impl Cache {
-    /// Opens the cache in a folder, and makes it where there is none. A durable write and a read prove that the folder can hold one.
+    /// Opens the cache in a folder, and creates it where there is none. A durable write and a read prove that the folder can hold one.
     ///
-    /// A cache that can only be read is opened as it is at this moment: from a private copy of its database, and its blobs. What is
+    /// A cache that can only be read is opened as it is at this moment: its blobs in place, its database from a private copy. What is
     /// stored in it afterwards is gone when it is closed; see [`Cache::check_writable`].
     ///
     /// # Errors
     /// The folder holds something else ([`CacheError::NotACache`]) or a cache of another version ([`CacheError::Format`]), is on a
-    /// network file system ([`CacheError::Network`]), does not hold what is written to it ([`CacheError::Probe`]), cannot be read
-    /// or made ([`CacheError::Io`], [`CacheError::Memo`]), or can only be read and never comes to rest ([`CacheError::Busy`]).
+    /// network file system ([`CacheError::Network`]), does not keep what is written to it ([`CacheError::Probe`]), cannot be read or
+    /// created ([`CacheError::Io`], [`CacheError::Memo`]), or can only be read and is written to all the time ([`CacheError::Busy`]).
     pub fn open(folder: &Path, mode: Mode) -> Result<Arc<Self>, CacheError> {
         Ok(Arc::new(Self { store: Store::open(folder)?, mode }))
     }
@@ -48,13 +51,13 @@ impl Cache {
         &self.store.blobs.root().root
     }
 
-    /// Returns what may be taken and kept.
+    /// Returns the mode: what is used and what is kept.
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.mode
     }
 
-    /// Sees before anything is computed or paid for that what is new can be kept, where the mode says to keep it.
+    /// Checks that what is new can be kept, if the mode says to keep it; called before anything is computed or paid for.
     ///
     /// # Errors
     /// [`CacheError::ReadOnly`] where the folder cannot be written.
@@ -62,7 +65,7 @@ impl Cache {
         self.keeps().map(|_| ())
     }
 
-    /// Says whether what is new is kept; an error where it should be and cannot.
+    /// Returns whether what is new is kept; an error where it should be and cannot.
     fn keeps(&self) -> Result<bool, CacheError> {
         if self.mode.writes() {
             self.store.check_writable()?;
@@ -71,7 +74,7 @@ impl Cache {
     }
 }
 
-/// Blobs: in every mode.
+/// Blobs, which every mode reads and writes.
 impl Cache {
     /// Stores bytes, durably.
     ///
@@ -89,7 +92,7 @@ impl Cache {
         self.store.blobs.put_file(path)
     }
 
-    /// Stores a tree, whose files are stored already.
+    /// Stores a tree. Its files must be stored already.
     ///
     /// # Errors
     /// [`CacheError::Value`] where a name leads out of the tree's folder; otherwise as [`Cache::put`].
@@ -106,7 +109,7 @@ impl Cache {
         BlobWriter::new(Arc::clone(&self.store.blobs))
     }
 
-    /// Starts reading a blob; see [`BlobReader`] for what its end says.
+    /// Starts reading a blob; see [`BlobReader`] for what the end of the stream says.
     ///
     /// # Errors
     /// [`CacheError::Missing`] where there is no such blob; [`CacheError::Io`] where it cannot be opened.
@@ -132,23 +135,23 @@ impl Cache {
         self.store.blobs.tree(digest)
     }
 
-    /// Says whether a blob is there; not whether it is damaged.
+    /// Returns whether a blob is there, damaged or not.
     #[must_use]
     pub fn contains(&self, digest: &Digest) -> bool {
         self.store.blobs.find(digest).is_some()
     }
 
-    /// Reads a blob and says whether it is there and undamaged; it then counts as used now. A damaged one is moved out of the way.
+    /// Reads a blob and returns whether it is there and undamaged. The blob counts as used now; a damaged one is moved out of the way.
     ///
     /// # Errors
     /// [`CacheError::Io`]: the blob cannot be read.
     pub fn check(&self, digest: &Digest) -> Result<bool, CacheError> {
-        // Marked before it is read: what is marked stays.
+        // It is marked before it is read, because a marked blob is not collected.
         let there = self.store.blobs.find(digest).is_some_and(|stored| Blobs::touch(&stored));
         Ok(there && self.store.blobs.check(digest)?)
     }
 
-    /// Reads an output, with its files where it is a tree, and says whether all of it is there and undamaged.
+    /// Reads an output, with its files where it is a tree, and returns whether all of it is there and undamaged.
     ///
     /// # Errors
     /// [`CacheError::UnsafeTree`] where a name in its tree leads out of a folder; [`CacheError::Io`] where a blob cannot be read.
@@ -163,7 +166,7 @@ impl Cache {
         Ok(sound)
     }
 
-    /// Writes a blob to a file outside the cache: under another name first, so that no half of it is ever seen.
+    /// Writes a blob to a file outside the cache, under a temporary name first, so that nobody ever sees half of it.
     ///
     /// # Errors
     /// As [`Cache::read`]; [`CacheError::Copy`] where the file cannot be written.
@@ -172,7 +175,7 @@ impl Cache {
     }
 }
 
-/// Locks and housekeeping: in every mode.
+/// Locks and housekeeping, which every mode allows.
 impl Cache {
     /// Waits for the right to run the stage of a key; blocks the thread. Freed when dropped, and by the kernel when the process ends.
     ///
@@ -205,7 +208,7 @@ impl Cache {
     }
 
     /// Reads everything and returns what is damaged. It is moved out of the way where the cache can be written, and the next run that
-    /// needs it makes it again.
+    /// needs it computes it again.
     ///
     /// # Errors
     /// A blob or the database cannot be read, or what is damaged cannot be moved.
@@ -214,11 +217,11 @@ impl Cache {
     }
 
     /// Removes results that were not used for a time, and every blob that nothing needs. What other processes have used since they
-    /// opened the cache stays; a process that can only read it is not known, and may find a blob missing.
+    /// opened the cache stays. A process that can only read the cache leaves no trace in it, and may find a blob missing.
     ///
     /// # Errors
-    /// [`CacheError::ReadOnly`] where the folder cannot be written, unless it is to say only what would go; otherwise the database or
-    /// a folder cannot be read or written.
+    /// [`CacheError::ReadOnly`] where the folder cannot be written, unless [`Collect::dry`] is set; otherwise the database or a folder
+    /// cannot be read or written.
     pub fn collect(&self, what: Collect) -> Result<Collected, CacheError> {
         collect::collect(&self.store, what)
     }

@@ -1,5 +1,5 @@
-//! A name and a value in, out what was first written under the name; units in, out the batch jobs that they were submitted in; and the
-//! receipts of what was paid for.
+//! Pins, batch jobs and receipts. Takes a name, units or nothing; gives what was first written under the name, the batch jobs that the
+//! units were last submitted in, or all receipts of what was paid for.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,8 +28,8 @@ struct Pin {
 
 /// Pins, batch jobs and receipts: what outlives a run beside results and replies.
 impl Cache {
-    /// Returns the value first written under a name, and writes `value` where there is none. Durable when it returns, where the mode
-    /// says to keep it and the folder can be written.
+    /// Returns the value first written under a name, and writes `value` where there is none. The value is durable when this returns, if
+    /// the mode says to keep it and the folder can be written.
     ///
     /// # Errors
     /// The database cannot be read or written.
@@ -57,7 +57,7 @@ impl Cache {
         Ok(self.get::<Pin>(Table::Pins, &Digest::of(name.as_bytes()))?.map(|pin| pin.value))
     }
 
-    /// Removes the value written under a name, and says whether there was one.
+    /// Removes the value written under a name, and returns whether there was one.
     ///
     /// # Errors
     /// [`CacheError::ReadOnly`] where the folder cannot be written; otherwise the database cannot be read or written.
@@ -85,7 +85,7 @@ impl Cache {
         jobs.map(|job| Ok(job?.and_then(|job| String::from_utf8(job).ok()))).collect()
     }
 
-    /// Writes down that units are about to be submitted in a batch job. Durable when it returns.
+    /// Records that units are about to be submitted in a batch job. The record is durable when this returns.
     ///
     /// # Errors
     /// [`CacheError::ReadOnly`] where the mode says to keep it and the folder cannot be written; otherwise the database cannot be written.

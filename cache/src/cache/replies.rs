@@ -1,4 +1,4 @@
-//! Units in, their replies out: known, claimed, waited for, kept; as far as the mode lets it.
+//! Replies to units. Takes units; gives their replies or claims on them, and keeps new replies, as far as the mode allows.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,7 +29,7 @@ impl Cache {
         Ok(self.replies(std::slice::from_ref(unit))?.pop().flatten())
     }
 
-    /// Returns the replies to units, in the order of the units, all of one moment.
+    /// Returns the replies to units, in the order of the units, read in one transaction.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -57,7 +57,7 @@ impl Cache {
         Ok(replies)
     }
 
-    /// Imports replies in one durable transaction, without those to units that have one. Returns how many it stored.
+    /// Imports replies in one durable transaction, except those to units that have one already. Returns how many it stored.
     ///
     /// # Errors
     /// [`CacheError::ReadOnly`] where the folder cannot be written; otherwise the database cannot be read or written.
@@ -75,7 +75,7 @@ impl Cache {
         Ok(puts.len())
     }
 
-    /// Claims units: each has a reply, is this process's to call for, or another process's, whose claim ends when it dies.
+    /// Claims units. Each has a reply, is this process's to call for, or is claimed by another process, whose claim ends when it dies.
     ///
     /// A unit that this process claimed before is `Ours` again: which of its threads calls is the caller's decision.
     ///
@@ -89,7 +89,8 @@ impl Cache {
         Ok(replies.into_iter().map(|reply| reply.map_or(Claim::Ours, Claim::Known)).collect())
     }
 
-    /// Waits while another process has claimed a unit: `Known` when its reply came, `Ours` when it was released or its process died.
+    /// Waits while another process has claimed a unit. Returns `Known` when its reply came, `Ours` when it was released or its process
+    /// died.
     ///
     /// # Errors
     /// As [`Cache::claim`].
@@ -112,7 +113,7 @@ impl Cache {
         }
     }
 
-    /// Stores the reply to a unit, with the receipt for it where it was paid for, and ends the claim on it. When it returns, both
+    /// Stores the reply to a unit, with the receipt for it where it was paid for, and ends the claim on it. When this returns, both
     /// survive whatever happens to the process.
     ///
     /// # Errors
@@ -123,7 +124,7 @@ impl Cache {
         }
         let receipt = receipt.map(|receipt| self.receipt_entry(&receipt)).transpose()?;
         let entry = if value::may_be_large(&reply) {
-            // It may be written to a file, which takes too long for a thread that others wait for.
+            // A large reply may be written to a file, which takes too long for a thread that others wait for.
             let blobs = Arc::clone(&self.store.blobs);
             let encode = move || value::encode(Table::Replies, &unit, &reply, now(), &blobs);
             tokio::task::spawn_blocking(encode).await.map_err(|_| CacheError::Closed)??

@@ -1,4 +1,4 @@
-//! A stage's preimage and result in, the result out by its key; as far as the mode lets it.
+//! Results of stages. Takes a stage's preimage and result; gives the result back by its key, as far as the mode allows.
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -20,7 +20,7 @@ impl Cache {
     /// Returns the result of a stage's key; `None` where there is none, or a blob of it is gone. Its blobs count as used now.
     ///
     /// # Errors
-    /// [`CacheError::UnsafeTree`] where a name in a tree of it leads out of a folder; otherwise the database or a blob cannot be read.
+    /// [`CacheError::UnsafeTree`] where a name in one of its trees leads out of a folder; otherwise the database or a blob cannot be read.
     pub fn result(&self, key: &Key) -> Result<Option<StageResult>, CacheError> {
         if !self.mode.reads() {
             return Ok(None);
@@ -32,7 +32,7 @@ impl Cache {
         Ok(whole.then_some(result))
     }
 
-    /// Stores a stage's result with its preimage, as the stage's last, in one durable transaction.
+    /// Stores a stage's result with its preimage, and records its key as the stage's last, in one durable transaction.
     ///
     /// # Errors
     /// [`CacheError::ReadOnly`] where the mode says to keep it and the folder cannot be written; otherwise the database cannot be written.
@@ -80,8 +80,8 @@ impl Cache {
         }
     }
 
-    /// Writes down that stages (key, manifest, stage) use results, and says whether all these results are still there: what is used
-    /// from here on is not collected. Writes nothing where an hour ago or later says the same.
+    /// Records that stages (key, manifest, stage) use results, so that these are not collected, and returns whether all of them are still
+    /// there. Writes nothing where the same was recorded within the last hour.
     ///
     /// # Errors
     /// The database cannot be read or written.

@@ -1,8 +1,8 @@
-//! Any serialisable value in, one digest out, whatever order or format its parts come in.
+//! Digests of values. Takes any serialisable value; gives one digest, whatever the order or format of its parts.
 //!
-//! The value is first taken apart into a tree with sorted maps by a serializer of our own: the order of JSON maps depends on a cargo
-//! feature that any dependency may turn on, and its writers turn NaN into null. Then every part is hashed with a tag and its length,
-//! so that no two trees give the same stream of bytes.
+//! Read `walk` first: a serializer that takes the value apart into a tree with sorted maps. JSON cannot be used, because the order of
+//! its maps depends on a cargo feature that any dependency may turn on, and because its writers turn NaN into null. Then this file: it
+//! hashes every part with a tag and its length, so that no two trees give the same stream of bytes.
 
 mod walk;
 
@@ -14,7 +14,7 @@ use walk::Walk;
 /// Separates these digests from those of plain bytes.
 const CONTEXT: &str = "fingerpost cache 2026 canonical value 1";
 
-/// The refusal of a value that has no digest: it holds a number that is not finite, or a map whose keys are no texts.
+/// The refusal of a value that has no digest, such as a number that is not finite or a map whose keys are not texts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a value has no digest: {0}")]
 pub struct NoDigest(String);
@@ -22,7 +22,7 @@ pub struct NoDigest(String);
 /// Digests a value.
 pub(crate) fn digest(value: &(impl Serialize + ?Sized)) -> Result<[u8; 32], NoDigest> {
     let part = value.serialize(Walk)?;
-    // All frames first: hashing many small pieces costs more than copying them.
+    // All frames are collected first, because hashing many small pieces costs more than copying them.
     let mut bytes = Vec::with_capacity(512);
     part.frame(&mut bytes);
     Ok(blake3::derive_key(CONTEXT, &bytes))

@@ -1,4 +1,4 @@
-//! A serialisable value in, a tree of its parts out, in the shapes that JSON has.
+//! A serializer. Takes a serialisable value; gives a tree of its parts, in the shapes that JSON has.
 
 use std::{collections::BTreeMap, fmt::Display};
 
@@ -12,7 +12,7 @@ impl ser::Error for NoDigest {
     }
 }
 
-/// The serializer: gives the shapes that JSON gives (an enum is its name or a map of one entry, bytes are a list of numbers).
+/// The serializer. It gives the shapes that JSON gives: an enum is its name or a map of one entry, bytes are a list of numbers.
 pub(super) struct Walk;
 
 pub(super) struct ListWalk {

@@ -1,8 +1,9 @@
-//! A time limit in, out go results that were not used since, and blobs that nothing needs.
+//! Garbage collection. Takes a time limit; gives counts of what it removed: results that were not used since, and blobs that nothing
+//! needs. Read `collect` first, then the functions in the order in which it calls them.
 //!
-//! Other processes may use the cache meanwhile. What one of them uses is marked, and a mark that was made since the first of them
-//! opened the cache counts, however long ago that was: for results and checkpoints the time in their entry, looked at again in the
-//! transaction that deletes; for blobs the time of change of their file, looked at again after the file was moved away.
+//! Other processes may use the cache meanwhile. Each marks what it uses with the time: a result or checkpoint in an entry of the
+//! database, a blob in the time of change of its file. Whatever was marked since the first of these processes opened the cache stays,
+//! however long ago that was. Every mark is read a second time: in the transaction that deletes, or after the blob's file was moved away.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,18 +31,18 @@ const YOUNG: u64 = 60 * 60;
 /// How long a batch job is remembered at least, in seconds: no provider keeps the replies of a job for longer.
 const JOB: u64 = 30 * 24 * 60 * 60;
 
-/// What may go.
+/// What may be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Collect {
-    /// Results and checkpoints go that were not used for this long. The time of use is kept to the hour.
+    /// How long results and checkpoints must have been unused to be removed. The time of use is recorded to the hour.
     pub older_than: Duration,
-    /// Whether replies go too, that were stored this long ago. They may have been paid for.
+    /// Whether replies that were stored this long ago are removed too. They may have been paid for.
     pub replies: bool,
-    /// Whether to say what would go, and leave it.
+    /// Whether to count what would be removed, and remove nothing.
     pub dry: bool,
 }
 
-/// What went, or would go.
+/// What was removed, or would be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Collected {
     /// Results of stages.
@@ -56,14 +57,14 @@ pub struct Collected {
     pub blobs: u64,
     /// Files set aside as damaged.
     pub damaged: u64,
-    /// Bytes on disk of blobs, damaged files and temporary files; the database's file is used again and does not shrink.
+    /// Size on disk of blobs, damaged files and temporary files, in bytes. The database's file does not shrink; its pages are reused.
     pub bytes: u64,
     /// What stays, and why.
     pub left: Left,
 }
 
 impl Collected {
-    /// Says whether nothing went, or would go.
+    /// Returns whether nothing was removed, or would be.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         Self { left: Left::default(), ..*self } == Self::default()
@@ -75,17 +76,17 @@ impl Collected {
 pub struct Left {
     /// Results that were used since the limit.
     pub results: u64,
-    /// When the one of them that was used longest ago was used, in seconds since 1970.
+    /// When the least recently used of them was used, in seconds since 1970.
     pub oldest_use: Option<u64>,
     /// Replies.
     pub replies: u64,
-    /// Blobs that nothing needs and that are too young to go.
+    /// Blobs that nothing needs and that are too young to be removed.
     pub young_blobs: u64,
     /// Other processes that have the cache open: what they have used since they opened it stays, and so do all replies.
     pub processes: u64,
 }
 
-/// How old something must be to go.
+/// The latest times of use of what may be removed.
 #[derive(Clone, Copy)]
 struct Limits {
     others: Others,
@@ -103,7 +104,7 @@ impl Limits {
         let at_most = |limit: u64, since: Option<u64>| since.map_or(limit, |since| limit.min(since));
         Ok(Self {
             others,
-            // A use is not written down again within a step of the last one.
+            // A use is not recorded again within `USE_STEP` of the last one.
             entry: at_most(now.saturating_sub(what.older_than.as_secs()), since.map(|since| since.saturating_sub(USE_STEP + 1))),
             // File systems keep time by clocks of their own, which may lag a little.
             blob: UNIX_EPOCH
@@ -148,7 +149,7 @@ pub(crate) fn collect(store: &Store, what: Collect) -> Result<Collected, CacheEr
     };
     collected.left.processes = limits.others.count;
 
-    // The database came first: a blob without an entry is a blob too many, an entry without a blob is work to do again.
+    // The database comes first: a blob without an entry only takes space, but an entry without a blob has to be computed again.
     let needed = needed(store, &gone, &mut collected.left)?;
     sweep(store, what, limits, &needed, &mut collected)?;
     Ok(collected)
@@ -158,7 +159,7 @@ fn times(store: &Store, table: Table) -> Result<BTreeMap<Digest, u64>, CacheErro
     Ok(store.memo.all(table, |key, entry| Some((key, value::time(entry))))?.into_iter().collect())
 }
 
-/// Finds old preimages whose result is gone or goes. The last one of a stage stays: it says what changed since.
+/// Finds old preimages whose result is gone or will be deleted. The last preimage of a stage stays: it says what changed since.
 fn preimages(store: &Store, limits: Limits, going: &[(Table, Digest)]) -> Result<Vec<(Table, Digest)>, CacheError> {
     let mut kept: BTreeSet<Digest> = times(store, Table::Results)?.into_keys().collect();
     for (table, key) in going {
@@ -175,12 +176,12 @@ fn preimages(store: &Store, limits: Limits, going: &[(Table, Digest)]) -> Result
     })
 }
 
-/// Deletes entries in one transaction, without those that came into use since they were found. Returns which went, and the limits
+/// Deletes entries in one transaction, except those that came into use since they were found. Returns the deleted ones, and the limits
 /// that applied.
 fn delete(store: &Store, what: Collect, candidates: &[(Table, Digest)]) -> Result<(Vec<(Table, Digest)>, Limits), CacheError> {
     store.memo.with(|opened| {
         let mut txn = opened.env.write_txn()?;
-        // Now, when nobody else can write: who opens the cache from here on finds what is left.
+        // Computed while nobody else can write: a process that opens the cache from here on finds only what is left.
         let limits = Limits::now(store, what).map_err(Fault::Cache)?;
         let mut gone = Vec::with_capacity(candidates.len());
         for (table, key) in candidates {
@@ -202,14 +203,14 @@ fn may_go(opened: &Opened, txn: &heed::RoTxn<'_>, limits: Limits, table: Table, 
     let time = |table| Ok::<_, Fault>(opened.get(txn, table, key)?.map(|entry| value::time(&entry)));
     let last_use = match table {
         Table::Results => time(Table::Uses)?.max(time(table)?),
-        // It goes with its result or after it.
+        // A preimage is deleted with its result or after it.
         Table::Preimages if time(Table::Results)?.is_some() => return Ok(false),
         _ => time(table)?,
     };
     Ok(last_use.is_some_and(|last_use| limits.takes(table, last_use)))
 }
 
-/// Finds the blobs that the entries need which are not gone, and notes what stays.
+/// Finds the blobs that the remaining entries need, and counts what stays.
 fn needed(store: &Store, gone: &BTreeSet<(Table, Digest)>, left: &mut Left) -> Result<BTreeSet<Digest>, CacheError> {
     let mut needed = BTreeSet::new();
     for table in Table::ALL {
@@ -231,7 +232,7 @@ fn needed(store: &Store, gone: &BTreeSet<(Table, Digest)>, left: &mut Left) -> R
                 needed.insert(output.digest);
                 match store.blobs.needed(&output) {
                     Ok(digests) => needed.extend(digests.unwrap_or_default()),
-                    // Whoever asks for such a tree is refused, so that its files serve nobody.
+                    // Such a tree is never served, so nobody needs its files.
                     Err(CacheError::UnsafeTree { .. }) => {}
                     Err(error) => return Err(error),
                 }

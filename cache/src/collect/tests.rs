@@ -1,4 +1,4 @@
-//! What goes and what stays, by times that a test cannot wait for.
+//! Tests of what is removed and what stays, with ages that a test cannot wait for.
 
 use std::{fs::File, sync::Arc};
 
@@ -22,7 +22,7 @@ impl Scratch {
         Self { store: Store::open(folder.path()).unwrap(), _folder: folder }
     }
 
-    /// Writes an entry as if it was written so many seconds ago.
+    /// Writes an entry as if it had been written `age` seconds ago.
     fn entry(&self, table: Table, name: &str, content: &impl Serialize, age: u64) -> Digest {
         let key = Digest::of(name.as_bytes());
         let json = serde_json::to_vec(content).unwrap();
@@ -31,7 +31,7 @@ impl Scratch {
         key
     }
 
-    /// Stores a blob that was last used so many seconds ago.
+    /// Stores a blob that was last used `age` seconds ago.
     fn blob(&self, bytes: &[u8], age: u64) -> Output {
         let digest = self.store.blobs.put(bytes).unwrap();
         let file = File::open(self.store.blobs.find(&digest).unwrap().path).unwrap();
@@ -39,7 +39,7 @@ impl Scratch {
         Output { digest, artifact: "file".into(), rows: None, bytes: bytes.len() as u64, tree: false }
     }
 
-    /// A result with one blob, both that old.
+    /// Stores a result with one blob, both `age` seconds old.
     fn result(&self, name: &str, age: u64) -> Digest {
         let outputs = [("o".to_owned(), self.blob(name.as_bytes(), age))].into();
         self.entry(Table::Results, name, &StageResult { outputs, seconds: 0.0, calls: 0, run: "r".into() }, age)
@@ -53,7 +53,7 @@ impl Scratch {
         self.store.blobs.find(&Digest::of(bytes)).is_some()
     }
 
-    /// Another process that opened the cache so many seconds ago, until it is dropped.
+    /// Pretends that another process opened the cache `age` seconds ago, until the lock is dropped.
     fn other(&self, age: u64) -> LockedFile {
         let name = format!("other-host-7-{}", (now() - age) * 1000);
         LockedFile::attempt(&self.store.blobs.folder.owner(&name)).unwrap().unwrap()
@@ -102,7 +102,7 @@ fn a_result_that_comes_into_use_while_it_is_collected_stays() {
     let scratch = Scratch::new();
     let month = Collect { older_than: Duration::from_secs(30 * DAY), ..EVERYTHING };
     let candidates = [(Table::Results, scratch.result("used", 60 * DAY)), (Table::Results, scratch.result("unused", 60 * DAY))];
-    // As a run that takes it as a hit does, after it was found to be old.
+    // What a run does for which it is a hit, after it was found to be old.
     scratch.entry(Table::Uses, "used", &(), 0);
     let (gone, _) = delete(&scratch.store, month, &candidates).unwrap();
     assert_eq!(gone, candidates[1..]);

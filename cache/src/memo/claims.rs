@@ -1,4 +1,4 @@
-//! Units in, out who calls for their replies: nobody any more, this process, or another one.
+//! Claims on units. Takes units; gives for each its reply, or which process calls for it.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -15,9 +15,9 @@ use crate::{
 /// The answer to the claim of a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
-    /// It has this reply.
+    /// The unit has this reply already.
     Known(Vec<u8>),
-    /// This process is to call for the reply, and then keep it or release the unit.
+    /// This process must call for the reply, and then keep it or release the unit.
     Ours,
     /// Another process is calling for the reply.
     Theirs(Owner),
@@ -52,7 +52,7 @@ pub(super) fn claim(
     Ok(Claim::Ours)
 }
 
-/// Returns who claimed a unit; a damaged claim is none.
+/// Returns who claimed a unit; a damaged claim counts as none.
 pub(crate) fn holder(opened: &Opened, txn: &heed::RoTxn<'_>, unit: &Digest) -> Result<Option<Owner>, heed::Error> {
     let entry = opened.get(txn, Table::Claims, unit)?;
     Ok(entry.and_then(|entry| match value::open(Table::Claims, unit, &entry)? {
@@ -61,7 +61,7 @@ pub(crate) fn holder(opened: &Opened, txn: &heed::RoTxn<'_>, unit: &Digest) -> R
     }))
 }
 
-/// Gives a unit back, if it is ours.
+/// Releases a unit, if this process has claimed it.
 pub(super) fn release(opened: &Opened, txn: &mut RwTxn<'_>, us: &Owner, unit: &Digest) -> Result<(), Fault> {
     if holder(opened, txn, unit)?.as_ref() == Some(us) {
         opened.delete(txn, Table::Claims, unit)?;

@@ -1,4 +1,4 @@
-//! A folder in, an LMDB environment out that was seen to work.
+//! The LMDB environment. Takes a folder; gives an open environment, and a test that it stores what is written.
 
 use std::{path::Path, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::digest::Digest;
 /// How much of the address space the environment first asks for, in bytes. The file is only as large as what is in it.
 const MAP_SIZE: u64 = 64 << 30;
 
-/// Below this it is not worth trying, in bytes.
+/// A map of at most this size is not halved any more, in bytes.
 const SMALLEST_MAP_SIZE: usize = 16 << 20;
 
 /// Transactions that may read at once, over all processes.
@@ -59,7 +59,7 @@ pub(super) fn open(path: &Path, mut map_size: usize) -> Result<Opened, heed::Err
     let tables =
         Table::ALL.iter().map(|table| env.create_database(&mut txn, Some(table.name()))).collect::<Result<Vec<_>, _>>()?;
     txn.commit()?;
-    // LMDB takes more where the file is larger already.
+    // LMDB makes the map larger where the file is larger already.
     let map_size = env.info().map_size;
     Ok(Opened { env, tables, map_size })
 }
@@ -78,7 +78,7 @@ fn map(path: &Path, map_size: usize) -> Result<Env<WithoutTls>, heed::Error> {
     unsafe { options.open(path) }
 }
 
-/// Writes a number and reads it back, durably, as replies are going to be.
+/// Writes a number durably and reads it back, as replies will be.
 pub(super) fn probe(opened: &Opened) -> Result<(), heed::Error> {
     let mut txn = opened.env.write_txn()?;
     let table: Database<Bytes, Bytes> = opened.env.create_database(&mut txn, Some("probe"))?;

@@ -1,4 +1,9 @@
-//! Small values under names of 32 bytes, in one LMDB environment: opened, grown when full, read and written in transactions.
+//! The database of a cache: one LMDB environment. Takes small values under digests, table by table; gives them back, and loses none that
+//! was committed.
+//!
+//! Read `table` (which tables there are), `value` (the bytes of an entry), `environment` (how LMDB is opened) and this file (transactions,
+//! and how the environment grows when it is full); then `claims` (which process calls for a reply), `writer` (one commit for all that
+//! wait) and `snapshot` (a copy of the database of a cache that cannot be written).
 
 pub(crate) mod claims;
 mod environment;
@@ -41,7 +46,7 @@ impl From<CacheError> for Fault {
     }
 }
 
-/// The cache's database: LMDB's environment, behind a lock that is taken for writing only while it is closed and opened anew.
+/// The cache's database: LMDB's environment, behind a lock that is taken for writing only while the environment is reopened.
 pub(crate) struct Memo {
     path: PathBuf,
     opened: RwLock<Option<Opened>>,
@@ -57,15 +62,15 @@ impl Memo {
         let memo = Self { path: path.to_path_buf(), opened: RwLock::new(None) };
         let opened = open(path, map_size).map_err(|error| memo.refusal(error))?;
         probe(&opened).map_err(|error| memo.refusal(memo.explain(error)))?;
-        // A reader that died keeps old pages from being used again.
+        // LMDB cannot reuse the pages that a dead reader still has registered.
         opened.env.clear_stale_readers().map_err(|error| memo.refusal(error))?;
         *memo.opened.write().unwrap_or_else(PoisonError::into_inner) = Some(opened);
         Ok(memo)
     }
 
-    /// Runs one transaction, which may run again: after the environment was grown, in this process or another one.
+    /// Runs one transaction. It may run several times: again after the environment was grown, by this process or another one.
     ///
-    /// `work` must not call the database otherwise, and no transaction leaves it.
+    /// `work` must use the database by its argument alone, and must not return a transaction.
     pub(crate) fn with<T>(&self, work: impl Fn(&Opened) -> Result<T, Fault>) -> Result<T, CacheError> {
         loop {
             let guard = self.guard()?;
@@ -80,7 +85,7 @@ impl Memo {
                 }
                 Err(Fault::Memo(error)) => {
                     drop(guard);
-                    // After a failed write of its first page LMDB wants to be opened anew; what was committed is there.
+                    // After a failed write of its first page LMDB must be reopened; what was committed is not lost.
                     if matches!(error, heed::Error::Mdb(MdbError::Panic)) {
                         self.reopen(map_size, map_size)?;
                     }
@@ -90,12 +95,12 @@ impl Memo {
         }
     }
 
-    /// Returns the value's entry.
+    /// Returns the entry of a key.
     pub(crate) fn get(&self, table: Table, key: &Digest) -> Result<Option<Vec<u8>>, CacheError> {
         self.with(|opened| Ok(opened.get(&*opened.env.read_txn()?, table, key)?))
     }
 
-    /// Returns the entries of many keys, as they stood at one moment.
+    /// Returns the entries of many keys, read in one transaction.
     pub(crate) fn get_all(&self, table: Table, keys: &[Digest]) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
         self.with(|opened| {
             let txn = opened.env.read_txn()?;
@@ -128,7 +133,7 @@ impl Memo {
         })
     }
 
-    /// Returns all entries of a table, in the order of their keys, as they stood at one moment, each passed through `pick`.
+    /// Returns what `pick` makes of every entry of a table, in the order of their keys, read in one transaction.
     pub(crate) fn all<T>(&self, table: Table, pick: impl Fn(Digest, &[u8]) -> Option<T>) -> Result<Vec<T>, CacheError> {
         self.with(|opened| {
             let txn = opened.env.read_txn()?;
@@ -158,7 +163,7 @@ impl Memo {
                 return Ok(guard);
             }
             drop(guard);
-            // It could not be opened again when it was to grow; perhaps it can now.
+            // An earlier attempt to reopen it with a larger map failed; this one may succeed.
             self.reopen(0, default_map_size())?;
         }
     }
@@ -173,7 +178,7 @@ impl Memo {
         *opened = None;
         let larger = open(&self.path, map_size).map_err(|error| self.error(error))?;
         if larger.map_size <= seen && map_size > seen {
-            // There is no more address space: what was asked for cannot be had, and trying again would go on for ever.
+            // There is no more address space: the map cannot be larger, and trying again would go on for ever.
             *opened = Some(larger);
             return Err(self.error(heed::Error::Mdb(MdbError::MapFull)));
         }
@@ -181,7 +186,7 @@ impl Memo {
         Ok(())
     }
 
-    /// LMDB reports a write that was cut short as an input or output error; where the disk is full, that is said instead.
+    /// Replaces an input or output error by that of the disk, where the disk is full: LMDB reports any write that was cut short as `EIO`.
     fn explain(&self, error: heed::Error) -> heed::Error {
         match &error {
             heed::Error::Io(reason) if reason.raw_os_error() == Some(EIO) => {
@@ -196,7 +201,7 @@ impl Memo {
         CacheError::Memo { path: self.path.clone(), source: Arc::new(error) }
     }
 
-    /// A failure at open: the disk's where it says so, the file's where LMDB says so, else the file system's.
+    /// Returns the error of a failed opening. It blames the disk where the system does, the file where LMDB does, else the file system.
     fn refusal(&self, error: heed::Error) -> CacheError {
         use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
         let blamed = match &error {

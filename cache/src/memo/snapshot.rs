@@ -1,8 +1,9 @@
-//! The database of a cache that cannot be written in, a private copy of it out.
+//! Copies of the database. Takes the database of a cache that this process cannot write; gives a private copy of it.
 //!
 //! LMDB protects a reader from writers by an entry in its lock file, which a process without the right to write cannot make. So the
 //! file is copied, and the copy is opened in its place. A copy is whole if no transaction was committed meanwhile: LMDB never writes
-//! over a page that one of its two latest transactions can reach, and every commit changes one of the file's two heads.
+//! over a page that one of its two latest transactions can reach, and every commit changes one of the file's two heads (LMDB calls
+//! them meta pages).
 
 use std::{
     fs::{self, File},
@@ -16,11 +17,11 @@ use crate::error::CacheError;
 
 const FILE: &str = "data.mdb";
 
-/// Copies are tried so often, with a longer pause after each: some twenty seconds in all.
+/// How often a copy is tried, with a longer pause after each attempt: some twenty seconds in all.
 const TRIES: u32 = 12;
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 
-/// What a head of LMDB's file has in it, in bytes, and where the size of its pages stands.
+/// How much of a head is compared, in bytes, and where in it LMDB writes the size of its pages.
 const HEAD: usize = 256;
 const PAGE_SIZE: std::ops::Range<usize> = 40..44;
 
@@ -42,7 +43,7 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), CacheError> {
     Err(CacheError::Busy { path: folder.to_path_buf() })
 }
 
-/// Copies the file once; whether no transaction was committed meanwhile.
+/// Copies the file once. Returns whether no transaction was committed meanwhile.
 fn copied(from: &Path, to: &Path) -> io::Result<bool> {
     let mut source = File::open(from)?;
     let before = heads(&mut source)?;

@@ -3,25 +3,25 @@
 /// A table of the database: one of LMDB's named databases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Table {
-    /// Key of a stage → its result.
+    /// Results, by the key of the stage.
     Results,
-    /// Key of a stage → its preimage.
+    /// Preimages, by the key of the stage.
     Preimages,
-    /// Key of a stage → nothing; the entry's time is the last use.
+    /// Uses of results, by the key of the stage. An entry is empty; its time is the last use.
     Uses,
-    /// Manifest and stage → the key it had last.
+    /// The last key of every stage, by the digest of manifest and stage.
     History,
-    /// Key of a stage → its latest checkpoint.
+    /// The latest checkpoint of unfinished stages, by the key of the stage.
     Partials,
-    /// Unit → reply.
+    /// Replies, by unit.
     Replies,
-    /// Unit → the process that is calling for its reply.
+    /// The process that is calling for a reply, by unit.
     Claims,
-    /// Digest of a receipt → the receipt: what was paid, to whom, when.
+    /// Receipts, by their own digest: what was paid, to whom, when.
     Receipts,
-    /// Digest of a name → the name and what was first written under it.
+    /// Names and what was first written under each, by the digest of the name.
     Pins,
-    /// Unit → the batch job that it was submitted in last.
+    /// The batch job that a unit was submitted in last, by unit.
     Submitted,
 }
 

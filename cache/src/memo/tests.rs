@@ -1,4 +1,4 @@
-//! The database: what is committed is there, however full, small or shared the map is.
+//! Tests of the database: what is committed is never lost, however full, small or shared the map is.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -81,7 +81,7 @@ fn a_copy_of_a_database_in_use_is_of_one_moment() {
         scope.spawn(|| {
             for generation in (0..=u8::MAX).cycle().take_while(|_| !done.load(Ordering::Relaxed)) {
                 write(generation);
-                // Bursts with pauses between, as of a run that waits for replies.
+                // Writes come in bursts with pauses between them, as those of a run that waits for replies.
                 std::thread::sleep(Duration::from_millis(if generation % 8 == 0 { 10 } else { 0 }));
             }
         });

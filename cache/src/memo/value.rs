@@ -1,4 +1,4 @@
-//! A value in, an entry of the database out, and back: with a time, a checksum, and packed where that helps.
+//! Entries of the database. Takes a value; gives its bytes with a time and a checksum, packed where that helps, and the value back.
 //!
 //! ```text
 //! form: 1 byte │ time: 8 bytes, seconds since 1970 │ check: 8 bytes │ plain: the value
@@ -16,10 +16,10 @@ use crate::{
     memo::Table,
 };
 
-/// Larger values go to blobs, in bytes: LMDB keeps a value of several pages in pages that lie side by side.
+/// The largest value in the database, in bytes; larger ones go to blobs, because LMDB needs adjacent pages for a value of several pages.
 const LARGEST: usize = 16 * 1024;
 
-/// Smaller values are not packed, in bytes: they would hardly shrink, and packing costs more than writing them.
+/// The smallest value that is packed, in bytes: smaller ones would hardly shrink, and packing them costs more than writing them.
 const SMALLEST_PACKED: usize = 1024;
 
 const HEAD: usize = 1 + 8 + 8;
@@ -28,7 +28,7 @@ const PLAIN: u8 = 0;
 const PACKED: u8 = 1;
 const BLOB: u8 = 2;
 
-/// Makes an entry. A large value is stored as a blob first, durably.
+/// Encodes a value as an entry. A large value is durably stored as a blob first.
 pub(crate) fn encode(table: Table, key: &Digest, value: &[u8], time: u64, blobs: &Arc<Blobs>) -> Result<Vec<u8>, CacheError> {
     let packed = if value.len() < SMALLEST_PACKED { None } else { pack(value) };
     let (form, body) = match &packed {
@@ -42,12 +42,12 @@ pub(crate) fn encode(table: Table, key: &Digest, value: &[u8], time: u64, blobs:
     Ok(entry(table, key, form, time, body))
 }
 
-/// Says whether [`encode`] may have to write a file.
+/// Returns whether [`encode`] may have to write a file.
 pub(crate) fn may_be_large(value: &[u8]) -> bool {
     value.len() > LARGEST
 }
 
-/// Reads an entry; `None`, and a note, where it is damaged; `None` where its blob is gone.
+/// Decodes an entry; `None` where it is damaged, which is noted, or where its blob is gone.
 pub(crate) fn decode(table: Table, key: &Digest, entry: &[u8], blobs: &Arc<Blobs>) -> Result<Option<Vec<u8>>, CacheError> {
     match open(table, key, entry) {
         Some(Body::Value(value)) => Ok(Some(value)),
@@ -59,7 +59,7 @@ pub(crate) fn decode(table: Table, key: &Digest, entry: &[u8], blobs: &Arc<Blobs
     }
 }
 
-/// What an entry holds.
+/// The content of an entry: a value, or the digest of the blob that has it.
 pub(crate) enum Body {
     Value(Vec<u8>),
     Blob(Digest),
@@ -98,7 +98,7 @@ fn entry(table: Table, key: &Digest, form: u8, time: u64, body: &[u8]) -> Vec<u8
     [&[form], time.to_le_bytes().as_slice(), &check(table, key, form, time, body), body].concat()
 }
 
-/// The first bytes of a digest over everything, the name included, so that an entry in another's place is found too.
+/// Returns the checksum: the first bytes of a digest over table, key and content, so that an entry in the place of another one is found.
 fn check(table: Table, key: &Digest, form: u8, time: u64, body: &[u8]) -> [u8; 8] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&[table as u8, form]).update(&time.to_le_bytes()).update(key.as_bytes()).update(body);

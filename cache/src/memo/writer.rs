@@ -1,4 +1,5 @@
-//! Replies and claims in, one durable commit out for all that wait: a commit takes two milliseconds however much is in it.
+//! The thread that writes. Takes replies and claims; gives one durable commit for all that wait, because a commit takes two milliseconds
+//! however much is in it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,10 +23,10 @@ use crate::{
     },
 };
 
-/// Jobs in one commit at most, so that the first does not wait for ever for the last.
+/// The most jobs in one commit, so that the first does not wait for ever for the last.
 const LARGEST_BATCH: usize = 4096;
 
-/// Where so many came with the last commit, the next one waits for as long for more: fewer commits cost less.
+/// After a commit of at least this many jobs, the next one waits for `LINGER` for more: fewer commits cost less.
 const BUSY: usize = 16;
 const LINGER: Duration = Duration::from_millis(2);
 
@@ -40,7 +41,7 @@ enum Work {
     Claim(Vec<Digest>),
     /// A unit and its reply's entry, and the name and entry of the receipt for it.
     Keep(Digest, Vec<u8>, Option<(Digest, Vec<u8>)>),
-    /// Units given back.
+    /// Units to release.
     Release(Vec<Digest>),
 }
 
@@ -70,7 +71,7 @@ impl Writer {
         self.send(Work::Keep(unit, entry, receipt)).await.map_err(|_| CacheError::Closed)?.map(|_| ())
     }
 
-    /// Queues at once; what it returns need not be awaited.
+    /// Queues the job before it returns. The receiver need not be awaited.
     pub(crate) fn release(&self, units: Vec<Digest>) -> oneshot::Receiver<Answer> {
         self.send(Work::Release(units))
     }
@@ -78,7 +79,7 @@ impl Writer {
     fn send(&self, work: Work) -> oneshot::Receiver<Answer> {
         let (done, answer) = oneshot::channel();
         if let Some(queue) = &self.queue {
-            // A writer that is gone drops the job, and with it the answer's sender, which the receiver sees.
+            // If the writer is gone, the job is dropped, and with it the sender, which the receiver notices.
             drop(queue.send(Job { work, done }));
         }
         answer
@@ -109,7 +110,7 @@ fn write(memo: &Memo, blobs: &Arc<Blobs>, jobs: &Receiver<Job>) {
             Ok(answers) => {
                 for (job, answer) in batch.into_iter().zip(answers) {
                     note(&mut claimed, &job.work, &answer);
-                    // Who no longer waits needs no answer; the work is done all the same.
+                    // A caller that no longer waits needs no answer; the work is done all the same.
                     drop(job.done.send(Ok(answer)));
                 }
             }
@@ -120,7 +121,7 @@ fn write(memo: &Memo, blobs: &Arc<Blobs>, jobs: &Receiver<Job>) {
             }
         }
     }
-    // What this process claimed and will not get any more, others may.
+    // Other processes may call for what this one has claimed and will not call for any more.
     let left: Vec<Digest> = claimed.into_iter().collect();
     if !left.is_empty() {
         let (done, _) = oneshot::channel();
@@ -130,7 +131,7 @@ fn write(memo: &Memo, blobs: &Arc<Blobs>, jobs: &Receiver<Job>) {
     }
 }
 
-/// Does a batch of jobs in one durable transaction. Each job gets its answer, or all get the error and nothing was done.
+/// Does a batch of jobs in one durable transaction. Returns the answer to each job; after an error nothing was done.
 fn commit(memo: &Memo, blobs: &Arc<Blobs>, batch: &[Job]) -> Result<Vec<Vec<Claim>>, CacheError> {
     memo.with(|opened| {
         let mut txn = opened.env.write_txn()?;
@@ -164,7 +165,7 @@ fn commit(memo: &Memo, blobs: &Arc<Blobs>, batch: &[Job]) -> Result<Vec<Vec<Clai
     })
 }
 
-/// Keeps the list of what this process has claimed.
+/// Updates the list of what this process has claimed.
 fn note(claimed: &mut BTreeSet<Digest>, work: &Work, answer: &[Claim]) {
     match work {
         Work::Claim(units) => {

@@ -1,4 +1,4 @@
-//! The question for a budget: what a stage would buy → what the run may spend, as a person says.
+//! The question for a budget. Takes what a stage would buy; gives what the run may spend, as a person says.
 
 use std::{io::Write, sync::mpsc, thread, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     visible::visible,
 };
 
-/// How soon a signal ends the question.
+/// How long a signal takes to end the question.
 const POLL: Duration = Duration::from_millis(50);
 
 /// Asks on the terminal, with the live lines out of the way.
@@ -20,14 +20,14 @@ pub(super) fn ask(live: &MultiProgress, stage: &str, forecast: &Forecast, stop: 
     live.suspend(|| question(stage, forecast, || line(stop), &mut std::io::stderr().lock()))
 }
 
-/// Reads the next line of standard input; none at its end, or when the run is to stop.
+/// Reads the next line of standard input; `None` at its end, or when the run is to stop.
 fn line(stop: &CancellationToken) -> Option<String> {
     let (send, read) = mpsc::channel();
-    // Nothing interrupts a read, so a thread of its own waits for it. It reads one line and no more: the rest is for who comes after.
+    // Nothing interrupts a read, so a thread of its own waits for it. It reads one line and no more: the rest is for later readers.
     let reader = move || {
         let mut line = String::new();
         if std::io::stdin().read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
-            // Nobody waits for it any more once the run is to stop.
+            // Once the run is to stop, nobody waits for the line any more.
             let _late = send.send(line);
         }
     };
@@ -41,7 +41,7 @@ fn line(stop: &CancellationToken) -> Option<String> {
     }
 }
 
-/// Asks until there is an answer; the end of the input is a no.
+/// Asks until there is an answer. The end of the input counts as a no.
 fn question(
     stage: &str,
     forecast: &Forecast,

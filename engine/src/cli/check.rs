@@ -1,4 +1,4 @@
-//! `check`: every mistake in a manifest, underlined. Runs nothing.
+//! The command `check`. Takes a manifest; gives every mistake in it, underlined. Runs nothing.
 
 use clap::Args;
 
@@ -6,7 +6,12 @@ use super::{
     Common, Format, ManifestArguments, data,
     exit::{Exit, Failure},
 };
-use crate::contract::registry::Registry;
+use crate::{
+    contract::{preflight::Lack, registry::Registry},
+    diagnostic::Mistake,
+    environment::Environment,
+    resolve::Pipeline,
+};
 
 /// Look for mistakes in a manifest
 #[derive(Args)]
@@ -26,7 +31,7 @@ Examples:
 impl Check {
     pub(super) fn run(&self, common: &Common, registry: &Registry) -> Result<Exit, Failure> {
         let pipeline = common.pipeline(&self.manifest, registry)?;
-        super::refuse((0..pipeline.stages.len()).flat_map(|stage| pipeline.missing(stage)).collect())?;
+        super::refuse(devices(&pipeline))?;
         match common.format {
             Format::Json => {
                 data(&format!("{}\n", serde_json::json!({ "version": 1, "mistakes": [], "stages": pipeline.stages.len() })))?;
@@ -38,4 +43,17 @@ impl Check {
         }
         Ok(Exit::Done)
     }
+}
+
+/// Returns the mistakes of stages that ask for devices that are not there. A manifest is right without the keys for its calls.
+fn devices(pipeline: &Pipeline) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    for stage in 0..pipeline.stages.len() {
+        for lack in pipeline.preflight(stage, &Environment::default()) {
+            if let Lack::Device(mistake) = lack {
+                mistakes.push(pipeline.not_here(stage, mistake));
+            }
+        }
+    }
+    mistakes
 }

@@ -1,4 +1,4 @@
-//! What went wrong → the exit code and the words for it.
+//! Exit codes. Takes what went wrong; gives the exit code, and the message for it.
 
 use std::{fmt::Display, process::ExitCode};
 
@@ -63,7 +63,7 @@ pub(super) enum Failure {
     Mistakes(Vec<Mistake>),
     /// Anything else.
     Other { exit: Exit, message: String, help: Option<String> },
-    /// All is told already.
+    /// Everything is reported already.
     Silent(Exit),
 }
 
@@ -102,7 +102,7 @@ impl From<::cache::CacheError> for Failure {
 }
 
 impl Exit {
-    /// The code that says who is to blame for `error`.
+    /// Returns the code that says who is to blame for `error`.
     pub(super) fn of(error: &StageError) -> Self {
         match error.blame {
             Blame::Input => Self::StageFailed,

@@ -1,4 +1,4 @@
-//! `export`: what a stage gave, as files. Runs nothing.
+//! The command `export`. Takes a stage, or one of its ports; gives its outputs as files. Runs nothing.
 
 use std::{
     fs,
@@ -64,7 +64,7 @@ impl Export {
             return stream(&cache, one);
         }
         self.refuse_existing()?;
-        // Through a link, so that the link stays.
+        // A link is followed, so that it stays a link.
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
         for needed in [Path::new("."), &self.manifest.manifest, cache.folder()] {
             if fs::canonicalize(needed).is_ok_and(|needed| needed.starts_with(&path)) {
@@ -72,7 +72,7 @@ impl Export {
                 return Err(Failure::new(Exit::Usage, message).help("name a new file or folder"));
             }
         }
-        // All is written beside first, so that nothing half written or left over stands at the path.
+        // Everything is written beside the path first, so that nothing half written or left over is ever at the path.
         let beside = tempfile::Builder::new()
             .prefix(".fingerpost-export-")
             .tempdir_in(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
@@ -97,7 +97,7 @@ impl Export {
         self.path.as_os_str() == "-"
     }
 
-    /// Refuses a path where something is that is not to be replaced.
+    /// Refuses a path at which there is something that must not be replaced.
     fn refuse_existing(&self) -> Result<(), Failure> {
         let shown = self.path.display();
         match fs::metadata(&self.path) {
@@ -122,7 +122,7 @@ impl Export {
     }
 }
 
-/// Moves what was made to the path, and what was there out of the way; if that fails, what was there comes back.
+/// Moves what was made to the path, and what was there out of the way. If that fails, puts back what was there.
 fn put(made: &Path, path: &Path, before: &Path) -> io::Result<()> {
     if path.is_dir() || (made.is_dir() && path.exists()) {
         fs::rename(path, before)?;
@@ -150,7 +150,7 @@ fn write(cache: &Arc<Cache>, output: &Output, path: &Path) -> Result<(), Failure
     Ok(())
 }
 
-/// Writes the bytes of a file to standard output, as they are where that is no terminal.
+/// Writes the bytes of a file to standard output, unchanged where that is not a terminal.
 fn stream(cache: &Arc<Cache>, output: Option<&Output>) -> Result<Exit, Failure> {
     let Some(output) = output.filter(|output| !output.tree) else {
         return Err(Failure::new(Exit::Usage, "a folder cannot be written to standard output").help("name a path"));

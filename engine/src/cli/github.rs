@@ -1,4 +1,4 @@
-//! GitHub workflows: failures as annotations at their stages, and a table of the run in the step's summary.
+//! GitHub workflows. Takes failures and events; gives annotations at the failed stages, and a table of the run in the step's summary.
 #![expect(clippy::disallowed_methods, reason = "where a summary goes changes no result")]
 
 use std::{borrow::Cow, fs::OpenOptions, io::Write as _, path::PathBuf};
@@ -15,7 +15,7 @@ use crate::{
     visible::visible,
 };
 
-/// Text whose lines the workflow's runner does not take for commands: a model's or a program's words must not give it any.
+/// Returns a text of which the workflow's runner takes no line for a command: a model's or a program's words must not give it commands.
 pub(super) fn inert(text: &str) -> Cow<'_, str> {
     let is_command = |line: &str| line.trim_start().starts_with("::");
     if !is_here() || !text.lines().any(is_command) {
@@ -25,7 +25,7 @@ pub(super) fn inert(text: &str) -> Cow<'_, str> {
     Cow::Owned(lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// Whether the program runs in a step of a GitHub workflow.
+/// Returns whether the program runs in a step of a GitHub workflow.
 pub(super) fn is_here() -> bool {
     std::env::var_os("GITHUB_ACTIONS").is_some()
 }
@@ -57,7 +57,7 @@ fn summary() -> Option<PathBuf> {
     std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| is_here() && !path.is_empty()).map(PathBuf::from)
 }
 
-/// Events → a table in the step's summary.
+/// A subscriber that writes a table of the events into the step's summary.
 pub(super) struct Summary {
     rows: Vec<[String; 5]>,
 }
@@ -74,12 +74,12 @@ impl Summary {
     }
 }
 
-/// Text in a cell of a Markdown table.
+/// Returns a text for a cell of a Markdown table.
 fn cell(text: &str) -> String {
     visible(text).replace('|', "\\|").replace('\n', " ").replace('<', "&lt;")
 }
 
-/// Text in a block of its own, whatever is in it.
+/// Returns a text in a block of its own, whatever is in it.
 pub(super) fn block(text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);

@@ -1,4 +1,4 @@
-//! `init`: a manifest that runs, from the ones that come with the program.
+//! The command `init`. Takes the name of a template that comes with the program; gives a folder with a manifest that runs.
 
 use std::{collections::BTreeSet, io::Write as _, path::PathBuf};
 
@@ -37,7 +37,7 @@ Examples:
 
 const SCHEMA_LINE: &str = "# yaml-language-server: $schema=./fingerpost.schema.json\n";
 
-/// Collects the names that stand as `{ env: NAME }`.
+/// Collects the names that are written as `{ env: NAME }`.
 fn variables_in(value: &serde_yaml::Value, found: &mut BTreeSet<String>) {
     match value {
         serde_yaml::Value::Mapping(mapping) => {
@@ -67,7 +67,7 @@ impl Init {
         })?;
         let schema = format!("{:#}\n", super::schema::manifest(registry));
         let mut files: Vec<(&str, &str)> = template.files.to_vec();
-        // Editors that speak to yaml-language-server complete and check by it.
+        // Editors that use yaml-language-server complete and check by this line.
         let first = template.files.first().map(|(_, text)| format!("{SCHEMA_LINE}{text}")).unwrap_or_default();
         if let Some((_, text)) = files.first_mut() {
             *text = &first;
@@ -89,7 +89,7 @@ impl Init {
         Ok(Exit::Done)
     }
 
-    /// Says what the manifest needs that is not there: files, and variables that hold keys.
+    /// Lists what the manifest needs and is missing: files, and variables that hold keys.
     fn needs(&self, registry: &Registry, template: &Template) -> Vec<String> {
         let Some((name, text)) = template.files.first() else { return Vec::new() };
         let read = Source::read(&self.folder.join(name)).and_then(|source| {
@@ -111,10 +111,10 @@ impl Init {
         let file = std::fs::File::options().write(true).create_new(true).open(&path);
         match file.and_then(|mut file| file.write_all(text.as_bytes())) {
             Ok(()) => Ok(()),
-            // Somebody's own list of ignored files is theirs, and a schema is written again by the same name only.
+            // A `.gitignore` that exists is the user's own, and stays as it is.
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && name.starts_with('.') => Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                Err(Failure::new(Exit::Usage, format!("`{}` is there already", path.display()))
+                Err(Failure::new(Exit::Usage, format!("`{}` already exists", path.display()))
                     .help("give another folder: `fingerpost init FOLDER`"))
             }
             Err(error) => Err(self.unwritten(&error)),

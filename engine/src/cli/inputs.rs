@@ -1,4 +1,4 @@
-//! A stage whose producers have run → what flows into it, without running anything.
+//! Inputs of a stage. Takes a stage whose producers have run; gives its inputs, without running anything.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -10,7 +10,7 @@ use crate::{
     resolve::Pipeline,
 };
 
-/// What flows into a stage, where all of it is known.
+/// Returns the inputs of a stage, where all of them are cached.
 pub(super) fn known(
     pipeline: &Pipeline,
     cache: &Cache,

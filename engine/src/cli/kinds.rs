@@ -1,4 +1,4 @@
-//! `kinds`: what a stage can use, and what its params can name.
+//! The command `kinds`. Takes a name or none; gives what a stage can use, and what its params can name.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     contract::{
         ports::Port,
-        registry::{Kind, Part, Registry},
+        registry::{ErasedKind, Part, Registry},
     },
     diagnostic::did_you_mean,
 };
@@ -64,7 +64,7 @@ impl Kinds {
     }
 }
 
-fn document(kind: &dyn Kind) -> Value {
+fn document(kind: &dyn ErasedKind) -> Value {
     json!({
         "kind": kind.name(),
         "version": kind.version(),
@@ -80,8 +80,8 @@ fn part_document(part: &Part) -> Value {
     json!({ "group": part.group, "name": part.name, "summary": part.summary, "example": part.example })
 }
 
-/// All kinds with their ports, then what their params can name.
-fn list(kinds: &[&std::sync::Arc<dyn Kind>], parts: &[&Part]) -> String {
+/// Lists all kinds with their ports, then what their params can name.
+fn list(kinds: &[&std::sync::Arc<dyn ErasedKind>], parts: &[&Part]) -> String {
     let lines: Vec<_> = kinds
         .iter()
         .map(|kind| {
@@ -103,8 +103,8 @@ fn list(kinds: &[&std::sync::Arc<dyn Kind>], parts: &[&Part]) -> String {
     text + "\n`fingerpost kinds NAME` explains one of them.\n"
 }
 
-/// A kind in full: a sentence, an example, its ports and its settings.
-fn explained(kind: &dyn Kind) -> String {
+/// Explains a kind: a sentence, an example, its ports and its settings.
+fn explained(kind: &dyn ErasedKind) -> String {
     let mut text = format!("{}: {}\n", kind.name(), kind.summary());
     if !kind.example().is_empty() {
         text += &format!("\nExample:\n{}", indented(kind.example()));
@@ -166,7 +166,7 @@ fn collect(schema: &Value, prefix: &str, defaults: Option<&Value>, found: &mut V
     }
 }
 
-/// What a value can be, in a few words.
+/// Returns what a value can be, in a few words.
 fn kind_of(schema: &Value) -> String {
     if let Some(values) = schema["enum"].as_array() {
         let values = values.iter().filter(|value| !value.is_null());
@@ -205,7 +205,7 @@ fn kind_of(schema: &Value) -> String {
     }
 }
 
-/// A line for each setting, with its type and default, and its meaning below.
+/// Returns a line for each setting, with its type and default, and its meaning below.
 fn table(settings: &[Setting]) -> String {
     let name = settings.iter().map(|setting| setting.name.len()).max().unwrap_or(0);
     let line = |Setting { name: path, kind, default, meaning }: &Setting| {
@@ -221,7 +221,7 @@ fn table(settings: &[Setting]) -> String {
     settings.iter().map(line).collect()
 }
 
-/// Breaks a sentence into lines of at most so many columns.
+/// Breaks a sentence into lines of at most `columns` columns.
 fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

@@ -1,4 +1,4 @@
-//! The terminal that live lines are drawn on: as `indicatif` has it, without blanks behind the last line.
+//! The terminal that live lines are drawn on: that of `indicatif`, but without blanks after the last line.
 //!
 //! `indicatif` fills its last line with blanks up to the edge, so that the next output starts below it. A `^C` that the terminal
 //! echoes would start below it too, and the line would never be cleared.

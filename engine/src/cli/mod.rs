@@ -1,4 +1,9 @@
-//! Command line → exit code. One file a command; nothing outside this folder prints.
+//! The command line. Takes arguments; gives an exit code. Nothing outside this folder prints.
+//!
+//! Read this file (common options, and how a command starts and ends) and `exit` (errors and exit codes), then a command: each has the
+//! file of its name, and `try` is in `try_row`. What several commands need is in `named` and `select` (which manifest and which stages
+//! are meant), `inputs` (a stage's inputs without a run), `terminal`, `live` and `style` (what a person sees), `budget` (the question for
+//! a budget), `signals` (how a run is stopped) and `github` (how a workflow shows a run).
 
 mod budget;
 mod cache;
@@ -66,7 +71,7 @@ struct Arguments {
 /// What every command takes.
 #[derive(Args)]
 struct Common {
-    /// Folder of cached results and replies [default: the nearest `.fingerpost/cache` upward, else here]
+    /// Folder of cached results and replies [default: the nearest `.fingerpost/cache` in this folder or above it, else a new one here]
     #[arg(long, global = true, help_heading = "Common options", value_name = "DIR")]
     cache: Option<PathBuf>,
     /// Folder that records runs
@@ -169,13 +174,13 @@ pub fn main(registry: Registry) -> ExitCode {
 /// Shows what `clap` has to say: the help that was asked for, or what is wrong with the command line.
 fn refused(error: &clap::Error) -> ExitCode {
     let code = if error.use_stderr() { Exit::Usage } else { Exit::Done };
-    // Where even that cannot be written, the code still tells.
+    // Where even that cannot be written, the exit code still says it.
     let _unwritten = error.print();
     code.into()
 }
 
 impl Common {
-    /// The exit code of a command that came to `done`; what went wrong is told first.
+    /// Returns the exit code of a command that ended with `done`, and reports what went wrong first.
     fn end(&self, done: Result<Exit, Failure>) -> ExitCode {
         match done {
             Ok(exit) => exit.into(),
@@ -183,7 +188,7 @@ impl Common {
         }
     }
 
-    /// Whether standard error takes colour.
+    /// Returns whether standard error takes colour.
     fn color(&self) -> bool {
         match self.color {
             When::Always => true,
@@ -246,7 +251,7 @@ impl Common {
     }
 }
 
-/// What all stages of a run share.
+/// Returns what all stages of a run share.
 fn shared(
     registry: &Registry,
     pipeline: &Pipeline,
@@ -257,7 +262,7 @@ fn shared(
     record: Option<&Record>,
 ) -> Result<Arc<Shared>, Failure> {
     let environment = Environment::beside(&pipeline.manifest.folder)
-        .map_err(|message| Failure::new(Exit::Usage, message).help("write NAME=value, one a line"))?;
+        .map_err(|message| Failure::new(Exit::Usage, message).help("write one NAME=value on each line"))?;
     Ok(Arc::new(Shared {
         store: Store::new(cache),
         events: Events::new(subscribers),
@@ -273,7 +278,7 @@ fn shared(
     }))
 }
 
-/// Ends a command where there are mistakes.
+/// Returns a failure where there are mistakes.
 fn refuse(mistakes: Vec<Mistake>) -> Result<(), Failure> {
     if mistakes.is_empty() { Ok(()) } else { Err(Failure::Mistakes(mistakes)) }
 }
@@ -284,7 +289,7 @@ fn nearest_cache() -> Result<PathBuf, Failure> {
     Ok(found.unwrap_or_else(|| here.join(".fingerpost")).join("cache"))
 }
 
-/// Writes data to standard output, visibly where that is a terminal. A reader that has seen enough is no failure.
+/// Writes data to standard output; on a terminal, with control characters written out. A reader that has seen enough is no failure.
 fn data(text: &str) -> Result<(), Failure> {
     bytes(text.as_bytes())
 }
@@ -301,8 +306,8 @@ fn bytes(data: &[u8]) -> Result<(), Failure> {
     }
 }
 
-/// Writes talk to standard error.
+/// Writes messages for people to standard error.
 fn talk(text: &str) {
-    // There is nobody left to tell when standard error is closed.
+    // When standard error is closed, there is no place to report that.
     let _closed = std::io::stderr().lock().write_all(text.as_bytes());
 }

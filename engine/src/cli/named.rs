@@ -1,4 +1,4 @@
-//! Words of a command line → the manifest and the stage that are meant.
+//! Named stages. Takes words of a command line; gives the manifest and the stage that are meant.
 
 use std::path::{Path, PathBuf};
 
@@ -26,14 +26,14 @@ pub(super) struct NamedStage {
 }
 
 impl NamedStage {
-    /// The manifest, and what is changed in it for once.
+    /// Returns the manifest, and the values that this call overrides.
     pub(super) fn manifest(&self) -> Result<ManifestArguments, Failure> {
         let manifest = self.manifest.clone().map_or_else(only_manifest, Ok)?;
         Ok(ManifestArguments { manifest, sets: self.sets.clone() })
     }
 }
 
-/// The manifest in the current folder, where there is just one.
+/// Returns the manifest in the current folder, where there is just one.
 pub(super) fn only_manifest() -> Result<PathBuf, Failure> {
     let unreadable = |error: std::io::Error| Failure::new(Exit::Environment, format!("this folder cannot be read: {error}"));
     let paths = std::fs::read_dir(".").map_err(unreadable)?.filter_map(|entry| Some(entry.ok()?.path()));
@@ -52,7 +52,7 @@ pub(super) fn only_manifest() -> Result<PathBuf, Failure> {
         several => {
             let names: Vec<_> = several.iter().map(|path| path.display().to_string()).collect();
             Err(Failure::new(Exit::Usage, format!("this folder has several manifests: {}", names.join(", ")))
-                .help("name the one that is meant"))
+                .help("name one of them"))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `plan`: what is cached, what would run and why. Runs nothing.
+//! The command `plan`. Takes a manifest; gives what is cached, what would run and why. Runs nothing.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -46,8 +46,9 @@ impl Plan {
         let request = self.selection.request(&pipeline)?;
         let mut plan = plan::plan(&pipeline, &cache, &request)?;
         let shared = super::shared(registry, &pipeline, cache, Vec::new(), Limit::Unset, None, None)?;
-        super::refuse(plan::missing(&plan, &pipeline, &shared, &request)?)?;
-        plan::forecast(&mut plan, &pipeline, &shared, &request)?;
+        let lacks = plan::preflight(&plan, &pipeline, &shared, &request)?;
+        super::refuse(lacks.devices)?;
+        plan::forecast(&mut plan, &pipeline, &shared, &request, lacks.variables)?;
         github::append(&github::block(&text(&pipeline, &plan)));
         match common.format {
             Format::Json => data(&format!("{:#}\n", document(&pipeline, &plan)))?,
@@ -57,7 +58,7 @@ impl Plan {
     }
 }
 
-/// The plan for people.
+/// Returns the plan for people.
 pub(super) fn text(pipeline: &Pipeline, plan: &plan::Plan) -> String {
     let names = plan.stages.iter().map(|planned| pipeline.stages[planned.stage].name.len());
     let kinds = plan.stages.iter().map(|planned| pipeline.stages[planned.stage].kind.name().len());
@@ -121,7 +122,7 @@ pub(super) fn text(pipeline: &Pipeline, plan: &plan::Plan) -> String {
     text
 }
 
-/// The plan for programs.
+/// Returns the plan for programs.
 pub(super) fn document(pipeline: &Pipeline, plan: &plan::Plan) -> Value {
     let stages: Vec<_> = plan
         .stages
@@ -146,7 +147,7 @@ pub(super) fn document(pipeline: &Pipeline, plan: &plan::Plan) -> Value {
     json!({ "version": 1, "manifest": pipeline.manifest.name, "fresh": plan.is_fresh(), "stages": stages })
 }
 
-/// The time that hits save, for the last line of a run.
+/// Returns the time that hits save, for the last line of a run.
 pub(super) fn saved(seconds: f64) -> String {
     if seconds < 0.1 { String::new() } else { format!(" (saved {})", duration(seconds)) }
 }

@@ -1,4 +1,4 @@
-//! `run`: every stage whose result is not cached.
+//! The command `run`. Takes a manifest; runs every stage whose result is not cached, and gives the run's record.
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::{
     },
     event::{Event, Events, Subscriber},
     execute::{self, Outcome, execute},
-    plan::{Plan, Request, missing, ready},
+    plan::{Plan, Request, preflight},
     record::{JsonLines, Record},
     resolve::Pipeline,
     visible::visible,
@@ -68,13 +68,17 @@ impl Run {
         }
         if !planned.is_fresh() {
             cache.check_writable().map_err(|error| {
-                Failure::from(error).help("`--cache-mode read` uses what is cached, and keeps nothing of what runs")
+                Failure::from(error).help("`--cache-mode read` uses what is cached, and stores nothing new")
             })?;
         }
         let limit = self.budget.unwrap_or(Limit::Unset);
         let before = super::shared(registry, &pipeline, Arc::clone(&cache), Vec::new(), limit, None, None)?;
-        super::refuse(missing(&planned, &pipeline, &before, &request)?)?;
-        ready(&planned, &pipeline, &before, &request)?;
+        let lacks = preflight(&planned, &pipeline, &before, &request)?;
+        super::refuse(lacks.devices)?;
+        if let Some((stage, unset)) = lacks.variables.into_iter().next() {
+            let message = format!("`{}`: {}", pipeline.stages[stage].name, unset.message);
+            return Err(Failure::new(Exit::Environment, message).help(unset.help));
+        }
         let document = plan::document(&pipeline, &planned);
         let sets: Vec<_> = self.manifest.sets.iter().map(ToString::to_string).collect();
         let unwritten =
@@ -103,10 +107,10 @@ impl Run {
         });
         let outcome = self.drive(planned, &pipeline, &request, &shared, &record.name, silent)?;
         let mut exit = exit(&outcome);
-        // A disk without room for the record ends no run that pays; a run without a whole record did not end well.
+        // A disk without room for the record ends no run that pays, but a run without a complete record did not end well.
         let unwritten = record.unwritten().filter(|_| exit == Exit::Done).map(|error| {
             let folder = record.folder.display();
-            Failure::new(Exit::Environment, format!("the record `{folder}` is not whole: {error}"))
+            Failure::new(Exit::Environment, format!("the record `{folder}` is incomplete: {error}"))
                 .help("the run itself ended well; free some space before the next one")
         });
         if unwritten.is_some() {
@@ -165,13 +169,14 @@ impl Run {
     }
 }
 
-/// Stages that run at once at least: one that waits for the network must not keep those that compute from a small machine.
+/// The least number of stages that run at once, so that on a small machine those that wait for the network do not hold up those that
+/// compute.
 const FEWEST_JOBS: NonZeroUsize = NonZeroUsize::new(4).expect("not zero");
 
-/// Between two beats.
+/// The time between two beats.
 const BEAT: Duration = Duration::from_secs(2);
 
-/// Says that time passes, also where nothing happens.
+/// Tells the subscribers that time passes, even where nothing happens.
 async fn beat(events: Events) {
     loop {
         tokio::time::sleep(BEAT).await;

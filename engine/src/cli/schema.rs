@@ -1,4 +1,4 @@
-//! `schema`: JSON Schema of manifests for editors, or of one type of rows.
+//! The command `schema`. Takes the name of a type of rows, or none; gives its JSON Schema, or that of manifests for editors.
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -10,7 +10,7 @@ use super::{
 use crate::{
     contract::{
         ports::Port,
-        registry::{Kind, Registry},
+        registry::{ErasedKind, Registry},
     },
     diagnostic::did_you_mean,
 };
@@ -50,19 +50,19 @@ impl Schema {
     }
 }
 
-/// A whole value that a param gives: `${params.NAME}`.
+/// A whole value that comes from a param: `${params.NAME}`.
 const PARAM: &str = r"^\$\{params\.[^${}]+\}$";
 
 /// A stage, `stage.port`, a file, or a param.
 const REFERENCE: &str = r"^([A-Za-z][A-Za-z0-9_-]*(\.[^.]+)?|[./].*|\$\{params\.[^${}]+\})$";
 
-/// Returns the schema of a whole manifest: per kind its params and its ports.
+/// Returns the schema of a whole manifest: for each kind its params and its ports.
 pub(super) fn manifest(registry: &Registry) -> Value {
     let kinds: Vec<_> = registry.kinds().map(|kind| kind.name()).collect();
     let cases: Vec<_> = registry.kinds().map(|kind| case(&**kind)).collect();
     let mut properties = json!({
         "version": { "const": 1 },
-        "name": { "type": "string", "description": "Name under which results are remembered; default: the file's name." },
+        "name": { "type": "string", "description": "Name under which the cache keeps the history of the stages; default: the file's name." },
         "params": {
             "type": ["object", "null"],
             "description": "Values for `${params.NAME}`; changed by `--set params.NAME=VALUE`.",
@@ -91,7 +91,7 @@ pub(super) fn manifest(registry: &Registry) -> Value {
         },
     });
     for section in registry.sections() {
-        let file = json!({ "type": "string", "description": "A file that holds the section." });
+        let file = json!({ "type": "string", "description": "A file that contains the section." });
         properties[section.name] = json!({ "anyOf": [with_params((section.schema)()), file] });
     }
     json!({
@@ -103,8 +103,8 @@ pub(super) fn manifest(registry: &Registry) -> Value {
     })
 }
 
-/// What a stage of this kind has under `in` and `with`; either must be there where something in it must be.
-fn case(kind: &dyn Kind) -> Value {
+/// Returns the schema of `in` and `with` for a stage of this kind. Each is required where something in it is required.
+fn case(kind: &dyn ErasedKind) -> Value {
     let ports = kind.inputs();
     let wire = |port: &Port| json!({ "type": "string", "pattern": REFERENCE, "description": port.artifact.name });
     let mut wires = json!({ "type": ["object", "null"], "additionalProperties": { "type": "string", "pattern": REFERENCE } });
@@ -127,7 +127,7 @@ fn case(kind: &dyn Kind) -> Value {
     })
 }
 
-/// Lets a param stand for each value below, but not for the whole: an editor completes the names of the whole.
+/// Allows a param for each value in it, but not for the whole, because an editor completes the names of the whole.
 fn with_params(mut schema: Value) -> Value {
     let Some(object) = schema.as_object_mut() else { return schema };
     for (name, value) in object.iter_mut() {
@@ -145,7 +145,7 @@ fn with_params(mut schema: Value) -> Value {
     schema
 }
 
-/// Makes a schema that takes a param too, with the description and the default where an editor looks for them.
+/// Turns a schema into one that takes a param too, with the description and the default where an editor looks for them.
 fn or_param(schema: &mut Value) {
     let mut own = with_params(schema.take());
     let taken = own

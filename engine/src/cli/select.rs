@@ -1,4 +1,4 @@
-//! Names of stages on the command line → positions in the pipeline.
+//! Selected stages. Takes names of stages on the command line; gives their positions in the pipeline.
 
 use std::collections::BTreeSet;
 
@@ -39,7 +39,7 @@ fn positions(pipeline: &Pipeline, names: &[String]) -> Result<BTreeSet<usize>, F
     names.iter().map(|name| position(pipeline, name)).collect()
 }
 
-/// Finds a stage, or says which ones there are.
+/// Finds a stage by name, or fails with the names that there are.
 pub(super) fn position(pipeline: &Pipeline, name: &str) -> Result<usize, Failure> {
     pipeline.position(name).ok_or_else(|| {
         let names = || pipeline.stages.iter().map(|stage| stage.name.as_str());

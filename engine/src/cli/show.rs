@@ -1,4 +1,4 @@
-//! `show`: what a stage gave. Runs nothing.
+//! The command `show`. Takes a stage, or one of its ports; gives its output on standard output. Runs nothing.
 
 use std::{fmt::Write as _, io::BufRead as _, str::FromStr};
 
@@ -125,7 +125,7 @@ pub(super) fn split(artifact: &str) -> (&str, Option<&str>) {
     artifact.split_once('.').map_or((artifact, None), |(stage, port)| (stage, Some(port)))
 }
 
-/// What a stage's known result has, by port. Errors: the stage has not run as the manifest stands.
+/// Returns the outputs of a stage's cached result, by port. Fails where the stage has not run with the manifest as it is.
 pub(super) fn outputs(
     pipeline: &Pipeline,
     cache: &Cache,
@@ -170,7 +170,7 @@ fn listing(common: &Common, store: &Store, output: &Output) -> Result<Exit, Fail
     Ok(Exit::Done)
 }
 
-/// What a row must have: a field's path, how to compare, and a value.
+/// A condition on a row: a field's path, how to compare, and a value.
 #[derive(Clone, Debug)]
 struct Condition {
     field: String,

@@ -1,4 +1,4 @@
-//! Signals → the end of a run: what runs ends first and is kept, or everything ends at once.
+//! Signals. Takes a signal; gives the end of a run: what runs ends first and is kept or, after a second signal, everything ends at once.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use tokio_util::sync::CancellationToken;
 use super::{exit::Exit, talk, terminal::STOPPING};
 use crate::event::{Event, Events};
 
-/// What a run has after a hang-up: nobody is there to send a second signal.
+/// How long a run may go on after a hang-up, since nobody is there to send a second signal.
 const AFTER_HANG_UP: Duration = Duration::from_secs(30);
 
-/// How long a word may take to be written before the run goes on to its end all the same.
+/// How long a message may take to be written before the run goes on to its end all the same.
 const WORD: Duration = Duration::from_millis(100);
 
 /// What a signal asks for.
@@ -21,7 +21,7 @@ enum Signal {
     HangUp,
 }
 
-/// The first signal lets what is under way end and keeps it; the second stops at once.
+/// Obeys signals. The first lets what runs end, and keeps it; the second stops at once.
 pub(super) async fn obey(cancellation: CancellationToken, events: Events, silent: bool) {
     // Without signals there is nothing to obey, and the run goes on to its end.
     let Ok(mut signals) = Signals::new() else { return };
@@ -45,13 +45,13 @@ pub(super) async fn obey(cancellation: CancellationToken, events: Events, silent
     std::process::exit(i32::from(Exit::Interrupted as u8));
 }
 
-/// Waits a moment for a word to be written. A terminal that takes no output, or that asks a question, holds up neither the end nor
+/// Waits a moment for a message to be written. A terminal that takes no output, or that asks a question, holds up neither the end nor
 /// the second signal.
 async fn written(word: impl FnOnce() + Send + 'static) {
     let _late = tokio::time::timeout(WORD, tokio::task::spawn_blocking(word)).await;
 }
 
-/// Signals as they come; none is missed between two of them.
+/// The signals of the process, as they come. None is missed between two calls of `next`.
 #[cfg(unix)]
 struct Signals {
     interrupt: tokio::signal::unix::Signal,

@@ -1,4 +1,4 @@
-//! `spent`: what was paid, to whom, over all runs that used this cache.
+//! The command `spent`. Takes a day or none; gives what was paid since then, to whom, over all runs that used this cache.
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,9 @@
-//! Words → coloured words, where the terminal takes colour. No meaning is in colour alone.
+//! The style of output. Takes words; gives them in colour where the terminal takes it. No meaning is in colour alone.
 #![expect(clippy::disallowed_methods, reason = "how words look changes no result")]
 
 use clap::builder::styling::{AnsiColor, Style};
 
-/// Whether colour is wanted on a stream.
+/// Returns whether colour is wanted on a stream.
 pub(super) fn wanted(terminal: bool) -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     if set("NO_COLOR") {
@@ -12,7 +12,7 @@ pub(super) fn wanted(terminal: bool) -> bool {
     set("CLICOLOR_FORCE") || terminal && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Columns to write in.
+/// Returns how many columns a line may have.
 pub(super) fn width() -> usize {
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     columns.unwrap_or(100).clamp(40, 160)
@@ -38,7 +38,7 @@ fn paint(text: &str, style: Style, color: bool) -> String {
     if color { format!("{style}{text}{style:#}") } else { text.to_owned() }
 }
 
-/// A time for people: `0.02s`, `4.1s`, `1m 12s`, `2h 05m`.
+/// Returns a time for people: `0.02s`, `4.1s`, `1m 12s`, `2h 05m`.
 pub(super) fn duration(seconds: f64) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time is small and positive")]
     let whole = seconds.round() as u64;
@@ -50,7 +50,7 @@ pub(super) fn duration(seconds: f64) -> String {
     }
 }
 
-/// `1 row`, `2 rows`.
+/// Returns a count with its noun: `1 row`, `2 rows`.
 pub(super) fn counted(count: u64, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }

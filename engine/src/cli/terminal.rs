@@ -1,4 +1,4 @@
-//! Events → lines on standard error: one for each finished stage, and live ones below where a person watches.
+//! The terminal. Takes events; gives lines on standard error: one for each finished stage, and live ones below where a person watches.
 #![expect(clippy::disallowed_methods, reason = "who watches changes no result")]
 
 use std::{
@@ -23,20 +23,20 @@ use crate::{
     visible::visible,
 };
 
-/// Between two signs of life of a stage where nobody watches.
+/// The time between two signs of life of a stage, where nobody watches.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
-/// Between two pictures of a spinner.
+/// The time between two pictures of a spinner.
 const TICK: Duration = Duration::from_millis(200);
 
 /// The columns that verbs are right-aligned in.
 const GUTTER: usize = 12;
 
-/// What the first signal brings about.
+/// What is shown after the first signal.
 pub(super) const STOPPING: &str = "Stopping: what runs ends first; Ctrl-C again stops now";
 
 /// What to do after a stop.
-const AGAIN: &str = "run the same command again to go on from here";
+const AGAIN: &str = "run the same command again to continue";
 
 /// The columns of a bar.
 const BAR: usize = 20;
@@ -52,14 +52,14 @@ struct Running {
     bar: Option<ProgressBar>,
     since: Instant,
     shown: Instant,
-    /// When its progress was first heard of, and what was done by then.
+    /// When its progress was first reported, and what was done by then.
     first: Option<(Instant, u64)>,
     /// How far it is, in words.
     progress: String,
 }
 
 impl Running {
-    /// Returns a sign of life where the last one is a while ago.
+    /// Returns a sign of life where the last one is `HEARTBEAT` ago.
     fn heartbeat(&mut self, stage: &str, now: Instant) -> Option<String> {
         if now.duration_since(self.shown) < HEARTBEAT {
             return None;
@@ -82,7 +82,7 @@ impl Terminal {
         }
     }
 
-    /// The live lines, where a person watches who can be asked.
+    /// Returns the live lines, where a person watches who can be asked.
     pub(super) fn live(&self) -> Option<MultiProgress> {
         self.live.clone().filter(|_| std::io::stdin().is_terminal())
     }
@@ -91,7 +91,7 @@ impl Terminal {
         self.write(&format!("{} {}", style::verb(&format!("{verb:>GUTTER$}"), self.color), visible(text)));
     }
 
-    /// Writes a line whose text from outside is made visible already.
+    /// Writes a line. Control characters from outside must be written out in it already.
     fn write(&self, line: &str) {
         let line = github::inert(line);
         match &self.live {
@@ -127,7 +127,7 @@ impl Terminal {
     fn progress(&mut self, stage: &str, done: u64, total: u64, note: &str) {
         let Some(running) = self.running.get_mut(stage) else { return };
         let is_first = running.first.is_none();
-        // What an earlier run did says nothing of this one's speed.
+        // What an earlier run did says nothing about the speed of this one.
         let (since, before) = *running.first.get_or_insert_with(|| (Instant::now(), done));
         let each = since.elapsed().as_secs_f64() / done.saturating_sub(before).max(1) as f64;
         let left = duration(each * total.saturating_sub(done) as f64);
@@ -150,21 +150,21 @@ impl Terminal {
         }
     }
 
-    /// A line for a stage that did not come to its end: its name, what was bought, and more.
+    /// Removes the live line of a stage that did not finish, and returns a line with its name, what was bought, and more.
     fn ended(&mut self, styled: &str, stage: &str, more: &str, calls: u64, spent: Spent) -> String {
         self.stop(stage);
         let bought = bought(calls, spent);
-        let bought = if bought.is_empty() { String::new() } else { format!(" (bought {bought}, which is kept)") };
+        let bought = if bought.is_empty() { String::new() } else { format!(" (paid for {bought}; the replies are cached)") };
         format!("{styled} {}{}{bought}", visible(stage), visible(more))
     }
 }
 
-/// The columns of the terminal behind the gutter. A few stay free: what is typed, such as `^C`, must not wrap a live line.
+/// Returns the columns of the terminal after the gutter. A few stay free: what is typed, such as `^C`, must not wrap a live line.
 fn columns() -> usize {
     usize::from(console::Term::stderr().size().1).saturating_sub(GUTTER + 1 + "^C^C".len())
 }
 
-/// The live line of a stage that counts, in at most so many columns: of the note, the bar and the time left, those that fit.
+/// Returns the live line of a stage that counts, in at most `columns` columns: of the note, the bar and the time left, those that fit.
 fn counting(stage: &str, done: u64, total: u64, note: &str, left: &str, columns: usize) -> String {
     let count = if total > 0 { format!("{done}/{total}") } else { format!("{done} done") };
     let left = if total > 0 { format!(" · {left} left") } else { String::new() };
@@ -190,7 +190,7 @@ fn bar(done: u64, total: u64) -> String {
     format!("{:BAR$}", "=".repeat(full) + head)
 }
 
-/// What was bought: `12 calls, $0.30`; nothing where nothing was.
+/// Returns what was bought: `12 calls, $0.30`; an empty text where nothing was.
 fn bought(calls: u64, spent: Spent) -> String {
     let calls = (calls > 0).then(|| counted(calls, "call"));
     let spent = Some(spent.to_string()).filter(|spent| !spent.is_empty());
@@ -200,7 +200,7 @@ fn bought(calls: u64, spent: Spent) -> String {
 impl Subscriber for Terminal {
     fn cut_off(&mut self) {
         if let Some(live) = &self.live {
-            // Lines that nobody clears any more would stay.
+            // Live lines would stay, since nobody clears them any more.
             let _gone = live.clear();
             live.set_draw_target(ProgressDrawTarget::hidden());
         }
@@ -232,7 +232,7 @@ impl Subscriber for Terminal {
                 }
                 facts.extend(Some(spent.to_string()).filter(|spent| !spent.is_empty()));
                 if *unchanged {
-                    facts.push("came out the same".to_owned());
+                    facts.push("output unchanged".to_owned());
                 }
                 let rows = rows.map_or_else(String::new, |rows| format!("{} ", counted(rows, "row")));
                 self.line("Ran", &format!("{stage:12} {rows}{}", facts.join(", ")));
@@ -263,7 +263,7 @@ impl Subscriber for Terminal {
                 self.write(&format!("{verb} {}", visible(&format!("{of}{message}"))));
             }
             Event::RunFinished { run, manifest, ran, cached, failed, stopped, calls, spent, seconds, saved_seconds, exit } => {
-                // With several failures the first lines are far up by now.
+                // With several failures the first of their lines are far up by now.
                 if self.failures.len() > 1 {
                     self.write("\nfailures:");
                     for failure in &self.failures {

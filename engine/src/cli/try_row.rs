@@ -1,4 +1,4 @@
-//! `try`: what would be asked for one row, and with `--send` what comes back. Keeps nothing.
+//! The command `try`. Takes the id of a row; gives what would be asked for it and, with `--send`, the replies. Keeps nothing.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ impl Attempt {
 
 fn text(tried: &[Tried]) -> String {
     if tried.is_empty() {
-        return "nothing is asked for this row\n".to_owned();
+        return "this row needs no request\n".to_owned();
     }
     let mut text = String::new();
     for tried in tried {

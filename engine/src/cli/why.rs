@@ -1,4 +1,4 @@
-//! `why`: what changed since a stage's last result.
+//! The command `why`. Takes a stage; gives what changed since its last result.
 
 use clap::Args;
 

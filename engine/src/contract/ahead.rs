@@ -1,4 +1,4 @@
-//! What a plan knows about a stage's inputs before anything runs: artifacts that exist, and what the stages above say of theirs.
+//! What a plan knows about a stage's inputs before anything runs: artifacts that exist, and what upstream stages say about theirs.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +7,20 @@ use serde_json::Value;
 
 use super::{artifact::Artifact, context::Context};
 
-/// What is known ahead, by port; a port of which nothing is known is not in it.
+/// What a plan knows about a stage's inputs before anything runs, by port. A port of which it knows nothing is not in it.
 #[derive(Default)]
 pub struct Ahead(pub(crate) BTreeMap<String, Known>);
 
-/// What is known of one port.
+/// What a plan knows about the input of one port.
 pub(crate) enum Known {
-    /// The artifact itself.
+    /// The artifact, which exists.
     There(Output),
-    /// What the stage that will give it says of it.
+    /// What the stage that will make the artifact says about it.
     Told(Value),
 }
 
 impl Ahead {
-    /// Returns what flows in at a port, where it is there already.
+    /// Returns the artifact of a port, where it exists already.
     pub fn artifact<A: Artifact>(&self, ctx: &Context, port: &str) -> Option<A> {
         match self.0.get(port)? {
             Known::There(output) => Some(A::open(ctx.store(), output.clone())),
@@ -28,7 +28,7 @@ impl Ahead {
         }
     }
 
-    /// Returns what the stage above told of an artifact that is not there yet.
+    /// Returns what the upstream stage says about an artifact that does not exist yet.
     pub fn told(&self, port: &str) -> Option<&Value> {
         match self.0.get(port)? {
             Known::Told(value) => Some(value),

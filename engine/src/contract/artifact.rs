@@ -1,4 +1,4 @@
-//! What flows between stages: datasets of typed rows, checkpoints, metrics, files. Handles; the content stays in the store.
+//! What flows between stages: datasets of typed rows, checkpoints, metrics, files. An artifact is a handle; the content is in the store.
 
 use std::{
     collections::BTreeMap,
@@ -21,15 +21,15 @@ use crate::store::Store;
 
 /// Something that a port can carry.
 pub trait Artifact: Sized + Send + Sync + 'static {
-    /// What a port of this type takes.
+    /// Returns the type that a port for it has.
     fn accepts() -> Type;
-    /// Makes the handle of sealed content.
+    /// Returns the handle of an output that is in the store.
     fn open(store: &Store, output: Output) -> Self;
-    /// Gives up the handle for what is recorded.
+    /// Turns the handle into the output that is recorded.
     fn seal(self) -> Output;
 }
 
-/// A row of a dataset: one JSON object a line.
+/// A row of a dataset: one JSON object on each line.
 pub trait Row: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// The row's name in types: `question` in `dataset<question>`.
     const NAME: &'static str;
@@ -40,28 +40,28 @@ pub trait Row: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static
 pub struct Type {
     /// For example `dataset<question>`, `checkpoint`, `file`; `any` takes everything.
     pub name: String,
-    /// Reads one line as this row; the error says line-relative column and what is wrong.
+    /// Reads one line as this row. The error has the column in the line and what is wrong.
     pub row: Option<fn(&str) -> Result<(), serde_json::Error>>,
 }
 
 impl Type {
-    /// The type of datasets of `T`.
+    /// Returns the type of datasets of `T`.
     pub fn dataset<T: Row>() -> Self {
         Self { name: format!("dataset<{}>", T::NAME), row: Some(|line| serde_json::from_str::<T>(line).map(drop)) }
     }
 
-    /// The type called `name`, which has no rows.
+    /// Returns the type called `name`, which has no rows.
     pub fn plain(name: &str) -> Self {
         Self { name: name.to_owned(), row: None }
     }
 
-    /// Whether a port of this type takes what `other` names.
+    /// Returns whether a port of this type takes an artifact of the type `other`.
     pub fn takes(&self, other: &Self) -> bool {
         self.name == "any" || self.name == other.name
     }
 }
 
-/// Rows of one type, in order. Streamed, never held as a whole.
+/// Rows of one type, in order. They are streamed, and never in memory all together.
 pub struct Dataset<T> {
     store: Store,
     output: Output,
@@ -101,12 +101,12 @@ impl<T: Row> Dataset<T> {
         }))
     }
 
-    /// Number of rows.
+    /// Returns the number of rows.
     pub fn len(&self) -> usize {
         usize::try_from(self.output.rows.unwrap_or(0)).unwrap_or(usize::MAX)
     }
 
-    /// Whether there is no row.
+    /// Returns whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -154,7 +154,7 @@ impl<T: Row> DatasetWriter<T> {
         Ok(())
     }
 
-    /// Seals the dataset.
+    /// Stores the dataset.
     ///
     /// # Errors
     /// The cache cannot be written.
@@ -172,7 +172,7 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Takes a folder's files (of the folder itself, not below) as a checkpoint.
+    /// Stores the files of a folder, which has no folders in it, as a checkpoint.
     ///
     /// # Errors
     /// The folder cannot be read, or the cache cannot be written.
@@ -188,7 +188,7 @@ impl Checkpoint {
         Self::seal_tree(store, &tree)
     }
 
-    /// Returns the same files with one more, or with another in the place of the one of that name.
+    /// Returns the checkpoint with one file more, which replaces a file of the same name.
     ///
     /// # Errors
     /// The listing is damaged, or the cache cannot be written.
@@ -210,7 +210,7 @@ impl Checkpoint {
         Ok(Self { store, output })
     }
 
-    /// Opens one of its files, where there is one of that name.
+    /// Opens the file of a name; `None` where there is none.
     ///
     /// # Errors
     /// The listing or the file is not in the cache, or is damaged.
@@ -307,7 +307,7 @@ pub struct Anything {
 }
 
 impl Anything {
-    /// Takes a file as it is.
+    /// Stores a file as it is.
     ///
     /// # Errors
     /// The file cannot be read, or the cache cannot be written.
@@ -317,10 +317,10 @@ impl Anything {
         Ok(Self { store: ctx.store().clone(), output })
     }
 
-    /// Takes a file of rows, each checked and written in canonical form; the error names line and column.
+    /// Stores a file of rows, each checked and written in canonical form. The error names line and column.
     ///
     /// # Errors
-    /// A line is no row of the type; the file cannot be read, or the cache cannot be written.
+    /// A line is not a row of the type; the file cannot be read, or the cache cannot be written.
     pub fn keep_rows(ctx: &Context, path: &Path, kind: &Type) -> Result<Self, StageError> {
         let check = kind.row.ok_or_else(|| StageError::failed(format!("`{}` has no rows", kind.name)))?;
         let mut blob = ctx.store().cache().writer()?;
@@ -329,7 +329,7 @@ impl Anything {
             let line = line?;
             let wrong = |error: serde_json::Error| {
                 StageError::failed(format!(
-                    "line {}, column {} is no row of `{}`: {}",
+                    "line {}, column {} is not a row of `{}`: {}",
                     index + 1,
                     error.column(),
                     kind.name,

@@ -1,9 +1,9 @@
-//! A value → its one JSON text: keys sorted at every depth, no spaces. Equal rows are equal bytes.
+//! Canonical JSON. Takes a value; gives its only JSON text: keys sorted at every depth, no spaces. Equal rows are equal bytes.
 
 use serde::Serialize;
 use serde_json::{Error, Value};
 
-/// Returns the value as one line with its end.
+/// Returns the value as one line, with the end of the line.
 pub(crate) fn line(value: &impl Serialize) -> Result<Vec<u8>, Error> {
     let mut text = text(value)?;
     text.push(b'\n');
@@ -17,7 +17,7 @@ pub(crate) fn text(value: &impl Serialize) -> Result<Vec<u8>, Error> {
     Ok(text)
 }
 
-// The order of serde_json's own maps hangs on a feature that any dependency may switch on.
+// The order of serde_json's own maps depends on a feature that any dependency may turn on.
 fn write(text: &mut Vec<u8>, value: &Value) -> Result<(), Error> {
     match value {
         Value::Object(object) => {

@@ -1,4 +1,5 @@
-//! How far a stage got → where its next run goes on, if it has the same key: a training that was killed loses little.
+//! Checkpoints of a running stage. Takes how far the stage got; gives it to the next run of the same key, so that a training that was
+//! killed loses little.
 
 use std::path::Path;
 
@@ -11,7 +12,7 @@ use super::{
 };
 
 impl Context {
-    /// Keeps the files of a folder as what the stage has after `step`; they stand in for what it kept before.
+    /// Stores the files of a folder as the stage's checkpoint after `step`, in the place of the one before.
     ///
     /// # Errors
     /// The folder cannot be read, or the cache cannot be written.
@@ -21,8 +22,7 @@ impl Context {
         Ok(self.store().cache().keep_partial(&key, &Partial { step, output })?)
     }
 
-    /// Writes the files that a run of the same key kept last into an existing folder, and returns the step; `None` where there are
-    /// none.
+    /// Writes the latest checkpoint of a run of the same key into an existing folder, and returns its step; `None` where there is none.
     ///
     /// # Errors
     /// The checkpoint is damaged, or the folder cannot be written.

@@ -1,4 +1,4 @@
-//! A command that a package brings: its arguments → the text that goes to standard output, or why there is none.
+//! A command that a package brings. Takes its arguments; gives the text for standard output, or why there is none.
 
 use std::fmt::Display;
 
@@ -8,14 +8,14 @@ use super::error::StageError;
 
 /// A command beside those of the engine: its arguments by `clap`'s derive, its name, and what it does.
 ///
-/// It prints nothing itself: what it returns is data and goes to standard output, and an error is told as every other one.
+/// It prints nothing itself: what it returns is data and goes to standard output, and an error is reported as every other one.
 pub trait Command: Args {
     /// What is typed after the program's name.
     const NAME: &'static str;
-    /// Left out of the help: for commands that only measurements and comparisons need.
+    /// Whether the help leaves it out: for commands that only measurements and comparisons need.
     const HIDDEN: bool = false;
 
-    /// Does the work; a text that is not empty ends with a newline.
+    /// Runs the command. A text that is not empty ends with a newline.
     ///
     /// # Errors
     /// What was given is wrong, the machine is to blame, or the work failed: the exit code follows from which.
@@ -59,7 +59,7 @@ pub(crate) struct CommandKind {
     pub(crate) name: &'static str,
     /// The `clap` side: name, help and arguments.
     pub(crate) describe: fn() -> clap::Command,
-    /// Reads the arguments that were found, and runs.
+    /// Reads the parsed arguments, and runs the command.
     pub(crate) run: fn(&ArgMatches) -> Result<String, CommandError>,
 }
 

@@ -1,4 +1,4 @@
-//! What a running stage may reach: progress, cancellation, scratch space, services. Never the store's content by digest.
+//! What a running stage may reach: progress, cancellation, scratch space, services. It never reaches the store's content by digest.
 
 use std::{
     any::{Any, TypeId},
@@ -34,7 +34,7 @@ use crate::{
 pub struct Services(BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>);
 
 impl Services {
-    /// Adds a service; the later of two of one type stays.
+    /// Adds a service, in the place of one of the same type.
     #[must_use]
     pub fn with<S: Any + Send + Sync>(mut self, service: S) -> Self {
         self.0.insert(TypeId::of::<S>(), Arc::new(service));
@@ -42,7 +42,7 @@ impl Services {
     }
 }
 
-/// Asks what a run may spend before a stage pays: the stage's name and what it would buy → the budget, or `None` for nothing.
+/// Asks what a run may spend before a stage pays. Takes the stage's name and what it would buy; gives the budget, or `None` for nothing.
 pub(crate) type AskBudget = Arc<dyn Fn(&str, &Forecast, &CancellationToken) -> Option<Limit> + Send + Sync>;
 
 /// What all stages of a run share.
@@ -57,11 +57,11 @@ pub(crate) struct Shared {
     pub(crate) sections: Sections,
     /// Variables that hold keys.
     pub(crate) environment: Environment,
-    /// Asks a person for a budget, where one watches.
+    /// Asks a person for a budget, where one watches the run.
     pub(crate) ask: Option<AskBudget>,
     /// The run's name.
     pub(crate) run: String,
-    /// The folder of its record; none where nothing runs.
+    /// The folder of its record; `None` where nothing runs.
     pub(crate) record: Option<PathBuf>,
 }
 
@@ -69,11 +69,11 @@ pub(crate) struct Shared {
 #[derive(Clone, Copy)]
 pub(crate) struct Resume {
     pub(crate) key: Key,
-    /// The stage is to run anew: what an earlier run left does not count.
+    /// Whether the stage starts from the beginning, whatever an earlier run left.
     pub(crate) anew: bool,
 }
 
-/// A receipt with what it is for, as the memo keeps it.
+/// A receipt with what it is for, as the cache keeps it.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct KeptReceipt<'a> {
     #[serde(flatten)]
@@ -92,10 +92,10 @@ struct Inner {
     stage: String,
     rebuy: bool,
     budget: Budget,
-    /// Ends the stage: with the run, or after a failure of its own.
+    /// Cancelled to end the stage: with the run, or after a failure of its own.
     stop: CancellationToken,
     scratch: tempfile::TempDir,
-    /// Set where the stage runs, and not where it is only looked at.
+    /// Set where the stage runs, and not where it is only planned or tried.
     resume: OnceLock<Resume>,
     done: AtomicU64,
     total: AtomicU64,
@@ -111,7 +111,7 @@ fn digests(texts: &[String]) -> Result<Vec<Digest>, StageError> {
     texts.iter().map(|text| text.parse().map_err(StageError::failed)).collect()
 }
 
-/// Between two progress events of a stage.
+/// The shortest time between two progress events of a stage.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 impl Context {
@@ -140,17 +140,17 @@ impl Context {
         self.0.shared.services.0.get(&TypeId::of::<S>()).and_then(|service| service.downcast_ref())
     }
 
-    /// Returns a block of the manifest: for what changes no result. What changes one is taken by the stage's params.
+    /// Returns a block of the manifest, for what changes no result. What changes a result has to be in the stage's params.
     pub fn section<S: Section>(&self) -> Arc<S> {
         self.0.shared.sections.get()
     }
 
-    /// Returns an environment variable, or what `.env` beside the manifest says of it.
+    /// Returns an environment variable, or its value in `.env` beside the manifest.
     pub fn variable(&self, name: &str) -> Option<String> {
         self.0.shared.environment.get(name)
     }
 
-    /// Returns what was first written under a name, in this run or an earlier one: `value`, where nothing was.
+    /// Returns what was first written under a name, in this run or an earlier one, and writes `value` where there is nothing.
     ///
     /// # Errors
     /// The cache cannot be written.
@@ -158,7 +158,7 @@ impl Context {
         Ok(self.store().cache().pin(name, value)?)
     }
 
-    /// Returns what is written under a name by [`Context::pin`].
+    /// Returns what [`Context::pin`] wrote under a name.
     ///
     /// # Errors
     /// The cache cannot be read.
@@ -166,7 +166,7 @@ impl Context {
         Ok(self.store().cache().pinned(name)?)
     }
 
-    /// Returns the job that each unit was handed over in, in this run or an earlier one, by the units' digests.
+    /// Returns the batch job that each unit was last submitted in, by this run or an earlier one. The units are given by their digests.
     ///
     /// # Errors
     /// A text is not a digest, or the cache cannot be read.
@@ -177,7 +177,7 @@ impl Context {
         Ok(self.store().cache().submitted(&digests(units)?)?)
     }
 
-    /// Writes down that units are about to be handed over in a job; their replies come later, to whoever asks then.
+    /// Records that units are about to be submitted in a batch job. Their replies come later, to whoever asks for them then.
     ///
     /// # Errors
     /// A text is not a digest, or the cache cannot be written.
@@ -185,17 +185,17 @@ impl Context {
         Ok(self.store().cache().submit(&digests(units)?, job)?)
     }
 
-    /// Says how much there is to do.
+    /// Sets how many pieces of work there are.
     pub fn total(&self, total: usize) {
         self.0.total.store(total as u64, Ordering::Relaxed);
     }
 
-    /// Says how much an earlier run did already.
+    /// Sets how many pieces an earlier run did already.
     pub fn done(&self, done: usize) {
         self.0.done.store(done as u64, Ordering::Relaxed);
     }
 
-    /// Says that one more piece is done; `note` stands beside the bar.
+    /// Counts one more piece as done; `note` is shown beside the progress bar.
     pub fn tick(&self, note: impl FnOnce() -> String) {
         let done = self.0.done.fetch_add(1, Ordering::Relaxed) + 1;
         let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -210,20 +210,20 @@ impl Context {
         }
     }
 
-    /// Reports figures on the way, such as a training step's.
+    /// Reports figures while the stage runs, such as those of a training step.
     pub fn figures(&self, figures: &impl Serialize) {
-        // Figures are talk: what cannot be written as JSON is left out.
+        // Nothing depends on figures: what cannot be written as JSON is left out.
         if let Ok(figures) = serde_json::to_value(figures) {
             self.send(&Event::Figures { stage: self.0.stage.clone(), figures });
         }
     }
 
-    /// Says in a sentence what came out.
+    /// Reports in a sentence what came out.
     pub fn say(&self, message: impl Into<String>) {
         self.send(&Event::Note { stage: self.0.stage.clone(), message: message.into() });
     }
 
-    /// Says something that a person should know. Equal warnings are said once, and counted.
+    /// Reports something that a person should know. Equal warnings are reported once, and counted.
     pub fn warn(&self, message: impl Into<String>) {
         let message = message.into();
         let mut warned = self.0.warned.lock().unwrap_or_else(PoisonError::into_inner);
@@ -234,7 +234,7 @@ impl Context {
         }
     }
 
-    /// Says how often each warning came that came more than once.
+    /// Reports how often each warning came that came more than once.
     pub(crate) fn sum_warnings(&self) {
         let warned = std::mem::take(&mut *self.0.warned.lock().unwrap_or_else(PoisonError::into_inner));
         for (message, count) in warned.into_iter().filter(|(_, count)| *count > 1) {
@@ -243,7 +243,7 @@ impl Context {
         }
     }
 
-    /// Returns `Err(Cancelled)` once the run is to stop; to be called at safe points.
+    /// Returns an error once the run is to stop. Stages call it where they can safely stop.
     ///
     /// # Errors
     /// The run is to stop.
@@ -256,20 +256,20 @@ impl Context {
         &self.0.stop
     }
 
-    /// Stops the stage after a failure: calls under way end, and no further one is made.
+    /// Stops the stage after a failure: running calls end, and no further one is made.
     pub(crate) fn stop(&self) {
         self.0.stop.cancel();
     }
 
-    /// An empty folder that goes with the stage.
+    /// Returns an empty folder that is removed with the context.
     pub fn scratch(&self) -> &Path {
         self.0.scratch.path()
     }
 
-    /// Makes an empty folder that stays with the run's record: for what a stage that fails leaves to a person. `None` where nothing runs.
+    /// Creates an empty folder that stays with the run's record, for what a failing stage leaves to a person. `None` where nothing runs.
     ///
     /// # Errors
-    /// The folder cannot be made.
+    /// The folder cannot be created.
     pub fn leave(&self, name: &str) -> Result<Option<PathBuf>, StageError> {
         let Some(record) = &self.0.shared.record else { return Ok(None) };
         let folder = std::path::absolute(record)?.join(&self.0.stage).join(name);
@@ -277,7 +277,7 @@ impl Context {
         Ok(Some(folder))
     }
 
-    /// Says whose checkpoints the stage's are.
+    /// Sets the key under which the stage's checkpoints are stored.
     pub(crate) fn set_resume(&self, resume: Resume) {
         self.0.resume.get_or_init(|| resume);
     }
@@ -303,22 +303,22 @@ impl Context {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The stage's own ceiling.
+    /// Returns the stage's own budget.
     pub(crate) fn budget(&self) -> &Budget {
         &self.0.budget
     }
 
-    /// Notes that a reply was paid for and nobody knows how much.
+    /// Counts a reply that was paid for at an unknown price.
     pub(crate) fn count_unpriced(&self) {
         self.0.unpriced.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// What the stage's calls cost, as far as it is known.
+    /// Returns what the stage's calls cost, as far as their prices are known.
     pub(crate) fn spent(&self) -> Spent {
         Spent { nano_dollars: self.0.budget.spent(), unpriced: self.0.unpriced.load(Ordering::Relaxed) }
     }
 
-    /// A receipt as the memo keeps it.
+    /// Returns a receipt as the cache keeps it.
     pub(crate) fn receipt(&self, receipt: &Receipt, unit: Digest) -> Result<Vec<u8>, StageError> {
         let kept = KeptReceipt {
             receipt: Cow::Borrowed(receipt),
@@ -329,7 +329,7 @@ impl Context {
         serde_json::to_vec(&kept).map_err(StageError::failed)
     }
 
-    /// Calls made and replies reused so far.
+    /// Returns how many calls were made and how many replies were reused so far.
     pub(crate) fn counts(&self) -> (u64, u64) {
         (self.0.calls.load(Ordering::Relaxed), self.0.reused.load(Ordering::Relaxed))
     }

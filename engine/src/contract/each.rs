@@ -1,36 +1,18 @@
-//! Row by row: pure, then effects, then pure. A row → the units to ask for, round by round → its rows.
+//! A kind of stage that works row by row. Takes a row; gives the units to ask for, round by round, and from the replies its rows. Only
+//! the calls have effects; all else is pure.
 
-use std::{collections::BTreeMap, marker::PhantomData};
-
-use schemars::JsonSchema;
-use serde::{Serialize, de::DeserializeOwned};
+use std::marker::PhantomData;
 
 use super::{
     artifact::{Dataset, Row},
     context::Context,
     effect::{Ask, Effect},
     error::StageError,
-    mistake::ParamMistake,
-    ports::Ports,
-    section::Sections,
+    kind::Kind,
 };
 
 /// A stage that works row by row. The value holds what `open` read once.
-pub trait EachRow: Sized + Send + Sync + 'static {
-    /// The word after `uses:`.
-    const KIND: &'static str;
-    /// Raised when `units` or `rows` changes; replies are kept.
-    const VERSION: u32;
-    /// One sentence for `fingerpost kinds`.
-    const SUMMARY: &'static str;
-    /// A few lines of a manifest that use the kind, for `fingerpost kinds KIND`.
-    const EXAMPLE: &'static str = "";
-    /// What stands under `with:`.
-    type Params: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
-    /// What stands under `in:`.
-    type Inputs: Ports;
-    /// What the stage gives: a struct with the one dataset of `Out`.
-    type Outputs: Ports;
+pub trait EachRow: Kind + Sized {
     /// The rows of the driving dataset.
     type In: Row;
     /// The rows that come out, in the driving dataset's order.
@@ -38,37 +20,7 @@ pub trait EachRow: Sized + Send + Sync + 'static {
     /// The effect that its units ask for.
     type Effect: Effect;
 
-    /// See [`Stage::settle`].
-    ///
-    /// # Errors
-    /// All mistakes in the params.
-    fn settle(params: Self::Params, sections: &Sections) -> Result<Self::Params, Vec<ParamMistake>> {
-        let _ = sections;
-        Ok(params)
-    }
-
-    /// See [`Stage::parts`].
-    fn parts(params: &Self::Params) -> BTreeMap<String, u32> {
-        let _ = params;
-        BTreeMap::new()
-    }
-
-    /// See [`Stage::ready`].
-    ///
-    /// # Errors
-    /// What is missing, such as a key.
-    fn ready(ctx: &Context, params: &Self::Params) -> Result<(), StageError> {
-        let _ = (ctx, params);
-        Ok(())
-    }
-
-    /// See [`Stage::missing`].
-    fn missing(params: &Self::Params, sections: &Sections) -> Vec<ParamMistake> {
-        let _ = (params, sections);
-        Vec::new()
-    }
-
-    /// How messages name a row: ``question `7` ``.
+    /// Returns how messages name a row: ``question `7` ``.
     fn name(row: &Self::In) -> String;
 
     /// Reads side inputs once; returns the stage and the dataset whose rows drive it.
@@ -77,19 +29,19 @@ pub trait EachRow: Sized + Send + Sync + 'static {
     /// A side input cannot be read, or does not fit.
     fn open(ctx: &Context, params: &Self::Params, inputs: Self::Inputs) -> Result<(Self, Dataset<Self::In>), StageError>;
 
-    /// What to ask next, given the replies so far; nothing when the row is done.
+    /// Returns what to ask next, given the replies so far; nothing when the row is done.
     ///
     /// # Errors
     /// The row or a reply does not fit.
     fn units(&self, row: &Self::In, replies: &[Reply<Self>]) -> Result<Vec<Ask<Self::Effect>>, StageError>;
 
-    /// The rows that a row becomes.
+    /// Returns the rows that a row becomes.
     ///
     /// # Errors
     /// The row or a reply does not fit.
     fn rows(&self, row: Self::In, replies: Vec<Reply<Self>>) -> Result<Vec<Self::Out>, StageError>;
 
-    /// Looks at the whole once every row is done; may warn of what the rows have in common.
+    /// Checks all rows together once every row is done, and may warn of what they have in common.
     ///
     /// # Errors
     /// The rows are of no use, such as when no row has what the stage is for.
@@ -97,29 +49,29 @@ pub trait EachRow: Sized + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Names the output port.
+    /// Returns the outputs, with the rows at their port.
     fn outputs(rows: Dataset<Self::Out>) -> Self::Outputs;
 
-    /// What a plan says of the stage besides its calls.
+    /// Returns what a plan says about the stage besides its calls.
     ///
     /// # Errors
-    /// What the notes speak of cannot be read.
+    /// What the notes are about cannot be read.
     fn notes(&self) -> Result<Vec<String>, StageError> {
         Ok(Vec::new())
     }
 
-    /// Rows under way at once. A provider's own limits decide how many of their calls are.
-    fn rows_in_flight(ctx: &Context, params: &Self::Params) -> usize {
-        let _ = (ctx, params);
+    /// Returns how many rows may be worked on at once; asked again whenever a row is done. How many calls run at once, a provider's own
+    /// limits decide.
+    fn rows_in_flight(&self) -> usize {
         ROWS_IN_FLIGHT
     }
 }
 
-/// What the effect of `S` replies.
+/// The reply of the effect of `S`.
 pub type Reply<S> = <<S as EachRow>::Effect as Effect>::Reply;
 
-/// Enough for every provider's concurrency.
+/// How many rows are worked on at once unless a stage says otherwise: enough for every provider's concurrency.
 pub const ROWS_IN_FLIGHT: usize = 1024;
 
-/// Makes a stage of an [`EachRow`].
+/// Turns an [`EachRow`] into a stage.
 pub struct Each<S>(PhantomData<fn() -> S>);

@@ -1,7 +1,7 @@
-//! What a row-wise stage asks for: a unit → a reply, kept under the unit's digest.
+//! What a stage that works row by row asks for. Takes a unit; gives a reply, which is kept under the unit's digest.
 //!
-//! The effect sees nothing but its unit, and the unit's digest is the reply's key: what is not in the unit cannot leak into
-//! a reply, and a change of the pure parts buys no reply again.
+//! The effect sees nothing but its unit, and the unit's digest is the reply's key. So what is not in the unit cannot leak into a
+//! reply, and after a change of the pure parts no reply is bought again.
 
 use std::{any::Any, future::Future};
 
@@ -15,17 +15,17 @@ use crate::budget::{Price, Receipt};
 pub trait Effect: Send + Sync + 'static {
     /// The effect's name; kinds that share an effect share its replies.
     const NAME: &'static str;
-    /// Raised when `call` changes its meaning; until then nothing paid for is lost.
+    /// Raised when `call` changes its meaning; until then no reply that was paid for is lost.
     const VERSION: u32;
     /// All that `call` can see.
     type Unit: Serialize + Send + Sync;
-    /// What is kept.
+    /// The reply, which is kept.
     type Reply: Serialize + DeserializeOwned + Clone + Send + Sync;
 
-    /// The worst case of the call, known before it starts.
+    /// Returns the highest possible price of the call, before it starts.
     fn price(ctx: &Context, unit: &Self::Unit) -> Price;
 
-    /// What a call sends, for people: secrets masked.
+    /// Returns what a call sends, for people to read: secrets are masked.
     ///
     /// # Errors
     /// The unit cannot be written as JSON.
@@ -34,7 +34,7 @@ pub trait Effect: Send + Sync + 'static {
         serde_json::to_value(unit).map_err(StageError::failed)
     }
 
-    /// The reply that an answer of `payee` is to this unit, where it is that payee who is asked.
+    /// Returns the reply to this unit that an answer of `payee` becomes; `None` where the unit asks somebody else.
     fn adopted(unit: &Self::Unit, payee: &str, answer: &serde_json::Value) -> Option<Result<Self::Reply, String>> {
         let _ = (unit, payee, answer);
         None
@@ -50,19 +50,19 @@ pub struct Bought<R> {
     pub reply: R,
     /// What was paid for it.
     pub receipt: Option<Receipt>,
-    /// Dropped when the reply is durable: a place among those whose reply a kill would lose.
+    /// Dropped when the reply is durable: a permit, which limits how many replies are lost if the process is killed.
     pub place: Option<Box<dyn Any + Send>>,
 }
 
 /// What a row asks for next.
 pub enum Ask<E: Effect> {
-    /// A reply, kept or bought.
+    /// A reply that is cached or bought.
     Call(E::Unit),
-    /// A reply that is known without a call; the memo has no part in it.
+    /// A reply that needs no call; the cache has no part in it.
     Known(E::Reply),
 }
 
-/// The digest of a unit: the name of its reply.
+/// Returns the digest of a unit, which is the key of its reply.
 ///
 /// # Errors
 /// The unit has a value without a digest, such as NaN.

@@ -1,4 +1,4 @@
-//! What goes wrong while a stage runs, and who is to blame for it.
+//! The errors of a running stage, and who is to blame for each.
 
 use std::fmt::Display;
 
@@ -77,7 +77,7 @@ impl StageError {
     }
 }
 
-/// What `serde_json` says of one line, without the place: it counts lines from that line.
+/// Returns what `serde_json` says about one line, without the place, because it counts lines from that line.
 pub fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or(&text).to_owned()

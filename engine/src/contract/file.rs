@@ -1,4 +1,5 @@
-//! A path written in a manifest → a [`File`]: known by the digest of its content, so that editing the file changes the key.
+//! Files that a manifest names. Takes a path as written; gives a [`File`], identified by the digest of its content, so that editing the
+//! file changes the key.
 //!
 //! Params are read by serde, which has no room for the manifest's folder; [`reading`] lends [`Folders`] to [`File`]'s
 //! deserializer for the time of one read.
@@ -30,11 +31,11 @@ impl File {
     /// Finds and digests the file that a manifest calls `written`.
     ///
     /// # Errors
-    /// A sentence for people when it cannot be read or is no file.
+    /// A sentence for people, where it cannot be read or is not a file.
     pub(crate) fn find(written: &str, folders: &Folders) -> Result<Self, String> {
         let path = folders.path(written);
         if path.is_dir() {
-            return Err(format!("`{written}` is a folder, and a file is needed"));
+            return Err(format!("`{written}` is a folder, not a file"));
         }
         Self::found(written.to_owned(), path)
     }
@@ -48,7 +49,7 @@ impl File {
         Ok(Self { written, path, digest })
     }
 
-    /// A file whose content is known before it is there: a download. It will be at `path`, which the stage writes.
+    /// Returns a file whose digest is known before it exists: a download. The stage writes it to `path`.
     ///
     /// # Errors
     /// `digest` is not `blake3:` and 64 hexadecimal digits.
@@ -57,7 +58,7 @@ impl File {
         Ok(Self { written: name.to_owned(), path: path.to_owned(), digest: digits.parse().map_err(StageError::failed)? })
     }
 
-    /// Whether the content is kept, so that it need not be at its path.
+    /// Returns whether the content is in the cache, so that it need not be at its path.
     ///
     /// # Errors
     /// The cache cannot be read.
@@ -65,7 +66,7 @@ impl File {
         Ok(ctx.store().cache().check(&self.digest)?)
     }
 
-    /// Keeps what is at the path, and says whether it is what it has to be.
+    /// Stores what is at the path if it has the right digest, and returns whether it did.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -73,30 +74,30 @@ impl File {
         Ok(digest(&self.path)? == self.digest && self.keep(ctx.store()).is_ok())
     }
 
-    /// The path as it was written, for messages.
+    /// Returns the path as it was written, for messages.
     pub fn name(&self) -> &str {
         &self.written
     }
 
-    /// The end of the file's name after the last dot, in lower case.
+    /// Returns the end of the file's name after the last dot, in lower case.
     pub fn extension(&self) -> String {
         self.path.extension().map(|extension| extension.to_string_lossy().to_lowercase()).unwrap_or_default()
     }
 
-    /// Opens the content that the key speaks of, whatever happened to the path since.
+    /// Opens the content whose digest is in the key, whatever happened to the path since.
     ///
     /// # Errors
     /// The content is neither in the cache nor at the path.
     pub fn open(&self, ctx: &Context) -> Result<impl BufRead + Send + use<>, StageError> {
         let store = ctx.store();
-        // Also mends a copy that was damaged since.
+        // Storing it again also repairs a copy that was damaged since.
         if !store.cache().check(&self.digest)? {
             self.keep(store)?;
         }
         store.buffered(&self.digest)
     }
 
-    /// Writes the content that the key speaks of to another path.
+    /// Writes the content whose digest is in the key to another path.
     pub(crate) fn copy_to(&self, ctx: &Context, path: &Path) -> Result<(), StageError> {
         let store = ctx.store();
         if !store.cache().check(&self.digest)? {
@@ -109,18 +110,18 @@ impl File {
         self.digest
     }
 
-    /// Where it lies, for a look while a manifest is checked. What a stage computes with is read by [`File::open`].
+    /// Returns where the file is, for checks of a manifest. A stage reads what it computes with by [`File::open`].
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Puts the content into the store, and refuses one that changed after the key was made.
+    /// Stores the content, and refuses one that changed after the key was computed.
     pub(crate) fn keep(&self, store: &Store) -> Result<u64, StageError> {
         let (digest, bytes) = store.put_file(&self.path)?;
         if digest == self.digest {
             Ok(bytes)
         } else {
-            Err(StageError::failed(format!("`{}` changed while the run was going on", self.written)).help("run again"))
+            Err(StageError::failed(format!("`{}` changed during the run", self.written)).help("run again"))
         }
     }
 }
@@ -180,7 +181,7 @@ pub(crate) fn reading<T>(folders: &Folders, read: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Hands over what relative paths are relative to, where a manifest is being read.
+/// Calls `take` with what relative paths are relative to; with `None` where no manifest is being read.
 pub(crate) fn lent<T>(take: impl FnOnce(Option<&Folders>) -> T) -> T {
     FOLDERS.with_borrow(|folders| take(folders.as_ref()))
 }

@@ -1,4 +1,4 @@
-//! A path written in a manifest → a [`Folder`]: files by name, each known by the digest of its content.
+//! Folders that a manifest names. Takes a path as written; gives a [`Folder`]: files by name, each identified by its digest.
 
 use std::{
     borrow::Cow,
@@ -15,7 +15,7 @@ use super::{
     file::{File, Folders, lent},
 };
 
-/// A folder that a manifest names: the files right in it, hidden ones left out. In a key it counts by their names and contents.
+/// A folder that a manifest names: the files directly in it, without hidden ones. In a key it counts by their names and contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folder {
     written: String,
@@ -27,19 +27,19 @@ impl Folder {
     /// Finds and digests the files of the folder that a manifest calls `written`.
     ///
     /// # Errors
-    /// A sentence for people when it cannot be read, or holds nothing.
+    /// A sentence for people, where it cannot be read or has no files.
     fn find(written: &str, folders: &Folders) -> Result<Self, String> {
         let path = folders.path(written);
         let entries = std::fs::read_dir(&path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => format!("there is no folder `{written}` (looked for `{}`)", path.display()),
-            std::io::ErrorKind::NotADirectory => format!("`{written}` is a file, and a folder is needed"),
+            std::io::ErrorKind::NotADirectory => format!("`{written}` is a file, not a folder"),
             _ => format!("`{written}` cannot be read: {error}"),
         })?;
         let mut files = BTreeMap::new();
         for entry in entries {
             let entry = entry.map_err(|error| format!("`{written}` cannot be read: {error}"))?;
             let Ok(name) = entry.file_name().into_string() else { continue };
-            // A link to a file is a file: hubs keep the files of a checkpoint elsewhere. Pipes and devices are refused as files are.
+            // A link to a file counts as a file, because hubs link to the files of a checkpoint. Pipes and devices are refused by `File`.
             if !name.starts_with('.') && entry.path().metadata().is_ok_and(|metadata| !metadata.is_dir()) {
                 let file = File::found(format!("{written}/{name}"), entry.path())?;
                 files.insert(name, file);
@@ -51,22 +51,22 @@ impl Folder {
         Ok(Self { written: written.to_owned(), path, files })
     }
 
-    /// The path as it was written, for messages.
+    /// Returns the path as it was written, for messages.
     pub fn name(&self) -> &str {
         &self.written
     }
 
-    /// Where it lies, for a look while a manifest is checked. What a stage computes with is read by [`Folder::copy_to`].
+    /// Returns where the folder is, for checks of a manifest. A stage reads what it computes with by [`Folder::copy_to`].
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The files by name.
+    /// Returns the files by name.
     pub fn files(&self) -> &BTreeMap<String, File> {
         &self.files
     }
 
-    /// Writes the content that the key speaks of into an existing folder, whatever happened to the path since.
+    /// Writes the content whose digests are in the key into an existing folder, whatever happened to the path since.
     ///
     /// # Errors
     /// A file is neither in the cache nor at its path, or the folder cannot be written.
@@ -78,7 +78,7 @@ impl Folder {
     }
 }
 
-/// The files' digests by name.
+/// Writes the files' digests by name.
 impl Serialize for Folder {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.files.serialize(serializer)

@@ -7,15 +7,15 @@ use crate::budget::{Price, dollars};
 /// What a stage would buy.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Forecast {
-    /// Replies that are known.
+    /// Replies that are cached.
     pub known: u64,
-    /// Calls that would be made at once; what is asked next hangs on their replies.
+    /// Calls that would be made first. What is asked after them depends on their replies.
     pub calls: u64,
-    /// What they may cost at worst, in nano-dollars.
+    /// The highest possible price of these calls, in nano-dollars.
     pub worst_nano_dollars: u64,
     /// Calls among them whose price is not known.
     pub unpriced: u64,
-    /// What else a person should know before: sentences of the stage.
+    /// What else a person should know before the run: sentences of the stage.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -31,7 +31,7 @@ impl Forecast {
     }
 }
 
-/// Nothing where nothing would be bought.
+/// Writes nothing where the stage asks for nothing.
 impl std::fmt::Display for Forecast {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.calls == 0 && self.known == 0 {

@@ -1,4 +1,4 @@
-//! Answers that were paid for elsewhere, and the replies that they are.
+//! Answers that were paid for outside of this program, and the replies that they become.
 
 use std::collections::BTreeMap;
 
@@ -13,5 +13,5 @@ pub struct Answers {
     pub by_name: BTreeMap<String, Value>,
 }
 
-/// The replies that answers are to a stage's units.
+/// The replies that answers become, each with the digest of its unit.
 pub(crate) type Adopted = Vec<(Digest, Vec<u8>)>;

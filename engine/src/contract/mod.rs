@@ -1,8 +1,9 @@
 //! What an author of stages reads: the types that a stage is written with, and nothing that runs them.
 //!
-//! Takes nothing; gives traits, artifacts and what a stage may reach while it runs. Read `stage` first (a kind), then `each` (a kind
-//! that works row by row), `artifact` (what flows), `context` (what a running stage may reach), `section` (what the manifest shares
-//! among stages), and `registry` last, where types become names.
+//! Takes nothing; gives traits, artifacts and what a stage may reach while it runs. Read `kind` first (what every kind declares about
+//! itself), then `stage` (a kind that runs as a whole), `each` (one that works row by row) and `effect` (what its rows ask for),
+//! `artifact` (what flows between stages), `context` (what a running stage may reach), `section` (what the manifest shares among
+//! stages), and `registry` last, where types become names.
 
 pub(crate) mod ahead;
 pub(crate) mod artifact;
@@ -18,8 +19,10 @@ pub(crate) mod file;
 pub(crate) mod folder;
 pub(crate) mod forecast;
 pub(crate) mod import;
+pub(crate) mod kind;
 pub(crate) mod mistake;
 pub(crate) mod ports;
+pub(crate) mod preflight;
 pub(crate) mod registry;
 mod schema;
 pub(crate) mod section;

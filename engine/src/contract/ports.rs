@@ -1,4 +1,4 @@
-//! The ports of a stage: a struct with an artifact a field ↔ outputs by name.
+//! The ports of a stage. Takes outputs by name; gives a struct with an artifact in each field, and the outputs of such a struct.
 
 use std::collections::BTreeMap;
 
@@ -22,26 +22,26 @@ pub struct Port {
 }
 
 impl Port {
-    /// A port that must be wired.
+    /// Returns a port that must be wired.
     pub fn required(name: &str, artifact: Type) -> Self {
         Self { name: name.to_owned(), artifact, optional: false }
     }
 }
 
-/// The ports of one side of a stage, as a struct with an artifact a field. Made by [`ports!`](crate::ports).
+/// The ports of one side of a stage, as a struct with an artifact in each field. Made by [`ports!`](crate::ports).
 pub trait Ports: Sized + Send + Sync {
-    /// The ports by name and type.
+    /// Returns the ports by name and type.
     fn declared() -> Vec<Port>;
-    /// Opens what the wires bring.
+    /// Turns the outputs that the wires bring into handles.
     ///
     /// # Errors
     /// A port that must be wired is not.
     fn open(store: &Store, sealed: BTreeMap<String, Output>) -> Result<Self, StageError>;
-    /// Gives up the handles for what is recorded.
+    /// Turns the handles into the outputs that are recorded.
     fn seal(self) -> BTreeMap<String, Output>;
 }
 
-/// Ports by name, known at run time only.
+/// Ports whose names are known at run time only.
 impl Ports for BTreeMap<String, Anything> {
     fn declared() -> Vec<Port> {
         Vec::new()
@@ -75,7 +75,7 @@ impl<A: Artifact> PortField for A {
         sealed
             .remove(name)
             .map(|output| A::open(store, output))
-            .ok_or_else(|| StageError::failed(format!("nothing came in at port `{name}`")))
+            .ok_or_else(|| StageError::failed(format!("port `{name}` has no input")))
     }
 
     fn give(self, sealed: &mut BTreeMap<String, Output>, name: &str) {

@@ -1,4 +1,4 @@
-//! The kinds, sections, rows, templates and commands that a program links in, with their types erased once.
+//! The registry: the kinds, sections, rows, templates and commands that a program links in, with their types erased.
 
 use std::{any::Any, collections::BTreeMap, marker::PhantomData, pin::Pin, sync::Arc};
 
@@ -17,11 +17,10 @@ use super::{
     import::{Adopted, Answers},
     mistake::ParamMistake,
     ports::{Port, Ports as _},
+    preflight::{Lack, Surroundings},
+    schema,
     section::{Section, SectionKind, Sections},
     stage::Stage,
-};
-use super::{
-    schema,
     typed::{FieldError, typed},
 };
 
@@ -30,7 +29,7 @@ type RunFuture<'a> = Pin<Box<dyn Future<Output = Result<BTreeMap<String, Output>
 type AttemptFuture<'a> = Pin<Box<dyn Future<Output = Result<Vec<Attempt>, StageError>> + Send + 'a>>;
 
 /// A kind of stage with its types erased.
-pub(crate) trait Kind: Send + Sync {
+pub(crate) trait ErasedKind: Send + Sync {
     fn name(&self) -> &'static str;
     fn version(&self) -> u32;
     fn summary(&self) -> &'static str;
@@ -38,7 +37,7 @@ pub(crate) trait Kind: Send + Sync {
     fn schema(&self) -> Value;
     fn inputs(&self) -> Vec<Port>;
     fn outputs(&self) -> Vec<Port>;
-    /// Reads `with:` relative to `folders`, and takes from the sections.
+    /// Reads `with:` relative to `folders`, and fills in from the sections what it leaves open.
     fn settle(
         &self,
         with: serde_yaml::Value,
@@ -46,8 +45,7 @@ pub(crate) trait Kind: Send + Sync {
         sections: &Sections,
         wired: &[String],
     ) -> Result<Settled, SettleError>;
-    fn ready(&self, ctx: &Context, settled: &Settled) -> Result<(), StageError>;
-    fn missing(&self, settled: &Settled, sections: &Sections) -> Vec<ParamMistake>;
+    fn preflight(&self, settled: &Settled, surroundings: &Surroundings<'_>) -> Vec<Lack>;
     fn notes(&self, ctx: &Context, settled: &Settled, ahead: &Ahead) -> Result<Vec<String>, StageError>;
     fn tell(&self, ctx: &Context, settled: &Settled, ahead: &Ahead) -> Result<BTreeMap<String, Value>, StageError>;
     fn forecast(&self, ctx: &Context, settled: &Settled, inputs: BTreeMap<String, Output>) -> Result<Forecast, StageError>;
@@ -69,10 +67,10 @@ pub(crate) trait Kind: Send + Sync {
     fn run<'a>(&'a self, ctx: &'a Context, settled: &'a Settled, inputs: BTreeMap<String, Output>) -> RunFuture<'a>;
 }
 
-/// What a stage's params came to.
+/// A stage's params after they were read and filled in, and what follows from them.
 #[derive(Clone)]
 pub(crate) struct Settled {
-    /// Written back out, defaults filled in: as they stand in the preimage.
+    /// The params serialised again, with defaults filled in, as they are in the preimage.
     pub(crate) params: Value,
     pub(crate) parts: BTreeMap<String, u32>,
     pub(crate) inputs: Vec<Port>,
@@ -96,7 +94,7 @@ pub(crate) enum SettleError {
 
 struct Erased<S>(PhantomData<fn() -> S>);
 
-impl<S: Stage> Kind for Erased<S> {
+impl<S: Stage> ErasedKind for Erased<S> {
     fn name(&self) -> &'static str {
         S::KIND
     }
@@ -139,7 +137,7 @@ impl<S: Stage> Kind for Erased<S> {
             params: serde_json::to_value(&params).map_err(|error| {
                 SettleError::Mistakes(vec![ParamMistake {
                     field: Vec::new(),
-                    message: format!("the params cannot be written back out: {error}"),
+                    message: format!("the params cannot be serialised: {error}"),
                     help: "use names and values that JSON can hold".to_owned(),
                 }])
             })?,
@@ -150,12 +148,8 @@ impl<S: Stage> Kind for Erased<S> {
         })
     }
 
-    fn ready(&self, ctx: &Context, settled: &Settled) -> Result<(), StageError> {
-        S::ready(ctx, settled.typed::<S::Params>())
-    }
-
-    fn missing(&self, settled: &Settled, sections: &Sections) -> Vec<ParamMistake> {
-        S::missing(settled.typed::<S::Params>(), sections)
+    fn preflight(&self, settled: &Settled, surroundings: &Surroundings<'_>) -> Vec<Lack> {
+        S::preflight(settled.typed::<S::Params>(), surroundings)
     }
 
     fn notes(&self, ctx: &Context, settled: &Settled, ahead: &Ahead) -> Result<Vec<String>, StageError> {
@@ -234,7 +228,7 @@ pub(crate) struct RowKind {
 /// All that a program can run.
 #[derive(Default)]
 pub struct Registry {
-    kinds: Vec<Arc<dyn Kind>>,
+    kinds: Vec<Arc<dyn ErasedKind>>,
     sections: Vec<SectionKind>,
     rows: Vec<RowKind>,
     parts: Vec<Part>,
@@ -244,7 +238,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Starts empty.
+    /// Returns an empty registry.
     pub fn new() -> Self {
         Self::default()
     }
@@ -291,18 +285,18 @@ impl Registry {
         self
     }
 
-    /// Hands services to all stages.
+    /// Sets the services of all stages.
     #[must_use]
     pub fn services(mut self, services: Services) -> Self {
         self.services = services;
         self
     }
 
-    pub(crate) fn kinds(&self) -> impl Iterator<Item = &Arc<dyn Kind>> {
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = &Arc<dyn ErasedKind>> {
         self.kinds.iter()
     }
 
-    pub(crate) fn find(&self, kind: &str) -> Option<&Arc<dyn Kind>> {
+    pub(crate) fn find(&self, kind: &str) -> Option<&Arc<dyn ErasedKind>> {
         self.kinds.iter().find(|known| known.name() == kind)
     }
 

@@ -1,4 +1,4 @@
-//! Rust types → JSON Schema (draft 07), for editors and for readers of rows.
+//! JSON Schema (draft 07). Takes a Rust type; gives its schema, for editors and for readers of rows.
 
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
@@ -15,7 +15,7 @@ pub(crate) fn of<T: JsonSchema>() -> Value {
     schema
 }
 
-/// Takes `default: null` out: yaml-language-server stops completing at the first property that has one.
+/// Removes `default: null`, because yaml-language-server stops completing at the first property that has one.
 fn drop_null_defaults(schema: &mut Value) {
     match schema {
         Value::Object(object) => {

@@ -1,4 +1,5 @@
-//! A top-level block of a manifest that is no stage (`policies`, `prices`, `providers`) → a typed value that stages may take from.
+//! Sections: the top-level blocks of a manifest beside its stages (`policies`, `prices`, `providers`). Takes a block; gives a typed
+//! value that stages may use.
 
 use std::{
     any::{Any, TypeId},
@@ -20,13 +21,13 @@ pub trait Section: DeserializeOwned + JsonSchema + Default + Send + Sync + 'stat
     /// The key at the top level of a manifest.
     const NAME: &'static str;
 
-    /// Looks for mistakes that types do not show: the field's path, the message and the help of each.
+    /// Returns the mistakes that types do not show: the field's path, the message and the help of each.
     fn mistakes(&self) -> Vec<crate::ParamMistake> {
         Vec::new()
     }
 }
 
-/// The sections of one manifest; one that is not written is its default.
+/// The sections of one manifest. One that the manifest leaves out has its default value.
 #[derive(Clone, Default)]
 pub struct Sections(BTreeMap<TypeKey, Arc<dyn Any + Send + Sync>>);
 
@@ -47,7 +48,7 @@ pub(crate) struct SectionKind {
     pub(crate) read: ReadSection,
 }
 
-/// Reads a block into the sections, and returns what types do not show.
+/// Reads a block into the sections, and returns the mistakes that types do not show.
 pub(crate) type ReadSection = fn(serde_yaml::Value, &mut Sections) -> Result<Vec<crate::ParamMistake>, Vec<FieldError>>;
 
 impl SectionKind {

@@ -1,4 +1,4 @@
-//! A YAML value → a typed value, or all that is wrong with its fields.
+//! Typed values. Takes a YAML value; gives a typed value, or all that is wrong with its fields.
 
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
@@ -7,7 +7,7 @@ use serde_yaml::Value;
 /// What is wrong with a field, and its path.
 pub(crate) type FieldError = serde_path_to_error::Error<serde_yaml::Error>;
 
-/// Reads `value`, or names a mistake in each field that has one.
+/// Reads `value`, or returns an error for each field that has one.
 pub(crate) fn typed<T: DeserializeOwned>(mut value: Value) -> Result<T, Vec<FieldError>> {
     let mut errors: Vec<FieldError> = Vec::new();
     let mut taken = Vec::new();
@@ -31,7 +31,7 @@ pub(crate) fn typed<T: DeserializeOwned>(mut value: Value) -> Result<T, Vec<Fiel
     }
 }
 
-/// The outermost field that an error is about.
+/// Returns the outermost field that an error is about.
 fn field(error: &FieldError) -> Option<String> {
     match error.path().iter().next() {
         Some(Segment::Map { key }) => Some(key.clone()),

@@ -1,4 +1,4 @@
-//! Sorted mistakes come in; annotations of a GitHub workflow go out, a line each.
+//! Reports for GitHub. Takes sorted mistakes; gives annotations of a GitHub workflow, one on each line.
 
 use super::{Mistake, Severity};
 use crate::visible::visible;

@@ -1,4 +1,4 @@
-//! Sorted mistakes come in; one JSON document, version 1, goes out.
+//! Reports for programs. Takes sorted mistakes; gives one JSON document, version 1.
 
 use serde::Serialize;
 

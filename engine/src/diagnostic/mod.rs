@@ -1,4 +1,7 @@
-//! Mistakes come in, each with its places; one report goes out, for people, programs or GitHub.
+//! Reports of mistakes. Takes mistakes, each with its places; gives one report, for people, programs or GitHub.
+//!
+//! Read this file first (what a mistake is, and how mistakes are sorted), then the forms of a report: `text` (for people), `json` (for
+//! programs) and `github` (annotations of a workflow).
 
 mod github;
 mod json;
@@ -8,20 +11,20 @@ use std::sync::Arc;
 
 use crate::text::{Span, Text};
 
-/// How much a mistake weighs: an error stops, a warning is only said.
+/// How severe a mistake is: an error stops the command, a warning is only shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Severity {
     Error,
     Warning,
 }
 
-/// One place of a mistake and what is to be said there.
+/// One place of a mistake, and what is shown there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Label {
     pub span: Span,
     /// Empty where underlining says enough.
     pub text: String,
-    /// Whether this is the place to mend.
+    /// Whether this is the place to fix.
     pub primary: bool,
 }
 
@@ -38,18 +41,18 @@ pub(crate) struct Mistake {
 }
 
 impl Mistake {
-    /// Names a mistake that has no place.
+    /// Returns a mistake that has no place.
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self { source: None, code, severity: Severity::Error, message: message.into(), labels: Vec::new(), help: None }
     }
 
-    /// Names a mistake at a range of bytes.
+    /// Returns a mistake at a range of bytes.
     pub(crate) fn at(source: &Arc<Text>, span: Span, code: &'static str, message: impl Into<String>) -> Self {
         let labels = vec![Label { span, text: String::new(), primary: true }];
         Self { source: Some(source.clone()), labels, ..Self::new(code, message) }
     }
 
-    /// Sets what is said at the place to mend.
+    /// Sets what is shown at the place to fix.
     #[must_use]
     pub(crate) fn label(mut self, text: impl Into<String>) -> Self {
         if let Some(label) = self.labels.iter_mut().find(|label| label.primary) {
@@ -58,20 +61,20 @@ impl Mistake {
         self
     }
 
-    /// Adds a second place.
+    /// Adds another place.
     #[must_use]
     pub(crate) fn also_here(mut self, span: Span, text: impl Into<String>) -> Self {
         self.labels.push(Label { span, text: text.into(), primary: false });
         self
     }
 
-    /// Says what to do.
+    /// Sets what to do.
     #[must_use]
     pub(crate) fn help(self, text: impl Into<String>) -> Self {
         self.help_if(Some(text.into()))
     }
 
-    /// Says what to do where something is known, and leaves the help as it is otherwise.
+    /// Sets what to do where there is a text, and leaves the help as it is otherwise.
     #[must_use]
     pub(crate) fn help_if(mut self, text: Option<String>) -> Self {
         self.help = text.or(self.help);
@@ -85,7 +88,7 @@ impl Mistake {
         self
     }
 
-    /// Whether both are at the same place of the same file.
+    /// Returns whether both are at the same place of the same file.
     pub(crate) fn is_at(&self, other: &Self) -> bool {
         self.place().is_some() && self.place() == other.place() && self.file() == other.file()
     }
@@ -106,7 +109,7 @@ pub(crate) enum Format {
     Text { color: bool, width: usize, unicode: bool },
     /// One document, version 1, with lines, columns and offsets.
     Json,
-    /// Annotations of a GitHub workflow, a line each.
+    /// Annotations of a GitHub workflow, one on each line.
     Github,
 }
 
@@ -133,7 +136,7 @@ pub(crate) fn suggest<'a>(name: &str, among: impl IntoIterator<Item = &'a str>) 
     best.map(|(_, other)| other.to_owned())
 }
 
-/// Asks for the name that was probably meant, as a help line.
+/// Returns a help line that asks for the name that was probably meant.
 pub(crate) fn did_you_mean<'a>(name: &str, among: impl IntoIterator<Item = &'a str>) -> Option<String> {
     suggest(name, among).map(|other| format!("did you mean `{other}`?"))
 }

@@ -1,4 +1,4 @@
-//! Reports for people and for programs; `tests/program` holds them to whole manifests.
+//! Tests of reports for people and for programs; `tests/program` tests the reports of whole manifests.
 
 use super::{Format, Mistake, did_you_mean, render, suggest};
 use crate::{

@@ -1,4 +1,4 @@
-//! Sorted mistakes come in; reports with underlined places and one line that counts go out.
+//! Reports for people. Takes sorted mistakes; gives reports with underlined places, and one line that counts them.
 
 use std::fmt;
 

@@ -1,4 +1,7 @@
-//! Plan → results: every wanted stage decided as soon as all above it is known, and run beside the others.
+//! Execution. Takes a plan; gives results: every wanted stage is decided as soon as its producers are done, and runs beside the others.
+//!
+//! Read this file (which stage starts when, and what follows from its end), then `task` (how one stage runs, and how its result is
+//! recorded).
 
 mod task;
 
@@ -31,26 +34,26 @@ pub(crate) struct Outcome {
     pub(crate) calls: u64,
     pub(crate) spent: Spent,
     pub(crate) saved_seconds: f64,
-    /// The stages that failed, by name, in the order in which they did.
+    /// The stages that failed, by name, in the order in which they failed.
     pub(crate) failures: Vec<(String, Failure)>,
-    /// Stages that a signal stopped on their way.
+    /// Stages that a signal stopped while they ran.
     pub(crate) stopped: usize,
-    /// Whether a signal kept a stage from its end or from its start.
+    /// Whether a signal kept a stage from ending or from starting.
     pub(crate) interrupted: bool,
 }
 
 enum State {
     Waiting,
-    /// It runs when a place is free.
+    /// It runs as soon as fewer than `jobs` stages run.
     Ready,
     Running,
     Done(StageResult),
     Failed,
-    /// It, or a stage above it, was stopped by a signal.
+    /// It, or an upstream stage, was stopped by a signal.
     Stopped,
 }
 
-/// A stage that waits for a free place.
+/// A stage that could run, and waits until fewer than `jobs` stages run.
 struct Ready {
     stage: usize,
     key: Key,
@@ -67,7 +70,7 @@ struct Finished {
     spent: Spent,
 }
 
-/// Carries a plan out, at most `jobs` stages at once. What the plan could not decide is decided as soon as its inputs are known.
+/// Carries out a plan, at most `jobs` stages at once. What the plan could not decide is decided as soon as its inputs exist.
 ///
 /// # Errors
 /// The cache cannot be read or written.
@@ -111,15 +114,15 @@ pub(crate) async fn execute(
         scheduler.end(finished);
     }
     if scheduler.outcome.ran > 0 {
-        // A long run used its hits to its end.
+        // A long run has used its hits until now.
         let hits = scheduler.hits.iter().map(|(key, stage)| (*key, pipeline.manifest.name.as_str(), stage.as_str()));
         shared.store.cache().used(&hits.collect::<Vec<_>>())?;
     }
     Ok(scheduler.outcome)
 }
 
-/// Writes down that the plan's hits are used now, so that nobody collects them while the run goes on. Where one was collected since it
-/// was planned, all are decided anew.
+/// Records that the plan's hits are used now, so that nobody collects them while the run goes on. Where one was collected since it was
+/// planned, all stages are decided again.
 fn used(plan: Plan, pipeline: &Pipeline, shared: &Shared) -> Result<BTreeMap<usize, Decision>, StageError> {
     let mut planned: BTreeMap<_, _> = plan.stages.into_iter().map(|planned| (planned.stage, planned.decision)).collect();
     let hits = planned.iter().filter_map(|(stage, decision)| match decision {
@@ -141,18 +144,18 @@ struct Scheduler<'a> {
     run: &'a str,
     states: Vec<State>,
     hits: Vec<(Key, String)>,
-    /// Hits that turned out to be damaged, to be run again.
+    /// Stages whose result turned out to be damaged, to be run again.
     again: BTreeSet<usize>,
     ready: VecDeque<Ready>,
     jobs: usize,
-    /// Whether a person was asked for a budget.
+    /// Whether a person has been asked for a budget.
     asked: bool,
     tasks: JoinSet<Finished>,
     outcome: Outcome,
 }
 
 impl Scheduler<'_> {
-    /// Starts every stage that can be, until what is left waits for a running one.
+    /// Starts every stage that can start, until all that are left wait for a running one.
     fn start(&mut self) -> Result<(), StageError> {
         loop {
             let mut changed = false;
@@ -188,7 +191,7 @@ impl Scheduler<'_> {
         let cache = self.shared.store.cache();
         let decision = match self.planned.remove(&stage) {
             Some(decision @ (Decision::Hit { .. } | Decision::Run { .. })) => decision,
-            // Its inputs were not known before, or were damaged and are made again.
+            // Its inputs did not exist when it was planned, or were damaged and have been made again.
             Some(Decision::Later { .. }) | None => self.decision(stage, &inputs)?,
         };
         match decision {
@@ -221,7 +224,7 @@ impl Scheduler<'_> {
         }
     }
 
-    /// Decides for a stage whose inputs are known by now. A hit is written down as used, and decided anew if it was collected before.
+    /// Decides about a stage whose inputs exist by now. A hit is recorded as used, and decided again if it was collected before that.
     fn decision(&self, stage: usize, inputs: &BTreeMap<String, Output>) -> Result<Decision, StageError> {
         let cache = self.shared.store.cache();
         loop {
@@ -233,7 +236,7 @@ impl Scheduler<'_> {
         }
     }
 
-    /// Sends the producers of damaged inputs back to be run again.
+    /// Sends the producers of damaged inputs back to be run again. Returns whether an input is damaged.
     fn damaged(&mut self, stage: usize, inputs: &BTreeMap<String, Output>) -> Result<bool, StageError> {
         let mut found = false;
         for (port, wire) in &self.pipeline.stages[stage].wires {
@@ -242,7 +245,7 @@ impl Scheduler<'_> {
                 continue;
             }
             let message =
-                format!("the result of `{}` was damaged in the cache: it is set aside and made again", self.name(*producer));
+                format!("the result of `{}` was damaged in the cache; it was set aside, and the stage runs again", self.name(*producer));
             self.shared.events.send(&Event::Warning { stage: Some(self.name(*producer)), message });
             if matches!(self.states[*producer], State::Done(_)) {
                 self.states[*producer] = State::Waiting;
@@ -253,7 +256,7 @@ impl Scheduler<'_> {
         Ok(found)
     }
 
-    /// Starts stages that are ready while there is a place for them; after a signal none.
+    /// Starts ready stages while fewer than `jobs` run; after a signal none.
     async fn launch(&mut self) -> Result<(), StageError> {
         while self.tasks.len() < self.jobs
             && let Some(ready) = self.ready.pop_front()
@@ -373,7 +376,7 @@ impl Scheduler<'_> {
                 self.states[stage] = State::Failed;
             }
         }
-        // What was bought is bought, however the stage ended.
+        // What was bought counts, however the stage ended.
         self.outcome.calls += calls;
         self.outcome.spent += spent;
     }

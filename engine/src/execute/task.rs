@@ -1,4 +1,4 @@
-//! A stage whose inputs are known → its recorded result, or what another process made of it meanwhile.
+//! The run of one stage. Takes a stage whose inputs exist; gives its recorded result, or the one that another process recorded meanwhile.
 
 use std::{
     collections::BTreeMap,
@@ -17,14 +17,14 @@ use crate::{
     resolve::Pipeline,
 };
 
-/// A stage on its way.
+/// A stage that is about to run.
 pub(super) struct Task {
     pub(super) pipeline: Arc<Pipeline>,
     pub(super) context: Context,
     pub(super) stage: usize,
     pub(super) preimage: Preimage,
     pub(super) inputs: BTreeMap<String, Output>,
-    /// A result that is there already does not count.
+    /// Whether a result that is cached already does not count.
     pub(super) fresh: bool,
     pub(super) run: String,
 }
@@ -36,15 +36,15 @@ pub(super) enum End {
         reused: u64,
         unchanged: bool,
     },
-    /// Another process had it by the time it was this one's turn.
+    /// Another process had recorded the result by the time it was this one's turn.
     Found(StageResult),
 }
 
 /// Why a stage failed.
 pub(crate) enum Failure {
-    /// The stage says so.
+    /// The stage returned an error.
     Stage(StageError),
-    /// The stage's code broke off: a bug.
+    /// The stage's code panicked, which is a bug.
     Panic(String),
 }
 
@@ -57,7 +57,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Between two tries for a stage that another process is running.
+/// The time between two tries for a stage that another process is running.
 const WAIT: Duration = Duration::from_millis(50);
 
 enum Turn {
@@ -74,7 +74,7 @@ impl Task {
         };
         self.context.set_resume(Resume { key, anew: self.fresh });
         let runtime = tokio::runtime::Handle::current();
-        // A thread of its own: stages may block, and training does for minutes.
+        // The stage gets a thread of its own, because it may block, and training does for minutes.
         let work = tokio::task::spawn_blocking(move || runtime.block_on(self.work()));
         match work.await {
             Ok(end) => end.map_err(Failure::Stage),
@@ -82,7 +82,7 @@ impl Task {
         }
     }
 
-    /// Waits until no other process runs this key.
+    /// Waits until no other process runs this key, or until one has recorded its result.
     async fn turn(&self, key: &Key) -> Result<Turn, StageError> {
         let cache = self.context.store().cache();
         loop {
@@ -114,7 +114,7 @@ impl Task {
         let cache = self.context.store().cache();
         let manifest = &self.pipeline.manifest.name;
         let before = match cache.last(manifest, &stage.name)? {
-            // It says whether anything changed, no more: one that cannot be read is another.
+            // It only says whether anything changed, so one that cannot be read counts as different.
             Some(last) => cache.result(&last).unwrap_or(None),
             None => None,
         };

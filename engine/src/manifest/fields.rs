@@ -1,10 +1,10 @@
-//! The error of reading a value into a type comes in; a mistake at the field it speaks of goes out.
+//! Mistakes in fields. Takes the error of reading a value into a type; gives a mistake at the field that the error is about.
 
 use super::places::Places;
 use crate::diagnostic::{Mistake, did_you_mean, listed};
 use crate::source::{Path, Segment};
 
-/// What serde calls a type, and what a reader calls it.
+/// What serde calls a type, and what a message calls it.
 const TYPES: &[(&str, &str)] = &[
     ("a string", "text"),
     ("string", "text"),
@@ -14,12 +14,12 @@ const TYPES: &[(&str, &str)] = &[
     ("a sequence", "a list"),
     ("a map", "a mapping"),
     ("unit", "nothing"),
-    ("a Value::Tagged enum", "one of its words"),
+    ("a Value::Tagged enum", "one of its values"),
     ("usize", "a whole number of 0 or more"),
     ("isize", "a whole number"),
 ];
 
-/// Names the mistake at the key or value that the error is about; `at` is where reading began.
+/// Returns the mistake at the key or value that the error is about; `at` is the path of the value that was read.
 pub(super) fn mistake(places: &Places, at: &Path, error: &serde_path_to_error::Error<serde_yaml::Error>) -> Mistake {
     let path = at.join(&Path::from(error.path()));
     let text = error.inner().to_string();
@@ -64,7 +64,7 @@ pub(super) fn mistake(places: &Places, at: &Path, error: &serde_path_to_error::E
     places.mistake_at_value(&path, "wrong-value", format!("{field}: {text}"))
 }
 
-/// The words between backticks.
+/// Returns the words between backticks.
 fn quoted(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }

@@ -1,4 +1,8 @@
-//! A source comes in; a manifest goes out, with `--set` and params applied and the place of every value kept.
+//! Manifests. Takes a source; gives a manifest, with `--set` and params applied and the place of every value kept.
+//!
+//! Read this file, then the steps in the order in which `parse` takes them: `set` (puts values of `--set` in), `shape` (checks the
+//! version, reads name and sections), `params` (replaces `${params.NAME}`) and `stages` (reads the stages). Then `places` (which labels
+//! a mistake has) and `fields` (turns serde's errors into mistakes).
 
 mod fields;
 mod params;
@@ -24,7 +28,7 @@ pub(crate) use set::Set;
 #[derive(Debug)]
 pub(crate) struct Manifest {
     pub source: Arc<Source>,
-    /// `name:`, else the file's stem; history is kept under it.
+    /// `name:`, else the file's stem. The cache keeps the history of the stages under it.
     pub name: String,
     /// The base of relative paths.
     pub folder: PathBuf,
@@ -33,18 +37,18 @@ pub(crate) struct Manifest {
     /// Every other key at the top, such as `providers` or `prices`.
     pub sections: BTreeMap<String, Value>,
     pub warnings: Vec<Mistake>,
-    /// What is wrong with the shape of the file; what it leaves open is `None` in the stages.
+    /// What is wrong with the shape of the file. A field that could not be read is `None` in its stage.
     pub mistakes: Vec<Mistake>,
     places: Places,
 }
 
-/// One stage as declared. A field is `None` where a mistake was found that leaves it open.
+/// One stage as declared. A field is `None` where a mistake keeps it from being read.
 #[derive(Debug, Clone)]
 pub(crate) struct Declaration {
     pub name: String,
     /// The kind.
     pub uses: Option<String>,
-    /// Input port to what is to flow in: a stage, `stage.port` or a file.
+    /// What each input port is wired to: a stage, `stage.port` or a file.
     pub inputs: Option<BTreeMap<String, String>>,
     /// A mapping, empty where `with:` is left out.
     pub with: Option<Value>,
@@ -53,31 +57,31 @@ pub(crate) struct Declaration {
 }
 
 impl Declaration {
-    /// The stage's place in the manifest.
+    /// Returns the path of the stage.
     pub(crate) fn path(&self) -> Path {
         Path::of(&["stages", &self.name])
     }
 
-    /// The place of the kind.
+    /// Returns the path of the kind.
     pub(crate) fn uses_path(&self) -> Path {
         self.path().key("uses")
     }
 
-    /// The place of one input.
+    /// Returns the path of one input.
     pub(crate) fn input_path(&self, port: &str) -> Path {
         self.path().key("in").key(port)
     }
 
-    /// The place of the params.
+    /// Returns the path of the params.
     pub(crate) fn with_path(&self) -> Path {
         self.path().key("with")
     }
 }
 
-/// Reads a manifest. Mistakes of its shape come with the manifest, so that the rest of it can be checked too.
+/// Reads a manifest. Mistakes of its shape are returned in the manifest, so that the rest of it can be checked too.
 ///
 /// # Errors
-/// The file is not a mapping, or has an unknown version: nothing else in it can be judged.
+/// The file is not a mapping, or has an unknown version: nothing else in it can be checked then.
 pub(crate) fn parse(source: Arc<Source>, folder: impl Into<PathBuf>, sets: &[Set]) -> Result<Manifest, Vec<Mistake>> {
     let mut data = source.data().clone();
     let mut places = Places::new(source.clone());
@@ -94,24 +98,24 @@ pub(crate) fn parse(source: Arc<Source>, folder: impl Into<PathBuf>, sets: &[Set
     let name = shape::name(&data, &places, &mut mistakes);
     let stages = stages::read(&data, &places, &mut mistakes);
     let sections = shape::sections(&data);
-    // A param that seems unused may be the one that is misspelt elsewhere.
+    // A param that seems unused may be misspelt in the place that uses it.
     let warnings = if mistakes.is_empty() { warnings } else { Vec::new() };
     let folder = folder.into();
     Ok(Manifest { source, name, folder, stages, sections, warnings, mistakes, places })
 }
 
-/// Turns the error of reading a whole file of its own into a type, such as a price list, into a mistake at the field.
+/// Turns the error of reading a separate file into a type, such as a price list, into a mistake at the field.
 pub(crate) fn field_mistake(source: &Arc<Source>, error: &serde_path_to_error::Error<serde_yaml::Error>) -> Mistake {
     fields::mistake(&Places::new(source.clone()), &Path::root(), error)
 }
 
 impl Manifest {
-    /// Names a mistake at a value; it shows every place that had a part in it.
+    /// Returns a mistake at a value. It shows every place that the value comes from.
     pub(crate) fn mistake_at_value(&self, path: &Path, code: &'static str, message: impl Into<String>) -> Mistake {
         self.places.mistake_at_value(path, code, message)
     }
 
-    /// Names a mistake at a key, or at the nearest place above it.
+    /// Returns a mistake at a key, or at the nearest place above it.
     pub(crate) fn mistake_at_key(&self, path: &Path, code: &'static str, message: impl Into<String>) -> Mistake {
         self.places.mistake_at_key(path, code, message)
     }
@@ -121,7 +125,7 @@ impl Manifest {
         self.places.value_labels(path)
     }
 
-    /// The texts at `path` and below that `--set` gives: paths among them are relative to the current folder.
+    /// Returns the texts at `path` and below that come from `--set`: paths among them are relative to the current folder.
     pub(crate) fn set_texts(&self, path: &Path, value: &Value) -> BTreeSet<String> {
         match value {
             Value::String(text) if self.places.is_set(path) => BTreeSet::from([text.clone()]),
@@ -136,7 +140,7 @@ impl Manifest {
         }
     }
 
-    /// Turns the error of reading the value at `at` into a type into a mistake at the field it speaks of.
+    /// Turns the error of reading the value at `at` into a type into a mistake at the field that the error is about.
     pub(crate) fn field_mistake(&self, at: &Path, error: &serde_path_to_error::Error<serde_yaml::Error>) -> Mistake {
         fields::mistake(&self.places, at, error)
     }

@@ -1,4 +1,4 @@
-//! A manifest's data comes in; it goes out with each `${params.NAME}` replaced by the value of that name.
+//! Params of a manifest. Takes a manifest's data; gives it with each `${params.NAME}` replaced by the value of that name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,8 +69,8 @@ impl Replacer<'_> {
 
     fn replacement(&mut self, text: &str, path: &Path) -> Option<Value> {
         if !replaceable(path) {
-            let mistake = self.places.mistake_at_value(path, "misplaced-param", "a param cannot stand here");
-            self.mistakes.push(mistake.help("params stand in `in`, in `with` and in sections"));
+            let mistake = self.places.mistake_at_value(path, "misplaced-param", "a param is not allowed here");
+            self.mistakes.push(mistake.help("params are allowed in `in`, in `with` and in sections"));
             return None;
         }
         let name =
@@ -97,7 +97,7 @@ impl Replacer<'_> {
     }
 }
 
-/// Returns whether a param may stand at a path: names and kinds must be plain to see in the file.
+/// Returns whether a param may stand at a path. Names and kinds may not come from params: a reader must see them in the file.
 fn replaceable(path: &Path) -> bool {
     let key = |at: usize| match path.segments().get(at) {
         Some(Segment::Key(key)) => Some(key.as_str()),

@@ -1,4 +1,4 @@
-//! A path in a manifest's data comes in; the labels of all places that had a part in its value go out.
+//! Places of values. Takes a path in a manifest's data; gives the labels of all places that its value comes from.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,16 +8,16 @@ use crate::{
     source::{self, Path, Source},
 };
 
-/// Where a value comes from that the file does not have at its place.
+/// Where a value comes from that is not written at its own place in the file.
 #[derive(Debug, Clone)]
 pub(super) enum Origin {
     /// The `--set` that gives it, as written.
     Set(String),
-    /// The name of the param that stands for it.
+    /// The name of the param whose value it is.
     Param(String),
 }
 
-/// The source's places, and the values that come from elsewhere.
+/// The source's places, and the origins of the values that are not written at their own place.
 #[derive(Debug)]
 pub(super) struct Places {
     source: Arc<Source>,
@@ -33,7 +33,7 @@ impl Places {
         &self.source
     }
 
-    /// Notes that the value at `path` and all below it come from elsewhere.
+    /// Records where the value at `path` and all below it come from.
     pub(super) fn note(&mut self, path: &Path, origin: Origin) {
         self.origins.retain(|other, _| other.below(path).is_none());
         self.origins.insert(path.clone(), origin);
@@ -72,7 +72,7 @@ impl Places {
         let label = source::key_label(&self.source, path);
         match self.origin(path) {
             Some((_, Origin::Set(set))) => Label { text: format!("from `--set {set}`"), ..label },
-            // The key stands where the param is defined, if anywhere in the file.
+            // The key is written where the param is defined, if it is in the file at all.
             Some((above, Origin::Param(name))) if above != *path => {
                 self.key_label(&param(name).join(&path.below(&above).unwrap_or_default()))
             }
@@ -80,7 +80,7 @@ impl Places {
         }
     }
 
-    /// Whether `--set` gives the value, itself or through a param.
+    /// Returns whether the value comes from `--set`, directly or through a param.
     pub(super) fn is_set(&self, path: &Path) -> bool {
         match self.origin(path) {
             None => false,

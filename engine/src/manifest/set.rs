@@ -1,4 +1,4 @@
-//! The `--set` of a command line come in; the manifest's data goes out with their values in place.
+//! Values of `--set`. Takes a manifest's data and the `--set` of a command line; gives the data with their values in place.
 
 use std::fmt;
 use std::str::FromStr;
@@ -37,7 +37,7 @@ impl fmt::Display for Set {
     }
 }
 
-/// Puts each value at its path, the last one winning.
+/// Puts each value at its path. The last of several values for one path wins.
 pub(super) fn apply(data: &mut Value, sets: &[Set], places: &mut Places, mistakes: &mut Vec<Mistake>) {
     for set in sets {
         let path = match set.path.parse::<Path>() {
@@ -60,7 +60,7 @@ pub(super) fn apply(data: &mut Value, sets: &[Set], places: &mut Places, mistake
     }
 }
 
-/// Reads the value as YAML; nothing at all is no value.
+/// Reads the value as YAML; an empty text is null.
 fn value(set: &Set) -> Result<Value, Vec<Mistake>> {
     if set.value.trim().is_empty() {
         return Ok(Value::Null);
@@ -75,7 +75,7 @@ struct Refusal {
     message: String,
 }
 
-/// Finds the place to write at. It must exist, but for what is below a stage's `with`, where defaults are not written.
+/// Finds the place to write at. It must exist, except below a stage's `with`, where a manifest may leave out what has a default.
 fn place<'a>(data: &'a mut Value, path: &Path) -> Result<&'a mut Value, Refusal> {
     let mut value = data;
     for (exists, segment) in path.segments().iter().enumerate() {
@@ -98,10 +98,10 @@ fn place<'a>(data: &'a mut Value, path: &Path) -> Result<&'a mut Value, Refusal>
                 entries.entry(Value::String(key.clone())).or_insert(Value::Null)
             }
             (_, Segment::Key(key)) => {
-                return Err(refuse(Vec::new(), format!("there is no `{key}` in a value that is no mapping")));
+                return Err(refuse(Vec::new(), format!("there is no `{key}` in a value that is not a mapping")));
             }
             (_, Segment::Index(_)) => {
-                return Err(refuse(Vec::new(), "the value is no list".to_owned()));
+                return Err(refuse(Vec::new(), "the value is not a list".to_owned()));
             }
         };
     }

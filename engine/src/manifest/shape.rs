@@ -1,4 +1,4 @@
-//! A manifest's data comes in; its version is checked, its name and sections go out.
+//! The top of a manifest. Takes a manifest's data; gives its name and its sections, and a mistake where its version is not supported.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use super::places::Places;
 use crate::diagnostic::Mistake;
 use crate::source::Path;
 
-/// The version of the manifest's form that this program reads.
+/// The version of manifests that this program reads.
 const VERSION: u64 = 1;
 
-/// Checks the version; an unknown one comes back, since nothing else in the file can be judged then.
+/// Checks the version. Returns the mistake of an unknown one, because nothing else in the file can be checked then.
 pub(super) fn version(data: &Value, places: &Places, mistakes: &mut Vec<Mistake>) -> Option<Mistake> {
     let path = Path::of(&["version"]);
     match data.get("version") {
@@ -62,7 +62,7 @@ pub(super) fn sections(data: &Value) -> BTreeMap<String, Value> {
     named.filter(|(key, _)| !own.contains(&key.as_str())).collect()
 }
 
-/// Says what a value must be and what it is.
+/// Returns a mistake that says what a value must be and what it is.
 pub(super) fn wrong_type(places: &Places, path: &Path, name: &str, expected: &str, found: &Value) -> Mistake {
     let message = format!("`{name}` must be {expected}, not {}", described(found));
     places.mistake_at_value(path, "wrong-type", message)

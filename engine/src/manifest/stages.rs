@@ -1,4 +1,4 @@
-//! A manifest's data comes in; its stages go out, with the mistakes of their shape.
+//! Stages of a manifest. Takes a manifest's data; gives its stages, with the mistakes of their shape.
 
 use std::collections::BTreeMap;
 
@@ -67,7 +67,7 @@ fn declaration(name: &str, stage: &Value, path: &Path, places: &Places, mistakes
             mistake.help("a stage has `uses`, `in`, `with` and `budget`; the settings of its kind go under `with`").help_if(help),
         );
     }
-    // A misspelt field is one mistake, not two: an unknown one may be meant for one that is not there.
+    // A misspelt field is one mistake, not two: an unknown field may be meant as the one that is missing.
     let misspelt = |meant: &str| {
         !entries.contains_key(meant) && unknown.iter().any(|field| suggest(field, FIELDS).is_none_or(|near| near == meant))
     };
@@ -152,7 +152,7 @@ fn inputs(
         } else {
             let mistake = wrong_type(places, &path.key(port), port, "a stage, `stage.port` or a file", reference);
             mistakes.push(mistake.help(format!("write `{port}: stage`, `{port}: stage.port` or `{port}: ./file`")));
-            // The port is wired, if to nothing: it is not missing as well.
+            // The port counts as wired, so that it is not reported as missing as well.
             inputs.insert(port.to_owned(), String::new());
         }
     }

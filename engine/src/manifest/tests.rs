@@ -1,4 +1,4 @@
-//! Manifests come in; what is read of them, and where their mistakes point, is compared with what is written here.
+//! Tests of manifests: what is read of them, and where their mistakes point.
 
 use serde::Deserialize;
 
@@ -81,7 +81,7 @@ fn set_values_are_typed() {
     assert_eq!(set(&Path::of(&["providers"]), &manifest.sections["providers"]), ["here.jsonl"]);
     assert_eq!(set(&manifest.stages[1].with_path(), with(&manifest, 1)), ["a/b", "c/d"]);
     assert_eq!(set(&manifest.stages[0].with_path(), with(&manifest, 0)), [""; 0]);
-    // `--set` came first, so no param stands here any more.
+    // `--set` is applied first, so that nothing refers to the param any more.
     check(
         &manifest.warnings,
         &["unused-param @ limit: nothing uses `params.limit` | write `${params.limit}` where its value belongs, or remove it"],
@@ -112,8 +112,8 @@ fn sets_name_only_what_exists() {
             "unknown-path @ stages: `--set stages.anwers.with.x=1` matches nothing in the manifest: there is no `anwers` in `stages` | did you mean `answers`?",
             "unknown-path @ params: `--set params.answer=x` matches nothing in the manifest: there is no `answer` in `params` | did you mean `answers`?",
             "unknown-path @ answers: `--set stages.answers.use=x` matches nothing in the manifest: there is no `use` in `stages.answers` | did you mean `uses`?",
-            "unknown-path @ replay: `--set providers.replay[0]=1` matches nothing in the manifest: the value is no list in `providers.replay` | -",
-            "unknown-path @ : `--set a..b=1`: `a..b` is no path: write `a.b[0]`, or `a[\"b.c\"]` for a key with a dot | -",
+            "unknown-path @ replay: `--set providers.replay[0]=1` matches nothing in the manifest: the value is not a list in `providers.replay` | -",
+            "unknown-path @ : `--set a..b=1`: `a..b` is not a path: write `a.b[0]`, or `a[\"b.c\"]` for a key with a dot | -",
             "unknown-path @ version: 1: `--set name=` matches nothing in the manifest: there is no `name` | there are `version`, `params`, `providers` and `stages`",
             "syntax @ 1 + [ (opened here): this `[ … ]` is not closed, or a comma is missing | separate items by commas and end with `]`",
         ],
@@ -202,7 +202,7 @@ fn typed_errors_point_at_their_field() {
         "missing-field @ deep: the field `rate` is missing in `stages.s.with.deep` | add `rate: …` to `stages.s.with.deep`",
     );
     check_fields("{ models: [a, [b]] }", &[], "wrong-type @ [b]: item 1 must be text, not a list | -");
-    check_fields("{ models: [], judge: true }", &[], "wrong-type @ true: `judge` must be one of its words, not `true` | -");
+    check_fields("{ models: [], judge: true }", &[], "wrong-type @ true: `judge` must be one of its values, not `true` | -");
     check_fields(
         "{ models: [], limit: many }",
         &[],

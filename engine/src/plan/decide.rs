@@ -1,4 +1,4 @@
-//! One stage whose inputs are known → a hit, or a run with its reasons.
+//! The decision about one stage. Takes a stage whose inputs exist; gives a hit, or a run with its reasons.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::{
     resolve::{Pipeline, ResolvedStage, Wire},
 };
 
-/// What flows into a stage whose producers are all known.
+/// Returns the inputs of a stage whose producers all have a result.
 pub(crate) fn inputs<'a>(
     stage: &ResolvedStage,
     result: impl Fn(usize) -> Option<&'a StageResult>,
@@ -27,14 +27,14 @@ pub(crate) fn inputs<'a>(
                 Wire::Stage { stage, port } => result(*stage)
                     .and_then(|result| result.outputs.get(port))
                     .cloned()
-                    .ok_or_else(|| StageError::failed(format!("nothing came out of port `{port}`")))?,
+                    .ok_or_else(|| StageError::failed(format!("the result has no output `{port}`")))?,
             };
             Ok((name.clone(), output))
         })
         .collect()
 }
 
-/// Decides for one stage whose inputs are known.
+/// Decides whether one stage, whose inputs exist, is a hit or runs.
 pub(crate) fn decide(
     pipeline: &Pipeline,
     stage: usize,

@@ -1,4 +1,4 @@
-//! A plan → what its stages would buy, what they lack for their calls, and what a person should read before.
+//! Forecasts. Takes a plan; gives what its stages would buy, and what a person should read before the run.
 
 use std::sync::Arc;
 
@@ -8,40 +8,33 @@ use crate::{
         context::{Context, Shared},
         error::StageError,
         forecast::Forecast,
+        mistake::ParamMistake,
     },
     resolve::{Pipeline, ResolvedStage},
 };
 
-/// Says of every stage that is to run what it would buy, as far as its inputs are known, and what else a person should read before.
-pub(crate) fn forecast(plan: &mut Plan, pipeline: &Pipeline, shared: &Arc<Shared>, request: &Request) -> Result<(), StageError> {
+/// Adds to every stage that is to run what it would buy, as far as its inputs exist, and what else a person should read before the
+/// run, such as the variables that are not set.
+pub(crate) fn forecast(
+    plan: &mut Plan,
+    pipeline: &Pipeline,
+    shared: &Arc<Shared>,
+    request: &Request,
+    unset: Vec<(usize, ParamMistake)>,
+) -> Result<(), StageError> {
     let mut notes = notes::notes(plan, pipeline, shared)?;
+    for (stage, ParamMistake { message, help, .. }) in unset {
+        notes.entry(stage).or_default().push(format!("before it can run: {message}; {help}"));
+    }
     let forecasts = plan.stages.iter().map(|planned| one(plan, planned, pipeline, shared, request));
     let forecasts: Vec<_> = forecasts.collect::<Result<_, _>>()?;
     for (planned, forecast) in plan.stages.iter_mut().zip(forecasts) {
-        if let Some(error) = unready(planned, forecast.as_ref(), pipeline, shared)? {
-            let help = error.help.map_or_else(String::new, |help| format!("; {help}"));
-            notes.entry(planned.stage).or_default().push(format!("before it can run: {}{help}", error.message));
-        }
         planned.forecast = forecast;
         if let Some(notes) = notes.remove(&planned.stage).filter(|notes| !notes.is_empty()) {
             planned.forecast.get_or_insert_default().notes.extend(notes);
         }
     }
     Ok(())
-}
-
-/// What a stage that is to run lacks for its calls, where it would make any.
-pub(super) fn unready(
-    planned: &PlannedStage,
-    forecast: Option<&Forecast>,
-    pipeline: &Pipeline,
-    shared: &Arc<Shared>,
-) -> Result<Option<StageError>, StageError> {
-    if matches!(planned.decision, Decision::Hit { .. }) || forecast.is_some_and(|forecast| forecast.calls == 0) {
-        return Ok(None);
-    }
-    let stage = &pipeline.stages[planned.stage];
-    Ok(stage.kind.ready(&context(shared, stage, false)?, &stage.settled).err())
 }
 
 pub(super) fn one(

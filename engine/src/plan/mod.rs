@@ -1,7 +1,8 @@
-//! Pipeline → plan: per stage a hit, a run with its reasons, or a decision that waits for what is above.
+//! Plans. Takes a pipeline; gives for each stage a hit, a run with its reasons, or a decision that waits for upstream stages.
 //!
-//! `plan` makes the [`Plan`] that `execute` takes; `decide` is one stage's decision, which `execute` asks for where the plan could not
-//! decide yet. `forecast` adds what would be bought, `preflight` finds what is lacking.
+//! The function `plan` makes the [`Plan`] that `execute` takes. Read this file, then `decide` (the decision about one stage, which
+//! `execute` asks for where the plan could not decide yet) and `reasons` (why a stage runs, in words); then what is added to a plan:
+//! `preflight` (what this machine lacks), `forecast` (what would be bought) and `notes` (what stages say before they run).
 
 mod decide;
 mod forecast;
@@ -21,21 +22,21 @@ use crate::{
 };
 pub(crate) use decide::{decide, inputs};
 pub(crate) use forecast::{context, forecast};
-pub(crate) use preflight::{missing, ready};
+pub(crate) use preflight::preflight;
 
-/// What a run is asked for beyond the manifest.
+/// What the command line asks for beyond the manifest.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Request {
     /// Positions of the stages that are wanted, with all that they need; everything when `None`.
     pub(crate) wanted: Option<BTreeSet<usize>>,
-    /// Stages that run whatever is known, with known replies.
+    /// Stages that run even if their result is cached. Their cached replies are used.
     pub(crate) forced: BTreeSet<usize>,
     /// Stages whose replies are bought again.
     pub(crate) rebought: BTreeSet<usize>,
 }
 
 impl Request {
-    /// Whether the stage at this position is part of the run.
+    /// Returns whether the stage at this position is part of the run.
     pub(crate) fn wants(&self, stage: usize) -> bool {
         self.wanted.as_ref().is_none_or(|wanted| wanted.contains(&stage))
     }
@@ -50,13 +51,13 @@ pub(crate) struct Plan {
 pub(crate) struct PlannedStage {
     pub(crate) stage: usize,
     pub(crate) decision: Decision,
-    /// What it would buy, where it is to run and that was asked for.
+    /// What it would buy, where it is to run and a forecast was made.
     pub(crate) forecast: Option<Forecast>,
 }
 
 /// What is to be done for a stage.
 pub(crate) enum Decision {
-    /// Its result is known.
+    /// Its result is cached.
     Hit { key: Key, result: StageResult },
     /// It runs, and why.
     Run { key: Key, preimage: Preimage, why: Vec<Reason> },
@@ -68,32 +69,32 @@ pub(crate) enum Decision {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub(crate) enum Reason {
-    /// No run of this stage is known.
+    /// The cache has no earlier run of this stage.
     NeverRun,
     /// It uses another kind than before.
     Kind { was: String, now: String },
-    /// The kind's code answers differently now.
+    /// The kind's own code has another version.
     Version { was: u32, now: u32 },
     /// A part that the params name has another version.
     Part { name: String, was: Option<u32>, now: Option<u32> },
-    /// A param is another.
+    /// A param has another value.
     Param { path: String, was: Value, now: Value },
-    /// Something else flows in.
+    /// An input has changed.
     Input { port: String, from: String, was: Option<Digest>, now: Option<Digest> },
-    /// The result was known and is no longer in the cache.
+    /// The result is no longer in the cache.
     Evicted,
-    /// It was asked for.
+    /// It was forced.
     Forced,
 }
 
 impl Plan {
-    /// Whether nothing would run.
+    /// Returns whether nothing would run.
     pub(crate) fn is_fresh(&self) -> bool {
         self.stages.iter().all(|stage| matches!(stage.decision, Decision::Hit { .. }))
     }
 }
 
-/// Decides as far as anything can be known before running.
+/// Decides about every wanted stage, as far as that is possible before anything runs.
 pub(crate) fn plan(pipeline: &Pipeline, cache: &Cache, request: &Request) -> Result<Plan, StageError> {
     let mut results: BTreeMap<usize, StageResult> = BTreeMap::new();
     let mut stages = Vec::new();

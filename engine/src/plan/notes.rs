@@ -1,4 +1,4 @@
-//! A plan → what the stages that are to run say of themselves before anything runs, producers first: each hears what is known of its inputs.
+//! Notes. Takes a plan; gives what the stages that are to run say about themselves before anything runs.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::{
     resolve::{Pipeline, Wire},
 };
 
-/// What stages say that are to run, producers first: each hears what is known of its inputs.
+/// Returns the notes of the stages that are to run. Producers come first, so that each stage gets what is known about its inputs.
 pub(crate) fn notes(plan: &Plan, pipeline: &Pipeline, shared: &Arc<Shared>) -> Result<BTreeMap<usize, Vec<String>>, StageError> {
     let (mut notes, mut told) = (BTreeMap::new(), BTreeMap::new());
     let planned: BTreeMap<_, _> = plan.stages.iter().map(|planned| (planned.stage, &planned.decision)).collect();

@@ -1,44 +1,43 @@
-//! A plan → what its stages lack before anything runs: keys for calls, devices of this machine.
+//! Preflight. Takes a plan; gives what the stages that are to run need and lack: devices of this machine, keys for calls.
 
 use std::sync::Arc;
 
-use super::{
-    Decision, Plan, Request,
-    forecast::{one, unready},
-};
+use super::{Decision, Plan, Request, forecast::one};
 use crate::{
-    contract::{context::Shared, error::StageError},
+    contract::{context::Shared, error::StageError, mistake::ParamMistake, preflight::Lack},
     diagnostic::Mistake,
     resolve::Pipeline,
 };
 
-/// Sees before anything runs that what calls need, such as a key, is there. A stage that would make no call needs nothing.
-pub(crate) fn ready(plan: &Plan, pipeline: &Pipeline, shared: &Arc<Shared>, request: &Request) -> Result<(), StageError> {
-    for planned in &plan.stages {
-        let forecast = one(plan, planned, pipeline, shared, request)?;
-        if let Some(error) = unready(planned, forecast.as_ref(), pipeline, shared)? {
-            return Err(error.at(&format!("`{}`", pipeline.stages[planned.stage].name)));
-        }
-    }
-    Ok(())
+/// What the stages of a plan lack.
+#[derive(Default)]
+pub(crate) struct Lacks {
+    /// Devices that are not there, each at its place in the manifest.
+    pub(crate) devices: Vec<Mistake>,
+    /// Variables that are not set, each with the position of its stage.
+    pub(crate) variables: Vec<(usize, ParamMistake)>,
 }
 
-/// Finds what of this machine the stages that are to run ask for and is not there. One whose replies are all known asks for nothing.
-pub(crate) fn missing(
-    plan: &Plan,
-    pipeline: &Pipeline,
-    shared: &Arc<Shared>,
-    request: &Request,
-) -> Result<Vec<Mistake>, StageError> {
-    let mut mistakes = Vec::new();
+/// Finds what stages lack. A stage whose replies are all cached lacks nothing.
+pub(crate) fn preflight(plan: &Plan, pipeline: &Pipeline, shared: &Arc<Shared>, request: &Request) -> Result<Lacks, StageError> {
+    let mut lacks = Lacks::default();
     for planned in plan.stages.iter().filter(|planned| !matches!(planned.decision, Decision::Hit { .. })) {
-        let missing = pipeline.missing(planned.stage);
-        if !missing.is_empty() {
-            let forecast = one(plan, planned, pipeline, shared, request)?;
-            if forecast.is_none_or(|forecast| forecast.calls > 0 || forecast.known == 0) {
-                mistakes.extend(missing);
+        let stage = planned.stage;
+        let lacking = pipeline.preflight(stage, &shared.environment);
+        if lacking.is_empty() {
+            continue;
+        }
+        let forecast = one(plan, planned, pipeline, shared, request)?;
+        let calls = forecast.as_ref().is_none_or(|forecast| forecast.calls > 0);
+        // A stage that calls nothing, such as a training, needs its device all the same.
+        let runs = calls || forecast.is_some_and(|forecast| forecast.known == 0);
+        for lack in lacking {
+            match lack {
+                Lack::Device(mistake) if runs => lacks.devices.push(pipeline.not_here(stage, mistake)),
+                Lack::Variable(mistake) if calls => lacks.variables.push((stage, mistake)),
+                Lack::Device(_) | Lack::Variable(_) => {}
             }
         }
     }
-    Ok(mistakes)
+    Ok(lacks)
 }

@@ -30,7 +30,7 @@ impl fmt::Display for Reason {
 
 fn short(value: &Value) -> String {
     let text = match value {
-        // A reason stays on its line.
+        // A reason stays on one line.
         Value::String(text) => text.replace('\n', "\\n"),
         other => other.to_string(),
     };

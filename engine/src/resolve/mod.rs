@@ -1,4 +1,8 @@
-//! Manifest → pipeline: kinds found, params typed, wires checked, the graph acyclic. All mistakes in one go.
+//! Checks of a manifest. Takes a manifest; gives a pipeline (kinds found, params typed, wires checked, the graph acyclic), or all
+//! mistakes at once.
+//!
+//! Read this file, then the checks in the order in which `resolve` makes them: `params` (sections and `with:` become typed values),
+//! `wires` (`in:` becomes wires to outputs or files) and `order` (producers come first, or there is a cycle).
 
 mod order;
 mod params;
@@ -14,11 +18,14 @@ use crate::{
     contract::{
         artifact::Type,
         file::{File, Folders},
+        mistake::ParamMistake,
         ports::Port,
-        registry::{Kind, Registry, Settled},
+        preflight::{Lack, Surroundings},
+        registry::{ErasedKind, Registry, Settled},
         section::Sections,
     },
     diagnostic::Mistake,
+    environment::Environment,
     manifest::Manifest,
     source::Path,
 };
@@ -30,14 +37,14 @@ pub(crate) struct Pipeline {
     pub(crate) stages: Vec<ResolvedStage>,
     /// Positions in `stages`, producers first.
     pub(crate) order: Vec<usize>,
-    /// The blocks beside the stages.
+    /// The manifest's blocks beside the stages.
     pub(crate) sections: Sections,
 }
 
 /// A stage with its kind, its params and its wires.
 pub(crate) struct ResolvedStage {
     pub(crate) name: String,
-    pub(crate) kind: Arc<dyn Kind>,
+    pub(crate) kind: Arc<dyn ErasedKind>,
     pub(crate) settled: Settled,
     pub(crate) wires: BTreeMap<String, Wire>,
     /// What its calls may cost.
@@ -53,7 +60,7 @@ pub(crate) enum Wire {
 }
 
 impl ResolvedStage {
-    /// Positions of the stages that this one takes from.
+    /// Returns the positions of the stages whose outputs this one takes.
     pub(crate) fn producers(&self) -> impl Iterator<Item = usize> {
         self.wires.values().filter_map(|wire| match wire {
             Wire::Stage { stage, .. } => Some(*stage),
@@ -61,7 +68,7 @@ impl ResolvedStage {
         })
     }
 
-    /// The files that stand in for artifacts.
+    /// Returns the files that stand in for artifacts.
     pub(crate) fn files(&self) -> impl Iterator<Item = &File> {
         self.wires.values().filter_map(|wire| match wire {
             Wire::File { file, .. } => Some(file),
@@ -76,14 +83,18 @@ impl Pipeline {
         self.stages.iter().position(|stage| stage.name == name)
     }
 
-    /// What of this machine a stage asks for and is not there, each at its place in the manifest.
-    pub(crate) fn missing(&self, stage: usize) -> Vec<Mistake> {
-        let (declared, resolved) = (&self.manifest.stages[stage], &self.stages[stage]);
-        let missing = resolved.kind.missing(&resolved.settled, &self.sections).into_iter();
-        missing.map(|mistake| params::param_mistake(&self.manifest, &declared.with_path(), "not-here", mistake)).collect()
+    /// Lists what a stage needs and lacks.
+    pub(crate) fn preflight(&self, stage: usize, environment: &Environment) -> Vec<Lack> {
+        let resolved = &self.stages[stage];
+        resolved.kind.preflight(&resolved.settled, &Surroundings { sections: &self.sections, environment })
     }
 
-    /// The stages themselves and all that they take from.
+    /// Returns the mistake at the field that asks for what this machine lacks.
+    pub(crate) fn not_here(&self, stage: usize, mistake: ParamMistake) -> Mistake {
+        params::param_mistake(&self.manifest, &self.manifest.stages[stage].with_path(), "not-here", mistake)
+    }
+
+    /// Returns the stages and all stages upstream of them.
     pub(crate) fn with_producers(&self, stages: impl IntoIterator<Item = usize>) -> BTreeSet<usize> {
         let mut found: BTreeSet<_> = stages.into_iter().collect();
         for &stage in self.order.iter().rev() {
@@ -94,7 +105,7 @@ impl Pipeline {
         found
     }
 
-    /// The stages themselves and all that take from them.
+    /// Returns the stages and all stages downstream of them.
     pub(crate) fn with_consumers(&self, stages: impl IntoIterator<Item = usize>) -> BTreeSet<usize> {
         let mut found: BTreeSet<_> = stages.into_iter().collect();
         for &stage in &self.order {
@@ -109,7 +120,7 @@ impl Pipeline {
 /// Checks a manifest against the registry.
 ///
 /// # Errors
-/// All mistakes: those of the manifest's shape, of names and params, of wires, and circles.
+/// All mistakes: those of the manifest's shape, of names and params, of wires, and cycles.
 pub(crate) fn resolve(manifest: Manifest, registry: &Registry) -> Result<Pipeline, Vec<Mistake>> {
     let manifest = Arc::new(manifest);
     let mut checker = Checker { manifest: &manifest, mistakes: Vec::new() };
@@ -119,7 +130,7 @@ pub(crate) fn resolve(manifest: Manifest, registry: &Registry) -> Result<Pipelin
         manifest.stages.iter().zip(&settled).map(|(stage, found)| checker.wires(stage, found.as_ref(), &settled)).collect();
     let order = checker.order(&wires);
     let mut mistakes = manifest.mistakes.clone();
-    // What is wrong in its shape is wrong as a name or a value too; one mistake a place is enough.
+    // What has the wrong shape is a wrong name or value too; one mistake in each place is enough.
     mistakes.extend(checker.mistakes.into_iter().filter(|mistake| !manifest.mistakes.iter().any(|known| known.is_at(mistake))));
     if !mistakes.is_empty() {
         return Err(mistakes);
@@ -142,14 +153,14 @@ pub(crate) fn resolve(manifest: Manifest, registry: &Registry) -> Result<Pipelin
     Ok(Pipeline { manifest, stages, order, sections })
 }
 
-/// A stage whose kind is known; its params may be wrong.
+/// A stage whose kind exists; its params may be wrong.
 struct Found {
-    kind: Arc<dyn Kind>,
+    kind: Arc<dyn ErasedKind>,
     settled: Option<Settled>,
 }
 
 impl Found {
-    // The declared ports stand in for those of wrong params, so that one mistake does not bring others.
+    // Where the params are wrong, the declared ports stand in for theirs, so that one mistake does not cause others.
     fn inputs(&self) -> Vec<Port> {
         self.settled.as_ref().map_or_else(|| self.kind.inputs(), |settled| settled.inputs.clone())
     }
@@ -169,7 +180,7 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    /// What the paths in the value at `at` are relative to.
+    /// Returns what the paths in the value at `at` are relative to.
     fn folders(&self, at: &Path, value: &serde_yaml::Value) -> Folders {
         Folders { manifest: self.manifest.folder.clone(), from_command_line: self.manifest.set_texts(at, value) }
     }

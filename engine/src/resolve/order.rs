@@ -1,4 +1,4 @@
-//! Wires → an order with producers first, or the cycles.
+//! The order of stages. Takes wires; gives an order with producers first, or the mistakes of the cycles.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,7 +31,7 @@ impl Checker<'_> {
                 .filter(|edge| inside.contains(&edge.source()) && inside.contains(&edge.target()))
                 .map(|edge| {
                     let (from, to) = (&self.manifest.stages[edge.source().index()], &self.manifest.stages[edge.target().index()]);
-                    (to.input_path(edge.weight()), format!("`{}` takes from `{}`", to.name, from.name))
+                    (to.input_path(edge.weight()), format!("`{}` takes an input from `{}`", to.name, from.name))
                 })
                 .collect();
             let Some(((first, label), rest)) = edges.split_first() else { continue };
@@ -41,7 +41,7 @@ impl Checker<'_> {
                 _ => format!("{} depend on each other", quoted(names)),
             };
             let mut mistake =
-                self.manifest.mistake_at_value(first, "cycle", message).label(label.as_str()).help("take one of these wires out");
+                self.manifest.mistake_at_value(first, "cycle", message).label(label.as_str()).help("remove one of these wires");
             for (path, text) in rest {
                 for label in self.manifest.value_labels(path).into_iter().take(1) {
                     mistake = mistake.also_here(label.span, text.as_str());

@@ -1,4 +1,4 @@
-//! Sections and `with:` as written → typed values, with what is wrong at its place.
+//! Params and sections. Takes `with:` and sections as written; gives typed values, or what is wrong at its place.
 
 use std::sync::Arc;
 
@@ -107,7 +107,7 @@ impl Checker<'_> {
     }
 }
 
-/// A mistake of a stage or a section at its place in the manifest.
+/// Returns the mistake of a stage or a section at its place in the manifest.
 pub(super) fn param_mistake(manifest: &Manifest, at: &Path, code: &'static str, mistake: ParamMistake) -> Mistake {
     manifest.mistake_at_value(&field_path(at, &mistake.field), code, mistake.message).help(mistake.help)
 }

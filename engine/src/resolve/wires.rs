@@ -1,4 +1,4 @@
-//! `in:` as written → wires to ports whose types fit, and files whose rows fit.
+//! Wires. Takes `in:` as written; gives wires to ports whose types fit, and to files whose rows fit.
 
 use std::{collections::BTreeMap, io::BufRead as _};
 
@@ -33,7 +33,7 @@ impl Checker<'_> {
                 wires.insert(name.clone(), wire);
             }
         }
-        // A misspelt port is not missing as well.
+        // A misspelt port is not reported as missing as well.
         let misspelt = |ports: &[Port]| inputs.keys().any(|name| ports.iter().all(|port| port.name != *name));
         let ports = ports.filter(|ports| !misspelt(ports));
         for port in ports.into_iter().flatten().filter(|port| !port.optional) {
@@ -56,7 +56,7 @@ impl Checker<'_> {
         let names = || ports.iter().map(|port| port.name.as_str());
         let kind = stage.uses.as_deref().unwrap_or_default();
         let help = did_you_mean(name, names()).unwrap_or_else(|| {
-            if ports.is_empty() { format!("`{kind}` takes nothing in") } else { format!("its ports are {}", quoted(names())) }
+            if ports.is_empty() { format!("`{kind}` has no input ports") } else { format!("its ports are {}", quoted(names())) }
         });
         self.mistakes.push(
             self.manifest
@@ -83,14 +83,14 @@ impl Checker<'_> {
         };
         let Some(producer) = self.manifest.stages.iter().position(|stage| stage.name == name) else {
             let names = self.manifest.stages.iter().map(|stage| stage.name.as_str());
-            let help = did_you_mean(name, names).unwrap_or_else(|| "a file is written with `./` or `/` in front".to_owned());
+            let help = did_you_mean(name, names).unwrap_or_else(|| "the path of a file starts with `./` or `/`".to_owned());
             self.mistakes
                 .push(self.manifest.mistake_at_value(&at, "unknown-stage", format!("there is no stage `{name}`")).help(help));
             return None;
         };
         let outputs = match all.get(producer) {
             Some(Some(found)) if !found.ports_depend_on_wrong_params() => found.outputs(),
-            // Its own mistake is told already; the edge is kept for cycles.
+            // Its own mistake is reported already; the edge is kept to find cycles.
             _ => return Some(Wire::Stage { stage: producer, port: output.unwrap_or_default().to_owned() }),
         };
         match choose(&outputs, output, wanted) {
@@ -98,7 +98,7 @@ impl Checker<'_> {
             Err((code, message, help)) => {
                 let message = message.replace("STAGE", name);
                 self.mistakes.push(self.manifest.mistake_at_value(&at, code, message).help(help.replace("STAGE", name)));
-                // The edge still counts for cycles.
+                // The edge is kept to find cycles.
                 Some(Wire::Stage { stage: producer, port: String::new() })
             }
         }
@@ -124,7 +124,7 @@ impl Checker<'_> {
             self.mistakes.push(
                 self.manifest
                     .mistake_at_value(at, "wrong-port-type", format!("a file cannot stand in for {}", artifact.name))
-                    .help("wire a stage that gives one"),
+                    .help("wire a stage that outputs one"),
             );
         }
         if let Some(message) = artifact.row.and_then(|row| malformed(&file, row)) {
@@ -147,8 +147,8 @@ fn choose(outputs: &[Port], named: Option<&str>, wanted: Option<&Port>) -> Resul
     if let Some(named) = named {
         let Some(port) = outputs.iter().find(|port| port.name == named) else {
             let help = did_you_mean(named, outputs.iter().map(|port| port.name.as_str()))
-                .unwrap_or_else(|| format!("it gives {}", names()));
-            return Err(("unknown-port", format!("`STAGE` gives no `{named}`"), help));
+                .unwrap_or_else(|| format!("its outputs are {}", names()));
+            return Err(("unknown-port", format!("`STAGE` has no output `{named}`"), help));
         };
         return if takes(&port) {
             Ok(port.name.clone())
@@ -171,7 +171,7 @@ fn choose(outputs: &[Port], named: Option<&str>, wanted: Option<&Port>) -> Resul
 
 fn fitting(outputs: &[Port]) -> String {
     let gives: Vec<_> = outputs.iter().map(|port| format!("`{}` ({})", port.name, port.artifact.name)).collect();
-    format!("it gives {}", gives.join(", "))
+    format!("its outputs are {}", gives.join(", "))
 }
 
 fn malformed(file: &File, row: fn(&str) -> Result<(), serde_json::Error>) -> Option<String> {

@@ -1,4 +1,5 @@
-//! One row of a stage → what would be asked for it and, where that is wanted, what comes back. Replies are read from the cache and none is written.
+//! A trial of one row. Takes a row of a stage; gives what would be asked for it and, where that is wanted, the replies. Replies are read
+//! from the cache, and none is written.
 
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ use crate::contract::{
     error::StageError,
 };
 
-/// Asks for the row with this id, round by round, until a reply is missing that is not to be sent for.
+/// Asks for the row with this id, round by round, until it is done or, without `send`, a reply is not cached.
 pub(crate) async fn each<S: EachRow>(
     ctx: &Context,
     params: &S::Params,

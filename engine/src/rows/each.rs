@@ -1,4 +1,5 @@
-//! A row-wise stage → a stage: rows go through their units and replies, many at once, and come out in order.
+//! A run through all rows. Takes a stage that works row by row; gives a stage in which many rows at once ask for their replies, and come
+//! out in order.
 
 use std::{collections::BTreeMap, future::Future, pin::Pin};
 
@@ -14,12 +15,15 @@ use crate::contract::{
     error::{Blame, StageError},
     forecast::Forecast,
     import::{Adopted, Answers},
+    kind::Kind,
     mistake::ParamMistake,
+    ports::Port,
+    preflight::{Lack, Surroundings},
     section::Sections,
     stage::Stage,
 };
 
-impl<S: EachRow> Stage for Each<S> {
+impl<S: EachRow> Kind for Each<S> {
     const KIND: &'static str = S::KIND;
     const VERSION: u32 = S::VERSION;
     const SUMMARY: &'static str = S::SUMMARY;
@@ -32,20 +36,22 @@ impl<S: EachRow> Stage for Each<S> {
         S::settle(params, sections)
     }
 
-    fn missing(params: &S::Params, sections: &Sections) -> Vec<ParamMistake> {
-        S::missing(params, sections)
-    }
-
     fn parts(params: &S::Params) -> BTreeMap<String, u32> {
         let mut parts = S::parts(params);
         parts.insert(S::Effect::NAME.to_owned(), S::Effect::VERSION);
         parts
     }
 
-    fn ready(ctx: &Context, params: &S::Params) -> Result<(), StageError> {
-        S::ready(ctx, params)
+    fn ports(params: &S::Params, wired: &[String]) -> (Vec<Port>, Vec<Port>) {
+        S::ports(params, wired)
     }
 
+    fn preflight(params: &S::Params, surroundings: &Surroundings<'_>) -> Vec<Lack> {
+        S::preflight(params, surroundings)
+    }
+}
+
+impl<S: EachRow> Stage for Each<S> {
     fn forecast(ctx: &Context, params: &S::Params, inputs: S::Inputs) -> Result<Forecast, StageError> {
         forecast::each::<S>(ctx, params, inputs)
     }
@@ -71,8 +77,8 @@ impl<S: EachRow> Stage for Each<S> {
         let mut writer = DatasetWriter::new(ctx)?;
         let mut in_flight = FuturesOrdered::new();
         let mut failure = None;
-        let most = S::rows_in_flight(ctx, params);
         loop {
+            let most = stage.rows_in_flight();
             while failure.is_none() && in_flight.len() < most {
                 let next: Vec<_> = rows.by_ref().take(most - in_flight.len()).collect();
                 if next.is_empty() {
@@ -88,13 +94,13 @@ impl<S: EachRow> Stage for Each<S> {
                     }
                 }
             }
-            // After a failure the calls under way end first, so that what they buy is kept; no further call is made.
+            // After a failure the running calls end first, so that what they buy is kept; no further call is made.
             if failure.is_some() {
                 ctx.stop();
             }
             match in_flight.next().await {
                 None => break,
-                // A row that was stopped says nothing of why.
+                // The error of a row that was stopped does not say why.
                 Some(Err(error)) => failure = failure.filter(|known| known.blame != Blame::Cancelled).or(Some(error)),
                 Some(Ok(_)) if failure.is_some() => {}
                 Some(Ok(rows)) => failure = write(ctx, &mut writer, &rows).err(),
@@ -119,17 +125,17 @@ fn write<R: Row>(ctx: &Context, writer: &mut DatasetWriter<R>, rows: &[R]) -> Re
     Ok(())
 }
 
-/// How far a row gets with the replies that are known.
+/// How far a row gets with the replies that are cached.
 enum Far<S: EachRow> {
     Whole(Vec<S::Out>),
-    /// The replies of the rounds that are whole.
+    /// The row, and the replies of the rounds that are complete.
     Open(S::In, Vec<Reply<S>>),
 }
 
-/// Rows that are worth a thread of their own.
+/// How many rows are worth a thread of their own.
 const ROWS_A_THREAD: usize = 64;
 
-/// Goes with every row as far as the memo does, on all processors: most rows of most runs are known.
+/// Takes every row as far as its cached replies go, on all processors: most rows of most runs are cached.
 fn as_far_as_known<S: EachRow>(
     ctx: &Context,
     stage: &S,
@@ -139,7 +145,7 @@ fn as_far_as_known<S: EachRow>(
     if worthwhile < 2 {
         return rows.into_iter().map(|row| row.and_then(|row| known(ctx, stage, row))).collect();
     }
-    // Asking for the number reads files, which is no matter for so many rows.
+    // Asking for the number of processors reads files, which does not matter for so many rows.
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(worthwhile);
     let size = rows.len().div_ceil(threads);
     let mut rows = rows.into_iter();
@@ -158,7 +164,7 @@ fn as_far_as_known<S: EachRow>(
     })
 }
 
-/// Goes as far as the memo does, without waiting.
+/// Takes a row as far as its cached replies go, without waiting.
 fn known<S: EachRow>(ctx: &Context, stage: &S, row: S::In) -> Result<Far<S>, StageError> {
     let mut replies = Vec::new();
     loop {
@@ -186,7 +192,7 @@ fn known<S: EachRow>(ctx: &Context, stage: &S, row: S::In) -> Result<Far<S>, Sta
     }
 }
 
-/// Waits for a row; where it fails, the others stop at once, and not when its turn comes.
+/// Waits for a row. Where it fails, the other rows stop at once, and not only when its turn comes.
 async fn stopping<T>(ctx: &Context, row: impl Future<Output = Result<T, StageError>>) -> Result<T, StageError> {
     let done = row.await;
     if done.is_err() {
@@ -201,7 +207,7 @@ async fn one<S: EachRow>(ctx: &Context, stage: &S, row: S::In, mut known: Vec<Re
         if asked.is_empty() {
             return stage.rows(row, known);
         }
-        // All of a round end, so that what they buy is kept where one of them fails.
+        // All calls of a round run to their end, so that what they buy is kept where one of them fails.
         let round = join_all(asked.into_iter().map(|ask| answer::<S::Effect>(ctx, ask))).await;
         for reply in round {
             known.push(reply.map_err(|error| error.at(&S::name(&row)))?);

@@ -1,4 +1,4 @@
-//! A stage that is to run, with its inputs known → what it would buy, without buying it.
+//! Forecasts row by row. Takes a stage that is to run, and its inputs; gives what it would buy, without buying it.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,5 @@
-//! Answers that were paid for elsewhere → replies to the units that a stage's rows ask for first, as if they had been called for.
+//! Imports. Takes answers that were paid for outside of this program; gives replies to the units that a stage's rows ask for first, as if
+//! they had been called for.
 
 use serde_json::Value;
 

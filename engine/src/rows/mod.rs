@@ -1,6 +1,7 @@
-//! How a row-wise stage is gone through.
+//! Stages that work row by row. Takes an `EachRow` and its inputs; gives its rows, or what can be said about them without a call.
 //!
-//! Takes an `EachRow` and its inputs; gives its rows, or what is known of them without a call. `reply` has one unit's reply.
+//! Read `reply` (the reply to one unit) and `each` (a run through all rows) first; then `forecast` (what a run would buy), `attempt` (a
+//! trial of one row) and `import` (answers from outside become replies).
 
 pub(crate) mod attempt;
 pub(crate) mod each;

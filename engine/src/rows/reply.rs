@@ -1,4 +1,5 @@
-//! A unit → its reply: from the memo, from whoever is calling for it right now, or by one call that is durable before it counts.
+//! The reply to one unit. Takes a unit; gives its reply: from the cache, from the process that is calling for it right now, or by one call
+//! that is durable before it counts.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::{
     },
 };
 
-/// The digest of a unit, and the reply to it that is kept.
+/// Returns the digest of a unit, and the cached reply to it.
 pub(crate) fn known<E: Effect>(ctx: &Context, unit: &E::Unit) -> Result<(Digest, Option<E::Reply>), StageError> {
     let digest = unit_digest::<E>(unit)?;
     if ctx.rebuys() {
@@ -23,20 +24,20 @@ pub(crate) fn known<E: Effect>(ctx: &Context, unit: &E::Unit) -> Result<(Digest,
     Ok((digest, bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok())))
 }
 
-/// Returns the reply to `unit`; equal units are called once, in this process and beside others.
+/// Returns the reply to `unit`. For equal units there is one call, in this process and in others beside it.
 pub(crate) async fn reply<E: Effect>(ctx: &Context, unit: &E::Unit) -> Result<E::Reply, StageError> {
     let digest = unit_digest::<E>(unit)?;
     let replies = &ctx.shared().flights;
     let flight = replies.flight(digest);
     let mut called = false;
     let bytes = flight.get_or_try_init(|| fetch::<E>(ctx, unit, digest, &mut called)).await?;
-    // Where the memo can answer from now on, the flight's copy is not needed.
+    // Where the cache can answer from now on, the flight's copy is not needed.
     if !ctx.rebuys() && ctx.store().cache().mode().reads() && ctx.store().cache().mode().writes() {
         replies.land(&digest);
     }
     ctx.count(called);
     serde_json::from_slice(bytes).map_err(|error| {
-        StageError::failed(format!("the kept reply to unit {digest} cannot be read: {error}"))
+        StageError::failed(format!("the cached reply to unit {digest} cannot be read: {error}"))
             .help(format!("buy it again with `--rebuy`, or raise the version of `{}`", E::NAME))
     })
 }
@@ -67,7 +68,7 @@ async fn fetch<E: Effect>(ctx: &Context, unit: &E::Unit, digest: Digest, called:
     }
 }
 
-/// Waits until the process that holds the unit has its reply, or is gone.
+/// Waits until the process that has claimed the unit has its reply, or is gone.
 async fn theirs(ctx: &Context, digest: Digest) -> Result<Option<Claim>, StageError> {
     tokio::select! {
         claim = ctx.store().cache().wait(digest) => Ok(Some(claim?)),
@@ -96,7 +97,7 @@ async fn bought<E: Effect>(ctx: &Context, unit: &E::Unit, digest: Digest) -> Res
     Ok(bytes.into())
 }
 
-/// The worst case held in the run's budget and then in the stage's, always in this order.
+/// Reserves the highest possible price in the run's budget and then in the stage's, always in this order.
 async fn hold(ctx: &Context, price: Price) -> Result<(Hold<'_>, Hold<'_>), StageError> {
     let run = ctx.shared().budget.hold(price, ctx.budget().is_limited()).await?;
     let stage = ctx.budget().hold(price, true).await?;

@@ -1,4 +1,4 @@
-//! The end of a value comes in; the collection around it takes it as an item, a key or an entry.
+//! Nesting. Takes the end of a value; gives the value to the collection around it, as an item, a key or an entry.
 
 use saphyr_parser::Span as Marks;
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{diagnostic::Mistake, text::Span};
 
-/// The most values after aliases are written out; a few lines can otherwise stand for billions.
+/// The most values, with aliases expanded; otherwise a few lines could stand for billions.
 const MAX_VALUES: usize = 1_000_000;
 
 impl Builder<'_> {
@@ -35,11 +35,11 @@ impl Builder<'_> {
         self.attach(frame.node, None)
     }
 
-    /// Gives a finished value to the collection around it, as a key where one is due; `key` is its text, if it has one.
+    /// Adds a finished value to the collection around it, as a key where a key comes next; `key` is its text, if it has one.
     pub(super) fn attach(&mut self, node: usize, key: Option<String>) -> Option<()> {
         let Node { span, values, .. } = self.tree.nodes[node];
         if values > MAX_VALUES {
-            let message = format!("its aliases stand for more than {MAX_VALUES} values");
+            let message = format!("its aliases expand to more than {MAX_VALUES} values");
             self.mistake(span, "too-large", message, "write less, or keep data in files of its own");
             return None;
         }
@@ -66,8 +66,8 @@ impl Builder<'_> {
             frame.pending = Some((String::new(), span));
             let message = match &self.source.text[span.start..span.end] {
                 "" => "a key is missing".to_owned(),
-                text if text.contains('\n') || text.len() > 40 => "this key is no text".to_owned(),
-                text => format!("the key `{text}` is no text"),
+                text if text.contains('\n') || text.len() > 40 => "this key is not text".to_owned(),
+                text => format!("the key `{text}` is not text"),
             };
             self.mistake(span, "key-not-text", message, "write keys as plain words, or in quotes");
         }

@@ -1,4 +1,4 @@
-//! A path in a source → the labels that show a mistake at its key or its value.
+//! Labels. Takes a path in a source; gives the labels that show a mistake at its key or its value.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::{
     text::Span,
 };
 
-/// Names a mistake at the value of a path, or at the nearest place above it.
+/// Returns a mistake at the value of a path, or at the nearest place above it.
 pub(crate) fn mistake_at_value(source: &Source, path: &Path, code: &'static str, message: impl Into<String>) -> Mistake {
     let labels = value_labels(source, path);
     Mistake { source: Some(Arc::clone(&source.file)), labels, ..Mistake::new(code, message) }
@@ -20,7 +20,7 @@ pub(crate) fn value_labels(source: &Source, path: &Path) -> Vec<Label> {
         return vec![key_label(source, path)];
     };
     let text = &source.file.text[place.written.start..place.written.end];
-    // A block of several lines is named by its key: brackets around half a file help nobody.
+    // A block of several lines is labelled at its key: brackets around half a file help nobody.
     if text.is_empty() || (text.contains('\n') && source.key(path).is_some()) {
         return vec![key_label(source, path)];
     }

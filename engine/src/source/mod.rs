@@ -1,7 +1,9 @@
-//! The text of a YAML file comes in; its data goes out, with the place of every key and value in the text.
+//! YAML files. Takes a text; gives its data, with the place of every key and value in the text.
 //!
-//! The data is read by `serde_yaml`, the places by a second parser. What the data parser would accept and lose in
-//! silence (duplicate keys, tags, keys that are no text) is refused here, all of it in one go.
+//! The data is read by `serde_yaml`, the places by a second parser. What the data parser would accept and silently lose (duplicate
+//! keys, tags, keys that are not text) is refused, all of it at once. Read `path` (names a value), `spans` (reads the places of a text
+//! into a tree), `frames` (adds a finished value to the collection around it), `tree` (finds the place of a path), `syntax` (explains a
+//! parser's error) and `labels` (shows a mistake at a path).
 
 mod frames;
 mod labels;
@@ -26,11 +28,11 @@ pub(crate) use path::{Path, Segment};
 /// The largest file that is read, in bytes.
 pub(crate) const MAX_BYTES: u64 = 1024 * 1024;
 
-/// Where a value stands: where it is written and, through an alias or a merge, where it is used.
+/// The place of a value: where it is written and, through an alias or a merge, where it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     pub written: Span,
-    /// The alias that brings the value to the path asked for, the outermost one.
+    /// The outermost of the aliases that lead from the path to the value.
     pub used: Option<Span>,
 }
 
@@ -62,7 +64,7 @@ impl Source {
             refuse("missing-file", format!("`{name}` {reason}"), "check the path, which is relative to the current folder")
         })?;
         if bytes.len() as u64 > MAX_BYTES {
-            let message = format!("`{name}` has more than the {MAX_BYTES} bytes that are read");
+            let message = format!("`{name}` is larger than the limit of {MAX_BYTES} bytes");
             return Err(refuse("too-large", message, "keep data in files of its own and name them here"));
         }
         match std::str::from_utf8(&bytes) {
@@ -70,7 +72,7 @@ impl Source {
             Err(error) => {
                 let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
                 let byte = bytes[error.valid_up_to()];
-                Err(vec![binary(&name, &valid, &format!("the byte 0x{byte:02x} that is no UTF-8"))])
+                Err(vec![binary(&name, &valid, &format!("the byte 0x{byte:02x} that is not UTF-8"))])
             }
         }
     }
@@ -90,7 +92,7 @@ impl Source {
         }
         // YAML 1.1 breaks lines at these, YAML 1.2 does not: the two parsers would read two different files.
         if let Some(start) = text.find(['\u{2028}', '\u{2029}']) {
-            let mistake = Mistake::at(&plain, Span { start, end: start + 3 }, "syntax", "a Unicode line separator stands here");
+            let mistake = Mistake::at(&plain, Span { start, end: start + 3 }, "syntax", "there is a Unicode line separator here");
             return Err(vec![mistake.help("write `\\u2028` in double quotes, or a line break")]);
         }
         let (tree, mut mistakes) = spans::read(&plain);
@@ -121,14 +123,14 @@ impl Source {
     }
 }
 
-/// A file that is no text is never shown: its bytes could drive the terminal.
+/// Returns the mistake of a file that is not text. The file is never shown, because its bytes could control the terminal.
 fn binary(name: &str, before: &str, what: &str) -> Mistake {
     let Position { line, column } = position(before, before.len());
     let message = format!("`{name}` is not a text file: line {line}, column {column} has {what}");
     Mistake { source: Some(Text::new(name, "")), ..Mistake::new("binary", message) }.help("save the file as UTF-8 text")
 }
 
-/// What only the data parser refuses: rare forms that are valid YAML all the same.
+/// Returns the mistake of a text that only the data parser refuses: a rare form that is valid YAML all the same.
 fn refused(source: &Arc<Text>, error: &serde_yaml::Error) -> Mistake {
     let offset = error.location().map_or(0, |location| {
         let line = source.text.split_inclusive('\n').take(location.line().saturating_sub(1)).map(str::len).sum::<usize>();
@@ -141,7 +143,7 @@ fn refused(source: &Arc<Text>, error: &serde_yaml::Error) -> Mistake {
     syntax::syntax(source, offset, &message)
 }
 
-/// Applies merges from the inside out; what a mapping says itself wins, then the first of the merged ones.
+/// Applies merges from the inside out. The mapping's own entries win, then those of the first merged mapping.
 fn merged(value: Value) -> Value {
     match value {
         Value::Sequence(items) => Value::Sequence(items.into_iter().map(merged).collect()),

@@ -1,4 +1,4 @@
-//! A place in a manifest's data comes in as text or as a typed error's path; a list of keys and indices goes out.
+//! Paths. Takes a text, or the path of a typed error; gives the keys and indices that lead to a value.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,12 +10,12 @@ pub(crate) enum Segment {
     Index(usize),
 }
 
-/// The way from the top of a file to one of its values; prints as `stages.answers.with.models[0]`.
+/// The path from the top of a file to one of its values; prints as `stages.answers.with.models[0]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Path(Vec<Segment>);
 
 impl Path {
-    /// The top of the file.
+    /// Returns the path of the whole file.
     pub(crate) fn root() -> Self {
         Self::default()
     }
@@ -25,25 +25,25 @@ impl Path {
         Self(keys.iter().map(|&key| Segment::Key(key.to_owned())).collect())
     }
 
-    /// Steps into a mapping.
+    /// Returns the path with one key more.
     #[must_use]
     pub(crate) fn key(&self, key: impl Into<String>) -> Self {
         self.with(Segment::Key(key.into()))
     }
 
-    /// Steps into a list.
+    /// Returns the path with one index more.
     #[must_use]
     pub(crate) fn index(&self, index: usize) -> Self {
         self.with(Segment::Index(index))
     }
 
-    /// Adds one step.
+    /// Returns the path with one step more.
     #[must_use]
     pub(crate) fn with(&self, segment: Segment) -> Self {
         Self(self.0.iter().cloned().chain([segment]).collect())
     }
 
-    /// Goes on from here along `rest`.
+    /// Returns the path followed by `rest`.
     #[must_use]
     pub(crate) fn join(&self, rest: &Self) -> Self {
         Self(self.0.iter().chain(&rest.0).cloned().collect())
@@ -65,7 +65,7 @@ impl Path {
         self.0.last()
     }
 
-    /// Returns the way from `above` to here, or nothing where `above` is not above.
+    /// Returns the rest of the path after `above`; `None` where it does not start with `above`.
     pub(crate) fn below(&self, above: &Self) -> Option<Self> {
         self.0.strip_prefix(above.0.as_slice()).map(|rest| Self(rest.to_vec()))
     }
@@ -100,9 +100,9 @@ impl fmt::Display for Path {
     }
 }
 
-/// A text that is no path: `a.b[0]`, or `a["b.c"]` where a key has a dot.
+/// A text that is not a path such as `a.b[0]`, or `a["b.c"]` where a key has a dot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no path: write `a.b[0]`, or `a[\"b.c\"]` for a key with a dot")]
+#[error("`{0}` is not a path: write `a.b[0]`, or `a[\"b.c\"]` for a key with a dot")]
 pub(crate) struct NoPath(String);
 
 impl FromStr for Path {

@@ -1,4 +1,4 @@
-//! A text comes in; a tree of byte ranges, shaped as the data, and the mistakes of the text go out.
+//! Byte ranges. Takes a text; gives a tree of ranges in the shape of the data, and the mistakes of the text.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::{
     text::{Span, Text},
 };
 
-/// The deepest nesting, counted through aliases.
+/// The deepest nesting, with aliases expanded.
 const MAX_DEPTH: usize = 64;
 
 /// Reads the places of a text, and every mistake in it up to the first one that hides what follows.
@@ -40,7 +40,7 @@ pub(super) fn read(source: &Arc<Text>) -> (Tree, Vec<Mistake>) {
         if matches!(event, Event::DocumentStart(_)) {
             documents += 1;
             if documents > 1 {
-                let mistake = Mistake::at(source, builder.span(marks), "several-documents", "a file holds one document");
+                let mistake = Mistake::at(source, builder.span(marks), "several-documents", "a file may contain only one document");
                 builder.mistakes.push(mistake.label("a second one starts here").help("put it into a file of its own"));
                 break;
             }
@@ -66,7 +66,7 @@ impl Builder<'_> {
         self.starts.get(character).copied().unwrap_or(self.source.text.len())
     }
 
-    /// Converts the parser's marks, without the anchor and tag before a value and the blanks behind it.
+    /// Converts the parser's marks to a range, without the anchor and tag before a value and the blanks after it.
     fn span(&self, marks: Marks) -> Span {
         let start = self.byte(marks.start.index());
         let end = self.byte(marks.end.index()).max(start);
@@ -81,7 +81,7 @@ impl Builder<'_> {
         self.mistakes.push(Mistake::at(self.source, span, code, message).help(help));
     }
 
-    /// Takes one event; nothing comes back where reading on makes no sense.
+    /// Takes one event. Returns `None` where reading on makes no sense.
     fn take(&mut self, event: Event<'_>, marks: Marks) -> Option<()> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -89,7 +89,7 @@ impl Builder<'_> {
                 let span = self.span(marks);
                 let data = plain(&text, style);
                 if data.as_f64().is_some_and(|number| !number.is_finite()) {
-                    self.mistake(span, "non-finite", format!("`{text}` is no number that can be used"), "write a finite number");
+                    self.mistake(span, "non-finite", format!("`{text}` is not a finite number"), "write a finite number");
                 }
                 let node = self.add(Node { span, shape: Shape::Scalar, values: 1, levels: 0 });
                 self.anchors.insert(anchor, node);
@@ -151,7 +151,7 @@ impl Builder<'_> {
         let Node { shape, values, levels, .. } = &self.tree.nodes[target];
         let (values, levels) = (*values, *levels);
         if matches!(shape, Shape::Open) {
-            self.mistake(span, "recursive-alias", "this alias stands inside of what it names", "remove it");
+            self.mistake(span, "recursive-alias", "this alias is inside the value that it refers to", "remove it");
             return None;
         }
         if self.frames.len() + levels > MAX_DEPTH {
@@ -162,9 +162,9 @@ impl Builder<'_> {
     }
 }
 
-/// Reads a scalar as data, by the data parser's own rules for plain ones.
+/// Reads a scalar as data. A plain one is read by the data parser's own rules.
 fn plain(text: &str, style: ScalarStyle) -> Value {
-    // Only these can start anything but text; the blank keeps `---` from starting a document.
+    // Only these characters can start anything but text. The blank in front keeps `---` from starting a document.
     let maybe = text.is_empty() || text.starts_with(|c: char| c.is_ascii_digit() || "+-.~nNtTfF".contains(c));
     if style != ScalarStyle::Plain || !maybe {
         return Value::String(String::new());

@@ -1,4 +1,4 @@
-//! A parser's complaint and its offset come in; a mistake that says what to do goes out.
+//! Syntax errors. Takes a parser's complaint and its offset; gives a mistake that says what to do.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::{
     text::{Span, Text},
 };
 
-/// What the parsers say, in part; what it means; what to do.
+/// A part of what the parsers say, what it means, and what to do.
 const MEANINGS: &[(&str, &str, &str)] = &[
     ("unknown anchor", "there is no anchor of this name above", "define it first, with `&name` before a value"),
     (
@@ -34,7 +34,7 @@ const MEANINGS: &[(&str, &str, &str)] = &[
     ("cannot start any token", "this character cannot start a value", "put the text in quotes"),
 ];
 
-/// Says what is wrong with the syntax at an offset, in bytes.
+/// Returns a mistake that says what is wrong with the syntax at an offset, in bytes.
 pub(super) fn syntax(source: &Arc<Text>, offset: usize, complaint: &str) -> Mistake {
     if let Some(tab) = tab(&source.text, offset) {
         return Mistake::at(source, tab, "tab", "a tab indents this line")
@@ -58,7 +58,7 @@ fn tab(text: &str, offset: usize) -> Option<Span> {
     })
 }
 
-/// The character at an offset, or the last one that can be seen before it.
+/// Returns the range of the character at an offset, or of the last visible one before it.
 fn character(text: &str, offset: usize) -> Span {
     let offset = text.floor_char_boundary(offset);
     if let Some(here) = text[offset..].chars().next().filter(|c| !c.is_whitespace()) {

@@ -1,4 +1,4 @@
-//! Every path of the data has its place; no text makes the front end panic or point between two characters.
+//! Tests of places: every path of the data has one, and no text makes the reader panic or point between two characters.
 #![expect(clippy::disallowed_methods, reason = "how much is tried is asked on the command line")]
 
 use serde_yaml::Value;
@@ -120,7 +120,7 @@ fn few_lines_cannot_stand_for_billions() {
     check("a: &a { <<: *a }", "recursive-alias");
 }
 
-/// A small generator of numbers: the same ones each time.
+/// A small generator of random numbers, the same ones each time.
 struct Numbers(u64);
 
 impl Numbers {

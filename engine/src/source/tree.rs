@@ -1,4 +1,4 @@
-//! A path comes in; the range of bytes of its key or value goes out, through aliases and merges.
+//! The tree of places. Takes a path; gives the range of bytes of its key or value, through aliases and merges.
 
 use std::collections::BTreeMap;
 
@@ -16,15 +16,15 @@ pub(super) struct Tree {
 pub(super) struct Node {
     pub(super) span: Span,
     pub(super) shape: Shape,
-    /// How many values this one holds, itself included, with aliases written out.
+    /// How many values this one consists of, itself included, with aliases expanded.
     pub(super) values: usize,
-    /// How many levels this one holds, with aliases written out.
+    /// How many levels this one has, with aliases expanded.
     pub(super) levels: usize,
 }
 
 #[derive(Debug)]
 pub(super) enum Shape {
-    /// A collection before its end.
+    /// A collection whose end has not been read yet.
     Open,
     Scalar,
     Sequence(Vec<usize>),
@@ -54,7 +54,7 @@ impl Tree {
         Some(Place { written: self.nodes[target].span, used: used.or(alias) })
     }
 
-    /// Walks down a path: the last key, the value's node, and the first alias on the way.
+    /// Walks down a path. Returns the last key, the value's node, and the first alias on the way.
     fn find(&self, path: &Path) -> Option<(Option<Span>, usize, Option<Span>)> {
         let (mut key, mut node, mut used) = (None, self.root?, None);
         for segment in path.segments() {
@@ -74,7 +74,7 @@ impl Tree {
         Some((key, node, used))
     }
 
-    /// Finds an entry by name: its own ones win, then the first of the merged ones.
+    /// Finds an entry by name. The mapping's own entries win, then those of the first merged mapping.
     fn entry<'a>(&'a self, entries: &'a [Entry], name: &str) -> Option<(&'a Entry, Option<Span>)> {
         if let Some(own) = entries.iter().find(|entry| entry.name == name) {
             return Some((own, None));
@@ -102,7 +102,7 @@ impl Tree {
         }
     }
 
-    /// Returns whether a value can be merged: a mapping, or a list of mappings where `list` says so.
+    /// Returns whether a value can be merged: a mapping or, where `list` allows it, a list of mappings.
     pub(super) fn merges(&self, node: usize, list: bool) -> bool {
         match &self.nodes[self.target(node).0].shape {
             Shape::Mapping(_) => true,
@@ -112,7 +112,7 @@ impl Tree {
     }
 }
 
-/// A collection whose end has not come yet.
+/// A collection whose end has not been read yet, and what it consists of so far.
 pub(super) struct Frame {
     pub(super) node: usize,
     pub(super) mapping: bool,

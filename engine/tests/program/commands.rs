@@ -20,7 +20,7 @@ fn init_writes_a_manifest_that_runs() {
     assert!(told.out.contains("new/words.yaml"), "{}", told.out);
     assert!(place.path("new/fingerpost.schema.json").is_file() && place.path("new/.gitignore").is_file());
     place.call(&["run", "new/words.yaml"]).with(0);
-    assert!(place.call(&["init", "new"]).with(2).err.contains("is there already"));
+    assert!(place.call(&["init", "new"]).with(2).err.contains("already exists"));
     assert!(place.call(&["init", "newer", "--template", "none"]).with(2).err.contains("the templates are words"));
     assert!(!place.path("newer").exists());
 }

@@ -109,7 +109,7 @@ fn a_folder_counts_by_the_files_in_it() {
         place.call(&["check", "words.yaml"]).with(2).err
     };
     assert!(told("nowhere").contains("there is no folder `nowhere`"));
-    assert!(told("words.txt").contains("`words.txt` is a file, and a folder is needed"));
+    assert!(told("words.txt").contains("`words.txt` is a file, not a folder"));
     std::fs::create_dir(place.path("empty")).unwrap();
     assert!(told("empty").contains("there is no file in the folder `empty`"));
 }

@@ -109,7 +109,7 @@ fn a_stage_has_a_budget_of_its_own() {
     place.call(&["run", "words.yaml"]).with(0);
     assert_eq!(place.calls().len(), 46);
     place.change("uses: shout", "uses: shout, budget: much");
-    assert!(place.call(&["check", "words.yaml"]).with(2).err.contains("`much` is no amount of dollars"));
+    assert!(place.call(&["check", "words.yaml"]).with(2).err.contains("`much` is not an amount in dollars"));
 }
 
 #[test]

@@ -245,5 +245,5 @@ fn a_run_that_is_cut_off_leaves_no_live_line() {
     terminal.press("\u{3}");
     let shown = terminal.with(130);
     let last = shown.trim_end().lines().last().unwrap();
-    assert!(last.contains("Stopped") && last.ends_with("run the same command again to go on from here"), "{shown:?}");
+    assert!(last.contains("Stopped") && last.ends_with("run the same command again to continue"), "{shown:?}");
 }

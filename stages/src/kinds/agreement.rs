@@ -40,7 +40,7 @@ struct Report {
     models: BTreeMap<String, Agreement>,
 }
 
-impl engine::Stage for Stage {
+impl engine::Kind for Stage {
     const KIND: &'static str = "agreement";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "measures how far a judge agrees with a reference";
@@ -53,7 +53,9 @@ stages:
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;
+}
 
+impl engine::Stage for Stage {
     async fn run(ctx: &Context, params: &Params, inputs: Inputs) -> Result<Outputs, StageError> {
         let verdicts = read(&inputs.verdicts, "verdicts")?;
         let mut reference = read(&inputs.reference, "reference")?;

@@ -139,7 +139,7 @@ impl JsonSchema for Out {
 /// The stage `command`.
 pub(crate) struct Stage;
 
-impl engine::Stage for Stage {
+impl engine::Kind for Stage {
     const KIND: &'static str = "command";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "runs a program on declared inputs, for declared outputs";
@@ -199,7 +199,9 @@ stages:
         let outputs = params.out.iter().filter_map(|(name, out)| Some(Port::required(name, kind(&out.r#type)?)));
         (inputs, outputs.collect())
     }
+}
 
+impl engine::Stage for Stage {
     async fn run(
         ctx: &Context,
         params: &Params,

@@ -1,14 +1,13 @@
 //! Errors of `models` in a stage. Takes errors of checkpoints and devices; gives failures of a stage, or mistakes of a manifest.
 
-use engine::{ParamMistake, StageError};
+use engine::{Lack, ParamMistake, StageError};
 
 use crate::models::{CheckpointError, DeviceError, DeviceName};
 
-/// Returns the mistake that a field names a device which this machine lacks; nothing if the device is there.
-pub(crate) fn missing(field: &[&str], device: DeviceName) -> Option<ParamMistake> {
-    let error = device.look().err()?;
-    let field = field.iter().map(|&name| name.to_owned()).collect();
-    Some(ParamMistake { field, message: error.to_string(), help: error.help() })
+/// Returns the device of the field `device` as a lack of this machine, if it is missing.
+pub(crate) fn absent(device: DeviceName) -> Vec<Lack> {
+    let lack = |error: DeviceError| Lack::Device(ParamMistake::new(&["device"], error.to_string(), error.help()));
+    device.look().err().map(lack).into_iter().collect()
 }
 
 impl From<DeviceError> for StageError {

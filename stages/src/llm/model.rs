@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::{Ask, Context, ParamMistake, Sections, StageError, fingerprint};
+use engine::{Ask, Context, Lack, ParamMistake, Sections, StageError, Surroundings, fingerprint};
 
 use super::{
     calls::unset_variables,
@@ -12,7 +12,6 @@ use super::{
     request::{Request, Settings},
 };
 use crate::{
-    kinds::errors,
     rows::{Message, Question},
     sections::{ProviderSettings, providers::ProviderSetting},
 };
@@ -95,50 +94,38 @@ pub(crate) fn request(
     model.request().cloned().ok_or_else(|| StageError::failed(format!("`{asked}` is not called")))
 }
 
-/// Checks that the environment variables that calls to these models need are set.
-///
-/// # Errors
-/// One of them is not set.
-pub(crate) fn ready<'a>(
-    ctx: &Context,
-    models: impl Iterator<Item = &'a str>,
+/// Returns what calls of these models lack: environment variables that are not set, and devices that this machine does not have. Each
+/// model comes with the field of a stage's params that names it.
+pub(crate) fn preflight<'a>(
+    models: impl Iterator<Item = (Vec<&'a str>, &'a str)>,
     sources: &BTreeMap<String, Source>,
-) -> Result<(), StageError> {
-    for asked in models {
-        let Some((provider, source)) = split(asked).and_then(|(provider, _)| sources.get_key_value(provider)) else { continue };
-        let Some(protocol) = source.kind.protocol() else { continue };
-        let unset = unset_variables(ctx, provider, protocol);
-        if !unset.is_empty() {
-            let unset = unset.join("`, `");
-            let message = format!("provider `{provider}` needs the environment variable `{unset}`, which is not set");
-            return Err(
-                StageError::environment(message).help("put it into the environment, or into a file `.env` beside the manifest")
-            );
-        }
-    }
-    Ok(())
-}
-
-/// Finds models that are to run on a device which this machine lacks. Each model comes with the field of a stage's params that names it.
-pub(crate) fn missing<'a>(models: impl Iterator<Item = (Vec<&'a str>, &'a str)>, sections: &Sections) -> Vec<ParamMistake> {
-    let declared = sections.get::<ProviderSettings>();
+    surroundings: &Surroundings<'_>,
+) -> Vec<Lack> {
+    let declared = surroundings.section::<ProviderSettings>();
     let lacking = |(field, asked): (Vec<&str>, &str)| {
-        let (provider, _) = split(asked)?;
-        let setting = declared.0.get(provider)?;
-        let generates = matches!(providers::find(&setting.kind)?.replies, Replies::Generated(_));
-        let mistake = generates.then(|| errors::missing(&field, setting.device.unwrap_or_default()))??;
-        Some(ParamMistake { message: format!("provider `{provider}`, {}", mistake.message), ..mistake })
+        let (provider, source) = split(asked).and_then(|(provider, _)| sources.get_key_value(provider))?;
+        let setting = declared.0.get(provider).cloned().unwrap_or_default();
+        match source.kind.replies {
+            Replies::Called(protocol) => {
+                let unset = unset_variables(&setting, protocol, |name| surroundings.variable(name));
+                let message =
+                    || format!("provider `{provider}` needs the environment variable `{}`, which is not set", unset.join("`, `"));
+                let help = "put it into the environment, or into a file `.env` beside the manifest";
+                (!unset.is_empty()).then(|| Lack::Variable(ParamMistake::new(&field, message(), help)))
+            }
+            Replies::Generated(_) => {
+                let error = setting.device.unwrap_or_default().look().err()?;
+                Some(Lack::Device(ParamMistake::new(&field, format!("provider `{provider}`, {error}"), error.help())))
+            }
+            Replies::Known(_) => None,
+        }
     };
     models.filter_map(lacking).collect()
 }
 
 /// Builds the mistake of a field that names a model wrongly.
 pub(crate) fn mistake(field: &[&str], message: String) -> ParamMistake {
-    ParamMistake {
-        field: field.iter().map(|&name| name.to_owned()).collect(),
-        message,
-        help: "write PROVIDER/NAME, where `providers:` declares the provider, or it is one of the kinds".to_owned(),
-    }
+    ParamMistake::new(field, message, "write PROVIDER/NAME, where `providers:` declares the provider, or it is one of the kinds")
 }
 
 /// An open model.

@@ -4,13 +4,13 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use engine::{Context, StageError};
+use engine::{Context, ROWS_IN_FLIGHT, StageError};
 
 use super::request::Reply;
 use crate::rows::Outcome;
 
 /// The number of rows without a readable reply after which a stage stops, if no row had one.
-const MOST: u64 = 24;
+const MOST: usize = 24;
 
 /// The length to which a reply is quoted, in characters.
 const QUOTED: usize = 80;
@@ -24,8 +24,8 @@ pub(crate) struct Readable {
 
 #[derive(Default)]
 struct Counts {
-    read: u64,
-    unread: u64,
+    read: usize,
+    unread: usize,
     /// The first row without a readable reply, and what its last reply was.
     first: Option<(String, String)>,
 }
@@ -34,6 +34,14 @@ impl Readable {
     /// Starts a count with no row.
     pub(crate) fn new(whose: &'static str) -> Self {
         Self { whose, counts: Mutex::default() }
+    }
+
+    /// Returns how many rows may be in flight: few until one reply could be read, so that no more calls are made in vain. The rows of a
+    /// batch are all in flight, since the first ones would otherwise wait for a job of their own.
+    pub(crate) fn rows_in_flight(&self, most: usize) -> usize {
+        let counts = self.counts();
+        let first = MOST.saturating_sub(counts.unread).max(1);
+        if counts.read == 0 && most <= ROWS_IN_FLIGHT { most.min(first) } else { most }
     }
 
     /// Counts a row whose replies could be read.

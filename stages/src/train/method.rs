@@ -9,9 +9,9 @@ use super::{
     TrainError,
     objective::Objective,
     prepared::{Columns, PrepareError, Prepared},
-    settings::{Training, part::Part},
+    settings::Training,
 };
-use crate::tokenizer::Tokenizer;
+use crate::{part::Part, tokenizer::Tokenizer};
 
 /// A method of training. Its value is its settings, besides those of all trainings.
 pub trait Method: Part + Clone + Debug + Default + Sync {

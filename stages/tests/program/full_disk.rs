@@ -107,7 +107,7 @@ fn exports_and_records_that_find_no_room_say_so_and_leave_what_was_there() {
     let mut run = Command::new(env!("CARGO_BIN_EXE_fingerpost"));
     run.args(["run", "m.yaml", "--runs", "tiny", "--cache"]).arg(place.path("cache")).current_dir(place.folder.path());
     let said = blamed(&run.output().unwrap());
-    assert!(said.contains("the record `tiny/") && said.contains("is not whole"), "{said}");
+    assert!(said.contains("the record `tiny/") && said.contains("is incomplete"), "{said}");
     disk.fill();
     blamed(&run.output().unwrap());
     blamed(&place.call(&["init", "tiny/new"]));

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "tests are told what to do by variables")]
 
+mod asked_judges;
 mod batches;
 mod benchmarks;
 mod devices;
@@ -19,6 +20,8 @@ mod parity_training;
 mod pipeline;
 mod place;
 mod providers;
+mod published;
+mod refusals;
 mod routes;
 mod schema;
 mod server;

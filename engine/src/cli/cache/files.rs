@@ -1,4 +1,5 @@
-//! Replies → a file, and back; answers of a model → the replies that they are.
+//! Replies in files. Takes a cache; gives its replies in a file. Takes a file of replies, or of a model's answers; gives new replies in
+//! the cache.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +25,7 @@ use crate::{
 /// A reply in a file.
 #[derive(Serialize, Deserialize)]
 struct Line {
-    /// The digest of the call.
+    /// The digest of the unit that was called for.
     unit: String,
     reply: Value,
 }
@@ -33,7 +34,7 @@ struct Line {
 pub(super) fn export(cache: &Cache, path: &Path) -> Result<usize, Failure> {
     let unwritten =
         |error: std::io::Error| Failure::new(Exit::Environment, format!("`{}` cannot be written: {error}", path.display()));
-    // The file is replaced when all is written: as root, a device would be replaced as well.
+    // The file is replaced when everything is written: as root, a device would be replaced as well.
     if path.metadata().is_ok_and(|there| !there.is_file()) {
         let message = format!("`{}` is not a regular file", path.display());
         return Err(Failure::new(Exit::Usage, message).help("name a file to write"));
@@ -101,7 +102,7 @@ pub(super) fn adopt(
     Ok((taken, all - taken))
 }
 
-/// The lines of a file of answers, by id and by question.
+/// Returns the lines of a file of answers, by id and by question.
 fn answers(path: &Path) -> Result<BTreeMap<String, Value>, Failure> {
     let file =
         ::cache::open_regular(path).map_err(|error| Failure::new(Exit::Usage, format!("`{}`: {error}", path.display())))?;

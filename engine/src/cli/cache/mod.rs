@@ -1,4 +1,7 @@
-//! `cache`: what is in it, whether it is damaged, and what may go.
+//! The command `cache`. Takes an action; gives what is in the cache, what is damaged, its replies in a file, or space on the disk.
+//!
+//! Read this file (the actions and their arguments), then `files` (exports and imports replies) and `report` (counts in words, and why
+//! something stays).
 
 mod files;
 mod report;
@@ -28,7 +31,7 @@ pub(super) struct CacheCommand {
 
 const EXAMPLES: &str = "\
 Examples:
-  fingerpost cache                                    how much is kept
+  fingerpost cache                                    how much is cached
   fingerpost cache collect --days 90 --yes            free space
   fingerpost cache export replies.jsonl               for a colleague: `cache import replies.jsonl`
 
@@ -89,7 +92,7 @@ const VERIFY_EXAMPLES: &str = "\
 Examples:
   fingerpost cache verify
 
-Ends with 4 if something is damaged. The next run that needs it makes it again, and buys damaged replies again.";
+Ends with 4 if something is damaged. The next run that needs it recomputes it, and pays for damaged replies again.";
 
 const EXPORT_EXAMPLES: &str = "\
 Examples:
@@ -128,7 +131,7 @@ impl CacheCommand {
                 }
                 text += &match damages.len() {
                     0 => "no damage\n".to_owned(),
-                    count => format!("{count} damaged; the next run that needs them makes them again\n"),
+                    count => format!("{count} damaged; the next run that needs them recomputes them\n"),
                 };
                 let exit = if damages.is_empty() { Exit::Done } else { Exit::Environment };
                 (json!({ "damaged": damages.iter().map(ToString::to_string).collect::<Vec<_>>() }), text, exit)

@@ -1,10 +1,10 @@
-//! Counts of the cache → words for people: what there is, what goes, and why the rest stays.
+//! Reports about the cache. Takes counts; gives words for people: what there is, what is removed, and why the rest stays.
 
 use ::cache::{Collect, Collected, Stats};
 
 use crate::cli::style::counted;
 
-/// Counts for people.
+/// Returns the counts for people.
 pub(super) fn counts(stats: &Stats) -> String {
     let counts = [counted(stats.results, "result"), replies(stats.replies), counted(stats.blobs, "blob")];
     let damaged = match stats.damaged {
@@ -18,7 +18,7 @@ pub(super) fn replies(count: u64) -> String {
     if count == 1 { "1 reply".to_owned() } else { format!("{count} replies") }
 }
 
-/// What was collected, or would be, and why the rest stays.
+/// Returns what was collected, or would be, and why the rest stays.
 pub(super) fn collected(collected: &Collected, what: Collect, days: u32) -> String {
     let gone = [
         (collected.results, counted(collected.results, "result")),
@@ -43,7 +43,7 @@ pub(super) fn collected(collected: &Collected, what: Collect, days: u32) -> Stri
     text
 }
 
-/// Why what is left in the cache stays.
+/// Returns why what is left in the cache stays.
 fn reasons(collected: &Collected, what: Collect, days: u32) -> Vec<String> {
     let left = &collected.left;
     let age = if days == 0 { "unused".to_owned() } else { format!("older than {}", counted(days.into(), "day")) };
@@ -70,7 +70,7 @@ fn reasons(collected: &Collected, what: Collect, days: u32) -> Vec<String> {
     reasons
 }
 
-/// A time in seconds since 1970, for people.
+/// Returns how long ago a time is, which is in seconds since 1970.
 fn ago(time: u64) -> String {
     let seconds = jiff::Timestamp::now().as_second().unsigned_abs().saturating_sub(time);
     match seconds / 3600 {

@@ -7,7 +7,7 @@ mod rules;
 
 use std::collections::BTreeMap;
 
-use engine::{Ask, Context, Dataset, EachRow, File, ParamMistake, Sections, StageError, ports};
+use engine::{Ask, Context, Dataset, EachRow, File, Kind, Lack, ParamMistake, Sections, StageError, Surroundings, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -71,6 +71,7 @@ pub(crate) struct Stage {
     ctx: Context,
     llm: Option<(Request, Template)>,
     readable: Readable,
+    rows_in_flight: usize,
 }
 
 const PROMPT: &str = include_str!("../../../prompts/analyse@1.txt");
@@ -78,7 +79,7 @@ const PROMPT: &str = include_str!("../../../prompts/analyse@1.txt");
 /// Raised when requests or the reading of replies change.
 const LLM_VERSION: u32 = 1;
 
-impl EachRow for Stage {
+impl Kind for Stage {
     const KIND: &'static str = "analyse";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "says what the question alone shows";
@@ -92,29 +93,22 @@ stages:
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;
-    type In = Question;
-    type Out = Analysis;
-    type Effect = Completion;
 
     fn settle(mut params: Params, sections: &Sections) -> Result<Params, Vec<ParamMistake>> {
-        let mistake = |field: &str, message: String, help: &str| ParamMistake {
-            field: vec![field.to_owned()],
-            message,
-            help: help.to_owned(),
-        };
         let given =
             [("model", params.model.is_some()), ("settings", !is_default(&params.settings)), ("prompt", params.prompt.is_some())];
         match (params.by, &params.model) {
             (By::Rules, _) => {
                 let given = given.into_iter().filter(|(_, given)| *given);
-                let unused =
-                    |(field, _)| mistake(field, format!("`by: rules` has no `{field}`"), "write `by: llm`, or take it out");
+                let unused = |(field, _)| {
+                    ParamMistake::new(&[field], format!("`by: rules` has no `{field}`"), "write `by: llm`, or take it out")
+                };
                 let mistakes: Vec<_> = given.map(unused).collect();
                 if mistakes.is_empty() { Ok(params) } else { Err(mistakes) }
             }
             (By::Llm, None) => {
                 let message = "`by: llm` asks a model, and none is named".to_owned();
-                Err(vec![mistake("by", message, "add `model: PROVIDER/NAME`")])
+                Err(vec![ParamMistake::new(&["by"], message, "add `model: PROVIDER/NAME`")])
             }
             (By::Llm, Some(model)) => {
                 let given = Settings {
@@ -136,13 +130,16 @@ stages:
         sources.chain([rules]).chain(llm).collect()
     }
 
-    fn ready(ctx: &Context, params: &Params) -> Result<(), StageError> {
-        model::ready(ctx, params.model.as_deref().into_iter(), &params.providers)
+    fn preflight(params: &Params, surroundings: &Surroundings<'_>) -> Vec<Lack> {
+        let models = params.model.as_deref().into_iter().map(|asked| (vec!["model"], asked));
+        model::preflight(models, &params.providers, surroundings)
     }
+}
 
-    fn missing(params: &Params, sections: &Sections) -> Vec<ParamMistake> {
-        model::missing(params.model.as_deref().into_iter().map(|asked| (vec!["model"], asked)), sections)
-    }
+impl EachRow for Stage {
+    type In = Question;
+    type Out = Analysis;
+    type Effect = Completion;
 
     fn name(question: &Question) -> String {
         format!("question `{}`", question.id)
@@ -156,7 +153,8 @@ stages:
                 Template::read(ctx, params.prompt.as_ref(), PROMPT, &["question"])?,
             )),
         };
-        Ok((Self { ctx: ctx.clone(), llm, readable: Readable::new("the model") }, inputs.questions))
+        let rows_in_flight = calls::rows_in_flight(ctx, params.providers.keys());
+        Ok((Self { ctx: ctx.clone(), llm, readable: Readable::new("the model"), rows_in_flight }, inputs.questions))
     }
 
     fn units(&self, question: &Question, replies: &[Reply]) -> Result<Vec<Ask<Completion>>, StageError> {
@@ -194,8 +192,9 @@ stages:
         Outputs { analyses }
     }
 
-    fn rows_in_flight(ctx: &Context, params: &Params) -> usize {
-        calls::rows_in_flight(ctx, params.providers.keys())
+    fn rows_in_flight(&self) -> usize {
+        // Rules read every question.
+        if self.llm.is_some() { self.readable.rows_in_flight(self.rows_in_flight) } else { self.rows_in_flight }
     }
 }
 

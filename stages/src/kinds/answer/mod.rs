@@ -8,7 +8,7 @@ pub(crate) mod shots;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::{Ask, Context, Dataset, EachRow, File, ParamMistake, Sections, StageError, ports};
+use engine::{Ask, Context, Dataset, EachRow, File, Kind, Lack, ParamMistake, Sections, StageError, Surroundings, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -121,6 +121,7 @@ pub(crate) struct Stage {
     template: Template,
     shots: Option<Pool>,
     ask_again: AskAgain,
+    rows_in_flight: usize,
 }
 
 struct Role {
@@ -129,7 +130,7 @@ struct Role {
     served: Served,
 }
 
-impl EachRow for Stage {
+impl Kind for Stage {
     const KIND: &'static str = "answer";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "lets every named model answer every question";
@@ -145,9 +146,6 @@ stages:
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;
-    type In = Question;
-    type Out = Answer;
-    type Effect = Completion;
 
     fn settle(mut params: Params, sections: &Sections) -> Result<Params, Vec<ParamMistake>> {
         let mut mistakes = Vec::new();
@@ -200,13 +198,16 @@ stages:
         params.providers.values().map(Source::part).collect()
     }
 
-    fn ready(ctx: &Context, params: &Params) -> Result<(), StageError> {
-        model::ready(ctx, params.models.values().map(String::as_str), &params.providers)
+    fn preflight(params: &Params, surroundings: &Surroundings<'_>) -> Vec<Lack> {
+        let models = params.models.iter().map(|(role, asked)| (vec!["models", role], asked.as_str()));
+        model::preflight(models, &params.providers, surroundings)
     }
+}
 
-    fn missing(params: &Params, sections: &Sections) -> Vec<ParamMistake> {
-        model::missing(params.models.iter().map(|(role, asked)| (vec!["models", role], asked.as_str())), sections)
-    }
+impl EachRow for Stage {
+    type In = Question;
+    type Out = Answer;
+    type Effect = Completion;
 
     fn name(question: &Question) -> String {
         format!("question `{}`", question.id)
@@ -226,7 +227,8 @@ stages:
         let template = Template::read(ctx, params.prompt.as_ref(), ANSWER, &["question"])?;
         let template = template.system(params.system.as_deref()).reasoned(params.cot);
         let shots = params.shots.as_ref().map(|shots| Pool::open(ctx, shots, &inputs.questions)).transpose()?;
-        Ok((Self { roles, template, shots, ask_again: params.ask_again }, inputs.questions))
+        let rows_in_flight = calls::rows_in_flight(ctx, params.providers.keys());
+        Ok((Self { roles, template, shots, ask_again: params.ask_again, rows_in_flight }, inputs.questions))
     }
 
     fn units(&self, question: &Question, replies: &[Reply]) -> Result<Vec<Ask<Completion>>, StageError> {
@@ -270,8 +272,8 @@ stages:
         Outputs { answers }
     }
 
-    fn rows_in_flight(ctx: &Context, params: &Params) -> usize {
-        calls::rows_in_flight(ctx, params.providers.keys())
+    fn rows_in_flight(&self) -> usize {
+        self.rows_in_flight
     }
 }
 

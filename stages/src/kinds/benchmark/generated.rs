@@ -14,6 +14,7 @@ pub(crate) const ARITHMETIC: Benchmark = Benchmark {
     example: "{ name: arithmetic, count: 3000, seed: 7 }",
     version: arithmetic::VERSION,
     reads: Reads::Nothing,
+    published: &[],
     load: |_, settings| {
         let questions = arithmetic::generate(settings.count, settings.seed);
         let drafts = questions.into_iter().enumerate().map(|(index, question)| Draft {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::{
     draft::Draft,
     loader::{Benchmark, Reads, Settings},
+    published::Published,
     tables::{
         row::{drafts, text},
         table::rows,
@@ -21,6 +22,23 @@ pub(crate) const BENCHMARK: Benchmark = Benchmark {
     example: "{ name: gsm8k, fetch: test.jsonl }",
     version: 1,
     reads: Reads::File,
+    published: &[
+        Published {
+            rows: Some(1319),
+            digest: Some("blake3:0b697290c2ea42cfaa092e4694cfa5596b1a44a0b2e9fcad81fcb62ceedefc7f"),
+            address: "https://raw.githubusercontent.com/openai/grade-school-math/3101c7d5072418e28b9008a6636bde82a006892c/grade_school_math/data/test.jsonl",
+        },
+        Published {
+            rows: Some(1319),
+            digest: Some("blake3:02928ef35bf9bf2f6371e9408c750ec593e6589c36362f9303916f653f1094cb"),
+            address: "https://raw.githubusercontent.com/openai/grade-school-math/3101c7d5072418e28b9008a6636bde82a006892c/grade_school_math/data/test_socratic.jsonl",
+        },
+        Published {
+            rows: Some(7473),
+            digest: Some("blake3:da96483b5604301bab740fe4b6ffafdc0170777fc4f1ba79abfc1be2434693ab"),
+            address: "https://raw.githubusercontent.com/openai/grade-school-math/3101c7d5072418e28b9008a6636bde82a006892c/grade_school_math/data/train.jsonl",
+        },
+    ],
     load,
 };
 

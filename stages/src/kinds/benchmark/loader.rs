@@ -6,7 +6,7 @@ use engine::{Context, File, StageError};
 
 use super::{
     draft::Draft,
-    published::{self, files::Files},
+    published::{self, Published, files::Files},
     tables::columns::Columns,
 };
 
@@ -34,14 +34,13 @@ impl<'a> Settings<'a> {
 }
 
 /// What a benchmark reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reads {
     /// Nothing: its questions are generated from a seed.
     Nothing,
     /// A file.
     File,
-    /// A folder of files that have known names, or one of these files.
-    Folder,
+    /// A folder of files that have these names, or one of these files.
+    Folder(fn() -> Vec<String>),
 }
 
 /// A benchmark. Each is one file with a constant of this type.
@@ -55,6 +54,8 @@ pub(crate) struct Benchmark {
     /// Raised when the benchmark gives other questions for the same params.
     pub version: u32,
     pub reads: Reads,
+    /// The files that are published under the benchmark's name.
+    pub published: &'static [Published],
     /// Reads or generates the questions.
     pub load: fn(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError>,
 }
@@ -64,19 +65,25 @@ impl Benchmark {
     pub(crate) fn questions(&self, ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
         let drafts = (self.load)(ctx, settings)?;
         if let Some(file) = settings.path.and_then(Files::one) {
-            published::compare(ctx, self.name, file, drafts.len());
+            published::compare(ctx, self.name, self.published, file, drafts.len());
         }
         Ok(drafts)
     }
 
+    /// Returns the names of the files in its folder, if the benchmark reads a folder.
+    pub(crate) fn file_names(&self) -> Vec<String> {
+        if let Reads::Folder(file_names) = self.reads { file_names() } else { Vec::new() }
+    }
+
     /// Returns the help of the error that no file is named.
     pub(crate) fn help(&self) -> String {
-        match published::addresses(self.name).as_slice() {
-            [] => "add `path: FILE`".to_owned(),
-            addresses if !published::pinned(self.name).is_empty() => {
-                format!("add `path: FILE`, or `fetch: true`; published at {}", addresses.join(", "))
+        let addresses: Vec<_> = self.published.iter().map(|published| published.address).collect();
+        match addresses.join(", ").as_str() {
+            "" => "add `path: FILE`".to_owned(),
+            addresses if !published::pinned(self.published).is_empty() => {
+                format!("add `path: FILE`, or `fetch: true`; published at {addresses}")
             }
-            addresses => format!("add `path: FILE`; published at {}", addresses.join(", ")),
+            addresses => format!("add `path: FILE`; published at {addresses}"),
         }
     }
 }

@@ -8,6 +8,7 @@ use super::{
     choices,
     draft::Draft,
     loader::{Benchmark, Reads, Settings},
+    published::Published,
     tables::{
         row::{drafts, meta, text, texts},
         table::rows,
@@ -20,6 +21,18 @@ pub(crate) const BENCHMARK: Benchmark = Benchmark {
     example: "{ name: mmlu_pro, path: questions.parquet }",
     version: 1,
     reads: Reads::File,
+    published: &[
+        Published {
+            rows: Some(12032),
+            digest: None,
+            address: "https://huggingface.co/datasets/TIGER-Lab/MMLU-Pro/resolve/main/data/test-00000-of-00001.parquet",
+        },
+        Published {
+            rows: Some(70),
+            digest: None,
+            address: "https://huggingface.co/datasets/TIGER-Lab/MMLU-Pro/resolve/main/data/validation-00000-of-00001.parquet",
+        },
+    ],
     load,
 };
 

@@ -1,7 +1,7 @@
 //! `uses: benchmark`: a named benchmark, in splits. Takes a file or a seed; gives questions.
 //!
 //! Read `loader` (what a benchmark is) and `draft` (what it gives) first, then this file, which turns drafts into questions with ids and
-//! splits. `tables` reads files of rows, `published` has the digests and addresses of published files, `arithmetic` generates questions,
+//! splits. `tables` reads files of rows, `published` recognises and downloads published files, `arithmetic` generates questions,
 //! `choices` has letters. Each of the other files is one benchmark. A benchmark is added by one file and a line in `ALL`.
 
 pub(crate) mod arithmetic;
@@ -131,7 +131,7 @@ ports! { pub struct Outputs { questions: Dataset<Question> } }
 /// The stage `benchmark`.
 pub(crate) struct Stage;
 
-impl engine::Stage for Stage {
+impl engine::Kind for Stage {
     const KIND: &'static str = "benchmark";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "loads or generates questions, and splits them";
@@ -154,23 +154,25 @@ stages:
             (None, _) => {
                 mistake("name", format!("there is no benchmark `{}`", params.name), format!("the benchmarks are {}", names()));
             }
-            (Some(found), _) if found.reads == Reads::Nothing && !params.fetch.is_no() => {
+            (Some(found), _) if matches!(found.reads, Reads::Nothing) && !params.fetch.is_no() => {
                 mistake("fetch", format!("benchmark `{}` reads no file", found.name), "take `fetch:` out".to_owned());
             }
             (Some(_), Some(_)) if !params.fetch.is_no() => {
                 mistake("fetch", "the file is both named and fetched".to_owned(), "take out `path:`, or `fetch:`".to_owned());
             }
-            (Some(found), None) if !params.fetch.is_no() => match std::mem::take(&mut params.fetch).settle(found.name) {
-                Ok(fetch) => params.fetch = fetch,
-                Err((message, help)) => mistake("fetch", message, help),
-            },
-            (Some(found), None) if found.reads != Reads::Nothing => {
+            (Some(found), None) if !params.fetch.is_no() => {
+                match std::mem::take(&mut params.fetch).settle(found.name, found.published) {
+                    Ok(fetch) => params.fetch = fetch,
+                    Err((message, help)) => mistake("fetch", message, help),
+                }
+            }
+            (Some(found), None) if !matches!(found.reads, Reads::Nothing) => {
                 mistake("name", format!("benchmark `{}` reads a file, and none is named", found.name), found.help());
             }
-            (Some(found), Some(_)) if found.reads == Reads::Nothing => {
+            (Some(found), Some(_)) if matches!(found.reads, Reads::Nothing) => {
                 mistake("path", format!("benchmark `{}` reads no file", found.name), "take `path:` out".to_owned());
             }
-            (Some(found), Some(files)) if found.reads == Reads::File && files.one().is_none() => {
+            (Some(found), Some(files)) if matches!(found.reads, Reads::File) && files.one().is_none() => {
                 mistake(
                     "path",
                     format!("benchmark `{}` reads a file, and this is a folder", found.name),
@@ -208,7 +210,9 @@ stages:
         let found = find(&params.name);
         found.map(|found| (format!("benchmark/{}", found.name), found.version)).into_iter().collect()
     }
+}
 
+impl engine::Stage for Stage {
     async fn run(ctx: &Context, params: &Params, _: Inputs) -> Result<Outputs, StageError> {
         let benchmark =
             find(&params.name).ok_or_else(|| StageError::failed(format!("there is no benchmark `{}`", params.name)))?;

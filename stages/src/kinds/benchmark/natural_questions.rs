@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{
     draft::Draft,
     loader::{Benchmark, Reads, Settings},
+    published::Published,
     tables::{
         row::{drafts, text, texts},
         table::rows,
@@ -21,6 +22,23 @@ pub(crate) const BENCHMARK: Benchmark = Benchmark {
     example: "{ name: natural_questions, fetch: true }",
     version: 1,
     reads: Reads::File,
+    published: &[
+        Published {
+            rows: Some(3610),
+            digest: Some("blake3:7460af71d545dbc14f098608e128d386eb3d29135474eff30f766addf5cd879d"),
+            address: "https://raw.githubusercontent.com/google-research-datasets/natural-questions/fb26a3073b1fe636c97302890a27b491d6530130/nq_open/NQ-open.dev.jsonl",
+        },
+        Published {
+            rows: Some(1800),
+            digest: Some("blake3:821fea208ad3ddebe9d83b0d9e96b952f5e9822e93023d0978c81c3433e614d6"),
+            address: "https://raw.githubusercontent.com/google-research-datasets/natural-questions/fb26a3073b1fe636c97302890a27b491d6530130/nq_open/NQ-open.efficientqa.dev.1.1.jsonl",
+        },
+        Published {
+            rows: Some(87925),
+            digest: None,
+            address: "https://raw.githubusercontent.com/google-research-datasets/natural-questions/fb26a3073b1fe636c97302890a27b491d6530130/nq_open/NQ-open.train.jsonl",
+        },
+    ],
     load,
 };
 

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::{
     draft::Draft,
     loader::{Benchmark, Reads, Settings},
+    published::Published,
     tables::{
         row::{drafts, text},
         table::rows,
@@ -23,6 +24,11 @@ pub(crate) const BENCHMARK: Benchmark = Benchmark {
     example: "{ name: simpleqa, fetch: true }",
     version: 1,
     reads: Reads::File,
+    published: &[Published {
+        rows: Some(4326),
+        digest: Some("blake3:7ce7f4e38e8a582811bc2aba3f41223705d3d043e18c3d774aabc542e27ce8ef"),
+        address: "https://openaipublic.blob.core.windows.net/simple-evals/simple_qa_test_set.csv",
+    }],
     load,
 };
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     draft::Draft,
     loader::{Benchmark, Reads, Settings},
+    published::Published,
     tables::{
         row::{drafts, meta, text},
         table::rows,
@@ -19,6 +20,11 @@ pub(crate) const BENCHMARK: Benchmark = Benchmark {
     example: "{ name: truthfulqa, fetch: true }",
     version: 1,
     reads: Reads::File,
+    published: &[Published {
+        rows: Some(790),
+        digest: Some("blake3:786fb6a04abb5c3ed13b9b99aa9a5a645d8d48a54ec44661ed67e15a177a5817"),
+        address: "https://raw.githubusercontent.com/sylinrl/TruthfulQA/main/TruthfulQA.csv",
+    }],
     load,
 };
 

@@ -8,7 +8,7 @@ mod routes;
 
 use std::collections::BTreeMap;
 
-use engine::{Checkpoint, Context, Dataset, Metrics, ParamMistake, Sections, StageError, ports};
+use engine::{Checkpoint, Context, Dataset, Lack, Metrics, ParamMistake, Sections, StageError, Surroundings, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -71,7 +71,7 @@ const OWN: &str = "local/router";
 /// The stage `evaluate`.
 pub(crate) struct Stage;
 
-impl engine::Stage for Stage {
+impl engine::Kind for Stage {
     const KIND: &'static str = "evaluate";
     const VERSION: u32 = 2;
     const SUMMARY: &'static str =
@@ -94,10 +94,12 @@ stages:
         if mistakes.is_empty() { Ok(Params { policies, prices, ..params }) } else { Err(mistakes) }
     }
 
-    fn missing(params: &Params, _: &Sections) -> Vec<ParamMistake> {
-        errors::missing(&["device"], params.device).into_iter().collect()
+    fn preflight(params: &Params, _: &Surroundings<'_>) -> Vec<Lack> {
+        errors::absent(params.device)
     }
+}
 
+impl engine::Stage for Stage {
     async fn run(ctx: &Context, params: &Params, inputs: Inputs) -> Result<Outputs, StageError> {
         let cases = Cases::read(params, &inputs)?;
         let folder = ctx.scratch();

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use engine::{Context, ParamMistake, StageError};
 
 use super::{
-    grader::{self, Grader, Opening, idk, mistake},
+    grader::{self, Grader, Opening, idk},
     squad::words,
 };
 use crate::{
     llm::request::Reply,
+    part::settings,
     rows::{Answer, Grade, Question},
-    train::settings::part::settings,
 };
 
 /// The threshold unless the manifest gives one.
@@ -41,7 +41,10 @@ impl grader::Judge for Judge {
 
     fn mistakes(params: &Params) -> Vec<ParamMistake> {
         let wrong = params.threshold.is_some_and(|threshold| !(0.0..=1.0).contains(&threshold));
-        wrong.then(|| mistake("threshold", "`threshold` must be between 0 and 1", "for example 0.5")).into_iter().collect()
+        wrong
+            .then(|| ParamMistake::new(&["threshold"], "`threshold` must be between 0 and 1", "for example 0.5"))
+            .into_iter()
+            .collect()
     }
 
     fn open(_: &Context, params: &Params, common: &Opening<'_>) -> Result<Self, StageError> {

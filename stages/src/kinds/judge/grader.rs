@@ -12,8 +12,8 @@ use crate::{
         providers::Source,
         request::{Reply, Settings},
     },
+    part::{Filled, Part},
     rows::{Answer, Grade, Question},
-    train::settings::part::{Filled, Part},
 };
 
 /// A kind of judge: its name, its own params, and how it is opened. A value of the type is an open judge.
@@ -91,11 +91,6 @@ impl Part for NoParams {
     fn names() -> Vec<(&'static str, Filled)> {
         Vec::new()
     }
-}
-
-/// Builds a mistake in one of a judge's params.
-pub(crate) fn mistake(field: &str, message: impl Into<String>, help: impl Into<String>) -> ParamMistake {
-    ParamMistake { field: vec![field.to_owned()], message: message.into(), help: help.into() }
 }
 
 /// Texts by which an answer says that it does not know, unless the manifest lists others.

@@ -12,12 +12,12 @@ use serde_json::{Map, Value};
 
 use super::{
     choice, exact, f1,
-    grader::{Grader, Judge, Opening, mistake},
+    grader::{Grader, Judge, Opening},
     llm, numeric, recorded, regex, squad,
 };
 use crate::{
     llm::request::Settings,
-    train::settings::part::{Filled, Part},
+    part::{Filled, Part},
 };
 
 /// A kind of judge with its type erased.
@@ -97,7 +97,7 @@ impl JudgeKind {
         let foreign = own.given().into_iter().filter(|name| !names.contains(name.as_str())).map(|name| {
             let owner = ALL.iter().find(|kind| (kind.params)().contains(name.as_str())).map_or("", |kind| kind.name);
             let help = format!("take it out, or write `judge: {owner}`, which has it");
-            mistake(&name, format!("judge `{}` has no `{name}`", self.name), help)
+            ParamMistake::new(&[&name], format!("judge `{}` has no `{name}`", self.name), help)
         });
         foreign.chain((self.mistakes)(own)).collect()
     }

@@ -6,7 +6,7 @@
 use engine::{Ask, Context, File, ParamMistake, StageError};
 use serde_json::{Value, json};
 
-use super::grader::{self, Grader, Opening, mistake};
+use super::grader::{self, Grader, Opening};
 use crate::{
     defaults::is_default,
     llm::{
@@ -15,8 +15,8 @@ use crate::{
         prompt::{Template, lettered},
         request::{Reply, Request, Settings},
     },
+    part::settings,
     rows::{Answer, Grade, Question},
-    train::settings::part::settings,
 };
 
 const PROMPT: &str = include_str!("../../../prompts/judge@1.txt");
@@ -74,8 +74,9 @@ impl grader::Judge for Judge {
     type Params = Params;
 
     fn mistakes(params: &Params) -> Vec<ParamMistake> {
-        let no_model = || mistake("judge", "judge `llm` asks a model, and none is named", "add `model: PROVIDER/NAME`");
-        let no_vote = || mistake("votes", "`votes` must be at least 1", "give 1 or more");
+        let no_model =
+            || ParamMistake::new(&["judge"], "judge `llm` asks a model, and none is named", "add `model: PROVIDER/NAME`");
+        let no_vote = || ParamMistake::new(&["votes"], "`votes` must be at least 1", "give 1 or more");
         let found = [params.model.is_none().then(no_model), (params.votes == 0).then(no_vote)];
         found.into_iter().flatten().collect()
     }

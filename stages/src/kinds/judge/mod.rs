@@ -21,7 +21,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use engine::{Ask, Context, Dataset, EachRow, ParamMistake, Sections, StageError, ports};
+use engine::{Ask, Context, Dataset, EachRow, Kind, Lack, ParamMistake, Sections, StageError, Surroundings, ports};
 
 use super::{join::ById, unanswered::MissingBy};
 use crate::{
@@ -41,12 +41,13 @@ pub(crate) struct Stage {
     judge: Box<dyn Grader>,
     readable: Readable,
     missing: MissingBy,
+    rows_in_flight: usize,
     questions: ById<Question>,
     /// The models that judge; emptied once a warning has said that one of them judges itself.
     judges: Mutex<Vec<String>>,
 }
 
-impl EachRow for Stage {
+impl Kind for Stage {
     const KIND: &'static str = "judge";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "grades each answer: correct, incorrect or idk";
@@ -60,9 +61,6 @@ stages:
     type Params = Params;
     type Inputs = Inputs;
     type Outputs = Outputs;
-    type In = Answer;
-    type Out = Verdict;
-    type Effect = Completion;
 
     fn settle(params: Params, sections: &Sections) -> Result<Params, Vec<ParamMistake>> {
         params.settle(sections)
@@ -73,13 +71,16 @@ stages:
         [judge].into_iter().chain(params.providers.values().map(Source::part)).collect()
     }
 
-    fn ready(ctx: &Context, params: &Params) -> Result<(), StageError> {
-        model::ready(ctx, params.models().into_iter().map(|(_, asked)| asked), &params.providers)
+    fn preflight(params: &Params, surroundings: &Surroundings<'_>) -> Vec<Lack> {
+        let models = params.models().into_iter().map(|(field, asked)| (vec![field], asked));
+        model::preflight(models, &params.providers, surroundings)
     }
+}
 
-    fn missing(params: &Params, sections: &Sections) -> Vec<ParamMistake> {
-        model::missing(params.models().into_iter().map(|(field, asked)| (vec![field], asked)), sections)
-    }
+impl EachRow for Stage {
+    type In = Answer;
+    type Out = Verdict;
+    type Effect = Completion;
 
     fn name(answer: &Answer) -> String {
         format!("question `{}`, answer of `{}`", answer.id, answer.model)
@@ -91,6 +92,7 @@ stages:
             judge: params.open(ctx)?,
             readable: Readable::new("the judge"),
             missing: params.common.missing,
+            rows_in_flight: calls::rows_in_flight(ctx, params.providers.keys()),
             judges: Mutex::new(params.models().into_iter().map(|(_, asked)| asked.to_owned()).collect()),
             questions: ById::read(&inputs.questions, "question", |question| &question.id)?,
         };
@@ -139,8 +141,8 @@ stages:
         Outputs { verdicts }
     }
 
-    fn rows_in_flight(ctx: &Context, params: &Params) -> usize {
-        calls::rows_in_flight(ctx, params.providers.keys())
+    fn rows_in_flight(&self) -> usize {
+        self.readable.rows_in_flight(self.rows_in_flight)
     }
 }
 

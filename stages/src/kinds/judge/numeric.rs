@@ -12,13 +12,13 @@ use regex::Regex;
 
 use super::{
     exact::folded,
-    grader::{self, Grader, Opening, idk, mistake},
+    grader::{self, Grader, Opening, idk},
 };
 use crate::{
     defaults::is_default,
     llm::request::Reply,
+    part::settings,
     rows::{Answer, Grade, Question},
-    train::settings::part::settings,
 };
 
 settings! {
@@ -48,7 +48,9 @@ impl grader::Judge for Judge {
     fn mistakes(params: &Params) -> Vec<ParamMistake> {
         let given = [("tolerance", params.tolerance), ("relative_tolerance", params.relative_tolerance)];
         let wrong = given.into_iter().filter(|(_, tolerance)| !(*tolerance >= 0.0 && tolerance.is_finite()));
-        wrong.map(|(name, _)| mistake(name, format!("`{name}` must not be negative"), "give 0 for exact comparison")).collect()
+        wrong
+            .map(|(name, _)| ParamMistake::new(&[name], format!("`{name}` must not be negative"), "give 0 for exact comparison"))
+            .collect()
     }
 
     fn open(_: &Context, params: &Params, common: &Opening<'_>) -> Result<Self, StageError> {

@@ -18,7 +18,7 @@ use crate::{
     defaults::is_default,
     kinds::unanswered::MissingBy,
     llm::{model, providers::Source, request::Settings},
-    train::settings::part::{self, Filled, Part, settings},
+    part::{self, Filled, Part, settings},
 };
 
 settings! {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use engine::{Context, File, ParamMistake, StageError};
 
-use super::grader::{self, Grader, Opening, mistake};
+use super::grader::{self, Grader, Opening};
 use crate::{
     llm::{recording, request::Reply},
+    part::settings,
     rows::{Answer, Grade, Question},
-    train::settings::part::settings,
 };
 
 settings! {
@@ -34,7 +34,9 @@ impl grader::Judge for Judge {
 
     fn mistakes(params: &Params) -> Vec<ParamMistake> {
         let missing = params.file.is_none();
-        let mistake = || mistake("judge", "judge `recorded` reads verdicts from a file, and none is named", "add `file: PATH`");
+        let mistake = || {
+            ParamMistake::new(&["judge"], "judge `recorded` reads verdicts from a file, and none is named", "add `file: PATH`")
+        };
         missing.then(mistake).into_iter().collect()
     }
 

@@ -6,13 +6,13 @@ use engine::{Context, ParamMistake, StageError};
 use regex::Regex;
 
 use super::{
-    grader::{self, Grader, Opening, idk, mistake},
+    grader::{self, Grader, Opening, idk},
     squad::words,
 };
 use crate::{
     llm::request::Reply,
+    part::settings,
     rows::{Answer, Grade, Question},
-    train::settings::part::settings,
 };
 
 settings! {
@@ -54,9 +54,11 @@ impl grader::Judge for Judge {
     fn mistakes(params: &Params) -> Vec<ParamMistake> {
         let found = match params.pattern.as_deref().map(compile) {
             Some(Ok(_)) => None,
-            None => Some(mistake("judge", "judge `regex` looks for a pattern, and none is given", "add `pattern: '…'`")),
-            Some(Err(error)) => Some(mistake(
-                "pattern",
+            None => {
+                Some(ParamMistake::new(&["judge"], "judge `regex` looks for a pattern, and none is given", "add `pattern: '…'`"))
+            }
+            Some(Err(error)) => Some(ParamMistake::new(
+                &["pattern"],
                 format!("the pattern cannot be read: {error}"),
                 "correct it; a backslash needs single quotes around the text",
             )),

@@ -43,7 +43,7 @@ ports! { pub struct Outputs { labels: Dataset<Label> } }
 /// The stage `label`.
 pub(crate) struct Stage;
 
-impl engine::Stage for Stage {
+impl engine::Kind for Stage {
     const KIND: &'static str = "label";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "decides from the verdicts which policy is right for each question";
@@ -63,7 +63,9 @@ stages:
         let matrix = matrix::complete(params.matrix.clone(), &policies)?;
         Ok(Params { policies, matrix, ..params })
     }
+}
 
+impl engine::Stage for Stage {
     async fn run(ctx: &Context, params: &Params, inputs: Inputs) -> Result<Outputs, StageError> {
         let roles = params.policies.roles();
         let mut order = Vec::new();

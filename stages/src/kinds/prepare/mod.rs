@@ -28,7 +28,7 @@ ports! { pub struct Outputs { sft: Dataset<SftExample>, dpo: Dataset<DpoExample>
 /// The stage `prepare`.
 pub(crate) struct Stage;
 
-impl engine::Stage for Stage {
+impl engine::Kind for Stage {
     const KIND: &'static str = "prepare";
     const VERSION: u32 = 3;
     const SUMMARY: &'static str = "makes SFT and DPO examples of the labelled training questions";
@@ -46,7 +46,9 @@ stages:
     fn settle(params: Params, sections: &Sections) -> Result<Params, Vec<ParamMistake>> {
         params.settle(sections)
     }
+}
 
+impl engine::Stage for Stage {
     async fn run(ctx: &Context, params: &Params, inputs: Inputs) -> Result<Outputs, StageError> {
         let questions = ById::read(&inputs.questions, "question", |question| &question.id)?;
         let analyses = ById::read(&inputs.analyses, "analysis", |analysis| &analysis.id)?;

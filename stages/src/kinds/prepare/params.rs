@@ -130,11 +130,6 @@ impl Params {
     }
 }
 
-fn mistake(field: &[&str], message: impl Into<String>, help: impl Into<String>) -> ParamMistake {
-    let field = field.iter().map(|part| (*part).to_owned()).collect();
-    ParamMistake { field, message: message.into(), help: help.into() }
-}
-
 /// Finds numbers that are out of range, and the test split, which must not become examples.
 fn numbers(params: &Params) -> Vec<ParamMistake> {
     let mut mistakes = Vec::new();
@@ -147,29 +142,33 @@ fn numbers(params: &Params) -> Vec<ParamMistake> {
     ] {
         if !(0.0..=1.0).contains(&share) {
             let message = format!("`{field}` is a share, and {share} is not between 0 and 1");
-            mistakes.push(mistake(&[field], message, "for example 0.5"));
+            mistakes.push(ParamMistake::new(&[field], message, "for example 0.5"));
         }
     }
     if params.reasoned == 0.0 && params.direct == 0.0 {
-        mistakes.push(mistake(
+        mistakes.push(ParamMistake::new(
             &["direct"],
             "`reasoned` and `direct` are both 0, so there is no SFT example",
             "give one of them 1.0",
         ));
     }
     if params.variations == 0 {
-        mistakes.push(mistake(&["variations"], "an example is there at least once", "give 1, or more where routes are drawn"));
+        mistakes.push(ParamMistake::new(
+            &["variations"],
+            "an example is there at least once",
+            "give 1, or more where routes are drawn",
+        ));
     }
     if !(params.lookups >= 0.0 && params.lookups.is_finite()) {
         let message = format!("{} times as many examples cannot be made", params.lookups);
-        mistakes.push(mistake(
+        mistakes.push(ParamMistake::new(
             &["lookups"],
             message,
             "give 0, or for example 1.0 for as many lookups as there are other examples",
         ));
     }
     if params.split == Split::Test {
-        mistakes.push(mistake(
+        mistakes.push(ParamMistake::new(
             &["split"],
             "the `test` questions are held out: what is reported is measured on them",
             "write `validation`, and give the benchmark such a split",
@@ -177,12 +176,12 @@ fn numbers(params: &Params) -> Vec<ParamMistake> {
     }
     if params.near_duplicates.is_some_and(|threshold| !(threshold > 0.0 && threshold <= 1.0)) {
         let message = "it is a share of what two questions have";
-        mistakes.push(mistake(&["near_duplicates"], message, "give a number above 0 and up to 1, for example 0.8"));
+        mistakes.push(ParamMistake::new(&["near_duplicates"], message, "give a number above 0 and up to 1, for example 0.8"));
     }
     for (right, others) in &params.rejected {
         for (other, _) in others.iter().filter(|(_, weight)| !(**weight >= 0.0 && weight.is_finite())) {
             let field = ["rejected", right, other];
-            mistakes.push(mistake(&field, "a weight cannot be below nothing", "give 0 to leave the policy out"));
+            mistakes.push(ParamMistake::new(&field, "a weight cannot be below nothing", "give 0 to leave the policy out"));
         }
     }
     mistakes
@@ -194,12 +193,12 @@ fn names(params: &Params) -> Vec<ParamMistake> {
     let mut mistakes = Vec::new();
     for name in params.other_routes.keys().filter(|name| policies.get(name).is_some()) {
         let message = format!("`{name}` is a policy, and other routes are never right");
-        mistakes.push(mistake(&["other_routes", name], message, "give it another name, or leave it out"));
+        mistakes.push(ParamMistake::new(&["other_routes", name], message, "give it another name, or leave it out"));
     }
     let mut known = |field: &[&str], name: &str| {
         if policies.get(name).is_none() {
             let help = format!("the policies are {}", policies.names());
-            mistakes.push(mistake(field, format!("there is no policy `{name}`"), help));
+            mistakes.push(ParamMistake::new(field, format!("there is no policy `{name}`"), help));
         }
     };
     params.paraphrases.keys().for_each(|name| known(&["paraphrases", name], name));
@@ -223,24 +222,24 @@ fn keywords(params: &Params) -> Vec<ParamMistake> {
             match (of == name, has_word(description, keyword)) {
                 (true, false) => {
                     let message = format!("\"{description}\" does not have the key word `{keyword}`");
-                    mistakes.push(mistake(&field, message, FOUND_BY_KEYWORD));
+                    mistakes.push(ParamMistake::new(&field, message, FOUND_BY_KEYWORD));
                 }
                 (false, true) => {
                     let message = format!("\"{description}\" has the key word of `{name}`, `{keyword}`");
-                    mistakes.push(mistake(&field, message, TOLD_APART));
+                    mistakes.push(ParamMistake::new(&field, message, TOLD_APART));
                 }
                 _ => {}
             }
         }
         for (other, _) in params.other_routes.iter().filter(|(_, description)| has_word(description, keyword)) {
             let message = format!("its description has the key word of `{name}`, `{keyword}`");
-            mistakes.push(mistake(&["other_routes", other], message, TOLD_APART));
+            mistakes.push(ParamMistake::new(&["other_routes", other], message, TOLD_APART));
         }
     }
     for (field, used) in [("lookups", params.lookups > 0.0), ("reword_routes", params.reword_routes > 0.0)] {
         if used && params.policies.keywords() == [None] {
             let message = format!("`{field}` takes policies that are found by key words, and they have none");
-            mistakes.push(mistake(
+            mistakes.push(ParamMistake::new(
                 &[field],
                 message,
                 "give each policy `keyword: WORD`, a word of its description that no other has",

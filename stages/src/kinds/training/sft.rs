@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, fmt::Display};
 
-use engine::{Ahead, Checkpoint, Context, Dataset, File, Folder, Metrics, ParamMistake, Sections, StageError, ports};
+use engine::{
+    Ahead, Checkpoint, Context, Dataset, File, Folder, Lack, Metrics, ParamMistake, Sections, StageError, Surroundings, ports,
+};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -11,6 +13,7 @@ use super::{Start, Weights, columns_of, failed, forecast, mistakes, train, withi
 use crate::{
     kinds::errors,
     models::{NewModel, Outline},
+    part::{self, settings},
     router::Router,
     rows::{Message, SftExample},
     sections::Policies,
@@ -19,10 +22,7 @@ use crate::{
         Method as _,
         optimizer::AdamW,
         prepared::columns::{self, Columns},
-        settings::{
-            Settings, Training, Warmup,
-            part::{self, settings},
-        },
+        settings::{Settings, Training, Warmup},
         sft::Sft,
     },
 };
@@ -123,11 +123,7 @@ impl Origin {
 
     /// Chooses the chat template and the place of system messages before anything runs. Returns nothing if that depends on an input.
     fn conversations(&self) -> Result<Option<Tokenizer>, ParamMistake> {
-        let mistake = |field: &str, error: &dyn Display, help: &str| ParamMistake {
-            field: vec![field.to_owned()],
-            message: error.to_string(),
-            help: help.to_owned(),
-        };
+        let mistake = |field: &str, error: &dyn Display, help: &str| ParamMistake::new(&[field], error.to_string(), help);
         let Some(base) = &self.base else { return Ok(None) };
         let tokenizer = Tokenizer::open(base.path())
             .map_err(|error| mistake("base", &error, "bring the tokenizer's files with the model's"))?;
@@ -175,7 +171,7 @@ ports! { pub struct Outputs { checkpoint: Checkpoint, metrics: Metrics } }
 /// The stage `sft`.
 pub(crate) struct Stage;
 
-impl engine::Stage for Stage {
+impl engine::Kind for Stage {
     const KIND: &'static str = "sft";
     const VERSION: u32 = 4;
     const SUMMARY: &'static str = "trains a router by supervised fine-tuning";
@@ -198,7 +194,7 @@ stages:
         if base.is_some() && new.is_some() {
             let message = "`base` and `new` are both given, and a decoder has one start".to_owned();
             let help = "leave one of them out".to_owned();
-            found.push(ParamMistake { field: vec!["new".to_owned()], message, help });
+            found.push(ParamMistake::new(&["new"], message, help));
         }
         found.extend(params.origin.conversations().err());
         if !found.is_empty() {
@@ -210,6 +206,12 @@ stages:
         Ok(Params { origin, training, method })
     }
 
+    fn preflight(params: &Params, _: &Surroundings<'_>) -> Vec<Lack> {
+        errors::absent(params.training.device)
+    }
+}
+
+impl engine::Stage for Stage {
     fn notes(ctx: &Context, params: &Params, ahead: &Ahead) -> Result<Vec<String>, StageError> {
         let start = params.origin.outline(ctx, ahead)?;
         let forecast = |start: Outline| forecast(&start, &params.training, &params.method);
@@ -226,10 +228,6 @@ stages:
 
     fn tell(ctx: &Context, params: &Params, ahead: &Ahead) -> Result<BTreeMap<String, Value>, StageError> {
         super::checkpoint_outline(params.origin.outline(ctx, ahead)?, &params.training)
-    }
-
-    fn missing(params: &Params, _: &Sections) -> Vec<ParamMistake> {
-        errors::missing(&["device"], params.training.device).into_iter().collect()
     }
 
     async fn run(ctx: &Context, params: &Params, inputs: Inputs) -> Result<Outputs, StageError> {

@@ -95,11 +95,14 @@ fn key_variable<'a>(protocol: &'a Protocol, setting: &'a ProviderSetting) -> Opt
     }
 }
 
-/// Returns the environment variables that calls of this account need and that are not set.
-pub(crate) fn unset_variables(ctx: &Context, account: &str, protocol: &'static Protocol) -> Vec<String> {
-    let setting = setting(ctx, account);
-    let needed = key_variable(protocol, &setting).into_iter().chain(setting.headers.values().map(|header| header.env.as_str()));
-    needed.filter(|name| ctx.variable(name).is_none_or(|value| value.is_empty())).map(str::to_owned).collect()
+/// Returns the environment variables that calls under these settings need and that are not set.
+pub(crate) fn unset_variables(
+    setting: &ProviderSetting,
+    protocol: &Protocol,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Vec<String> {
+    let needed = key_variable(protocol, setting).into_iter().chain(setting.headers.values().map(|header| header.env.as_str()));
+    needed.filter(|name| variable(name).is_none_or(|value| value.is_empty())).map(str::to_owned).collect()
 }
 
 /// Returns the headers of an account's calls, with the names of variables in place of secrets.

@@ -17,9 +17,9 @@ use super::{
     method::Method,
     objective::Objective,
     prepared::{Columns, PrepareError, Prepared},
-    settings::{Training, part::settings},
+    settings::Training,
 };
-use crate::tokenizer::Tokenizer;
+use crate::{part::settings, tokenizer::Tokenizer};
 use pairs::Pairs;
 use words::one_or_many;
 

@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 
 use super::rule::{OnDevice, Rule, Update, count};
 use crate::{
+    part::settings,
     models::{AdamWStep, Values, adamw},
     train::{
         TrainError,
-        settings::{part::settings, range},
+        settings::range,
     },
 };
 

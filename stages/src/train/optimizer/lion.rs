@@ -5,10 +5,11 @@ use burn::tensor::Tensor;
 
 use super::rule::{Rule, Update, count};
 use crate::{
+    part::settings,
     models::Values,
     train::{
         TrainError,
-        settings::{part::settings, range},
+        settings::range,
     },
 };
 

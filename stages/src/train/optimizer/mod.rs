@@ -12,7 +12,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::{Map, Value, json};
 
-use super::{TrainError, settings::part};
+use super::TrainError;
+use crate::part;
 use rule::Rule;
 pub(crate) use stepper::Stepper;
 

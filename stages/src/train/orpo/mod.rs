@@ -17,10 +17,11 @@ use super::{
         common_prefix, id,
         pairs::prompt_and_answers,
     },
-    settings::{Training, part::settings, range},
+    settings::{Training, range},
 };
 use crate::{
     models::{Batch, Row},
+    part::settings,
     tokenizer::{Tokenizer, TokenizerError},
 };
 

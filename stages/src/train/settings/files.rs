@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::part::settings;
+use crate::part::settings;
 
 settings! {
     /// Files of a training, relative to the `stage.json` that names them.

@@ -1,24 +1,23 @@
 //! Settings of a training. Takes a `stage.json` or the params of a stage; gives settings. TRL's and PEFT's spellings are read too.
 //!
-//! `stage` names the method, whose own settings are entries beside those of all trainings. An unknown entry is refused by its name. Read `part`
-//! (how settings are declared, each once) first, then `training` (those of every training) with `adapter`, `warmup`, `optim` (TRL's spelling of
-//! the optimiser) and `files` (those of a `stage.json`). `range` has checks of numbers.
+//! `stage` names the method, whose own settings are entries beside those of all trainings. An unknown entry is refused by its name. Settings
+//! are declared once each, by the crate's `part`. Read `training` (those of every training) first, then `adapter`, `warmup`, `optim` (TRL's
+//! spelling of the optimiser) and `files` (those of a `stage.json`). `range` has checks of numbers.
 
 mod adapter;
 mod files;
 mod optim;
-pub(crate) mod part;
 pub(crate) mod range;
 mod training;
 mod warmup;
 
 use std::path::{Path, PathBuf};
 
+use crate::part::{self, Part};
 use serde_json::{Map, Value};
 
 pub use adapter::{Adapter, Code, Dtype, Quantization};
 pub use files::Files;
-use part::Part;
 pub use training::{Precision, Training};
 pub use warmup::Warmup;
 

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     Adapter, Quantization, Warmup,
     optim::{Number, Optim, Word},
-    part::settings,
 };
 use crate::{
     models::DeviceName,
+    part::settings,
     train::{
         optimizer::Optimizer,
         schedule::{Scheduler, arguments::SchedulerArguments},

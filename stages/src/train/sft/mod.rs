@@ -15,9 +15,9 @@ use super::{
     method::Method,
     objective::Objective,
     prepared::{Columns, PrepareError, Prepared},
-    settings::{Training, part::settings},
+    settings::Training,
 };
-use crate::tokenizer::Tokenizer;
+use crate::{part::settings, tokenizer::Tokenizer};
 pub(super) use labelled::Labelled;
 
 settings! {

@@ -9,6 +9,7 @@ use serde::{
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
+use super::Published;
 use crate::llm::calls;
 
 /// What `fetch:` asks to download.
@@ -65,7 +66,7 @@ impl Fetch {
     ///
     /// # Errors
     /// A message and a help, if there is no such file or the digest is malformed.
-    pub(crate) fn settle(self, benchmark: &str) -> Result<Self, (String, String)> {
+    pub(crate) fn settle(self, benchmark: &str, published: &[Published]) -> Result<Self, (String, String)> {
         let name = match self {
             Self::No => return Ok(Self::No),
             Self::Pinned(pinned) => {
@@ -80,7 +81,7 @@ impl Fetch {
             }
             Self::Published(name) => name,
         };
-        let known = super::pinned(benchmark);
+        let known = super::pinned(published);
         let help = || match known.iter().map(Pinned::name).collect::<Vec<_>>().as_slice() {
             [] => "download it, and name it by `path:`; or write `fetch: { address: …, digest: \"blake3:…\" }`".to_owned(),
             names => format!("the files of `{benchmark}` are {}", names.join(", ")),
@@ -169,10 +170,11 @@ impl JsonSchema for Fetch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds::benchmark::find;
 
     #[test]
     fn a_published_file_is_found_by_its_name_and_needs_a_known_digest() {
-        let address = |fetch: Fetch, benchmark: &str| match fetch.settle(benchmark) {
+        let address = |fetch: Fetch, benchmark: &str| match fetch.settle(benchmark, find(benchmark).unwrap().published) {
             Ok(Fetch::Pinned(pinned)) => Ok(pinned.address),
             Ok(other) => panic!("{other:?}"),
             Err((message, _)) => Err(message),

@@ -12,7 +12,7 @@ use serde::{
     },
 };
 
-use super::mmlu;
+use crate::kinds::benchmark::ALL;
 
 /// The files that a benchmark reads.
 #[derive(Clone, Debug)]
@@ -45,6 +45,15 @@ impl Files {
     }
 }
 
+/// Returns the names of the files in the folders of all benchmarks: which benchmark reads a path is not known while the path is read.
+fn file_names() -> Vec<String> {
+    let mut names = Vec::new();
+    for benchmark in ALL {
+        names.extend(benchmark.file_names());
+    }
+    names
+}
+
 impl<'de> Deserialize<'de> for Files {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let written = String::deserialize(deserializer)?;
@@ -52,7 +61,7 @@ impl<'de> Deserialize<'de> for Files {
         match find(&written) {
             Ok(file) => {
                 let last = written.rsplit(['/', '\\']).next().unwrap_or_default();
-                let name = mmlu::file_names().find(|name| name == last);
+                let name = file_names().into_iter().find(|name| name == last);
                 Ok(Self(vec![Named { name, file }]))
             }
             Err(error) => {
@@ -61,7 +70,8 @@ impl<'de> Deserialize<'de> for Files {
                     let split = name.trim_end_matches(".csv").rsplit('_').next().unwrap_or_default();
                     [format!("{written}/{name}"), format!("{written}/{split}/{name}")]
                 };
-                let files: Vec<_> = mmlu::file_names()
+                let files: Vec<_> = file_names()
+                    .into_iter()
                     .filter_map(|name| {
                         let file = paths(&name).iter().find_map(|path| find(path).ok())?;
                         Some(Named { name: Some(name), file })

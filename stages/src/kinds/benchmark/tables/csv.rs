@@ -18,6 +18,7 @@ pub(crate) const BENCHMARK: Benchmark = Benchmark {
     example: "{ name: csv, path: questions.csv, columns: { question: asked, gold: right } }",
     version: 1,
     reads: Reads::File,
+    published: &[],
     load,
 };
 

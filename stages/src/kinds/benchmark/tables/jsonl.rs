@@ -20,6 +20,7 @@ pub(crate) const BENCHMARK: Benchmark = Benchmark {
     example: "{ name: jsonl, path: questions.jsonl }",
     version: 1,
     reads: Reads::File,
+    published: &[],
     load,
 };
 

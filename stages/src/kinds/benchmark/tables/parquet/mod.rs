@@ -34,6 +34,7 @@ pub(crate) const BENCHMARK: Benchmark = Benchmark {
     example: "{ name: parquet, path: questions.parquet, columns: { id: number } }",
     version: 1,
     reads: Reads::File,
+    published: &[],
     load,
 };
 

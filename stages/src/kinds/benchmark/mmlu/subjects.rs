@@ -1,7 +1,7 @@
 //! The published files of MMLU: a CSV file for each subject and split.
 
 /// The subjects, with the number of questions in the test split. The split for few-shot prompts (`dev`) has five of each.
-pub(crate) const SUBJECTS: [(&str, usize); 57] = [
+pub(super) const SUBJECTS: [(&str, usize); 57] = [
     ("abstract_algebra", 100),
     ("anatomy", 135),
     ("astronomy", 152),
@@ -60,14 +60,15 @@ pub(crate) const SUBJECTS: [(&str, usize); 57] = [
     ("virology", 166),
     ("world_religions", 171),
 ];
-pub(crate) const DEV: usize = 5;
+pub(super) const DEV: usize = 5;
 
 /// The published splits. Each is a folder.
 const SPLITS: [&str; 3] = ["test", "dev", "val"];
 
 /// Returns the names of the published files.
-pub(crate) fn file_names() -> impl Iterator<Item = String> {
-    SPLITS.into_iter().flat_map(|split| SUBJECTS.iter().map(move |(subject, _)| format!("{subject}_{split}.csv")))
+pub(super) fn file_names() -> Vec<String> {
+    let of_split = |split| SUBJECTS.iter().map(move |(subject, _)| format!("{subject}_{split}.csv"));
+    SPLITS.into_iter().flat_map(of_split).collect()
 }
 
 #[cfg(test)]
@@ -77,6 +78,6 @@ mod tests {
     #[test]
     fn the_subjects_are_all_there() {
         assert_eq!(SUBJECTS.iter().map(|(_, count)| count).sum::<usize>(), 14042);
-        assert_eq!(file_names().count(), 3 * 57);
+        assert_eq!(file_names().len(), 3 * 57);
     }
 }

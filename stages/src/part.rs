@@ -153,7 +153,7 @@ macro_rules! settings {
             }
         }
 
-        impl $crate::train::settings::part::Part for $name {
+        impl $crate::part::Part for $name {
             fn set<'de, A: serde::de::MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
                 match name {
                     $(stringify!($field) $(| stringify!($other))* => self.$field = map.next_value()?,)*
@@ -163,8 +163,8 @@ macro_rules! settings {
                 Ok(true)
             }
 
-            fn names() -> Vec<(&'static str, $crate::train::settings::part::Filled)> {
-                use $crate::train::settings::part::Filled;
+            fn names() -> Vec<(&'static str, $crate::part::Filled)> {
+                use $crate::part::Filled;
                 vec![
                     $((stringify!($field), Filled { field: stringify!($field), whole: true }),)*
                     $($((stringify!($other), Filled { field: stringify!($field), whole: true }),)*)*
