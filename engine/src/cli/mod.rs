@@ -37,6 +37,7 @@ use std::{
 
 use ::cache::{Cache, Mode};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -70,24 +71,25 @@ struct Arguments {
 
 /// What every command takes.
 #[derive(Args)]
+#[command(next_help_heading = "Common options")]
 struct Common {
     /// Folder of cached results and replies [default: the nearest `.fingerpost/cache` in this folder or above it, else a new one here]
-    #[arg(long, global = true, help_heading = "Common options", value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// Folder that records runs
-    #[arg(long, global = true, help_heading = "Common options", value_name = "DIR", default_value = "runs")]
+    #[arg(long, global = true, value_name = "DIR", default_value = "runs")]
     runs: PathBuf,
     /// Whether cached results are used and new ones are kept: off, read, write, read-write
-    #[arg(long, global = true, help_heading = "Common options", value_name = "MODE", default_value = "read-write")]
+    #[arg(long, global = true, value_name = "MODE", default_value = "read-write")]
     cache_mode: Mode,
     /// Output format: for people, for programs, or with mistakes as annotations of a GitHub workflow
-    #[arg(long, global = true, help_heading = "Common options", value_name = "FORMAT", default_value = "text")]
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     format: Format,
     /// When to use colour
-    #[arg(long, global = true, help_heading = "Common options", value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: When,
     /// Report failures only
-    #[arg(long, short, global = true, help_heading = "Common options")]
+    #[arg(long, short, global = true)]
     quiet: bool,
 }
 
@@ -276,6 +278,12 @@ fn shared(
         run: record.map(|record| record.name.clone()).unwrap_or_default(),
         record: record.map(|record| record.folder.clone()),
     }))
+}
+
+/// Starts the threads that calls wait on.
+fn runtime() -> Result<Runtime, Failure> {
+    let runtime = Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| Failure::new(Exit::Environment, format!("no threads can be started: {error}")))
 }
 
 /// Returns a failure where there are mistakes.

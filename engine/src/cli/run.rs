@@ -67,9 +67,9 @@ impl Run {
                 .help("run without `--frozen`, and keep the cache"));
         }
         if !planned.is_fresh() {
-            cache.check_writable().map_err(|error| {
-                Failure::from(error).help("`--cache-mode read` uses what is cached, and stores nothing new")
-            })?;
+            cache
+                .check_writable()
+                .map_err(|error| Failure::from(error).help("`--cache-mode read` uses what is cached, and stores nothing new"))?;
         }
         let limit = self.budget.unwrap_or(Limit::Unset);
         let before = super::shared(registry, &pipeline, Arc::clone(&cache), Vec::new(), limit, None, None)?;
@@ -155,10 +155,7 @@ impl Run {
         run: &str,
         silent: bool,
     ) -> Result<Outcome, Failure> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Failure::new(Exit::Environment, format!("no threads can be started: {error}")))?;
+        let runtime = super::runtime()?;
         runtime.spawn(signals::obey(shared.cancellation.clone(), shared.events.clone(), silent));
         runtime.spawn(beat(shared.events.clone()));
         let processors = || std::thread::available_parallelism().map_or(FEWEST_JOBS, |processors| processors.max(FEWEST_JOBS));

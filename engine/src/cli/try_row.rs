@@ -49,10 +49,7 @@ impl Attempt {
             file.keep(&shared.store)?;
         }
         let context = Context::new(shared, &stage.name, false, Limit::Unlimited)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Failure::new(Exit::Environment, format!("no threads can be started: {error}")))?;
+        let runtime = super::runtime()?;
         let tried = runtime.block_on(stage.kind.attempt(&context, &stage.settled, inputs, &self.row, self.send))?;
         match common.format {
             Format::Json => data(&format!("{:#}\n", json!({ "version": 1, "asked": tried })))?,

@@ -244,8 +244,10 @@ impl Scheduler<'_> {
             if self.shared.store.cache().check_output(output)? {
                 continue;
             }
-            let message =
-                format!("the result of `{}` was damaged in the cache; it was set aside, and the stage runs again", self.name(*producer));
+            let message = format!(
+                "the result of `{}` was damaged in the cache; it was set aside, and the stage runs again",
+                self.name(*producer)
+            );
             self.shared.events.send(&Event::Warning { stage: Some(self.name(*producer)), message });
             if matches!(self.states[*producer], State::Done(_)) {
                 self.states[*producer] = State::Waiting;

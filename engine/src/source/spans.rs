@@ -40,7 +40,8 @@ pub(super) fn read(source: &Arc<Text>) -> (Tree, Vec<Mistake>) {
         if matches!(event, Event::DocumentStart(_)) {
             documents += 1;
             if documents > 1 {
-                let mistake = Mistake::at(source, builder.span(marks), "several-documents", "a file may contain only one document");
+                let mistake =
+                    Mistake::at(source, builder.span(marks), "several-documents", "a file may contain only one document");
                 builder.mistakes.push(mistake.label("a second one starts here").help("put it into a file of its own"));
                 break;
             }

@@ -103,7 +103,7 @@ impl Section for Prices {
             .filter(|(_, price)| wrong(price))
             .map(|(name, _)| ParamMistake {
                 field: vec![name.clone()],
-                message: format!("a price of `{name}` is below nothing"),
+                message: format!("a price of `{name}` must not be negative"),
                 help: "give dollars per million tokens".to_owned(),
             })
             .collect()

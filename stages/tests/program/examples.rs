@@ -242,7 +242,7 @@ fn wrong_names_and_weights_are_mistakes_of_the_manifest() {
     })));
     prepared(&place, [1, 1, 1], "some steps");
     let said = run(&place, 2);
-    for told in ["there is no policy `Simple_Query`", "there is no policy `Other`", "a weight cannot be below nothing"] {
+    for told in ["there is no policy `Simple_Query`", "there is no policy `Other`", "a weight must not be negative"] {
         assert!(said.contains(told), "{told}: {said}");
     }
 }

@@ -181,7 +181,7 @@ fn numbers(params: &Params) -> Vec<ParamMistake> {
     for (right, others) in &params.rejected {
         for (other, _) in others.iter().filter(|(_, weight)| !(**weight >= 0.0 && weight.is_finite())) {
             let field = ["rejected", right, other];
-            mistakes.push(ParamMistake::new(&field, "a weight cannot be below nothing", "give 0 to leave the policy out"));
+            mistakes.push(ParamMistake::new(&field, "a weight must not be negative", "give 0 to leave the policy out"));
         }
     }
     mistakes
