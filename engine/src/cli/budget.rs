@@ -94,7 +94,7 @@ mod tests {
     fn an_amount_is_taken_and_anything_else_is_asked_again() {
         let (limit, shown) = asked(0, "much\n1.5\n");
         assert_eq!(limit, Some(Limit::AtMost(1_500_000_000)));
-        assert!(shown.contains("412 calls for at most $1.20") && shown.contains("`much` is no amount"), "{shown}");
+        assert!(shown.contains("412 calls for at most $1.20") && shown.contains("`much` is not an amount"), "{shown}");
         assert_eq!(asked(0, "none\n").0, Some(Limit::Unlimited));
         assert!(asked(3, "none\n").1.contains("3 of them at an unknown price") && asked(3, "").1.contains("which an unknown"));
     }

@@ -82,7 +82,7 @@ fn files_that_are_no_text_are_named() {
     };
     check(b"a: 1\nb: \xff\n", "binary", "line 2, column 4 has the byte 0xff");
     check("a: ž\u{1b}\n".as_bytes(), "binary", "line 1, column 5 has the control character U+001B");
-    check(&vec![b' '; 1024 * 1024 + 1], "too-large", "more than the 1048576 bytes");
+    check(&vec![b' '; 1024 * 1024 + 1], "too-large", "larger than the limit of 1048576 bytes");
     check(b"", "empty", "is empty");
     check(b"---\n# nothing\n", "empty", "is empty");
     assert_eq!(Source::read(folder.path()).expect_err("a folder")[0].code, "not-a-file");

@@ -14,16 +14,16 @@ use serde::{Deserialize, Serialize};
 use crate::rows::{Question, Split};
 use minhash::{Index, Orders};
 
-/// What becomes of questions that are asked again.
+/// What happens to duplicate questions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Duplicates {
     /// All stay.
     #[default]
     Keep,
-    /// One of each stays: the first, and of near ones in several splits that in the most held-out split.
+    /// Keeps one of each group: the first, and of near duplicates in several splits the one in the most held-out split.
     Drop,
-    /// What is nearly asked in a more held-out split goes, so that nothing held out was seen in training.
+    /// Drops questions that nearly repeat one of a more held-out split, so that nothing held out was seen in training.
     DropAcross,
 }
 

@@ -12,11 +12,11 @@ use crate::{
     rows::{Grade, Verdict},
 };
 
-/// What stands under `with:`.
+/// The params of `agreement`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Params {
-    /// What questions are drawn by for the intervals.
+    /// Seed of the bootstrap that gives the intervals.
     #[serde(default)]
     seed: u64,
 }

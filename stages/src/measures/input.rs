@@ -58,7 +58,7 @@ pub enum EvaluationError {
         roles: String,
     },
     /// A label names no policy.
-    #[error("row `{id}` is labelled `{policy}`, which is none of the policies {policies}")]
+    #[error("row `{id}` is labelled `{policy}`, which is not one of the policies {policies}")]
     UnknownPolicy {
         /// The row.
         id: String,

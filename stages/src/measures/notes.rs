@@ -33,15 +33,15 @@ pub(super) fn behind(metrics: &Metrics, cheap: &[(&'static str, Routed)]) -> Vec
 pub(super) fn cautions(metrics: &Metrics, board: &Board<'_>, train: &[Case]) -> Vec<String> {
     let mut notes = Vec::new();
     if train.is_empty() {
-        notes.push("there are no training rows, so no cheap router stands in the table".to_owned());
+        notes.push("there are no training rows, so no cheap router is in the table".to_owned());
     }
     let known: BTreeSet<&str> = train.iter().map(|case| case.text.as_str()).collect();
     let seen = board.test.iter().filter(|case| known.contains(case.text.as_str())).count();
     if seen > 0 {
-        notes.push(format!("{seen} of {} test questions stand in the training rows word for word", metrics.rows));
+        notes.push(format!("{seen} of {} test questions also occur verbatim in the training rows", metrics.rows));
     }
     for role in board.roles.iter().filter(|role| metrics.baselines.get(*role).is_some_and(|line| line.cost.is_none())) {
-        notes.push(format!("the cost of `{role}` is not known for every row, so figures that rest on it are null"));
+        notes.push(format!("the cost of `{role}` is not known for every row, so figures that depend on it are null"));
     }
     if metrics.own_cost.is_none() {
         notes.push("the router's own cost is not known, so its costs are null".to_owned());

@@ -78,7 +78,7 @@ pub enum LayoutError {
         name: &'static str,
     },
     /// A mask has values other than 0 and 1.
-    #[error("`attention_mask` must hold 0 and 1 only")]
+    #[error("`attention_mask` must contain only 0 and 1")]
     Mask,
     /// Packed documents are longer than their row.
     #[error("row {row}: `sequence_lengths` add up to more than its tokens")]

@@ -33,7 +33,7 @@ pub enum CheckpointError {
         names: Vec<String>,
     },
     /// There are weights that the architecture does not have.
-    #[error("`{path}` has weights that the architecture of `config.json` has no place for: {}", list(.names))]
+    #[error("`{path}` has weights that the architecture of `config.json` does not use: {}", list(.names))]
     Extra {
         /// The folder.
         path: PathBuf,

@@ -134,7 +134,7 @@ impl Router {
     /// The checkpoint has no such file, the file is malformed, or it names a version of the prompt that this program lacks.
     pub(crate) fn load(folder: &Path) -> Result<Self, StageError> {
         let text = std::fs::read_to_string(folder.join(FILE)).map_err(|error| {
-            StageError::failed(format!("the checkpoint is no router: `{FILE}`: {error}")).help("train one with `uses: sft`")
+            StageError::failed(format!("the checkpoint is not a router: `{FILE}`: {error}")).help("train one with `uses: sft`")
         })?;
         let router: Self = serde_json::from_str(&text).map_err(|error| StageError::failed(format!("`{FILE}`: {error}")))?;
         if router.prompt != prompt::VERSION {

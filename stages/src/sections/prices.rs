@@ -18,25 +18,25 @@ pub(crate) struct Prices(pub BTreeMap<String, TokenPrice>);
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TokenPrice {
-    /// Of the prompt.
+    /// Price of tokens of the prompt.
     pub input: f64,
-    /// Of the answer.
+    /// Price of tokens of the answer.
     pub output: f64,
-    /// Of hidden reasoning; as the answer's where it is not given.
+    /// Price of tokens of hidden reasoning [default: `output`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thinking: Option<f64>,
     /// Of a prompt that the provider had cached; as the prompt's where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached: Option<f64>,
-    /// Of a prompt that the provider puts into its cache; as the prompt's where it is not given.
+    /// Price of tokens that the provider writes to its cache [default: `input`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_write: Option<f64>,
     /// What a call in a batch costs, as a share of the same call by itself; the same where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<f64>,
-    /// Where the price is from.
+    /// Source of the price.
     pub source: String,
-    /// When it was read there.
+    /// Date on which the price was read there.
     pub date: String,
 }
 

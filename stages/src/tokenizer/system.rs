@@ -14,12 +14,12 @@ use crate::rows::Message;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum System {
-    /// A turn of its own where the template has one, else the head of the question.
+    /// A separate turn if the template supports it, else the start of the question.
     #[default]
     Auto,
     /// Always the head of the question.
     User,
-    /// A turn of its own, or an error where the template refuses it.
+    /// A separate turn; an error if the template refuses it.
     Refuse,
 }
 

@@ -20,7 +20,7 @@ const PADDING: &str = "<|pad|>";
 const END: &str = "<|end|>";
 const ROLES: [&str; 3] = ["system", "user", "assistant"];
 
-/// What may become one token, at most.
+/// The largest unit that may become one token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Pieces {

@@ -99,7 +99,7 @@ fn mistakes_in_the_files_of_a_command_are_told_with_their_place() {
     };
     let case = |name: &str, args: Value| json!({ "cases": [{ "name": name, "lr": 1.0, "steps": 3, "args": args }] });
     let wrong = told(&case("linear", json!({ "power": 2 })));
-    assert!(wrong.contains("`in.json`: case 0: `power` is no argument of this scheduler"), "{wrong}");
+    assert!(wrong.contains("`in.json`: case 0: `power` is not an argument of this scheduler"), "{wrong}");
     let unknown = told(&case("liniar", json!({})));
     assert!(unknown.contains("`in.json`: unknown variant `liniar`"), "{unknown}");
     let missing = place.call(&["debug", "tokenize", "--tokenizer", "none", "--input", "in.json", "--out", "out.json"]);

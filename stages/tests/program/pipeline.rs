@@ -133,8 +133,8 @@ fn a_router_is_shown_routes_that_it_has_never_seen() {
 
     for (routes, said) in [
         ("[{ name: A, policy: Standard, description: x }]", "there is no policy `Standard`"),
-        ("[{ name: A, policy: Standard_Query, description: x }]", "no route stands for `Complex_Query`"),
-        ("[{ name: A, description: x }]", "`A` stands for a policy, or has a model of its own"),
+        ("[{ name: A, policy: Standard_Query, description: x }]", "no route represents `Complex_Query`"),
+        ("[{ name: A, description: x }]", "`A` represents a policy, or has a model of its own"),
         ("[{ name: A, model: m, description: x }, { name: A, model: m, description: x }]", "there are two routes `A`"),
         ("[{ name: Complex_Query, model: m, description: x }]", "`Complex_Query` is a policy"),
     ] {

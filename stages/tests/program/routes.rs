@@ -201,8 +201,8 @@ fn key_words_that_find_no_route_or_two_are_refused() {
         (with(&json!({ "lookups": -1.0 })), "-1 times as many examples cannot be made"),
         (with(&json!({ "reasoned": 2.0 })), "`reasoned` is a share"),
         (with(&json!({ "reword_routes": -0.5 })), "`reword_routes` is a share"),
-        (json!({ "lookups": 1.0 }), "`lookups` takes policies that are found by key words, and they have none"),
-        (json!({ "reword_routes": 0.5 }), "`reword_routes` takes policies that are found by key words, and they have none"),
+        (json!({ "lookups": 1.0 }), "`lookups` requires policies with key words, and they have none"),
+        (json!({ "reword_routes": 0.5 }), "`reword_routes` requires policies with key words, and they have none"),
         (with(&json!({ "reasoned": 0.0, "direct": 0.0 })), "`reasoned` and `direct` are both 0"),
     ] {
         write_stage(&place, &prepare(&with));

@@ -174,8 +174,8 @@ fn what_contradicts_itself_is_told_before_anything_runs() {
     for (set, told) in [
         ("stages.sft.with.base=./empty", "there is no file in the folder"),
         ("stages.sft.with.base=./missing", "there is no folder"),
-        ("stages.sft.with.base=./rows.jsonl", "a folder is needed"),
-        ("stages.sft.with.adapter={ init_from: ./empty }", "not named by a path"),
+        ("stages.sft.with.base=./rows.jsonl", "is a file, not a folder"),
+        ("stages.sft.with.adapter={ init_from: ./empty }", "cannot be set in a manifest"),
     ] {
         let output = place.call(&["check", "training.yaml", "--set", set]);
         let error = String::from_utf8_lossy(&output.stderr);

@@ -24,10 +24,10 @@ pub(super) struct ModelArguments {
     /// Folder with `config.json` and weights
     #[arg(long, value_name = "DIR")]
     pub(super) model: PathBuf,
-    /// PEFT folder whose adapter is put on
+    /// PEFT folder of an adapter to apply
     #[arg(long, value_name = "DIR")]
     adapter: Option<PathBuf>,
-    /// Where the model is computed
+    /// Device of the model
     #[arg(long, value_name = "auto|cpu|cuda|cuda:N", default_value_t)]
     device: DeviceName,
 }

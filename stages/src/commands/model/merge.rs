@@ -9,7 +9,7 @@ use engine::{CommandError, StageError};
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Merge {
-    /// Folder with `config.json` and weights; best the unquantised ones, also where training had them in 4 bits
+    /// Folder with `config.json` and weights; preferably unquantised, even if training quantised them
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// PEFT folder

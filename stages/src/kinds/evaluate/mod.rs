@@ -26,7 +26,7 @@ use crate::{
 };
 use routes::Route;
 
-/// What stands under `with:`.
+/// The params of `evaluate`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Params {
@@ -36,16 +36,16 @@ pub(crate) struct Params {
     /// What tokens cost [default: the manifest's `prices`].
     #[serde(default)]
     prices: Prices,
-    /// Routes that the router is shown in the place of those it was trained with: does it read what they say?
+    /// Routes that replace those of the training, to test whether the router reads descriptions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     routes: Vec<Route>,
-    /// What is measured on.
+    /// The split to measure on.
     #[serde(default = "test")]
     split: Split,
-    /// What the bootstrap intervals are drawn by.
+    /// Seed of the bootstrap that gives the intervals.
     #[serde(default)]
     seed: u64,
-    /// Where the router is computed: `auto`, `cpu`, `cuda` or `cuda:N`; no part of the key.
+    /// Device of the router: `auto`, `cpu`, `cuda` or `cuda:N`; no part of the key.
     #[serde(default, skip_serializing)]
     device: DeviceName,
 }

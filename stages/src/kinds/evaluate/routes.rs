@@ -11,14 +11,14 @@ use crate::sections::{Policies, Policy, policies::has_word};
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Route {
-    /// What the router reads and says.
+    /// The name of the route in the prompt and the reply.
     name: String,
-    /// What it reads about the route.
+    /// The description of the route in the prompt.
     description: String,
     /// The policy that the route stands for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     policy: Option<String>,
-    /// Who answers, where the route stands for no policy: no question is labelled with it, so choosing it is a mistake.
+    /// The role that answers, for a route without a policy. No question has it as its label, so choosing it is a mistake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     model: Option<String>,
 }
@@ -39,7 +39,7 @@ pub(crate) fn mistakes(routes: &[Route], policies: &Policies) -> Vec<ParamMistak
                 wrong(at("policy"), format!("there is no policy `{policy}`"), &format!("the policies are {}", policies.names()));
             }
             (Some(policy), None) if routes[..place].iter().any(|other| other.policy.as_ref() == Some(policy)) => {
-                wrong(at("policy"), format!("another route stands for `{policy}`"), "give each policy one route");
+                wrong(at("policy"), format!("another route represents `{policy}`"), "give each policy one route");
             }
             (None, Some(_)) if policies.get(&route.name).is_some() => {
                 wrong(
@@ -51,14 +51,14 @@ pub(crate) fn mistakes(routes: &[Route], policies: &Policies) -> Vec<ParamMistak
             (Some(_), None) | (None, Some(_)) => {}
             _ => wrong(
                 vec![place.to_string()],
-                format!("`{}` stands for a policy, or has a model of its own", route.name),
+                format!("`{}` represents a policy, or has a model of its own", route.name),
                 "write `policy: NAME` or `model: ROLE`",
             ),
         }
     }
     let stood_for = |policy: &&Policy| routes.iter().any(|route| route.policy.as_ref() == Some(&policy.name));
     if let Some(policy) = policies.0.iter().find(|policy| !routes.is_empty() && !stood_for(policy)) {
-        let message = format!("no route stands for `{}`, and questions are labelled with it", policy.name);
+        let message = format!("no route represents `{}`, and questions are labelled with it", policy.name);
         wrong(Vec::new(), message, &format!("add `{{ name: …, policy: {}, description: … }}`", policy.name));
     }
     found

@@ -18,7 +18,7 @@ use crate::{
     sections::Policies,
 };
 
-/// What stands under `with:`.
+/// The params of `label`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Params {
@@ -32,7 +32,7 @@ pub(crate) struct Params {
     /// What counts where a model has no verdict: `drop` the question, or `idk`, or `incorrect`.
     #[serde(default, skip_serializing_if = "is_default")]
     missing: Missing,
-    /// Verdicts of a person that stand above the judge's: CSV or JSON lines with `id`, `model` and `verdict`.
+    /// Human verdicts that override the judge's: CSV or JSON lines with `id`, `model` and `verdict`.
     #[serde(default, skip_serializing_if = "is_default")]
     overrides: Option<File>,
 }

@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::rows::Label;
 
-/// What becomes of policies with more or fewer examples than others.
+/// How policies with unequal numbers of examples are balanced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Balance {
     /// Nothing.
     #[default]
     None,
-    /// Those of the rarer ones come again, until all have as many as the most frequent one.
+    /// Repeats examples of rarer policies until all policies have as many as the most frequent one.
     Oversample,
     /// Those of the more frequent ones are left out, until all have as many as the rarest one.
     Undersample,

@@ -66,7 +66,7 @@ impl engine::Stage for Stage {
                 (Some(leak), OnLeak::Warn) => ctx.warn(leak),
                 (Some(leak), OnLeak::Refuse) => {
                     return Err(StageError::failed(leak)
-                        .help("mend the benchmark or the analysis (`duplicates: drop_across`), or say `leaks: warn`"));
+                        .help("fix the benchmark or the analysis (`duplicates: drop_across`), or set `leaks: warn`"));
                 }
             }
         }

@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// What stands under `with:`.
+/// The params of `prepare`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Params {
@@ -36,7 +36,7 @@ pub(crate) struct Params {
     /// Which questions become examples: `train`, or `validation` for examples that a training is evaluated on.
     #[serde(default = "training", skip_serializing_if = "is_training")]
     pub(crate) split: Split,
-    /// What the shares and the rejected policies are drawn by.
+    /// Seed of all random choices.
     #[serde(default)]
     pub(crate) seed: u64,
     /// Puts the routes of each example's prompt into an order of its own, so that the router does not learn their places.
@@ -48,7 +48,7 @@ pub(crate) struct Params {
     /// Share of the examples in which routes have names made up for the example, so that the router learns to say what stands there.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) rename_routes: f64,
-    /// How often each SFT example is there, each time with routes drawn anew: what stands beside a question once is learned by heart.
+    /// Number of variants of each SFT example, each with newly drawn routes, so that the routes of a question are not memorised.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub(crate) variations: usize,
     /// Routes beside the policies, by name, with their descriptions: each example shows each of them or not, and none is ever right.
@@ -68,10 +68,10 @@ pub(crate) struct Params {
     /// those that are not named, the ones that send to another model count 2, since mistaking these costs something, the rest 1.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) rejected: BTreeMap<String, BTreeMap<String, f64>>,
-    /// What happens where an example would show what it must not: a held-out question, a gold answer, a policy's name in the reasoning.
+    /// What happens if an example leaks a held-out question, a gold answer, or the name of a policy in its reasoning.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) leaks: OnLeak,
-    /// How much of two questions has to be equal for one of them to be a near duplicate; without it, only equal ones are looked for.
+    /// Similarity from which on two questions are near duplicates; without it, only equal questions are duplicates.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) near_duplicates: Option<f64>,
 }
@@ -82,7 +82,7 @@ pub(crate) enum OnLeak {
     /// The stage fails, with examples.
     #[default]
     Refuse,
-    /// It says so, and goes on.
+    /// Warns and continues.
     Warn,
 }
 
@@ -238,7 +238,7 @@ fn keywords(params: &Params) -> Vec<ParamMistake> {
     }
     for (field, used) in [("lookups", params.lookups > 0.0), ("reword_routes", params.reword_routes > 0.0)] {
         if used && params.policies.keywords() == [None] {
-            let message = format!("`{field}` takes policies that are found by key words, and they have none");
+            let message = format!("`{field}` requires policies with key words, and they have none");
             mistakes.push(ParamMistake::new(
                 &[field],
                 message,

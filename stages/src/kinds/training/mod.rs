@@ -75,8 +75,8 @@ impl Weights {
 pub(crate) fn mistakes(adapter: Option<&Adapter>) -> Vec<ParamMistake> {
     let named = adapter.is_some_and(|adapter| adapter.init_from.is_some());
     let field = vec!["adapter".to_owned(), "init_from".to_owned()];
-    let message = "an adapter to go on with is not named by a path".to_owned();
-    let help = "it comes in with its checkpoint".to_owned();
+    let message = "`init_from` cannot be set in a manifest".to_owned();
+    let help = "wire the checkpoint of the adapter to the input `checkpoint`".to_owned();
     if named { vec![ParamMistake { field, message, help }] } else { Vec::new() }
 }
 
@@ -144,7 +144,7 @@ fn leave(
     router.save(&folder)?;
     let folder = folder.display();
     Ok(match param {
-        Some(param) => format!("{SMALLER}; the checkpoint before the step is kept, and `{param}: {folder}` goes on from it"),
+        Some(param) => format!("{SMALLER}; the checkpoint before the step is saved; continue from it with `{param}: {folder}`"),
         None => format!("{SMALLER}; the checkpoint before the step is kept in `{folder}`"),
     })
 }

@@ -48,7 +48,7 @@ pub(crate) trait Preferences: Method + Serialize + JsonSchema + Send + 'static {
     }
 }
 
-/// Settings of the training. Names that TRL spells otherwise are known by its spelling too.
+/// Settings of the training. TRL's names are accepted too.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[schemars(rename = "{M}Settings", transform = complete::<M>, bound = "M: Preferences")]
 pub(crate) struct Params<M> {

@@ -46,7 +46,7 @@ settings! {
     }
 }
 
-/// Settings of SFT. Names that TRL spells otherwise are known by its spelling too.
+/// Settings of SFT. TRL's names are accepted too.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[schemars(rename = "SftSettings", transform = complete)]
 pub(crate) struct Params {

@@ -47,7 +47,7 @@ pub(crate) fn architecture(config: &Map<String, Value>) -> Result<Box<dyn Archit
     let Some(Value::String(name)) = config.get("model_type") else { return Err("`model_type` is missing".into()) };
     let known = ARCHITECTURES.map(|(name, _)| name);
     let Some((_, open)) = ARCHITECTURES.iter().find(|(known, _)| known == name) else {
-        return Err(format!("`model_type` `{name}` is none of {}", known.join(", ")));
+        return Err(format!("`model_type` `{name}` is not one of {}", known.join(", ")));
     };
     open(Keys::new(config)?)
 }
@@ -233,7 +233,7 @@ pub(super) fn window(sliding_window: Option<usize>, windows: &Windows) -> Result
         (Some(0), _) => Err("`sliding_window` must be at least 1".into()),
         (Some(window), _) => Ok(Some(window)),
         (None, Windows::Listed(types)) if types.contains(&LayerType::SlidingAttention) => {
-            Err("`layer_types` has `sliding_attention`, and there is no `sliding_window` in force".into())
+            Err("`layer_types` has `sliding_attention`, and `sliding_window` is not set".into())
         }
         (None, _) => Ok(None),
     }

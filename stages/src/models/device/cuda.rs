@@ -71,7 +71,7 @@ pub(super) fn look(name: DeviceName, number: usize) -> Result<(), DeviceError> {
     }
     let headers = cubecl_cuda::install::cuda_path().map(|path| path.join("include").join("cuda_fp16.h"));
     if !headers.is_some_and(|path| path.exists()) {
-        let mend = "install those of the CUDA toolkit, and name its folder by `CUDA_PATH` if it is none of the usual ones";
+        let mend = "install those of the CUDA toolkit, and name its folder by `CUDA_PATH` if it is in an unusual place";
         return unusable("the headers that its kernels need (`cuda_fp16.h`) are not", mend);
     }
     Ok(())

@@ -204,7 +204,7 @@ impl FromStr for DeviceName {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, String> {
-        let unknown = || format!("`{word}` is no device: it is `auto`, `cpu`, `cuda` or `cuda:N`");
+        let unknown = || format!("`{word}` is not a device: expected `auto`, `cpu`, `cuda` or `cuda:N`");
         match word {
             "auto" => Ok(Self::Auto),
             "cpu" => Ok(Self::Cpu),

@@ -57,7 +57,7 @@ impl RopeParameters {
             (given, default) => given.or(default).unwrap_or(1.0),
         };
         if partial > 1.0 {
-            return Err(format!("`partial_rotary_factor` is {partial}, and a head has no more than 1 of itself"));
+            return Err(format!("`partial_rotary_factor` is {partial}, and must be at most 1"));
         }
         let positive = [("rope_theta", Some(theta)), ("partial_rotary_factor", Some(partial)), ("factor", self.factor)];
         for (name, value) in positive {
@@ -112,7 +112,7 @@ impl RopeParameters {
             }
             other => {
                 return Err(format!(
-                    "`rope_type` `{other}` is none of `default`, `linear`, `dynamic`, `yarn`, `llama3`, `longrope`"
+                    "`rope_type` `{other}` is not one of `default`, `linear`, `dynamic`, `yarn`, `llama3`, `longrope`"
                 ));
             }
         })

@@ -35,7 +35,7 @@ pub enum NewArchitecture {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FirstAttention {
-    /// Nothing: they are drawn around 0.
+    /// Random numbers around 0.
     #[default]
     Random,
     /// They look for earlier places of the token at hand, and copy what stands there.
@@ -47,7 +47,7 @@ pub enum FirstAttention {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "LlamaSettings")]
 pub struct NewModel {
-    /// The only one there is.
+    /// The only supported architecture.
     pub architecture: NewArchitecture,
     /// Width of the residual stream.
     pub hidden_size: usize,

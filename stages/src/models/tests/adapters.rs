@@ -116,7 +116,7 @@ fn an_adapter_of_another_model_is_refused_by_what_is_missing_extra_or_of_another
     let wider = config(|config| config.target_modules = Some(Modules::Pattern("all-linear".into())));
     refused(&wider, &|_| (), &["lacks", "base_model.model.model.layers.0.mlp.gate_proj.lora_A.weight"]);
     let narrower = config(|config| config.target_modules = Some(Modules::Names(vec!["q_proj".into()])));
-    refused(&narrower, &|_| (), &["no place for", "v_proj.lora_A.weight"]);
+    refused(&narrower, &|_| (), &["does not use", "v_proj.lora_A.weight"]);
     refused(&config(|config| config.r = 4), &|_| (), &["lora_A.weight", "[3, 24]", "[4, 24]"]);
     refused(&config(|config| config.target_modules = Some(Modules::Names(vec!["c_attn".into()]))), &|_| (), &["no module"]);
     for (key, value) in [

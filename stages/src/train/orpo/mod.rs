@@ -2,7 +2,9 @@
 //! answer with its prompt, less the log-odds ratio of the two answers. There is no reference.
 //!
 //! All is as in TRL's `ORPOTrainer`, except that a pair is dropped if its prompt leaves no room for an answer: TRL keeps it, and its loss is not
-//! a number. This file is the whole method, from the settings to the objective; `tests` compares it with TRL.
+//! a number; and that rewards and `logps` are means over all pairs of a step: where the last step of an epoch has an incomplete micro-batch,
+//! TRL cuts each micro-batch of the step to its length before it averages them. This file is the whole method, from the settings to the
+//! objective; `tests` compares it with TRL.
 
 use serde::{Deserialize, Serialize};
 

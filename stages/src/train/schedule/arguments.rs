@@ -13,7 +13,7 @@ pub enum Curve {
     Linear,
     /// Half a cosine.
     Cosine,
-    /// One less the square root.
+    /// `1 - sqrt`.
     #[serde(rename = "1-sqrt")]
     OneLessSqrt,
 }
@@ -36,7 +36,7 @@ pub enum ThresholdMode {
     /// Relative to the best metric.
     #[default]
     Rel,
-    /// As a difference.
+    /// Absolute.
     Abs,
 }
 
@@ -71,13 +71,13 @@ pub struct SchedulerArguments {
     /// Smallest improvement that counts [default: 1e-4].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
-    /// Whether that is relative to the best metric or a difference [default: `rel`].
+    /// Whether the threshold is relative to the best metric or absolute [default: `rel`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold_mode: Option<ThresholdMode>,
     /// Evaluations after a decay that do not count [default: 0].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cooldown: Option<usize>,
-    /// Smallest decay; smaller ones are left out [default: 1e-8].
+    /// Smallest decay; smaller ones are ignored [default: 1e-8].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eps: Option<f64>,
     /// Steps of the decay of `warmup_stable_decay`.

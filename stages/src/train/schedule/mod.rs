@@ -34,7 +34,7 @@ pub enum Scheduler {
     InverseSqrt,
     /// Half a cosine to `min_lr`, or to `min_lr_rate` times the highest rate.
     CosineWithMinLr,
-    /// The same, one step ahead: the warm-up begins above 0, and the last step has the lowest rate.
+    /// The same, shifted by one step: the warm-up begins above 0, and the last step has the lowest rate.
     CosineWarmupWithMinLr,
     /// Decay when evaluations do not improve, without a warm-up.
     ReduceLrOnPlateau,
@@ -73,7 +73,7 @@ impl Schedule {
         }
         let schedule = Self { scheduler, arguments, learning_rate, warmup: warmup.among(steps), steps };
         if let Some(name) = arguments.unknown(scheduler) {
-            return refuse(name, "is no argument of this scheduler");
+            return refuse(name, "is not an argument of this scheduler");
         }
         match scheduler {
             Scheduler::Polynomial if learning_rate <= schedule.lr_end() => refuse("lr_end", "must be below the learning rate"),
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn arguments_are_for_the_scheduler_that_takes_them() {
         let refused = |scheduler, arguments| schedule(scheduler, arguments, 0.0, 10).unwrap_err().to_string();
-        assert_eq!(refused(Scheduler::Linear, r#"{"power": 2}"#), "`power` is no argument of this scheduler");
+        assert_eq!(refused(Scheduler::Linear, r#"{"power": 2}"#), "`power` is not an argument of this scheduler");
         assert!(refused(Scheduler::CosineWithMinLr, "{}").starts_with("`min_lr` or"));
         assert!(refused(Scheduler::Polynomial, r#"{"lr_end": 2}"#).starts_with("`lr_end` must"));
         assert!(refused(Scheduler::WarmupStableDecay, "{}").starts_with("`num_decay_steps` must"));

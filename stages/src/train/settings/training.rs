@@ -22,7 +22,7 @@ settings! {
     pub struct Training {
         /// Passes over all rows [default: 3].
         epochs | num_train_epochs: Option<f64> = None,
-        /// Optimiser steps; wins over `epochs`.
+        /// Optimiser steps; overrides `epochs`.
         max_steps: Option<usize> = None,
         /// Rows of one micro-batch, or pairs.
         batch_size | per_device_train_batch_size: usize = 8,
@@ -87,7 +87,7 @@ settings! {
         /// Steps between two checkpoints to resume from [default: as many as a minute has]. Not part of the key.
         #[serde(skip_serializing)]
         save_steps: Option<usize> = None,
-        /// Device that the model is computed on: `auto`, `cpu`, `cuda` or `cuda:N`. Results differ by rounding only. Not part of the key.
+        /// Device of the model: `auto`, `cpu`, `cuda` or `cuda:N`. Results differ by rounding only. Not part of the key.
         #[serde(skip_serializing)]
         device: DeviceName = DeviceName::Auto,
     }

@@ -115,7 +115,7 @@ fn tokens(tokenizer: &Tokenizer, row: &Columns, number: usize, assistant_only: b
         },
     };
     match &tokens.assistant {
-        None if assistant_only => Err(at("`assistant_only_loss` is for conversations, and this is none".to_owned())),
+        None if assistant_only => Err(at("`assistant_only_loss` requires conversations".to_owned())),
         Some(mask) if !mask.contains(&true) => Err(at("the assistant wrote no token of it".to_owned())),
         _ => Ok(tokens),
     }
