@@ -12,7 +12,7 @@ use crate::{digest::Digest, output::TreeError};
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CacheError {
     /// A blob is not there.
-    #[error("blob `{digest}` is not in the cache `{folder}`; run the stage that makes it again")]
+    #[error("blob `{digest}` is not in the cache `{folder}`")]
     Missing {
         /// Digest asked for.
         digest: Digest,
@@ -20,7 +20,7 @@ pub enum CacheError {
         folder: PathBuf,
     },
     /// A blob does not match its digest. It is moved out of the way where the cache can be written.
-    #[error("blob `{digest}` is damaged: it does not match its digest; its bytes are in `{aside}`; run again to recompute it")]
+    #[error("blob `{digest}` is damaged: it does not match its digest; its bytes are in `{aside}`")]
     Damaged {
         /// Digest that the bytes should have had.
         digest: Digest,
@@ -36,7 +36,7 @@ pub enum CacheError {
         reason: TreeError,
     },
     /// A tree lists a file that would be written outside its folder. Nothing in this crate stores such a tree.
-    #[error("tree `{}` is refused: {reason}; make it again with `--force STAGE`", digest.short())]
+    #[error("tree `{}` is refused: {reason}", digest.short())]
     UnsafeTree {
         /// Digest of the tree.
         digest: Digest,
@@ -44,7 +44,7 @@ pub enum CacheError {
         reason: TreeError,
     },
     /// The operating system refused something.
-    #[error("cannot {action} `{path}`: {source}{}", hint(.source))]
+    #[error("cannot {action} `{path}`: {source}")]
     Io {
         /// A verb: `read`, `write`, `create`.
         action: &'static str,
@@ -62,7 +62,7 @@ pub enum CacheError {
         source: Arc<io::Error>,
     },
     /// The database refused something.
-    #[error("cannot use the cache database `{path}`: {source}{}", memo_hint(.source))]
+    #[error("cannot use the cache database `{path}`: {source}")]
     Memo {
         /// The database's folder.
         path: PathBuf,
@@ -70,17 +70,13 @@ pub enum CacheError {
         source: Arc<heed::Error>,
     },
     /// The folder holds something other than a cache.
-    #[error("`{path}` is not empty and is not a cache; name another folder with `--cache`")]
+    #[error("`{path}` is not empty and is not a cache")]
     NotACache {
         /// The folder.
         path: PathBuf,
     },
     /// The folder was written by another version of the program.
-    #[error(
-        "the cache `{path}` has format `{found}`, and this program reads format `{known}`; name another folder with `--cache`. The \
-         replies in this one were paid for: `fingerpost cache export FILE` of the version that wrote them saves them, and \
-         `fingerpost cache import FILE` of this version reads them"
-    )]
+    #[error("the cache `{path}` has format `{found}`, and this program reads format `{known}`")]
     Format {
         /// The folder.
         path: PathBuf,
@@ -90,7 +86,7 @@ pub enum CacheError {
         known: &'static str,
     },
     /// Something was to be stored in a cache whose folder cannot be written.
-    #[error("the cache `{path}` is read-only: {reason}; name a folder that can be written with `--cache`")]
+    #[error("the cache `{path}` is read-only: {reason}")]
     ReadOnly {
         /// The folder.
         path: PathBuf,
@@ -98,16 +94,13 @@ pub enum CacheError {
         reason: String,
     },
     /// The database of a read-only cache could not be copied, because another process was writing to it all the time.
-    #[error("another process is writing to the cache `{path}`, which this user can only read; try again when it has ended")]
+    #[error("another process is writing to the cache `{path}`, which this user can only read")]
     Busy {
         /// The folder.
         path: PathBuf,
     },
     /// The folder is on a file system that a memory-mapped database cannot live on.
-    #[error(
-        "the cache `{path}` is on `{mount}`, a network file system (`{kind}`) on which its database would break; \
-         name a folder on a local disk with `--cache`"
-    )]
+    #[error("the cache `{path}` is on `{mount}`, a network file system (`{kind}`) on which its database would break")]
     Network {
         /// The folder.
         path: PathBuf,
@@ -117,10 +110,7 @@ pub enum CacheError {
         kind: String,
     },
     /// A number that was written when the cache was opened could not be read back.
-    #[error(
-        "the cache `{path}` (mounted at `{mount}`) does not keep what is written to it: {reason}; \
-         name a folder on a local disk with `--cache`"
-    )]
+    #[error("the cache `{path}` (mounted at `{mount}`) does not keep what is written to it: {reason}")]
     Probe {
         /// The folder.
         path: PathBuf,
@@ -136,7 +126,7 @@ pub enum CacheError {
         reason: String,
     },
     /// The thread that commits replies is gone.
-    #[error("the cache was closed while a reply waited to be stored; run again")]
+    #[error("the cache was closed while a reply waited to be stored")]
     Closed,
 }
 
@@ -190,12 +180,32 @@ impl CacheError {
         matches!(source.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
     }
 
-    /// Returns what happened, without what to do about it.
-    pub(crate) fn reason(&self) -> String {
+    /// Returns what to do about the error, if there is something to do.
+    #[must_use]
+    pub fn help(&self) -> Option<&'static str> {
         match self {
-            Self::Io { action, path, source } => format!("cannot {action} `{}`: {source}", path.display()),
-            Self::Memo { path, source } => format!("cannot write the database `{}`: {source}", path.display()),
-            other => other.to_string(),
+            Self::Missing { .. } => Some("run the stage that computes it again"),
+            Self::Damaged { .. } => Some("run again to recompute it"),
+            Self::UnsafeTree { .. } => Some("compute it again with `--force STAGE`"),
+            Self::Io { source, .. } => help_of(source),
+            Self::Memo { source, .. } => match source.as_ref() {
+                heed::Error::Io(source) => help_of(source),
+                heed::Error::Mdb(heed::MdbError::Corrupted | heed::MdbError::PageNotFound | heed::MdbError::Invalid) => Some(
+                    "the file of the database is damaged. Keep the folder, whose replies may have been paid for: restore it from a backup, \
+                     or save what can still be read with `fingerpost cache export FILE`, and name another folder with `--cache`",
+                ),
+                _ => None,
+            },
+            Self::NotACache { .. } => Some("name another folder with `--cache`"),
+            Self::Format { .. } => Some(
+                "name another folder with `--cache`. The replies in this one were paid for: `fingerpost cache export FILE` of the version \
+                 that wrote them saves them, and `fingerpost cache import FILE` of this version reads them",
+            ),
+            Self::ReadOnly { .. } => Some("name a folder that can be written with `--cache`"),
+            Self::Busy { .. } => Some("try again when it has ended"),
+            Self::Network { .. } | Self::Probe { .. } => Some("name a folder on a local disk with `--cache`"),
+            Self::Closed => Some("run again"),
+            Self::NotATree { .. } | Self::Copy { .. } | Self::Value { .. } => None,
         }
     }
 
@@ -214,25 +224,14 @@ impl CacheError {
     }
 }
 
-fn hint(source: &io::Error) -> &'static str {
+fn help_of(source: &io::Error) -> Option<&'static str> {
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "; free some space, or name a folder on another disk with `--cache`; nothing stored before is lost"
+            Some("free some space, or name a folder on another disk with `--cache`; nothing stored before is lost")
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "; name a folder that this user can read and write with `--cache`"
+            Some("name a folder that this user can read and write with `--cache`")
         }
-        _ => "",
-    }
-}
-
-fn memo_hint(source: &heed::Error) -> &'static str {
-    match source {
-        heed::Error::Io(source) => hint(source),
-        heed::Error::Mdb(heed::MdbError::Corrupted | heed::MdbError::PageNotFound | heed::MdbError::Invalid) => {
-            "; its file is damaged. Keep the folder, whose replies may have been paid for: restore it from a backup, or save what can \
-             still be read with `fingerpost cache export FILE`, and name another folder with `--cache`"
-        }
-        _ => "",
+        _ => None,
     }
 }

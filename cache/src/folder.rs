@@ -175,11 +175,9 @@ mod tests {
     fn a_folder_of_another_format_is_refused_and_left_alone() {
         let scratch = tempfile::tempdir().unwrap();
         fs::write(scratch.path().join("format"), "9\n").unwrap();
-        let message = Folder::open(scratch.path()).unwrap_err().to_string();
-        assert!(
-            message.contains("has format `9`, and this program reads format `1`") && message.contains("--cache"),
-            "{message}"
-        );
+        let error = Folder::open(scratch.path()).unwrap_err();
+        assert!(error.to_string().contains("has format `9`, and this program reads format `1`"), "{error}");
+        assert!(error.help().unwrap().contains("--cache"), "{error}");
         assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 1);
     }
 

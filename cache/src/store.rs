@@ -77,7 +77,7 @@ impl Store {
         snapshot::copy(&base.memo(), &folder.memo())?;
         let presence = Presence::announce(&folder)?;
         let memo = Memo::open(&folder.memo())?;
-        let refusal = CacheError::ReadOnly { path: base.root.clone(), reason: refusal.reason() };
+        let refusal = CacheError::ReadOnly { path: base.root.clone(), reason: refusal.to_string() };
         let blobs = Blobs { folder, base: Some(base), presence, damage: DamageList::default() };
         Self::assemble(memo, blobs, Some(ReadOnly { refusal, _scratch: scratch }))
     }

@@ -60,8 +60,8 @@ fn an_environment_larger_than_the_map_opens() {
 fn a_file_that_is_no_database_is_an_error_and_not_a_crash() {
     let scratch = tempfile::tempdir().unwrap();
     std::fs::write(scratch.path().join("data.mdb"), vec![b'x'; 100_000]).unwrap();
-    let message = Memo::open_with(scratch.path(), 64 << 20).err().unwrap().to_string();
-    assert!(message.contains("its file is damaged. Keep the folder"), "{message}");
+    let error = Memo::open_with(scratch.path(), 64 << 20).err().unwrap();
+    assert!(error.help().unwrap().contains("is damaged. Keep the folder"), "{error}");
 }
 
 #[test]

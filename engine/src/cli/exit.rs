@@ -97,7 +97,7 @@ impl From<CommandError> for Failure {
 
 impl From<::cache::CacheError> for Failure {
     fn from(error: ::cache::CacheError) -> Self {
-        Self::new(Exit::Environment, error)
+        Self::Other { exit: Exit::Environment, message: error.to_string(), help: error.help().map(str::to_owned) }
     }
 }
 

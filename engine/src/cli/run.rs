@@ -67,9 +67,8 @@ impl Run {
                 .help("run without `--frozen`, and keep the cache"));
         }
         if !planned.is_fresh() {
-            cache
-                .check_writable()
-                .map_err(|error| Failure::from(error).help("`--cache-mode read` uses what is cached, and stores nothing new"))?;
+            let help = "name a folder that can be written with `--cache`, or use what is cached with `--cache-mode read`, which stores nothing";
+            cache.check_writable().map_err(|error| Failure::from(error).help(help))?;
         }
         let limit = self.budget.unwrap_or(Limit::Unset);
         let before = super::shared(registry, &pipeline, Arc::clone(&cache), Vec::new(), limit, None, None)?;

@@ -12,7 +12,7 @@ use super::{
     select::position,
 };
 use crate::{
-    contract::registry::Registry,
+    contract::{error::StageError, registry::Registry},
     plan::{self, Decision, Request},
     resolve::Pipeline,
     store::Store,
@@ -84,7 +84,7 @@ impl Show {
         let mut kept = Vec::new();
         let mut shown = 0;
         for line in store.buffered(&output.digest)?.lines() {
-            let line = line.map_err(|error| Failure::new(Exit::Environment, error))?;
+            let line = line.map_err(StageError::from)?;
             if self.limit.is_some_and(|limit| shown >= limit) && self.sample.is_none() {
                 break;
             }

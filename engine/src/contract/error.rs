@@ -85,10 +85,12 @@ pub fn without_place(error: &serde_json::Error) -> String {
 
 impl From<cache::CacheError> for StageError {
     fn from(error: cache::CacheError) -> Self {
-        match error.blame() {
+        let help = error.help().map(str::to_owned);
+        let failure = match error.blame() {
             cache::Blame::Environment | cache::Blame::Content => Self::environment(error),
             cache::Blame::Caller => Self::failed(error),
-        }
+        };
+        Self { help, ..failure }
     }
 }
 
