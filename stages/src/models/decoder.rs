@@ -53,7 +53,7 @@ impl Model {
     /// A key of the configuration is not supported; weights are missing, unexpected, of another shape or type, or not finite; a file is damaged.
     /// No memory is allocated by sizes in the configuration alone.
     pub fn load(folder: &Path) -> Result<Self, CheckpointError> {
-        Self::load_held(folder, None)
+        Self::load_stored(folder, None)
     }
 
     /// Reads a folder as [`Model::load`] does. If `double_quant` is given, the projections of all blocks are quantised to 4 bits while they
@@ -61,7 +61,7 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::load`].
-    pub fn load_held(folder: &Path, double_quant: Option<bool>) -> Result<Self, CheckpointError> {
+    pub fn load_stored(folder: &Path, double_quant: Option<bool>) -> Result<Self, CheckpointError> {
         let path = folder.join(CONFIG);
         let content = |reason: String| CheckpointError::Content { path: path.clone(), reason };
         let text = read_regular(&path).map_err(|source| CheckpointError::File { path: path.clone(), source })?;

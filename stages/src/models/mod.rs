@@ -42,7 +42,7 @@ pub(crate) use config::outline::Outline;
 pub use decoder::Model;
 pub(crate) use device::is_processor;
 #[cfg(test)]
-pub(crate) use device::pretended::elsewhere;
+pub(crate) use device::pretended::on_pretended_device;
 pub use device::{DeviceError, DeviceName};
 pub use error::{CheckpointError, InputError};
 pub(crate) use fused::{AdamWStep, FIGURES, adamw, block_of, clipping, inject_gradient, prediction_figures, prediction_slopes};
@@ -113,17 +113,17 @@ impl Checkpoint {
     /// # Errors
     /// A file is missing or damaged, or does not fit the others.
     pub fn load(folder: &Path) -> Result<Self, CheckpointError> {
-        Self::load_held(folder, Tokenizer::open(folder)?, None)
+        Self::load_stored(folder, Tokenizer::open(folder)?, None)
     }
 
     /// Reads a folder without its tokenizer. If `double_quant` is given, the base is quantised to 4 bits while it is read.
     ///
     /// # Errors
     /// As [`Checkpoint::load`].
-    pub(crate) fn load_held(folder: &Path, tokenizer: Tokenizer, double_quant: Option<bool>) -> Result<Self, CheckpointError> {
+    pub(crate) fn load_stored(folder: &Path, tokenizer: Tokenizer, double_quant: Option<bool>) -> Result<Self, CheckpointError> {
         let adapted = folder.join(adapters::CONFIG).exists();
         // With an adapter, the base is quantised after it is loaded, since the adapter replaces weights of the base as the file has them.
-        let mut model = Model::load_held(folder, double_quant.filter(|_| !adapted))?;
+        let mut model = Model::load_stored(folder, double_quant.filter(|_| !adapted))?;
         let adapter = if adapted { Some(model.load_adapter(folder)?) } else { None };
         if let Some(double_quant) = double_quant {
             model.quantise(double_quant);

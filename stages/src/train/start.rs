@@ -17,7 +17,7 @@ use crate::models::{AdapterConfig, Model, Modules, Outline};
 pub fn open(base: &Path, settings: &Training) -> Result<(Model, Option<AdapterConfig>), TrainError> {
     check(settings)?;
     let double_quant = settings.quantization.as_ref().map(|quantization| quantization.double_quant);
-    let (model, mut adapter) = prepare(Model::load_held(base, double_quant)?, settings)?;
+    let (model, mut adapter) = prepare(Model::load_stored(base, double_quant)?, settings)?;
     if let Some(config) = &mut adapter {
         config.base_model_name_or_path.get_or_insert_with(|| base.display().to_string());
     }

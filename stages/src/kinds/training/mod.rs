@@ -58,7 +58,7 @@ impl Weights {
         let checkpoint = match self {
             Self::Folder(folder) => {
                 let double_quant = training.quantization.as_ref().map(|quantization| quantization.double_quant);
-                models::Checkpoint::load_held(&folder, tokenizer, double_quant).map_err(StageError::failed)?
+                models::Checkpoint::load_stored(&folder, tokenizer, double_quant).map_err(StageError::failed)?
             }
             Self::New(new) => models::Checkpoint::new(&new, tokenizer, training.seed).map_err(StageError::failed)?,
         };

@@ -37,7 +37,7 @@ pub(crate) struct Outline {
     /// The content of `config.json`.
     pub(crate) config: Map<String, Value>,
     /// The storage of base weights that are not in f32, by name.
-    held: BTreeMap<String, Storage>,
+    storage: BTreeMap<String, Storage>,
     /// Settings of the adapter, if there is one.
     pub(crate) adapter: Option<AdapterConfig>,
 }
@@ -47,7 +47,7 @@ impl Outline {
     pub(crate) fn of_new(new: &NewModel, vocabulary: Option<usize>) -> Self {
         let vocab_size = vocabulary.unwrap_or(new.vocab_size);
         let config = config_of(&NewModel { vocab_size, ..new.clone() });
-        Self { config, held: BTreeMap::new(), adapter: None }
+        Self { config, storage: BTreeMap::new(), adapter: None }
     }
 
     /// Reads the outline of a folder.
@@ -98,7 +98,7 @@ impl Outline {
                 add(shard)?;
             }
         }
-        let held = |name: &String| {
+        let storage = |name: &String| {
             if in_codes && types.contains_key(&format!("{name}{}", quantised::STATE)) {
                 let nested = types.contains_key(&format!("{name}.nested_absmax"));
                 return if nested { Storage::Nf4Nested } else { Storage::Nf4 };
@@ -108,27 +108,28 @@ impl Outline {
                 _ => Storage::Full,
             }
         };
-        let held = shapes.keys().map(|name| (name.clone(), held(name))).filter(|(_, held)| *held != Storage::Full).collect();
+        let storage =
+            shapes.keys().map(|name| (name.clone(), storage(name))).filter(|(_, storage)| *storage != Storage::Full).collect();
         let adapter = whole(adapters::CONFIG)?.map(|bytes| AdapterConfig::read(&bytes)).transpose();
         let adapter = adapter.map_err(|reason| content(adapters::CONFIG, reason))?;
-        Ok(Self { config, held, adapter })
+        Ok(Self { config, storage, adapter })
     }
 
     /// Returns the outline of a model in memory, whose adapter has these settings.
     #[cfg(test)]
     pub(crate) fn of_model(model: &crate::models::Model, adapter: Option<AdapterConfig>) -> Self {
-        let held = model.parameters().iter().map(|(name, weight)| (name.to_owned(), Storage::of(weight)));
-        let held = held.filter(|(_, held)| *held != Storage::Full).collect();
-        Self { config: model.config().clone(), held, adapter }
+        let storage = model.parameters().iter().map(|(name, weight)| (name.to_owned(), Storage::of(weight)));
+        let storage = storage.filter(|(_, storage)| *storage != Storage::Full).collect();
+        Self { config: model.config().clone(), storage, adapter }
     }
 
     /// Returns the outline with the projections of all blocks in 4 bits, as [`crate::models::Model::quantise`] quantises them.
     #[must_use]
     pub(crate) fn quantised(mut self, double_quant: bool) -> Self {
-        let held = if double_quant { Storage::Nf4Nested } else { Storage::Nf4 };
+        let storage = if double_quant { Storage::Nf4Nested } else { Storage::Nf4 };
         for (name, shape) in shapes(&self.config).unwrap_or_default() {
-            if shape.len() == 2 && layer_of(&name).is_some() && !self.held_as(&name).in_codes() {
-                self.held.insert(name, held);
+            if shape.len() == 2 && layer_of(&name).is_some() && !self.storage_of(&name).in_codes() {
+                self.storage.insert(name, storage);
             }
         }
         self
@@ -143,12 +144,12 @@ impl Outline {
     /// Returns the outline with all weights in f32, as after training all weights.
     #[must_use]
     pub(crate) fn in_full(self) -> Self {
-        Self { held: BTreeMap::new(), ..self }
+        Self { storage: BTreeMap::new(), ..self }
     }
 
     /// Returns how a weight is stored.
-    fn held_as(&self, name: &str) -> Storage {
-        self.held.get(name).copied().unwrap_or_default()
+    fn storage_of(&self, name: &str) -> Storage {
+        self.storage.get(name).copied().unwrap_or_default()
     }
 
     /// Returns the shape and the storage of the base's weights, by name.
@@ -156,11 +157,11 @@ impl Outline {
     /// # Errors
     /// The configuration is malformed or not supported.
     pub(crate) fn weights(&self) -> Result<BTreeMap<String, (Vec<usize>, Storage)>, String> {
-        let held = |(name, shape): (String, Vec<usize>)| {
-            let held = self.held_as(&name);
-            (name, (shape, held))
+        let storage = |(name, shape): (String, Vec<usize>)| {
+            let storage = self.storage_of(&name);
+            (name, (shape, storage))
         };
-        Ok(shapes(&self.config)?.into_iter().map(held).collect())
+        Ok(shapes(&self.config)?.into_iter().map(storage).collect())
     }
 
     /// Returns the shapes of the weights that the adapter adds to the base or replaces; none without an adapter.

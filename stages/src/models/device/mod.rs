@@ -101,7 +101,7 @@ impl DeviceName {
     }
 
     /// Returns whether the device is another than the processor, without opening it.
-    pub(crate) fn is_elsewhere(self) -> bool {
+    pub(crate) fn is_accelerator(self) -> bool {
         // The check loads libraries of hundreds of megabytes, and estimates of memory need the answer often.
         static FOUND: OnceLock<bool> = OnceLock::new();
         match self {
@@ -162,7 +162,7 @@ pub(crate) mod pretended {
     }
 
     /// Computes something on this thread with the processor standing in for another device.
-    pub(crate) fn elsewhere<R>(compute: impl FnOnce() -> R) -> R {
+    pub(crate) fn on_pretended_device<R>(compute: impl FnOnce() -> R) -> R {
         ON.set(true);
         let result = compute();
         ON.set(false);

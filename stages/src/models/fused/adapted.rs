@@ -110,16 +110,16 @@ pub(crate) fn adapted(input: Tensor<2>, weight: Tensor<2>, factors: [Tensor<2>; 
         return apply(Adapted { branch: Branch { scale: scale as f32 } }, [input, weight, first, second]);
     }
     let inputs = [input.clone(), weight.clone(), first.clone(), second.clone()];
-    formula::apply(Elsewhere { scale: scale as f32 }, inputs).unwrap_or_else(|| composed(input, weight, [first, second], scale))
+    formula::apply(OnDevice { scale: scale as f32 }, inputs).unwrap_or_else(|| composed(input, weight, [first, second], scale))
 }
 
 /// The same operation on devices whose memory this program does not access.
 #[derive(Clone, Debug)]
-struct Elsewhere {
+struct OnDevice {
     scale: f32,
 }
 
-impl Formula<4, 2> for Elsewhere {
+impl Formula<4, 2> for OnDevice {
     fn forward(&self, [input, weight, first, second]: [Tensor<2>; 4]) -> (Tensor<2>, Vec<Tensor<2>>) {
         let inner = multiply::product(input.clone(), first.clone(), [false, true]);
         let terms = [[input.clone(), weight.clone()], [inner.clone(), second.clone()]];

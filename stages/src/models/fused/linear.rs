@@ -39,9 +39,9 @@ impl Operation<2> for Linear {
 
 /// The same operation on devices whose memory this program does not access.
 #[derive(Clone, Debug)]
-struct Elsewhere;
+struct OnDevice;
 
-impl Formula<2, 2> for Elsewhere {
+impl Formula<2, 2> for OnDevice {
     fn forward(&self, [input, weight]: [Tensor<2>; 2]) -> (Tensor<2>, Vec<Tensor<2>>) {
         let output = multiply::product(input.clone(), weight.clone(), [false, true]);
         (output, vec![input, weight])
@@ -59,7 +59,7 @@ impl Formula<2, 2> for Elsewhere {
 pub(crate) fn linear(input: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
     match (Input::of(&input), Input::of(&weight)) {
         (Some(input), Some(weight)) => apply(Linear, [input, weight]),
-        _ => formula::apply(Elsewhere, [input.clone(), weight.clone()]).unwrap_or_else(|| input.matmul(weight.transpose())),
+        _ => formula::apply(OnDevice, [input.clone(), weight.clone()]).unwrap_or_else(|| input.matmul(weight.transpose())),
     }
 }
 

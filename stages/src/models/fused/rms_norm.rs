@@ -73,22 +73,22 @@ impl Operation<2> for RmsNorm {
 pub(crate) fn rms_norm(input: Tensor<2>, weight: Tensor<1>, epsilon: f64) -> Tensor<2> {
     match (Input::of(&input), Input::of(&weight)) {
         (Some(input), Some(weight)) => apply(RmsNorm { epsilon: epsilon as f32 }, [input, weight]),
-        _ => elsewhere(input, weight, epsilon),
+        _ => on_device(input, weight, epsilon),
     }
 }
 
 /// Computes the norm on devices whose memory this program does not access.
-fn elsewhere(input: Tensor<2>, weight: Tensor<1>, epsilon: f64) -> Tensor<2> {
+fn on_device(input: Tensor<2>, weight: Tensor<1>, epsilon: f64) -> Tensor<2> {
     let inputs = [input.clone(), weight.clone().unsqueeze()];
-    formula::apply(Elsewhere { epsilon }, inputs).unwrap_or_else(|| composed(input, weight, epsilon))
+    formula::apply(OnDevice { epsilon }, inputs).unwrap_or_else(|| composed(input, weight, epsilon))
 }
 
 #[derive(Clone, Debug)]
-struct Elsewhere {
+struct OnDevice {
     epsilon: f64,
 }
 
-impl Formula<2, 2> for Elsewhere {
+impl Formula<2, 2> for OnDevice {
     fn forward(&self, [input, weight]: [Tensor<2>; 2]) -> (Tensor<2>, Vec<Tensor<2>>) {
         let [output, inverse] = device::norm_forward(&input, &weight, self.epsilon).unwrap_or_else(|| {
             let inverse = (input.clone().square().mean_dim(1) + self.epsilon).sqrt().recip();
@@ -135,7 +135,7 @@ mod tests {
             let (input, weight) = (random.tensor([places, size]), random.tensor([1, size]));
             agree(
                 [input, weight],
-                |[input, weight]| elsewhere(input, weight.squeeze_dim(0), 1e-2),
+                |[input, weight]| on_device(input, weight.squeeze_dim(0), 1e-2),
                 |[input, weight]| composed(input, weight.squeeze_dim(0), 1e-2),
             );
         }

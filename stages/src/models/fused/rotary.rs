@@ -62,16 +62,16 @@ pub(crate) fn rotate(heads: Tensor<4>, cosine: &Tensor<4>, sine: &Tensor<4>) -> 
             drop(heads);
             apply(Rotate, [input, cosine, sine])
         }
-        _ => formula::apply(Elsewhere, [heads.clone(), cosine.clone(), sine.clone()])
+        _ => formula::apply(OnDevice, [heads.clone(), cosine.clone(), sine.clone()])
             .unwrap_or_else(|| composed(heads, cosine, sine)),
     }
 }
 
 /// The same operation on devices whose memory this program does not access.
 #[derive(Clone, Debug)]
-struct Elsewhere;
+struct OnDevice;
 
-impl Formula<3, 4> for Elsewhere {
+impl Formula<3, 4> for OnDevice {
     fn forward(&self, [heads, cosine, sine]: [Tensor<4>; 3]) -> (Tensor<4>, Vec<Tensor<4>>) {
         let turned = device::rotate(&heads, [&cosine, &sine], false).unwrap_or_else(|| composed(heads, &cosine, &sine));
         (turned, vec![cosine, sine])

@@ -68,7 +68,7 @@ impl Activation {
 
     /// Does the same as [`Self::gate`] on a device whose memory this program does not access. `half` says that inputs and output are
     /// outputs and inputs of products of bfloat16.
-    pub(crate) fn gate_elsewhere(self, half: bool, gate: Tensor<2>, value: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn gate_on_device(self, half: bool, gate: Tensor<2>, value: Tensor<2>) -> Tensor<2> {
         let known = match self {
             Self::Silu => Some(Gate::Silu),
             Self::GeluTanh => Some(Gate::GeluTanh),

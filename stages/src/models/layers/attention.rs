@@ -104,7 +104,7 @@ impl<'a> Pass<'a> {
     /// `window` is the number of tokens that a place attends to, including itself.
     pub(crate) fn mask(&self, window: Option<usize>) -> Tensor<4> {
         if !is_processor(&self.device) {
-            return self.mask_elsewhere(window);
+            return self.mask_on_device(window);
         }
         let (width, past) = (self.batch.width, self.past);
         let masks = if self.batch.branches.is_some() { self.batch.rows } else { 1 };
@@ -124,7 +124,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Computes the same mask on another device than the processor, from one number for each place.
-    fn mask_elsewhere(&self, window: Option<usize>) -> Tensor<4> {
+    fn mask_on_device(&self, window: Option<usize>) -> Tensor<4> {
         let Batch { rows, width, branches, .. } = self.batch;
         let (width, past) = (*width, self.past);
         let masks = if branches.is_some() { *rows } else { 1 };
@@ -297,7 +297,7 @@ mod tests {
                 let pass = Pass::new(&batch, &[0], Some(&mut cache), 9, 1, &parameters);
                 for window in [None, Some(1), Some(2), Some(4)] {
                     let mask = |mask: Tensor<4>| (mask.dims(), mask.into_data().try_into_vec::<f32>().unwrap());
-                    assert_eq!(mask(pass.mask_elsewhere(window)), mask(pass.mask(window)), "past {past}, {window:?}, {batch:?}");
+                    assert_eq!(mask(pass.mask_on_device(window)), mask(pass.mask(window)), "past {past}, {window:?}, {batch:?}");
                 }
             }
         }

@@ -19,7 +19,7 @@ impl Dropout {
         let name =
             module.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         let (seed, device) = (self.seed ^ name, input.device());
-        let mask = if is_processor(&device) { self.mask(seed, &input) } else { self.mask_elsewhere(seed, input.dims(), &device) };
+        let mask = if is_processor(&device) { self.mask(seed, &input) } else { self.mask_on_device(seed, input.dims(), &device) };
         let dtype = input.dtype();
         input * mask.cast(dtype)
     }
@@ -34,7 +34,7 @@ impl Dropout {
 
     /// Draws by a hash of each element's number (the last steps of `MurmurHash3`, and one more), so that nothing of the inputs' size is
     /// copied to the device, and a pass that is computed again draws the same.
-    fn mask_elsewhere(self, seed: u64, [places, size]: [usize; 2], device: &Device) -> Tensor<2> {
+    fn mask_on_device(self, seed: u64, [places, size]: [usize; 2], device: &Device) -> Tensor<2> {
         let number = Tensor::<1, Int>::arange(0..(places * size) as i64, &device.clone().without_autodiff()).cast(IntDType::U32);
         let mixed = |hash: Tensor<1, Int>, shift: u32| hash.clone().bitwise_xor(hash.bitwise_right_shift_scalar(shift));
         let mut hash = number.bitwise_xor_scalar(seed as u32);
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn what_a_device_draws_is_even_repeatable_and_another_for_each_seed() {
         let draw = |seed: u64| {
-            let mask = Dropout { share: 0.3, seed: 0 }.mask_elsewhere(seed, [80, 100], &Device::flex());
+            let mask = Dropout { share: 0.3, seed: 0 }.mask_on_device(seed, [80, 100], &Device::flex());
             mask.into_data().try_into_vec::<f32>().unwrap()
         };
         let zeros = |mask: &[f32]| mask.iter().filter(|&&value| value == 0.0).count();

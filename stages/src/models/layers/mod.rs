@@ -84,7 +84,7 @@ impl Parameters {
     fn gate(&self, activation: Activation, gate: Tensor<2>, value: Tensor<2>) -> Tensor<2> {
         match self.products {
             Products::Rounded => self.rounded(activation.apply(gate)) * value,
-            _ if !is_processor(self.device()) => activation.gate_elsewhere(self.computes_in_half(), gate, value),
+            _ if !is_processor(self.device()) => activation.gate_on_device(self.computes_in_half(), gate, value),
             Products::Full | Products::Half => activation.gate(gate, value),
         }
     }
@@ -109,14 +109,14 @@ impl Parameters {
 
     /// Returns a matrix in f32, dense.
     pub(crate) fn matrix(&self, name: &str) -> Tensor<2> {
-        match self.held(name) {
+        match self.stored(name) {
             Matrix::Dense(tensor) => tensor.cast(DType::F32),
             Matrix::Frozen(matrix) => self.placed(FrozenMatrix { half: false, ..matrix }.dense(self.device())),
         }
     }
 
     /// Returns a matrix as a factor of products.
-    fn held(&self, name: &str) -> Matrix {
+    fn stored(&self, name: &str) -> Matrix {
         match self.get(name) {
             Some(Weight::Matrix(tensor)) => Matrix::Dense(tensor.clone()),
             Some(Weight::Frozen(frozen)) if frozen.shape().len() == 2 => {
@@ -152,7 +152,7 @@ impl Parameters {
     pub(crate) fn embedding(&self, tokens: &[i32]) -> Tensor<2> {
         let count = tokens.len();
         let ids = || Tensor::<1, Int>::from_data(TensorData::new(tokens.to_vec(), [count]), self.device());
-        let found = match self.held(&weight_of(EMBEDDING)) {
+        let found = match self.stored(&weight_of(EMBEDDING)) {
             Matrix::Dense(table) => table.select(0, ids()).cast(DType::F32),
             Matrix::Frozen(FrozenMatrix { weight, .. }) => {
                 let rows: Vec<usize> = tokens.iter().map(|&token| token as usize).collect();
@@ -168,7 +168,7 @@ impl Parameters {
 
     /// Applies a linear layer. If products are computed in bfloat16, the output can be in bfloat16 too.
     fn project(&self, module: &str, weight: &str, input: Tensor<2>) -> Tensor<2> {
-        let weight = match self.held(weight) {
+        let weight = match self.stored(weight) {
             Matrix::Dense(tensor) => Matrix::Dense(self.factor(tensor)),
             frozen @ Matrix::Frozen(_) => frozen,
         };

@@ -223,4 +223,4 @@ fn a_walk_by_the_weights_of_one_layer_at_a_time_gives_the_logits_of_the_whole() 
 
 mod adapters;
 mod bad_input;
-pub(crate) mod held;
+pub(crate) mod storage;

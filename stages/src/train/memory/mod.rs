@@ -148,7 +148,7 @@ pub(crate) fn estimate(sizes: &Sizes, settings: &Training, load: &Load) -> Memor
         gradients: shards * trained,
         ..Memory::default()
     };
-    if settings.device.is_elsewhere() {
+    if settings.device.is_accelerator() {
         return device::with_activations(memory, sizes, settings, [tokens, targets]);
     }
     let (mut kept, mut copies_of_dense) = (sizes.kept, 0);

@@ -6,7 +6,7 @@ use burn::tensor::{DType, Device};
 use super::*;
 use crate::{
     models::{
-        Batch, elsewhere, generate,
+        Batch, generate, on_pretended_device,
         tests::{fixtures, tiny},
     },
     router::score::score,
@@ -22,7 +22,7 @@ struct Place {
 impl Place {
     /// Computes something on the device.
     fn there<R>(&self, compute: impl FnOnce() -> R) -> R {
-        if self.name == DeviceName::Cpu { elsewhere(compute) } else { compute() }
+        if self.name == DeviceName::Cpu { on_pretended_device(compute) } else { compute() }
     }
 }
 

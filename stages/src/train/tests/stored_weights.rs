@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::models::{
     Half, Layers,
-    tests::{config, drawn, held::in_16_bits_and_32},
+    tests::{config, drawn, storage::in_16_bits_and_32},
 };
 
 #[test]

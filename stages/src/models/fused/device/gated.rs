@@ -14,14 +14,14 @@ use super::{
 struct Gated {
     gate: Gate,
     /// The number format of gate, value and output. The computation between them is in f32.
-    held: DType,
+    dtype: DType,
 }
 
 impl Formula<2, 2> for Gated {
     fn forward(&self, [gate, value]: [Tensor<2>; 2]) -> (Tensor<2>, Vec<Tensor<2>>) {
         let output = super::gate_forward(&gate, &value, self.gate).unwrap_or_else(|| {
             let [opened, _] = self.gate.at(gate.clone().cast(DType::F32));
-            (opened * value.clone().cast(DType::F32)).cast(self.held)
+            (opened * value.clone().cast(DType::F32)).cast(self.dtype)
         });
         (output, vec![gate, value])
     }
@@ -33,8 +33,8 @@ impl Formula<2, 2> for Gated {
         }
         let [opened, slope] = self.gate.at(gate.cast(DType::F32));
         let gradient = gradient.cast(DType::F32);
-        let of_gate = wanted[0].then(|| (gradient.clone() * value.cast(DType::F32) * slope).cast(self.held));
-        let of_value = wanted[1].then(|| (gradient * opened).cast(self.held));
+        let of_gate = wanted[0].then(|| (gradient.clone() * value.cast(DType::F32) * slope).cast(self.dtype));
+        let of_value = wanted[1].then(|| (gradient * opened).cast(self.dtype));
         [of_gate, of_value]
     }
 }
@@ -42,8 +42,8 @@ impl Formula<2, 2> for Gated {
 /// Multiplies values by a function of the gate. Returns nothing if the graph has checkpoints. `half` says that both are outputs of products of
 /// bfloat16.
 pub(crate) fn gated_on_device(gate: Gate, half: bool, input: Tensor<2>, value: Tensor<2>) -> Option<Tensor<2>> {
-    let held = if half { DType::BF16 } else { DType::F32 };
-    formula::apply(Gated { gate, held }, [input, value].map(|tensor| tensor.cast(held)))
+    let dtype = if half { DType::BF16 } else { DType::F32 };
+    formula::apply(Gated { gate, dtype }, [input, value].map(|tensor| tensor.cast(dtype)))
 }
 
 #[cfg(test)]
