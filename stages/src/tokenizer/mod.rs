@@ -1,12 +1,11 @@
 //! Tokenizers. Takes texts and conversations; gives token ids, as transformers' fast tokenizers and chat templates give them.
 //!
-//! Read this file (what a tokenizer has and does) first, then `open` (one from a checkpoint's folder, built as `classes` says) and `train` (one
+//! Read this file (what a tokenizer has and does) first, then `open` (one from a checkpoint's folder) and `train` (one
 //! from texts). `conversation` renders conversations by the checkpoint's Jinja template ([`ChatTemplate`] in `chat_template`, with `message`, the
 //! values that it reads, and `python`, the methods that it calls). `families` has templates for base models, `system` the place of the system
 //! message. A family's template is added by one file in `templates` and a line in the list of `families`.
 
 mod chat_template;
-mod classes;
 mod conversation;
 mod families;
 mod message;

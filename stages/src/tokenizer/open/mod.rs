@@ -3,7 +3,9 @@
 //! `tokenizer.json` is the tokenizer itself, including the begin and end tokens around a text. As in transformers, `add_bos_token` and
 //! `add_eos_token` are ignored if it exists. `tokenizer_config.json` names special tokens and may contain the chat template;
 //! `special_tokens_map.json` and `generation_config.json` add what it leaves out. The model's `config.json` says which model it belongs to, for
-//! the classes that transformers builds itself (`classes` in the folder above). All is in this file; `tests` has its tests.
+//! the classes that transformers builds itself. Read this file first, then `classes`, which builds them; `tests` has the tests.
+
+mod classes;
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +16,7 @@ use std::{
 use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
-use super::{ChatTemplate, Tokenizer, TokenizerError, classes};
+use super::{ChatTemplate, Tokenizer, TokenizerError};
 use crate::{guarded::guarded, regular::read_regular};
 
 impl Tokenizer {
@@ -102,7 +104,7 @@ fn special_tokens(config: &Value) -> BTreeMap<String, String> {
     entries.filter_map(|(name, value)| Some((name.clone(), token_text(value)?.to_owned()))).collect()
 }
 
-pub(super) fn token_text(value: &Value) -> Option<&str> {
+fn token_text(value: &Value) -> Option<&str> {
     value.as_str().or_else(|| value.get("content")?.as_str())
 }
 

@@ -85,7 +85,7 @@ fn gpt2(inner: &mut Tokenizer, mut model: BPE, config: &Map<String, Value>) {
 }
 
 fn gemma(inner: &mut Tokenizer, mut model: BPE, config: &Map<String, Value>) -> Result<(), tokenizers::Error> {
-    let unknown = config.get("unk_token").and_then(super::open::token_text).unwrap_or("<unk>");
+    let unknown = config.get("unk_token").and_then(super::token_text).unwrap_or("<unk>");
     model.unk_token = Some(unknown.to_owned());
     (model.fuse_unk, model.byte_fallback, model.ignore_merges) = (true, true, false);
     let words = Split::new(SplitPattern::String(" ".into()), SplitDelimiterBehavior::MergedWithPrevious, false)?;
