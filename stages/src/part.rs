@@ -122,7 +122,10 @@ pub(crate) fn complete<P: Part>(schema: &mut Schema, defaults: &impl Serialize) 
     for (name, Filled { field, whole }) in P::names().into_iter().filter(|(name, _)| !own.contains(*name)) {
         let mut other = if whole { properties.get(field).cloned().unwrap_or_default() } else { json!({ "type": "number" }) };
         if let Some(other) = other.as_object_mut() {
-            other.insert("description".to_owned(), json!(format!("TRL's name of `{field}`, or of a number in it.")));
+            other.insert(
+                "description".to_owned(),
+                json!(if whole { format!("TRL's name of `{field}`.") } else { format!("TRL's name of a number in `{field}`.") }),
+            );
             other.remove("default");
         }
         properties.insert(name.to_owned(), other);

@@ -40,9 +40,9 @@ pub(super) struct Export {
 
 const EXAMPLES: &str = "\
 Examples:
-  fingerpost export quickstart.yaml dpo.checkpoint ./router        a folder with the trained model
-  fingerpost export quickstart.yaml verdicts rows.jsonl --force    replace an older file
-  fingerpost export quickstart.yaml labels -                       to standard output
+  fingerpost export quickstart.yaml dpo.checkpoint ./router                 a folder with the trained model
+  fingerpost export quickstart.yaml verdicts.verdicts rows.jsonl --force    replace an older file
+  fingerpost export quickstart.yaml labels -                                to standard output
 
 `fingerpost show MANIFEST STAGE` prints rows, with filters.";
 

@@ -256,7 +256,7 @@ impl Subscriber for Terminal {
                 self.write(&format!("{verb} {}", STOPPING.trim_start_matches("Stopping: ")));
             }
             Event::StageSkipped { stage, after } => self.line("Skipped", &format!("{stage:12} `{after}` failed")),
-            Event::Note { message, .. } => self.line("", message),
+            Event::Note { stage, message } => self.line("", &format!("{stage}: {message}")),
             Event::Warning { stage, message } => {
                 let verb = style::warning(&format!("{:>GUTTER$}", "Warning"), self.color);
                 let of = stage.as_ref().map_or_else(String::new, |stage| format!("{stage}: "));

@@ -109,6 +109,12 @@ fn params(reasons: &mut Vec<Reason>, path: &str, was: &Value, now: &Value) {
                 params(reasons, &format!("{path}.{name}"), &value(before), &value(after));
             }
         }
+        // Lists of one length differ in some of their items; of others it is not known which item is which.
+        (Value::Array(before), Value::Array(after)) if before.len() == after.len() => {
+            for (index, (was, now)) in before.iter().zip(after).enumerate() {
+                params(reasons, &format!("{path}[{index}]"), was, now);
+            }
+        }
         _ if was != now => reasons.push(Reason::Param { path: path.to_owned(), was: was.clone(), now: now.clone() }),
         _ => {}
     }

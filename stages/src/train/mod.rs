@@ -13,6 +13,7 @@
 //!
 //! Numbers and names are those of TRL 1.16. No result depends on the number of cores.
 
+mod check;
 pub mod dpo;
 mod error;
 mod evaluation;
@@ -37,6 +38,7 @@ mod state;
 mod trainer;
 mod watch;
 
+pub(crate) use check::check;
 pub use error::TrainError;
 use error::listed;
 pub use memory::Memory;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Step, TrainError, Watch,
+    Step, TrainError, Watch, check,
     evaluation::{
         self,
         best::{self, Verdict},
@@ -13,7 +13,7 @@ use super::{
     optimizer::Stepper,
     order::{self, StepRows},
     schedule::{Schedule, Scheduler},
-    settings::{Dtype, Training, range},
+    settings::{Dtype, Training},
     shards,
     state::{Position, State},
 };
@@ -39,7 +39,7 @@ struct Accumulated {
 impl<'a> Trainer<'a> {
     /// Plans a training on rows with these ids, at least one. `dropout` says whether the adapter's dropout is applied.
     pub(super) fn new(settings: &'a Training, ids: &'a [String], dropout: bool) -> Result<Self, TrainError> {
-        check(settings)?;
+        check::ranges(settings)?;
         let steps = order::steps(settings, ids.len())?;
         let Training { lr_scheduler, lr_scheduler_args, learning_rate, warmup, .. } = *settings;
         let schedule = Schedule::new(lr_scheduler, lr_scheduler_args, learning_rate, warmup, steps.len())?;
@@ -188,21 +188,4 @@ impl<'a> Trainer<'a> {
         }
         sum
     }
-}
-
-/// Returns an error if a setting is out of its range.
-fn check(settings: &Training) -> Result<(), TrainError> {
-    let counts = [
-        ("batch_size", settings.batch_size),
-        ("gradient_accumulation_steps", settings.gradient_accumulation_steps),
-        ("shards", settings.shards),
-        ("eval_batch_size", settings.eval_batch_size),
-        ("eval_steps", settings.eval_steps.unwrap_or(1)),
-    ];
-    if let Some((name, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
-        return Err(TrainError::Setting { name, reason: "must be at least 1".into() });
-    }
-    range::positive("epochs", settings.epochs.unwrap_or(1.0))?;
-    range::not_negative("max_grad_norm", settings.max_grad_norm)?;
-    settings.optimizer.check()
 }

@@ -176,6 +176,9 @@ fn what_contradicts_itself_is_told_before_anything_runs() {
         ("stages.sft.with.base=./missing", "there is no folder"),
         ("stages.sft.with.base=./rows.jsonl", "is a file, not a folder"),
         ("stages.sft.with.adapter={ init_from: ./empty }", "cannot be set in a manifest"),
+        ("stages.sft.with.epochs=-1", "`epochs` is -1 and must be above 0"),
+        ("stages.sft.with.learning_rate=-1", "`learning_rate` must be 0 or above"),
+        ("stages.sft.with.new.hidden_size=66", "must divide `hidden_size` (66)"),
     ] {
         let output = place.call(&["check", "training.yaml", "--set", set]);
         let error = String::from_utf8_lossy(&output.stderr);

@@ -29,7 +29,7 @@ use crate::{
             Prepared,
             columns::{self, Columns},
         },
-        settings::{Adapter, Settings, Training},
+        settings::{Settings, Training},
     },
 };
 use report::Report;
@@ -71,13 +71,19 @@ impl Weights {
     }
 }
 
-/// Finds settings of an adapter that a manifest cannot have: it takes an adapter from a checkpoint at a port, not from a path.
-pub(crate) fn mistakes(adapter: Option<&Adapter>) -> Vec<ParamMistake> {
-    let named = adapter.is_some_and(|adapter| adapter.init_from.is_some());
-    let field = vec!["adapter".to_owned(), "init_from".to_owned()];
-    let message = "`init_from` cannot be set in a manifest".to_owned();
-    let help = "wire the checkpoint of the adapter to the input `checkpoint`".to_owned();
-    if named { vec![ParamMistake { field, message, help }] } else { Vec::new() }
+/// Finds settings that are out of range, and those of an adapter that a manifest cannot have: it takes an adapter from a checkpoint at a
+/// port, not from a path.
+pub(crate) fn mistakes<M: Method>(training: &Training, method: &M) -> Vec<ParamMistake> {
+    let named = training.adapter.as_ref().is_some_and(|adapter| adapter.init_from.is_some());
+    let help = "wire the checkpoint of the adapter to the input `checkpoint`";
+    let named = named.then(|| ParamMistake::new(&["adapter", "init_from"], "`init_from` cannot be set in a manifest", help));
+    let out_of_range = match train::check(training, method) {
+        Err(error @ TrainError::Setting { name, .. }) => {
+            Some(ParamMistake::new(&[name], error.to_string(), format!("`fingerpost kinds {}` explains it", M::NAME)))
+        }
+        _ => None,
+    };
+    named.into_iter().chain(out_of_range).collect()
 }
 
 /// Reads examples as the rows that a method prepares.

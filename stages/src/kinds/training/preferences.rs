@@ -92,7 +92,7 @@ impl<M: Preferences> engine::Kind for Stage<M> {
     type Outputs = Outputs;
 
     fn settle(params: Params<M>, _: &Sections) -> Result<Params<M>, Vec<ParamMistake>> {
-        let found = mistakes(params.training.adapter.as_ref());
+        let found = mistakes(&params.training, &params.method);
         if found.is_empty() { Ok(params) } else { Err(found) }
     }
 

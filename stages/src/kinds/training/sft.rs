@@ -189,12 +189,15 @@ stages:
     type Outputs = Outputs;
 
     fn settle(params: Params, sections: &Sections) -> Result<Params, Vec<ParamMistake>> {
-        let mut found = mistakes(params.training.adapter.as_ref());
+        let mut found = mistakes(&params.training, &params.method);
         let Origin { base, new, .. } = &params.origin;
         if base.is_some() && new.is_some() {
             let message = "`base` and `new` are both given, and a decoder has one start".to_owned();
             let help = "leave one of them out".to_owned();
             found.push(ParamMistake::new(&["new"], message, help));
+        }
+        if let Some(Err(message)) = new.as_ref().map(NewModel::check) {
+            found.push(ParamMistake::new(&["new"], message, "`fingerpost kinds sft` lists the sizes"));
         }
         found.extend(params.origin.conversations().err());
         if !found.is_empty() {

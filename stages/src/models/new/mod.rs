@@ -182,7 +182,11 @@ impl NewModel {
         config
     }
 
-    fn check(&self) -> Result<(), String> {
+    /// Checks the sizes against each other.
+    ///
+    /// # Errors
+    /// What is wrong, in a sentence.
+    pub(crate) fn check(&self) -> Result<(), String> {
         let positive = [
             ("hidden_size", self.hidden_size),
             ("intermediate_size", self.intermediate_size),
