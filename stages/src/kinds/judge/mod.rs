@@ -15,6 +15,7 @@ mod params;
 mod recorded;
 mod regex;
 mod squad;
+mod unjudged;
 
 use std::{
     collections::BTreeMap,
@@ -31,6 +32,7 @@ use crate::{
 use grader::Grader;
 pub(crate) use list::parts;
 use params::Params;
+use unjudged::Unjudged;
 
 ports! { pub struct Inputs { answers: Dataset<Answer>, questions: Dataset<Question> } }
 ports! { pub struct Outputs { verdicts: Dataset<Verdict> } }
@@ -41,6 +43,7 @@ pub(crate) struct Stage {
     judge: Box<dyn Grader>,
     readable: Readable,
     missing: MissingBy,
+    unjudged: Unjudged,
     rows_in_flight: usize,
     questions: ById<Question>,
     /// The models that judge; emptied once a warning has said that one of them judges itself.
@@ -49,7 +52,7 @@ pub(crate) struct Stage {
 
 impl Kind for Stage {
     const KIND: &'static str = "judge";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const SUMMARY: &'static str = "grades each answer: correct, incorrect or idk";
     const EXAMPLE: &'static str = "\
 stages:
@@ -92,6 +95,7 @@ impl EachRow for Stage {
             judge: params.open(ctx)?,
             readable: Readable::new("the judge"),
             missing: params.common.missing,
+            unjudged: Unjudged::default(),
             rows_in_flight: calls::rows_in_flight(ctx, params.providers.keys()),
             judges: Mutex::new(params.models().into_iter().map(|(_, asked)| asked.to_owned()).collect()),
             questions: ById::read(&inputs.questions, "question", |question| &question.id)?,
@@ -127,14 +131,22 @@ impl EachRow for Stage {
             }
             without => match self.missing.grade(without) {
                 Some((grade, reason)) => (grade, reason.to_owned()),
-                None => return Ok(Vec::new()),
+                None => {
+                    self.unjudged.without(without);
+                    return Ok(Vec::new());
+                }
             },
         };
+        self.unjudged.judged();
         Ok(vec![Verdict { id: answer.id, model: answer.model, verdict, reason, split: question.split }])
     }
 
     fn finish(&self) -> Result<(), StageError> {
-        self.readable.finish(&self.ctx, "these answers have no verdict")
+        self.unjudged.finish(&self.ctx, &self.readable)
+    }
+
+    fn notes(&self) -> Result<Vec<String>, StageError> {
+        Ok(self.judge.note().into_iter().collect())
     }
 
     fn outputs(verdicts: Dataset<Verdict>) -> Outputs {
