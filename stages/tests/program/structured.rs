@@ -226,7 +226,7 @@ fn a_released_prompt_stays_pinned_and_the_plan_says_what_a_new_one_costs() {
         assert!(plan.contains(told), "{told}: {plan}");
     }
     for (prompt, told) in [
-        ("judge@9", "there is no prompt `judge@9`: write `prompt: judge@1` or `prompt: judge@2`, or the path of a file"),
+        ("judge@9", "there is no prompt `judge@9`: write `prompt: judge@1` or `prompt: judge@2`"),
         ("analyse@1", "`analyse@1` is a prompt of `analyse`"),
     ] {
         fs::write(place.path("m.yaml"), manifest.replace("judge@1", prompt)).unwrap();

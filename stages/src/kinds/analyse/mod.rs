@@ -41,7 +41,7 @@ pub(crate) struct Params {
     /// How the model is asked [default: temperature 0].
     #[serde(default, skip_serializing_if = "is_default")]
     settings: Settings,
-    /// The prompt: `analyse@1`, or a file with `{question}` in it, `{choices}`, and `{mark}`, which no question can hold, in the tags around
+    /// The prompt: `analyse@1`, or a file with `{question}` in it, `{choices}`, and `{mark}`, which no question can hold, in lines around
     /// them [default: `analyse@2`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     prompt: Option<Prompt>,

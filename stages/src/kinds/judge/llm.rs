@@ -38,7 +38,7 @@ settings! {
         #[serde(skip_serializing_if = "is_default")]
         settings: Settings = Settings::default(),
         /// The prompt of `llm`, `judge@1` or a file with `{question}`, `{gold}` and `{answer}` in it, `{choices}` and `{wrong}`, and
-        /// `{mark}`, which no answer can hold, in the tags around them [default: `judge@2`].
+        /// `{mark}`, which no answer can hold, in lines around them [default: `judge@2`].
         #[serde(skip_serializing_if = "Option::is_none")]
         prompt: Option<Prompt> = None,
     }
@@ -166,8 +166,8 @@ impl<'a> Read<'a> {
         let texts = vec![question.question.clone(), choices.clone(), gold.clone(), wrong.clone(), answer.clone()];
         let marked = template.takes("mark");
         let outside = Outside::new(texts, marked);
-        let tag = if marked { format!("wrong {}", outside.mark()) } else { "wrong".to_owned() };
-        let wrong = if question.wrong.is_empty() { String::new() } else { format!("\n<{tag}>\n{wrong}\n</{tag}>") };
+        let wrong = if marked { format!("begin {0}\n{wrong}\nend {0}", outside.mark()) } else { wrong };
+        let wrong = if question.wrong.is_empty() { String::new() } else { format!("\n<wrong>\n{wrong}\n</wrong>") };
         let values = [
             ("question", question.question.clone()),
             ("choices", choices),

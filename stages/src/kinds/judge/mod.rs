@@ -1,8 +1,8 @@
 //! `uses: judge`: each answer is graded against the gold. Takes answers and questions; gives verdicts, in the order of the answers.
 //!
 //! Read `grader` (what a judge is), `list` (all judges) and `params` first, then this file, which runs the judge of the manifest over the
-//! answers. Each of the other files is one judge; read `exact` as the simplest and `llm` as the one that asks models. A judge is added
-//! by one file and a word in `list`.
+//! answers; `unjudged` counts those that have no verdict. Each of the other files is one judge; read `exact` as the simplest and `llm` as
+//! the one that asks models. A judge is added by one file and a word in `list`.
 
 mod choice;
 mod exact;

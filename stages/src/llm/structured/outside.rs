@@ -2,7 +2,7 @@
 //! none of them holds, and says whether they name a value themselves.
 //!
 //! The mark is made from a digest of the texts, so that equal requests stay equal and nobody who writes a text can know it. It is in the
-//! tags around the texts, so that no text can close them, and at the end of the object that is asked for, so that no text can pass for it.
+//! lines around the texts, so that no text can end itself, and at the end of the object that is asked for, so that no text can pass for it.
 
 use std::sync::LazyLock;
 
@@ -12,8 +12,8 @@ use regex::{Captures, Regex};
 /// write the fields in that order.
 pub(super) const MARK: &str = "with_mark";
 
-/// How many hexadecimal digits a mark has.
-const DIGITS: usize = 8;
+/// How many letters a mark has.
+const LETTERS: usize = 8;
 
 /// How many letters and digits may stand between a field's name and its value.
 const BETWEEN: usize = 16;
@@ -74,9 +74,11 @@ impl Outside {
 
 fn mark(texts: &[String]) -> String {
     let digest = |round: u64| engine::fingerprint(&format!("{round} {}", serde_json::json!(texts)));
+    // Letters, since a number might be taken for a part of a question.
+    let letter = |digit: char| char::from(b"abcdefghijklmnop"[digit.to_digit(16).unwrap_or(0) as usize]);
     let holds = |mark: &str| texts.iter().any(|text| text.to_ascii_lowercase().contains(mark));
-    let marks = (0..).map(|round| digest(round).chars().take(DIGITS).collect::<String>());
-    marks.into_iter().find(|mark| !holds(mark)).unwrap_or_default()
+    let mut marks = (0..).map(|round| digest(round).chars().take(LETTERS).map(letter).collect::<String>());
+    marks.find(|mark| !holds(mark)).unwrap_or_default()
 }
 
 /// Characters that are written by a code: JSON's escapes, HTML's entities and those of addresses.
@@ -134,7 +136,7 @@ mod tests {
         let first = Outside::new(texts("x"), true);
         assert_eq!(first.mark(), Outside::new(texts("x"), true).mark());
         assert_ne!(first.mark(), Outside::new(texts("y"), true).mark());
-        assert_eq!(first.mark().len(), DIGITS);
+        assert_eq!(first.mark().chars().filter(char::is_ascii_lowercase).count(), LETTERS);
         assert_ne!(mark(&["a".to_owned(), "b".to_owned()]), mark(&["a\",\"b".to_owned()]), "texts are kept apart");
     }
 

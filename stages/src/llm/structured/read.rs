@@ -30,7 +30,7 @@ pub(super) fn read(form: &Form, outside: &Outside, said: &str) -> Result<Map<Str
     };
     let counts = own.into_iter().next_back().or_else(|| others.into_iter().rfind(|other| !quoted(&other.object)));
     counts.map(|candidate| candidate.object).ok_or_else(|| match outside.shown() {
-        Some(mark) => format!("the text between the tags has such an object too, so yours must end with \"{MARK}\": \"{mark}\""),
+        Some(mark) => format!("the given text has such an object too, so yours must end with \"{MARK}\": \"{mark}\""),
         None => "it only repeats what the given text says".to_owned(),
     })
 }
