@@ -106,7 +106,8 @@ pub(crate) fn values(question: &str, choices: &[String]) -> [(&'static str, Stri
 
 /// Returns the choices as lines, each behind its letter. Returns an empty text without choices.
 fn lettered(choices: &[String]) -> String {
-    ('A'..='Z').zip(choices).map(|(letter, choice)| format!("\n{letter}. {choice}")).collect()
+    let lines: Vec<_> = ('A'..='Z').zip(choices).map(|(letter, choice)| format!("\n{letter}. {choice}")).collect();
+    lines.concat()
 }
 
 /// Returns the choices with the instruction to name a letter, for the model that answers. Returns an empty text without choices.

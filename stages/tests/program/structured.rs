@@ -21,9 +21,9 @@ fn judge(place: &Place, with: &str) {
 /// Returns the verdict that a judge's reply to an answer comes to.
 fn verdict(answer: &str, reply: impl Fn(&str) -> String + Send + Sync + 'static) -> Value {
     let answer = answer.to_owned();
-    let server = Server::new(move |request, _| match request.body["model"] == "j" {
-        false => Answer::says(&answer),
-        true => Answer::says(&reply(request.body["messages"][0]["content"].as_str().unwrap())),
+    let server = Server::new(move |request, _| {
+        let prompt = request.body["messages"][0]["content"].as_str().unwrap();
+        if request.body["model"] == "j" { Answer::says(&reply(prompt)) } else { Answer::says(&answer) }
     });
     let place = place("openai", &server.url(), 1, "");
     judge(&place, "");

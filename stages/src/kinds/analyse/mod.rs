@@ -183,7 +183,7 @@ impl EachRow for Stage {
 
     fn units(&self, question: &Question, replies: &[Reply]) -> Result<Vec<Ask<Completion>>, StageError> {
         Ok(match self.hear(question, replies) {
-            Some(Heard::Next(request)) => vec![Ask::Call(request)],
+            Some(Heard::Next(request)) => vec![Ask::Call(*request)],
             _ => Vec::new(),
         })
     }

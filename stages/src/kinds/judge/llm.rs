@@ -112,7 +112,7 @@ impl Grader for Judge {
 
     fn grade(&self, question: &Question, answer: &Answer, replies: &[Reply]) -> Result<Option<(Grade, String)>, StageError> {
         let heard = self.hear(question, answer, replies);
-        Ok(match majority(&heard.votes) {
+        Ok(match majority(&heard.given) {
             Majority::Clear(vote) => Some(vote),
             Majority::Tie => heard.second.or(Some((Grade::Idk, "the votes tie".to_owned()))),
             Majority::None => heard.second,
@@ -132,10 +132,10 @@ impl Judge {
         let first = read.request(&self.model);
         let requests = (0..self.votes).map(|sample| Request { sample, ..first.clone() }).collect();
         let (votes, next) = listen(&read.outside, requests, &mut replies);
-        let mut heard = Votes { votes, second: None, next };
+        let mut heard = Votes { given: votes, second: None, next };
         if let Some(second) = &self.second
             && heard.next.is_empty()
-            && !matches!(majority(&heard.votes), Majority::Clear(_))
+            && !matches!(majority(&heard.given), Majority::Clear(_))
         {
             let (votes, next) = listen(&read.outside, vec![read.request(second)], &mut replies);
             heard.second = votes.into_iter().next();
@@ -146,7 +146,7 @@ impl Judge {
 }
 
 struct Votes {
-    votes: Vec<(Grade, String)>,
+    given: Vec<(Grade, String)>,
     second: Option<(Grade, String)>,
     next: Vec<Request>,
 }
@@ -199,7 +199,7 @@ fn listen<'a>(
                 Heard::Object(object) => votes.extend(vote(&object)),
                 Heard::Next(request) => {
                     open.push(index);
-                    next.push(request);
+                    next.push(*request);
                 }
                 Heard::Nothing => {}
             }

@@ -129,13 +129,13 @@ impl EachRow for Stage {
                 ))
                 .help("mend what the provider says, and run again"));
             }
-            without => match self.missing.grade(without) {
-                Some((grade, reason)) => (grade, reason.to_owned()),
-                None => {
+            without => {
+                let Some((grade, reason)) = self.missing.grade(without) else {
                     self.unjudged.without(without);
                     return Ok(Vec::new());
-                }
-            },
+                };
+                (grade, reason.to_owned())
+            }
         };
         self.unjudged.judged();
         Ok(vec![Verdict { id: answer.id, model: answer.model, verdict, reason, split: question.split }])

@@ -29,7 +29,7 @@ pub(crate) enum Heard {
     /// The fields of the object.
     Object(Map<String, Value>),
     /// The request that is to be sent next.
-    Next(Request),
+    Next(Box<Request>),
     /// No object, and nothing more to ask.
     Nothing,
 }
@@ -58,7 +58,7 @@ pub(crate) fn hear(form: &Form, outside: &Outside, mut request: Request, replies
         };
         request = next;
     }
-    Heard::Next(request)
+    Heard::Next(Box::new(request))
 }
 
 /// Appends the reply and a turn that names the problem with it to a request.
