@@ -65,6 +65,13 @@ pub enum Outcome {
     Error,
 }
 
+impl Outcome {
+    /// Returns the word that rows have for it.
+    pub(crate) fn word(self) -> String {
+        serde_json::to_value(self).ok().and_then(|word| Some(word.as_str()?.to_owned())).unwrap_or_default()
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
 fn nothing(number: &u64) -> bool {
     *number == 0

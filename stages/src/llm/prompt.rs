@@ -1,9 +1,10 @@
 //! Templates of prompts. Takes a file and the values of a question; gives the conversation that is sent to a model.
 //!
-//! `{name}` stands for a value. All other braces are kept as they are.
+//! `{name}` stands for a value. All other braces are kept as they are. `released` has the prompts of models that judge and analyse.
 
 use engine::{Context, File, StageError};
 
+use super::released::{Prompt, Released};
 use crate::rows::{Message, Question};
 
 /// The text that asks for reasoning, if the manifest wants it.
@@ -14,6 +15,8 @@ pub(crate) struct Template {
     text: String,
     system: Option<String>,
     reasoned: bool,
+    /// Whether the instruction to name a letter stands behind the choices, as for a model that is to answer.
+    instructed: bool,
 }
 
 impl Template {
@@ -34,7 +37,31 @@ impl Template {
                     .help(format!("write `{{{name}}}` where it is to stand")));
             }
         }
-        Ok(Self { text, system: None, reasoned: false })
+        Ok(Self { text, system: None, reasoned: false, instructed: true })
+    }
+
+    /// Reads the prompt of a model that is not to answer the question: a released one, the newest without `prompt`, or a file.
+    ///
+    /// # Errors
+    /// As [`Template::read`].
+    pub(crate) fn of(ctx: &Context, prompt: Option<&Prompt>, newest: &Released, needed: &[&str]) -> Result<Self, StageError> {
+        let (file, released) = match prompt {
+            Some(Prompt::File(file)) => (Some(file), None),
+            Some(Prompt::Released(released)) => (None, Some(*released)),
+            None => (None, Some(newest)),
+        };
+        let template = Self::read(ctx, file, released.map_or("", |released| released.text), needed)?;
+        Ok(Self { instructed: released.is_some_and(|released| released.instructed), ..template })
+    }
+
+    /// Returns whether the prompt has a place for the value of this name.
+    pub(crate) fn takes(&self, name: &str) -> bool {
+        self.text.contains(&format!("{{{name}}}"))
+    }
+
+    /// Returns the choices as this prompt shows them.
+    pub(crate) fn choices(&self, choices: &[String]) -> String {
+        if self.instructed { instructed(choices) } else { lettered(choices) }
     }
 
     /// Adds a system message, which comes first.
@@ -74,16 +101,21 @@ impl Template {
 
 /// Returns the values of a question that a prompt can contain.
 pub(crate) fn values(question: &str, choices: &[String]) -> [(&'static str, String); 2] {
-    [("question", question.to_owned()), ("choices", lettered(choices))]
+    [("question", question.to_owned()), ("choices", instructed(choices))]
 }
 
-/// Returns the choices as lines, each behind its letter, with the instruction to name a letter. Returns an empty text without choices.
-pub(crate) fn lettered(choices: &[String]) -> String {
+/// Returns the choices as lines, each behind its letter. Returns an empty text without choices.
+fn lettered(choices: &[String]) -> String {
+    let lines: Vec<_> = ('A'..='Z').zip(choices).map(|(letter, choice)| format!("\n{letter}. {choice}")).collect();
+    lines.concat()
+}
+
+/// Returns the choices with the instruction to name a letter, for the model that answers. Returns an empty text without choices.
+fn instructed(choices: &[String]) -> String {
     if choices.is_empty() {
         return String::new();
     }
-    let lines = ('A'..='Z').zip(choices).map(|(letter, choice)| format!("\n{letter}. {choice}"));
-    lines.collect::<String>() + "\n\nEnd with the letter of the right choice, as in \"Answer: A\"."
+    lettered(choices) + "\n\nEnd with the letter of the right choice, as in \"Answer: A\"."
 }
 
 /// Replaces placeholders by values in a single pass, so that braces inside a value are kept.
@@ -113,7 +145,9 @@ mod tests {
 
     #[test]
     fn choices_have_letters() {
-        assert_eq!(lettered(&[]), "");
-        assert!(lettered(&["x".to_owned(), "y".to_owned()]).starts_with("\nA. x\nB. y\n"));
+        let choices = ["x".to_owned(), "y".to_owned()];
+        assert_eq!(instructed(&[]), "");
+        assert!(instructed(&choices).starts_with("\nA. x\nB. y\n"));
+        assert_eq!((lettered(&[]), lettered(&choices)), (String::new(), "\nA. x\nB. y".to_owned()));
     }
 }

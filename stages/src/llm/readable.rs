@@ -26,6 +26,8 @@ pub(crate) struct Readable {
 struct Counts {
     read: usize,
     unread: usize,
+    /// How many rows of these had a last reply that was cut at the cap.
+    truncated: usize,
     /// The first row without a readable reply, and what its last reply was.
     first: Option<(String, String)>,
 }
@@ -56,8 +58,14 @@ impl Readable {
     pub(crate) fn unread(&self, row: &str, replies: &[Reply]) -> Result<(), StageError> {
         let mut counts = self.counts();
         counts.unread += 1;
+        counts.truncated += usize::from(replies.last().is_some_and(|last| last.outcome == Outcome::Truncated));
         counts.first.get_or_insert_with(|| (row.to_owned(), replies.last().map(shown).unwrap_or_default()));
         if counts.read == 0 && counts.unread >= MOST { Err(self.none(&counts)) } else { Ok(()) }
+    }
+
+    /// Returns whether a row had no readable reply.
+    pub(crate) fn has_unread(&self) -> bool {
+        self.counts().unread > 0
     }
 
     /// Warns once with the number of rows that had no readable reply; `then` says what became of them.
@@ -72,8 +80,9 @@ impl Readable {
             Some((row, shown)) => {
                 let all = counts.read + counts.unread;
                 let whose = self.whose;
+                let cut = if counts.truncated == 0 { String::new() } else { format!(", {} cut at the cap", counts.truncated) };
                 ctx.warn(format!(
-                    "{} of {all} rows have no reply of {whose} that can be read, such as {row} ({shown}): {then}",
+                    "{} of {all} rows have no reply of {whose} that can be read{cut}, such as {row} ({shown}): {then}",
                     counts.unread
                 ));
                 Ok(())
@@ -88,10 +97,13 @@ impl Readable {
             self.whose,
             counts.unread.min(MOST)
         );
-        StageError::failed(message).help(
+        let help = if counts.truncated == counts.unread {
+            "raise `settings.max_output_tokens`, or name a model that reasons less; the replies are kept, and `fingerpost try` shows one"
+        } else {
             "name a model that answers with the JSON object it is asked for, or change `prompt` or `settings`; the replies are kept, and \
-             `fingerpost try` shows one",
-        )
+             `fingerpost try` shows one"
+        };
+        StageError::failed(message).help(help)
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -108,6 +120,6 @@ fn shown(reply: &Reply) -> String {
             let more = if cut.len() < line.len() { "…" } else { "" };
             format!("says `{cut}{more}`")
         }
-        (_, outcome) => format!("is {}", serde_json::to_string(&outcome).unwrap_or_default().replace('"', "`")),
+        (_, outcome) => format!("is `{}`", outcome.word()),
     }
 }

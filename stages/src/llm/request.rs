@@ -30,6 +30,18 @@ pub(crate) struct Request {
     pub account: String,
 }
 
+/// By how much the cap grows when a truncated reply is asked for again.
+const LARGER_CAP: u32 = 4;
+
+impl Request {
+    /// Returns the request with the cap that it has after this many truncated replies to it.
+    pub(crate) fn with_larger_cap(mut self, truncated: u32) -> Self {
+        let cap = &mut self.settings.max_output_tokens;
+        *cap = cap.map(|cap| cap.saturating_mul(LARGER_CAP.saturating_pow(truncated)));
+        self
+    }
+}
+
 /// Settings of a request; what is left open is the provider's affair.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

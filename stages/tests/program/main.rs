@@ -25,4 +25,5 @@ mod refusals;
 mod routes;
 mod schema;
 mod server;
+mod structured;
 mod training;

@@ -7,21 +7,23 @@ mod rules;
 
 use std::collections::BTreeMap;
 
-use engine::{Ask, Context, Dataset, EachRow, File, Kind, Lack, ParamMistake, Sections, StageError, Surroundings, ports};
+use engine::{Ask, Context, Dataset, EachRow, Kind, Lack, ParamMistake, Sections, StageError, Surroundings, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::{
     defaults::is_default,
     llm::{
         calls,
         completion::Completion,
-        json_reply, model,
-        prompt::{Template, lettered},
+        model,
+        prompt::Template,
         providers::Source,
         readable::Readable,
+        released::{ANALYSE, Prompt},
         request::{Reply, Request, Settings},
+        structured::{Field, Form, Heard, Outside, hear},
     },
     rows::{Analysis, Question},
 };
@@ -39,9 +41,10 @@ pub(crate) struct Params {
     /// How the model is asked [default: temperature 0].
     #[serde(default, skip_serializing_if = "is_default")]
     settings: Settings,
-    /// The prompt, with `{question}` in it, and `{choices}`; without it, `analyse@1`.
+    /// The prompt: `analyse@1`, or a file with `{question}` in it, `{choices}`, and `{mark}`, which no question can hold, in lines around
+    /// them [default: `analyse@2`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    prompt: Option<File>,
+    prompt: Option<Prompt>,
     /// What of the provider's settings decides the analyses; filled in by the program.
     #[serde(default, skip_deserializing, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(skip)]
@@ -72,12 +75,23 @@ pub(crate) struct Stage {
     llm: Option<(Request, Template)>,
     readable: Readable,
     rows_in_flight: usize,
+    /// What a plan says of the prompt.
+    note: Option<String>,
 }
 
-const PROMPT: &str = include_str!("../../../prompts/analyse@1.txt");
+const FORM: Form = Form {
+    fields: &[
+        ("domain", Field::Text),
+        ("kind", Field::Text),
+        ("steps", Field::Integer),
+        ("ambiguous", Field::Boolean),
+        ("reasoning", Field::Sentence),
+    ],
+    decides: "reasoning",
+};
 
 /// Raised when requests or the reading of replies change.
-const LLM_VERSION: u32 = 1;
+const LLM_VERSION: u32 = 2;
 
 impl Kind for Stage {
     const KIND: &'static str = "analyse";
@@ -111,9 +125,12 @@ stages:
                 Err(vec![ParamMistake::new(&["by"], message, "add `model: PROVIDER/NAME`")])
             }
             (By::Llm, Some(model)) => {
+                if let Some(mistake) = params.prompt.as_ref().and_then(|prompt| prompt.mistake(ANALYSE.kind)) {
+                    return Err(vec![mistake]);
+                }
                 let given = Settings {
                     temperature: params.settings.temperature.or(Some(0.0)),
-                    schema: Some(schema()),
+                    schema: Some(FORM.schema(Prompt::shows_mark(params.prompt.as_ref(), &ANALYSE))),
                     ..params.settings.clone()
                 };
                 (params.providers, params.settings_of) = model::settle_called(&[("model", model)], &given, sections)?;
@@ -148,40 +165,47 @@ impl EachRow for Stage {
     fn open(ctx: &Context, params: &Params, inputs: Inputs) -> Result<(Self, Dataset<Question>), StageError> {
         let llm = match &params.model {
             None => None,
-            Some(asked) => Some((
-                model::request(ctx, asked, &params.providers, &params.settings_of)?,
-                Template::read(ctx, params.prompt.as_ref(), PROMPT, &["question"])?,
-            )),
+            Some(asked) => {
+                let template = Template::of(ctx, params.prompt.as_ref(), &ANALYSE, &["question"])?;
+                let request = model::request(ctx, asked, &params.providers, &params.settings_of)?;
+                Some((FORM.asked_by(request, template.takes("mark")), template))
+            }
         };
-        let rows_in_flight = calls::rows_in_flight(ctx, params.providers.keys());
-        Ok((Self { ctx: ctx.clone(), llm, readable: Readable::new("the model"), rows_in_flight }, inputs.questions))
+        let stage = Self {
+            ctx: ctx.clone(),
+            note: ANALYSE.note().filter(|_| llm.is_some() && params.prompt.is_none()),
+            llm,
+            readable: Readable::new("the model"),
+            rows_in_flight: calls::rows_in_flight(ctx, params.providers.keys()),
+        };
+        Ok((stage, inputs.questions))
     }
 
     fn units(&self, question: &Question, replies: &[Reply]) -> Result<Vec<Ask<Completion>>, StageError> {
-        let Some((request, template)) = &self.llm else { return Ok(Vec::new()) };
-        let asked = || {
-            let values = [("question", question.question.clone()), ("choices", lettered(&question.choices))];
-            Request { prompt: template.with(&values), ..request.clone() }
-        };
-        Ok(match replies {
-            [] => vec![Ask::Call(asked())],
-            [first] => match json_reply::said(first).map(|said| (said, read(said))) {
-                Some((said, Err(problem))) => vec![Ask::Call(json_reply::repair(asked(), said, &problem))],
-                _ => Vec::new(),
-            },
+        Ok(match self.hear(question, replies) {
+            Some(Heard::Next(request)) => vec![Ask::Call(*request)],
             _ => Vec::new(),
         })
     }
 
     fn rows(&self, question: Question, replies: Vec<Reply>) -> Result<Vec<Analysis>, StageError> {
-        let said = replies.last().and_then(json_reply::said).and_then(|said| read(said).ok());
-        match (&said, &self.llm) {
-            (Some(_), _) => self.readable.read(),
-            (None, Some(_)) => self.readable.unread(&Self::name(&question), &replies)?,
-            (None, None) => {}
-        }
+        let said = match self.hear(&question, &replies) {
+            None => None,
+            Some(Heard::Object(object)) => {
+                self.readable.read();
+                Some(facts(object))
+            }
+            Some(Heard::Next(_) | Heard::Nothing) => {
+                self.readable.unread(&Self::name(&question), &replies)?;
+                None
+            }
+        };
         let (features, reasoning) = said.unwrap_or_else(|| rules::analyse(&question.question));
         Ok(vec![Analysis { id: question.id, features, reasoning }])
+    }
+
+    fn notes(&self) -> Result<Vec<String>, StageError> {
+        Ok(self.note.iter().cloned().collect())
     }
 
     fn finish(&self) -> Result<(), StageError> {
@@ -198,30 +222,21 @@ impl EachRow for Stage {
     }
 }
 
-fn schema() -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "domain": { "type": "string" },
-            "kind": { "type": "string" },
-            "steps": { "type": "integer" },
-            "ambiguous": { "type": "boolean" },
-            "reasoning": { "type": "string" },
-        },
-        "required": ["domain", "kind", "steps", "ambiguous", "reasoning"],
-        "additionalProperties": false,
-    })
+impl Stage {
+    /// Reads the replies of the model, if there is one.
+    fn hear(&self, question: &Question, replies: &[Reply]) -> Option<Heard> {
+        let (request, template) = self.llm.as_ref()?;
+        let choices = template.choices(&question.choices);
+        let outside = Outside::new(vec![question.question.clone(), choices.clone()], template.takes("mark"));
+        let values = [("question", question.question.clone()), ("choices", choices), ("mark", outside.mark().to_owned())];
+        let request = Request { prompt: template.with(&values), ..request.clone() };
+        Some(hear(&FORM, &outside, request, &replies.iter().collect::<Vec<_>>()))
+    }
 }
 
-/// Returns the facts in a reply, and its reasoning on one line, since a router's answer names its policy on a line of its own.
-///
-/// # Errors
-/// The reply is no JSON object, or has no `reasoning`.
-fn read(said: &str) -> Result<(BTreeMap<String, Value>, String), String> {
-    let mut object: Map<String, Value> = json_reply::object(said)?;
-    let reasoning = match object.remove("reasoning") {
-        Some(Value::String(text)) if !text.trim().is_empty() => text.split_whitespace().collect::<Vec<_>>().join(" "),
-        _ => return Err("there is no `reasoning` in it".to_owned()),
-    };
-    Ok((object.into_iter().collect(), reasoning))
+/// Returns the facts in an object, and its reasoning on one line, since a router's answer names its policy on a line of its own.
+fn facts(mut object: Map<String, Value>) -> (BTreeMap<String, Value>, String) {
+    let reasoning = object.remove("reasoning");
+    let reasoning = reasoning.as_ref().and_then(Value::as_str).unwrap_or_default();
+    (object.into_iter().collect(), reasoning.split_whitespace().collect::<Vec<_>>().join(" "))
 }

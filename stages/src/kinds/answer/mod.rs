@@ -109,9 +109,6 @@ impl AskAgain {
     }
 }
 
-/// By how much the cap grows when a truncated answer is asked for again.
-const LARGER_CAP: u32 = 4;
-
 ports! { pub struct Inputs { questions: Dataset<Question> } }
 ports! { pub struct Outputs { answers: Dataset<Answer> } }
 
@@ -292,11 +289,7 @@ impl Stage {
         };
         let ask = role.model.ask(question, conversation, sample)?;
         Ok(match ask {
-            Ask::Call(mut request) => {
-                let cap = &mut request.settings.max_output_tokens;
-                *cap = cap.map(|cap| cap.saturating_mul(LARGER_CAP.saturating_pow(truncated)));
-                Ask::Call(request)
-            }
+            Ask::Call(request) => Ask::Call(request.with_larger_cap(truncated)),
             known @ Ask::Known(_) => known,
         })
     }

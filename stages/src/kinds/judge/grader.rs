@@ -67,6 +67,11 @@ pub(crate) trait Grader: Send + Sync {
     /// # Errors
     /// The judge reads verdicts from a file, and the file has none for this answer.
     fn grade(&self, question: &Question, answer: &Answer, replies: &[Reply]) -> Result<Option<(Grade, String)>, StageError>;
+
+    /// Returns what a plan says of the judge.
+    fn note(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What every judge is opened with besides its own params.

@@ -1,8 +1,8 @@
 //! `uses: judge`: each answer is graded against the gold. Takes answers and questions; gives verdicts, in the order of the answers.
 //!
 //! Read `grader` (what a judge is), `list` (all judges) and `params` first, then this file, which runs the judge of the manifest over the
-//! answers. Each of the other files is one judge; read `exact` as the simplest and `llm` as the one that asks models. A judge is added
-//! by one file and a word in `list`.
+//! answers; `unjudged` counts those that have no verdict. Each of the other files is one judge; read `exact` as the simplest and `llm` as
+//! the one that asks models. A judge is added by one file and a word in `list`.
 
 mod choice;
 mod exact;
@@ -15,6 +15,7 @@ mod params;
 mod recorded;
 mod regex;
 mod squad;
+mod unjudged;
 
 use std::{
     collections::BTreeMap,
@@ -31,6 +32,7 @@ use crate::{
 use grader::Grader;
 pub(crate) use list::parts;
 use params::Params;
+use unjudged::Unjudged;
 
 ports! { pub struct Inputs { answers: Dataset<Answer>, questions: Dataset<Question> } }
 ports! { pub struct Outputs { verdicts: Dataset<Verdict> } }
@@ -41,6 +43,7 @@ pub(crate) struct Stage {
     judge: Box<dyn Grader>,
     readable: Readable,
     missing: MissingBy,
+    unjudged: Unjudged,
     rows_in_flight: usize,
     questions: ById<Question>,
     /// The models that judge; emptied once a warning has said that one of them judges itself.
@@ -49,7 +52,7 @@ pub(crate) struct Stage {
 
 impl Kind for Stage {
     const KIND: &'static str = "judge";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const SUMMARY: &'static str = "grades each answer: correct, incorrect or idk";
     const EXAMPLE: &'static str = "\
 stages:
@@ -92,6 +95,7 @@ impl EachRow for Stage {
             judge: params.open(ctx)?,
             readable: Readable::new("the judge"),
             missing: params.common.missing,
+            unjudged: Unjudged::default(),
             rows_in_flight: calls::rows_in_flight(ctx, params.providers.keys()),
             judges: Mutex::new(params.models().into_iter().map(|(_, asked)| asked.to_owned()).collect()),
             questions: ById::read(&inputs.questions, "question", |question| &question.id)?,
@@ -125,16 +129,24 @@ impl EachRow for Stage {
                 ))
                 .help("mend what the provider says, and run again"));
             }
-            without => match self.missing.grade(without) {
-                Some((grade, reason)) => (grade, reason.to_owned()),
-                None => return Ok(Vec::new()),
-            },
+            without => {
+                let Some((grade, reason)) = self.missing.grade(without) else {
+                    self.unjudged.without(without);
+                    return Ok(Vec::new());
+                };
+                (grade, reason.to_owned())
+            }
         };
+        self.unjudged.judged();
         Ok(vec![Verdict { id: answer.id, model: answer.model, verdict, reason, split: question.split }])
     }
 
     fn finish(&self) -> Result<(), StageError> {
-        self.readable.finish(&self.ctx, "these answers have no verdict")
+        self.unjudged.finish(&self.ctx, &self.readable)
+    }
+
+    fn notes(&self) -> Result<Vec<String>, StageError> {
+        Ok(self.judge.note().into_iter().collect())
     }
 
     fn outputs(verdicts: Dataset<Verdict>) -> Outputs {

@@ -71,12 +71,14 @@ impl engine::Stage for Stage {
         let mut order = Vec::new();
         let mut questions: BTreeMap<String, (Split, BTreeMap<String, Grade>)> = BTreeMap::new();
         let mut strangers = BTreeSet::new();
+        let mut judged: BTreeMap<String, u64> = BTreeMap::new();
         for verdict in inputs.verdicts.rows()? {
             let verdict = verdict?;
             if !roles.contains(&verdict.model) {
                 strangers.insert(verdict.model);
                 continue;
             }
+            *judged.entry(verdict.model.clone()).or_default() += 1;
             let (_, verdicts) = questions.entry(verdict.id.clone()).or_insert_with(|| {
                 order.push(verdict.id.clone());
                 (verdict.split, BTreeMap::new())
@@ -90,7 +92,7 @@ impl engine::Stage for Stage {
             let overrides::Applied { given, changed } = overrides::apply(ctx, file, &mut questions)?;
             ctx.say(format!("{given} overrides, of which {changed} change a verdict"));
         }
-        for stranger in strangers {
+        for stranger in &strangers {
             ctx.warn(format!("no policy sends to `{stranger}`, so its verdicts have no part in the labels"));
         }
         let mut missing = 0;
@@ -117,9 +119,26 @@ impl engine::Stage for Stage {
         let cells: Vec<_> = cells.iter().map(|(cell, count)| format!("{cell}: {count}")).collect();
         ctx.say(cells.join(", "));
         if labels.is_empty() {
-            return Err(StageError::failed("no question has a verdict on every model that a policy sends to")
-                .help(format!("the policies send to {}; are these the roles in `models`?", roles.join(", "))));
+            return Err(no_label(&roles, &judged, &strangers));
         }
         Ok(Outputs { labels: Dataset::write(ctx, labels)? })
+    }
+}
+
+/// Returns the error that no question gets a label: there is no verdict at all, none on some model, or none on all models together.
+fn no_label(roles: &[String], judged: &BTreeMap<String, u64>, strangers: &BTreeSet<String>) -> StageError {
+    if judged.is_empty() && strangers.is_empty() {
+        return StageError::failed("there is no verdict to decide from: the judge gave none").help(
+            "it gives none where an answer is refused, blocked, truncated or empty, and where no reply of its model can be read; `missing` of the \
+             judge says what counts for such answers",
+        );
+    }
+    let counts = roles.iter().map(|role| format!("{} on `{role}`", judged.get(role).copied().unwrap_or(0)));
+    let counts = counts.collect::<Vec<_>>().join(", ");
+    let error = StageError::failed(format!("no question has a verdict on every model that a policy sends to: {counts}"));
+    if strangers.is_empty() {
+        error.help("look at the answers without a verdict, which are refused, blocked, truncated or empty, or give `missing`: `idk` or `incorrect`")
+    } else {
+        error.help(format!("the policies send to {}; are these the roles in `models`?", roles.join(", ")))
     }
 }
