@@ -36,6 +36,7 @@ pub mod rows;
 mod sections;
 pub mod tokenizer;
 pub mod train;
+mod unpacked;
 
 use engine::{Each, Registry, Services, Template};
 

@@ -7,7 +7,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::request::Reply;
-use crate::rows::{Grade, Outcome, Usage};
+use crate::{
+    rows::{Grade, Outcome, Usage},
+    unpacked,
+};
 
 /// One question with what several models answered.
 #[derive(Debug, Deserialize)]
@@ -94,7 +97,7 @@ pub(crate) fn lines<'a>(
     ctx: &Context,
     file: &'a File,
 ) -> Result<impl Iterator<Item = Result<(usize, String), StageError>> + use<'a>, StageError> {
-    let reader = file.open(ctx)?;
+    let reader = unpacked::open(ctx, file)?;
     Ok(reader.lines().enumerate().filter_map(|(index, line)| match line {
         Ok(line) if line.trim().is_empty() => None,
         Ok(line) => Some(Ok((index + 1, line))),

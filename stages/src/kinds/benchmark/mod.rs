@@ -82,6 +82,10 @@ pub(crate) struct Params {
     /// Which fields of a row of `csv`, `jsonl` or `parquet` hold what.
     #[serde(default)]
     columns: Columns,
+    /// What separates the cells of `csv`: one character, or `tab` [default: what separates those of the first line: a tab, a comma or a
+    /// semicolon].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    delimiter: Option<String>,
     /// How many questions `arithmetic` generates.
     #[serde(default = "count")]
     count: usize,
@@ -104,6 +108,15 @@ pub(crate) struct Params {
     /// Without it, only the same words count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     near_duplicates: Option<f64>,
+}
+
+/// Returns the byte of a delimiter; nothing if it cannot be one.
+fn delimiter(written: &str) -> Option<u8> {
+    match written.as_bytes() {
+        b"tab" | b"\\t" => Some(b'\t'),
+        [byte] if byte.is_ascii() && !b"\"\r\n".contains(byte) => Some(*byte),
+        _ => None,
+    }
 }
 
 fn count() -> usize {
@@ -181,6 +194,17 @@ stages:
             }
             _ => {}
         }
+        if let Some(written) = &params.delimiter {
+            if params.name != csv::BENCHMARK.name {
+                mistake("delimiter", "only `csv` has a delimiter".to_owned(), "take `delimiter:` out".to_owned());
+            } else if delimiter(written).is_none() {
+                mistake(
+                    "delimiter",
+                    format!("`{written}` is not one character"),
+                    "for example `delimiter: \";\"`, or `tab`".to_owned(),
+                );
+            }
+        }
         if params.near_duplicates.is_some_and(|threshold| !(0.5..=1.0).contains(&threshold)) {
             mistake(
                 "near_duplicates",
@@ -223,6 +247,7 @@ impl engine::Stage for Stage {
         let settings = loader::Settings {
             path: params.path.as_ref().or(fetched.as_ref()),
             columns: &params.columns,
+            delimiter: params.delimiter.as_deref().and_then(delimiter),
             count: params.count,
             seed: params.seed,
         };

@@ -1,9 +1,10 @@
-//! JSON lines. Takes a file with any columns; gives questions. Errors name file, line and column.
+//! JSON lines, or one JSON document with rows. Takes a file with any columns; gives questions. Errors name file, line and column.
 
 use engine::{Context, File, StageError};
 
 use super::{
-    columns,
+    columns::{self, Cells},
+    json,
     row::{self, Place, Row, Rows},
 };
 use crate::{
@@ -16,9 +17,9 @@ use crate::{
 
 pub(crate) const BENCHMARK: Benchmark = Benchmark {
     name: "jsonl",
-    summary: "any file of JSON lines",
+    summary: "any file of JSON lines, or with a JSON array of rows",
     example: "{ name: jsonl, path: questions.jsonl }",
-    version: 1,
+    version: 2,
     reads: Reads::File,
     published: &[],
     load,
@@ -26,7 +27,9 @@ pub(crate) const BENCHMARK: Benchmark = Benchmark {
 
 fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError> {
     let file = settings.file()?;
-    row::drafts(file, rows(ctx, file)?, columns::HELP, |_, row| columns::draft(row, settings.columns))
+    let question = settings.columns.question.split('.').next();
+    let rows = json::rows(ctx, file, question)?;
+    row::drafts(file, rows, columns::HELP, |_, row| columns::draft(row, settings.columns, Cells::Values))
 }
 
 /// Returns the rows of a file of JSON lines.

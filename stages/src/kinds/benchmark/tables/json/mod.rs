@@ -1,0 +1,39 @@
+//! JSON. Takes a file of JSON lines, an array of rows, or an object with one array of rows; gives the rows, one at a time.
+//!
+//! Read `survey` (which of the three it is) first, then `elements` (the rows of an array).
+
+mod elements;
+mod survey;
+
+use engine::{Context, File, StageError};
+
+use super::{
+    jsonl,
+    row::{Place, Row, Rows},
+};
+use crate::unpacked;
+use elements::Elements;
+use survey::Layout;
+
+/// Returns the rows of a JSON file. An object that has `question` is a row itself, whatever arrays it has.
+pub(crate) fn rows<'a>(ctx: &Context, file: &'a File, question: Option<&str>) -> Result<Rows<'a>, StageError> {
+    let (head, text) = unpacked::head(unpacked::open(ctx, file)?)?;
+    let skip = match head.first() {
+        Some(b'[') => None,
+        Some(b'{') => match survey::layout(file, text, question)? {
+            Layout::Lines => return jsonl::rows(ctx, file),
+            Layout::Row => return row(ctx, file),
+            Layout::Array(skip) => Some(skip),
+        },
+        _ => return jsonl::rows(ctx, file),
+    };
+    let text = unpacked::open(ctx, file)?;
+    Ok(Box::new(Elements::new(file, text, skip)?))
+}
+
+/// Returns the only row of a file that is one.
+fn row<'a>(ctx: &Context, file: &'a File) -> Result<Rows<'a>, StageError> {
+    let value = serde_json::from_reader(unpacked::open(ctx, file)?)
+        .map_err(|error| StageError::failed(format!("`{}`: {error}", file.name())).help("mend the file"))?;
+    Ok(Box::new(std::iter::once(Ok(Row { place: Place::Row(1), value }))))
+}
