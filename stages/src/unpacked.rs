@@ -9,10 +9,10 @@ use flate2::bufread::MultiGzDecoder;
 pub(crate) type Text = Box<dyn BufRead + Send>;
 
 /// Unpacked bytes that are always accepted.
-const FREE: u64 = 64 << 20;
+pub(crate) const FREE: u64 = 64 << 20;
 
 /// Unpacked bytes for a packed byte that are accepted beyond [`FREE`]. Text reaches 20; a file made to fill memory reaches 1,000.
-const RATIO: u64 = 100;
+pub(crate) const RATIO: u64 = 100;
 
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -28,18 +28,22 @@ const REFUSED: [(&[u8], &str, &str); 6] = [
 
 /// Opens a text file. Nothing is unpacked before it is read, and never more than text can be.
 pub(crate) fn open(ctx: &Context, file: &File) -> Result<Text, StageError> {
-    let (head, reader) = first(file.open(ctx)?)?;
+    text(file.name(), Box::new(file.open(ctx)?))
+}
+
+/// Returns the text in the bytes of a named file.
+pub(crate) fn text(name: &str, bytes: Text) -> Result<Text, StageError> {
+    let (head, reader) = first(bytes)?;
     if let Some((_, what, help)) = REFUSED.iter().find(|(magic, ..)| head.starts_with(magic)) {
-        return Err(StageError::failed(format!("`{}` is {what}, which is not read here", file.name())).help(*help));
+        return Err(StageError::failed(format!("`{name}` is {what}, which is not read here")).help(*help));
     }
     if !head.starts_with(b"\x1f\x8b") {
         return Ok(without_mark(&head, reader));
     }
     let packed = Counted { reader, count: 0 };
     let unpacked = Bounded { decoder: MultiGzDecoder::new(BufReader::new(packed)), count: 0 };
-    let (head, reader) = first(BufReader::new(unpacked)).map_err(|error| {
-        StageError::failed(format!("`{}` cannot be unpacked: {error}", file.name())).help("pack the file again")
-    })?;
+    let (head, reader) = first(BufReader::new(unpacked))
+        .map_err(|error| StageError::failed(format!("`{name}` cannot be unpacked: {error}")).help("pack the file again"))?;
     Ok(without_mark(&head, reader))
 }
 

@@ -23,14 +23,15 @@ pub(crate) fn each<S: EachRow>(
         let row = row?;
         let value = serde_json::to_value(&row).map_err(StageError::failed)?;
         let name = |field: &str| value.get(field).and_then(Value::as_str);
-        let answer = [name("id"), name("question")].into_iter().flatten().find_map(|name| answers.by_name.get(name));
-        let Some(answer) = answer else { continue };
+        let answer = answers.find([name("id"), name("question")].into_iter().flatten());
+        let Some((number, answer)) = answer else { continue };
         for ask in stage.units(&row, &[])? {
             if let Ask::Call(unit) = ask
                 && let Some(reply) = S::Effect::adopted(&unit, &answers.payee, answer)
             {
                 let reply = reply.map_err(|what| StageError::failed(format!("{}: {what}", S::name(&row))))?;
                 let bytes = serde_json::to_vec(&reply).map_err(StageError::failed)?;
+                answers.used(number);
                 adopted.push((unit_digest::<S::Effect>(&unit)?, bytes));
             }
         }

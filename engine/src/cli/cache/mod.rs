@@ -19,7 +19,7 @@ use super::{
 };
 use crate::contract::registry::Registry;
 use files::{adopt, export, import};
-use report::{collected, counts, replies};
+use report::{collected, counts, replies, unmatched};
 
 /// Show what is in the cache, check it, share its replies, or free space
 #[derive(Args)]
@@ -143,7 +143,7 @@ impl CacheCommand {
             }
             Some(Action::Import { file, payee, manifest, sets }) => {
                 cache.check_writable()?;
-                let (imported, known) = match payee {
+                let done = match payee {
                     Some(payee) => {
                         let manifest = manifest.clone().map_or_else(only_manifest, Ok)?;
                         let arguments = ManifestArguments { manifest, sets: sets.clone() };
@@ -151,8 +151,13 @@ impl CacheCommand {
                     }
                     None => import(&cache, file)?,
                 };
-                let text = format!("imported {}, {known} already present\n", replies(imported as u64));
-                (json!({ "imported": imported, "known": known }), text, Exit::Done)
+                let text = format!(
+                    "imported {}, {} already present{}\n",
+                    replies(done.new as u64),
+                    done.known,
+                    unmatched(&done.unmatched)
+                );
+                (json!({ "imported": done.new, "known": done.known, "unmatched": done.unmatched }), text, Exit::Done)
             }
             Some(Action::Collect { days, replies, yes }) => {
                 let what = Collect { older_than: DAY.saturating_mul(*days), replies: *replies, dry: !*yes };

@@ -2,7 +2,8 @@
 //!
 //! Read `loader` (what a benchmark is) and `draft` (what it gives) first, then this file, which turns drafts into questions with ids and
 //! splits. `tables` reads files of rows, `published` recognises and downloads published files, `arithmetic` generates questions,
-//! `choices` has letters. Each of the other files is one benchmark. A benchmark is added by one file and a line in `ALL`.
+//! `choices` has letters, `split` says which split a question is in. Each of the other files is one benchmark. A benchmark is added by one
+//! file and a line in `ALL`.
 
 pub(crate) mod arithmetic;
 mod choices;
@@ -15,6 +16,7 @@ mod mmlu_pro;
 mod natural_questions;
 mod published;
 mod simpleqa;
+mod split;
 mod tables;
 mod truthfulqa;
 
@@ -26,11 +28,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     duplicates::{self, Duplicates, normalised},
-    rows::{Question, Split},
+    rows::Question,
 };
 use draft::Draft;
 use loader::{Benchmark, Reads};
 use published::{fetch::Fetch, files::Files};
+use split::{Shares, split};
 use tables::{columns::Columns, csv, jsonl, parquet};
 
 const ALL: [&Benchmark; 10] = [
@@ -121,21 +124,6 @@ fn delimiter(written: &str) -> Option<u8> {
 
 fn count() -> usize {
     3000
-}
-
-/// Shares of the splits; they add up to one.
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-struct Shares {
-    train: f64,
-    validation: f64,
-    test: f64,
-}
-
-impl Default for Shares {
-    fn default() -> Self {
-        Self { train: 0.8, validation: 0.0, test: 0.2 }
-    }
 }
 
 ports! { pub struct Inputs {} }
@@ -289,43 +277,9 @@ fn question(draft: Draft, params: &Params) -> Question {
     }
 }
 
-fn split(normalised: &str, shares: &Shares) -> Split {
-    let at = fraction(normalised);
-    if at < shares.train {
-        Split::Train
-    } else if at < shares.train + shares.validation {
-        Split::Validation
-    } else {
-        Split::Test
-    }
-}
-
-/// Returns a number in [0, 1) that depends on the text alone.
-fn fraction(text: &str) -> f64 {
-    let head = u32::from_str_radix(&fingerprint(text)[..8], 16).expect("a fingerprint is hexadecimal");
-    f64::from(head) / (f64::from(u32::MAX) + 1.0)
-}
-
 fn keep_sample(questions: &mut Vec<Question>, sample: usize, seed: u64) {
     let mut order: Vec<_> = questions.iter().map(|question| fingerprint(&format!("{seed} {}", question.id))).collect();
     order.sort_unstable();
     let Some(first_out) = order.get(sample).cloned() else { return };
     questions.retain(|question| fingerprint(&format!("{seed} {}", question.id)) < first_out);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn equal_questions_are_in_one_split_and_shares_are_kept() {
-        let shares = Shares { train: 0.5, validation: 0.25, test: 0.25 };
-        let mut counts = BTreeMap::new();
-        for number in 0..4000 {
-            *counts.entry(split(&normalised(&format!("What is {number}?")), &shares)).or_insert(0) += 1;
-        }
-        assert!((1900..2100).contains(&counts[&Split::Train]), "{counts:?}");
-        assert!((900..1100).contains(&counts[&Split::Validation]), "{counts:?}");
-        assert_eq!(normalised("What  is\nTHIS?"), normalised("what is this?"));
-    }
 }

@@ -9,8 +9,8 @@ use crate::kinds::benchmark::{
     choices::{letter, letter_of},
     draft::Draft,
     tables::{
-        columns::{list, text},
         gold::{self, Index},
+        value::{list, text},
     },
 };
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::{
     gold::{self, Index},
-    literal::python,
+    value::{list, text},
 };
 use crate::kinds::benchmark::draft::Draft;
 
@@ -172,33 +172,9 @@ fn texts(row: &Value, names: &Names, default: &Names) -> Result<Vec<String>, Str
     }
 }
 
-/// Returns the texts of a list, which may be written out as one text.
-pub(crate) fn list(value: &Value) -> Option<Vec<String>> {
-    match value {
-        Value::Null => Some(Vec::new()),
-        Value::Array(items) => items.iter().map(text).collect(),
-        // A format without lists, such as CSV, has them as JSON or as Python writes them.
-        Value::String(written) => match serde_json::from_str(written).ok().or_else(|| python(written))? {
-            Value::Array(items) => items.iter().map(text).collect(),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
 fn field<'a>(row: &'a Value, path: &str) -> Option<&'a Value> {
     // A column whose name contains a dot takes precedence over a path into an object.
     row.get(path).or_else(|| path.split('.').try_fold(row, |value, name| value.get(name)))
-}
-
-/// Returns a value as text, unless it is a list, an object or nothing.
-pub(crate) fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Bool(truth) => Some(truth.to_string()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

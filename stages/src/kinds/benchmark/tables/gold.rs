@@ -10,7 +10,7 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use super::{columns::text, literal::python};
+use super::{literal::python, value::text};
 use crate::kinds::benchmark::choices::{letter, letter_of};
 
 /// How a number in the column of the right answer is read, where there are choices.

@@ -1,16 +1,14 @@
 //! JSON. Takes a file of JSON lines, an array of rows, or an object with one array of rows; gives the rows, one at a time.
 //!
-//! Read `survey` (which of the three it is) first, then `elements` (the rows of an array).
+//! Read `survey` (which of the three it is) first, then `elements` (the rows of an array) and `lines`.
 
 mod elements;
+mod lines;
 mod survey;
 
 use engine::{Context, File, StageError};
 
-use super::{
-    jsonl,
-    row::{Place, Row, Rows},
-};
+use super::row::{Place, Row, Rows};
 use crate::unpacked;
 use elements::Elements;
 use survey::Layout;
@@ -21,11 +19,11 @@ pub(crate) fn rows<'a>(ctx: &Context, file: &'a File, question: Option<&str>) ->
     let skip = match head.first() {
         Some(b'[') => None,
         Some(b'{') => match survey::layout(file, text, question)? {
-            Layout::Lines => return jsonl::rows(ctx, file),
+            Layout::Lines => return lines::rows(ctx, file),
             Layout::Row => return row(ctx, file),
             Layout::Array(skip) => Some(skip),
         },
-        _ => return jsonl::rows(ctx, file),
+        _ => return lines::rows(ctx, file),
     };
     let text = unpacked::open(ctx, file)?;
     Ok(Box::new(Elements::new(file, text, skip)?))
