@@ -47,6 +47,11 @@ pub(crate) fn text(name: &str, bytes: Text) -> Result<Text, StageError> {
     Ok(without_mark(&head, reader))
 }
 
+/// Builds the error of a named file that cannot be read to its end, because it is damaged or unpacks to what no text is.
+pub(crate) fn unreadable(name: &str, error: &io::Error) -> StageError {
+    StageError::failed(format!("`{name}` cannot be read: {error}")).help("the file must be whole; pack it again, or unpack it")
+}
+
 /// Returns the first bytes of a text that are no white space, without reading it twice; fewer where it ends.
 pub(crate) fn head(text: Text) -> io::Result<(Vec<u8>, Text)> {
     let mut skipped = Vec::new();

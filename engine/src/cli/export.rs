@@ -36,7 +36,7 @@ pub(super) struct Export {
     path: PathBuf,
     /// Write a folder of files that another program reads; a wrong name lists the formats
     #[arg(long = "as", value_name = "FORMAT")]
-    format: Option<String>,
+    rewritten: Option<String>,
     /// Replace a file or folder that exists
     #[arg(long)]
     force: bool,
@@ -56,7 +56,7 @@ impl Export {
         let pipeline = common.pipeline(&self.manifest, registry)?;
         let (name, port) = split(&self.artifact);
         let cache = common.open_cache()?;
-        let files = match &self.format {
+        let files = match &self.rewritten {
             Some(_) if self.is_stdout() => {
                 return Err(Failure::new(Exit::Usage, "`--as` writes a folder").help("name a folder in place of `-`"));
             }

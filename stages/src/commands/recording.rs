@@ -12,7 +12,7 @@ use crate::llm::recording::{ANY_MODEL, read_path};
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RecordingCommand {
-    /// Log of inspect-ai (`.eval`, JSON), samples of lm-evaluation-harness, results of promptfoo, or log of OpenAI's evals
+    /// Log of inspect-ai (`.eval`, JSON), samples of lm-evaluation-harness, results of promptfoo, or log of `openai/evals`
     #[arg(value_name = "LOG")]
     log: PathBuf,
 }

@@ -28,7 +28,9 @@ fn log(role: &str, samples: &[Sample], now: &str) -> Value {
     let model = samples.first().map(|sample| &sample.answer.asked);
     let benchmark = samples.first().map_or("questions", |sample| sample.question.benchmark.as_str());
     let mut used = Usage::default();
-    samples.iter().for_each(|sample| used += sample.answer.usage);
+    for sample in samples {
+        used += sample.answer.usage;
+    }
     let accuracy =
         json!({ "accuracy": { "name": "accuracy", "value": right as f64 / judged.len().max(1) as f64, "params": {} } });
     let scores = json!([{ "name": SCORER, "scorer": SCORER, "params": {}, "metrics": accuracy, "scored_samples": judged.len() }]);

@@ -55,7 +55,8 @@ enum Action {
     /// Read replies from a file; replies that are in the cache already stay as they are
     #[command(after_help = IMPORT_EXAMPLES)]
     Import {
-        /// File that `cache export` wrote; with `--as`, JSON lines with `id` or `question`, and `text`
+        /// File that `cache export` wrote; with `--as`, JSON lines with `id` or `question`, and `text`; `outcome`, `finish` and token counts
+        /// are kept
         #[arg(value_name = "FILE")]
         file: PathBuf,
         /// Model whose answers the file has, as the manifest names it

@@ -18,7 +18,7 @@ settings! {
     /// What only this judge takes.
     pub(crate) struct Params {
         /// The file with the verdicts, for `recorded`: JSON lines with `id` and `answers: { NAME: { verdict, … } }`, or a log of
-        /// inspect-ai, lm-evaluation-harness, promptfoo or OpenAI's evals.
+        /// inspect-ai, lm-evaluation-harness, promptfoo or `openai/evals`.
         #[serde(skip_serializing_if = "Option::is_none")]
         file: Option<File> = None,
     }

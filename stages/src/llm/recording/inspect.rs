@@ -77,6 +77,7 @@ struct Score {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_field_names, reason = "as the log has them")]
 struct Tokens {
     input_tokens: u64,
     output_tokens: u64,

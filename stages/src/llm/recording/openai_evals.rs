@@ -1,4 +1,4 @@
-//! Logs of OpenAI's evals: JSON lines of a `spec`, then events. Takes such a file; gives a recording for each sample.
+//! Logs of `openai/evals`: JSON lines of a `spec`, then events. Takes such a file; gives a recording for each sample.
 
 use std::collections::BTreeMap;
 

@@ -100,10 +100,8 @@ fn recording(row: &Value, place: String) -> Recording {
 fn verdict(row: &Value) -> Option<Grade> {
     let lists = [&row["gradingResult"]["componentResults"], &row["testCase"]["assert"]];
     let asserted = lists.iter().any(|list| list.as_array().is_some_and(|list| !list.is_empty()));
-    match row["success"].as_bool().filter(|_| asserted)? {
-        true => Some(Grade::Correct),
-        false => Some(Grade::Incorrect),
-    }
+    let right = row["success"].as_bool().filter(|_| asserted)?;
+    Some(if right { Grade::Correct } else { Grade::Incorrect })
 }
 
 #[cfg(test)]

@@ -96,7 +96,7 @@ fn read(
 
 /// Whether the first line of a CSV file names columns.
 fn has_header(ctx: &Context, file: &File) -> Result<bool, StageError> {
-    let (line, _) = first_line(unpacked::open(ctx, file)?)?;
+    let (line, _) = first_line(ctx, file)?;
     let line = String::from_utf8_lossy(&line).to_lowercase();
     let has = |name: &str| line.split([',', '\t', ';']).any(|cell| cell.trim().trim_matches('"') == name);
     Ok(has("question") && (has("answer") || has("target")))

@@ -38,7 +38,7 @@ fn load(ctx: &Context, settings: &Settings<'_>) -> Result<Vec<Draft>, StageError
 
 /// Returns the rows of a CSV file with a header. Every cell is a text.
 pub(crate) fn rows<'a>(ctx: &Context, file: &'a File, delimiter: Option<u8>) -> Result<Rows<'a>, StageError> {
-    let (first, text) = first_line(unpacked::open(ctx, file)?)?;
+    let (first, text) = first_line(ctx, file)?;
     let delimiter = delimiter.unwrap_or_else(|| delimiter_of(&first));
     let mut reader = ::csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text);
     let header = reader.headers().map_err(|error| malformed(file, &error))?.clone();
@@ -54,10 +54,11 @@ pub(crate) fn rows<'a>(ctx: &Context, file: &'a File, delimiter: Option<u8>) -> 
 /// The longest header that is looked at for a delimiter.
 const HEADER: u64 = 1 << 20;
 
-/// Returns the first line of a text, and the whole text.
-pub(crate) fn first_line(mut text: Text) -> Result<(Vec<u8>, Text), StageError> {
-    let mut line = Vec::new();
-    text.by_ref().take(HEADER).read_until(b'\n', &mut line)?;
+/// Returns the first line of a file, and its whole text.
+pub(crate) fn first_line(ctx: &Context, file: &File) -> Result<(Vec<u8>, Text), StageError> {
+    let (mut text, mut line) = (unpacked::open(ctx, file)?, Vec::new());
+    let read = text.by_ref().take(HEADER).read_until(b'\n', &mut line);
+    read.map_err(|error| unpacked::unreadable(file.name(), &error))?;
     Ok((line.clone(), Box::new(Cursor::new(line).chain(text))))
 }
 

@@ -1,4 +1,4 @@
-//! Python literals. Takes the text of a cell; gives its value, as `repr` writes dictionaries, lists, strings and numbers, and as NumPy
+//! Python literals. Takes the text of a cell; gives its value, as `repr` writes dictionaries, lists, strings and numbers, and as `NumPy`
 //! writes arrays of them.
 
 use serde_json::{Map, Value};
@@ -50,10 +50,10 @@ impl Literal<'_> {
         if self.eat("[") {
             let mut items = Vec::new();
             while !self.eat("]") {
-                let before = self.rest.len();
                 items.push(self.value(depth + 1)?);
                 // NumPy writes its arrays without commas.
-                if !self.eat(",") && !self.rest.starts_with([' ', '\n', ']']) || self.rest.len() == before {
+                let apart = self.rest.starts_with(|next: char| next.is_whitespace() || next == ']');
+                if !self.eat(",") && !apart {
                     return None;
                 }
             }

@@ -15,7 +15,7 @@ pub(crate) enum Format {
 
 /// Recognises a file's format by its first bytes. The file's name cannot decide, since it is in no key.
 pub(crate) fn format(ctx: &Context, file: &File) -> Result<Format, StageError> {
-    let (head, _) = unpacked::head(unpacked::open(ctx, file)?)?;
+    let (head, _) = unpacked::head(unpacked::open(ctx, file)?).map_err(|error| unpacked::unreadable(file.name(), &error))?;
     Ok(match head.as_slice() {
         [b'P', b'A', b'R', b'1', ..] => Format::Parquet,
         [b'{' | b'[', ..] => Format::Json,

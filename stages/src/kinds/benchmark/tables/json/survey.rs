@@ -10,7 +10,7 @@ use std::{
 use engine::{File, StageError, without_place};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::unpacked::Text;
+use crate::unpacked::{Text, unreadable};
 
 /// Where the rows are.
 pub(super) enum Layout {
@@ -25,7 +25,7 @@ pub(super) enum Layout {
 /// Reads the first object. It is a table if nothing follows it, and it has one array of objects.
 pub(super) fn layout(file: &File, mut text: Text, question: Option<&str>) -> Result<Layout, StageError> {
     let mut line = Vec::new();
-    text.read_until(b'\n', &mut line)?;
+    text.read_until(b'\n', &mut line).map_err(|error| unreadable(file.name(), &error))?;
     // An object that is open at the end of its first line goes over several lines.
     let over_lines = matches!(line.trim_ascii(), b"{");
     let at = Rc::new(Cell::new(0));
