@@ -59,6 +59,7 @@ pub use crate::contract::error::{Blame, StageError, without_place};
 pub use crate::contract::file::File;
 pub use crate::contract::folder::Folder;
 pub use crate::contract::forecast::Forecast;
+pub use crate::contract::format::{ExportFormat, ExportedFile, RowsByType};
 pub use crate::contract::import::Answers;
 pub use crate::contract::kind::Kind;
 pub use crate::contract::mistake::ParamMistake;

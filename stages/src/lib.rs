@@ -7,7 +7,7 @@
 //!
 //! Read [`rows`] (the public format of what flows) first, then `kinds` in the order of the drawing. `llm` asks models, `sections` reads the
 //! manifest's other blocks, `duplicates` finds repeated questions. [`models`] and [`tokenizer`] read and run checkpoints, [`train`] trains
-//! them, [`router`] scores routes with them, and [`measures`] says how well they route. `commands` are what the program has beside the
+//! them, [`router`] scores routes with them, and [`measures`] says how well they route. `commands` and `formats` are what the program has beside the
 //! engine's, and `part` declares settings that several objects share. A kind is one folder or file and a word in the list below; a
 //! benchmark, a judge, a provider, an architecture, a method, an optimiser, a baseline or a command is one file and a word in its own list.
 //!
@@ -23,6 +23,7 @@
 mod commands;
 mod defaults;
 pub(crate) mod duplicates;
+mod formats;
 mod guarded;
 mod kinds;
 mod llm;
@@ -36,6 +37,7 @@ pub mod rows;
 mod sections;
 pub mod tokenizer;
 pub mod train;
+mod unpacked;
 
 use engine::{Each, Registry, Services, Template};
 
@@ -56,7 +58,9 @@ pub fn registry() -> Registry {
         .kind::<kinds::command::Stage>()
         .parts(kinds::benchmark::parts().chain(kinds::judge::parts()).chain(llm::providers::parts()))
         .services(Services::default().with(llm::calls::Accounts::default()).with(llm::providers::local::Checkpoints::default()));
-    TEMPLATES.into_iter().fold(commands::register(sections::register(rows::register(registry))), Registry::template)
+    TEMPLATES
+        .into_iter()
+        .fold(formats::register(commands::register(sections::register(rows::register(registry)))), Registry::template)
 }
 
 const PRICES: (&str, &str) = ("prices.yaml", include_str!("../../pipelines/prices.yaml"));

@@ -13,6 +13,7 @@ use clap::Args;
 use super::{
     Common, ManifestArguments, bytes,
     exit::{Exit, Failure},
+    rewrite,
     show::{named, outputs, split},
     talk,
 };
@@ -33,6 +34,9 @@ pub(super) struct Export {
     artifact: String,
     /// File or folder to write; `-` for standard output
     path: PathBuf,
+    /// Write a folder of files that another program reads; a wrong name lists the formats
+    #[arg(long = "as", value_name = "FORMAT")]
+    rewritten: Option<String>,
     /// Replace a file or folder that exists
     #[arg(long)]
     force: bool,
@@ -43,6 +47,7 @@ Examples:
   fingerpost export quickstart.yaml dpo.checkpoint ./router                 a folder with the trained model
   fingerpost export quickstart.yaml verdicts.verdicts rows.jsonl --force    replace an older file
   fingerpost export quickstart.yaml labels -                                to standard output
+  fingerpost export quickstart.yaml verdicts logs --as inspect              for `inspect view`
 
 `fingerpost show MANIFEST STAGE` prints rows, with filters.";
 
@@ -51,6 +56,16 @@ impl Export {
         let pipeline = common.pipeline(&self.manifest, registry)?;
         let (name, port) = split(&self.artifact);
         let cache = common.open_cache()?;
+        let files = match &self.rewritten {
+            Some(_) if self.is_stdout() => {
+                return Err(Failure::new(Exit::Usage, "`--as` writes a folder").help("name a folder in place of `-`"));
+            }
+            Some(format) => {
+                let format = rewrite::find(registry, format)?;
+                Some(rewrite::files(&pipeline, &cache, name, &self.manifest, format)?)
+            }
+            None => None,
+        };
         let outputs = outputs(&pipeline, &cache, name, &self.manifest)?;
         let one = match (port, outputs.as_slice()) {
             (Some(port), _) => Some(named(&outputs, name, port)?),
@@ -78,7 +93,12 @@ impl Export {
             .tempdir_in(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
             .map_err(|error| self.unwritten(&error))?;
         let made = beside.path().join("export");
-        if let Some(output) = one {
+        if let Some(files) = files {
+            fs::create_dir(&made).map_err(|error| self.unwritten(&error))?;
+            for file in files {
+                fs::write(made.join(file.name), file.bytes).map_err(|error| self.unwritten(&error))?;
+            }
+        } else if let Some(output) = one {
             write(&cache, output, &made)?;
         } else {
             fs::create_dir(&made).map_err(|error| self.unwritten(&error))?;

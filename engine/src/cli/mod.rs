@@ -17,6 +17,7 @@ mod kinds;
 mod live;
 mod named;
 mod plan;
+mod rewrite;
 mod run;
 mod schema;
 mod select;

@@ -18,6 +18,7 @@ pub(crate) mod error;
 pub(crate) mod file;
 pub(crate) mod folder;
 pub(crate) mod forecast;
+pub(crate) mod format;
 pub(crate) mod import;
 pub(crate) mod kind;
 pub(crate) mod mistake;

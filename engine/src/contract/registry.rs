@@ -14,6 +14,7 @@ use super::{
     error::StageError,
     file::{self, Folders},
     forecast::Forecast,
+    format::ExportFormat,
     import::{Adopted, Answers},
     mistake::ParamMistake,
     ports::{Port, Ports as _},
@@ -234,6 +235,7 @@ pub struct Registry {
     parts: Vec<Part>,
     templates: Vec<Template>,
     commands: Vec<CommandKind>,
+    formats: Vec<ExportFormat>,
     services: Services,
 }
 
@@ -285,6 +287,13 @@ impl Registry {
         self
     }
 
+    /// Adds a format that `export --as` writes.
+    #[must_use]
+    pub fn format(mut self, format: ExportFormat) -> Self {
+        self.formats.push(format);
+        self
+    }
+
     /// Sets the services of all stages.
     #[must_use]
     pub fn services(mut self, services: Services) -> Self {
@@ -318,6 +327,10 @@ impl Registry {
 
     pub(crate) fn commands(&self) -> &[CommandKind] {
         &self.commands
+    }
+
+    pub(crate) fn formats(&self) -> &[ExportFormat] {
+        &self.formats
     }
 
     pub(crate) fn shared_services(&self) -> Services {

@@ -1,5 +1,5 @@
-//! Imports. Takes answers that were paid for outside of this program; gives replies to the units that a stage's rows ask for first, as if
-//! they had been called for.
+//! Imports. Takes answers that were paid for outside of this program; gives replies to the units that a stage's rows ask for, as if they
+//! had been called for.
 
 use serde_json::Value;
 
@@ -10,6 +10,9 @@ use crate::contract::{
     error::StageError,
     import::{Adopted, Answers},
 };
+
+/// How often a row asks again at most.
+const ROUNDS: usize = 8;
 
 pub(crate) fn each<S: EachRow>(
     ctx: &Context,
@@ -23,15 +26,30 @@ pub(crate) fn each<S: EachRow>(
         let row = row?;
         let value = serde_json::to_value(&row).map_err(StageError::failed)?;
         let name = |field: &str| value.get(field).and_then(Value::as_str);
-        let answer = [name("id"), name("question")].into_iter().flatten().find_map(|name| answers.by_name.get(name));
-        let Some(answer) = answer else { continue };
-        for ask in stage.units(&row, &[])? {
-            if let Ask::Call(unit) = ask
-                && let Some(reply) = S::Effect::adopted(&unit, &answers.payee, answer)
-            {
+        let answer = answers.find([name("id"), name("question")].into_iter().flatten());
+        let Some((number, answer)) = answer else { continue };
+        let mut replies = Vec::new();
+        // An answer that is not whole is asked for again, with more room. The same answer replies to that too: nothing else was bought.
+        for _ in 0..ROUNDS {
+            let asked = stage.units(&row, &replies)?;
+            let (before, round) = (replies.len(), asked.len());
+            for ask in asked {
+                let unit = match ask {
+                    Ask::Known(reply) => {
+                        replies.push(reply);
+                        continue;
+                    }
+                    Ask::Call(unit) => unit,
+                };
+                let Some(reply) = S::Effect::adopted(&unit, &answers.payee, answer) else { continue };
                 let reply = reply.map_err(|what| StageError::failed(format!("{}: {what}", S::name(&row))))?;
-                let bytes = serde_json::to_vec(&reply).map_err(StageError::failed)?;
-                adopted.push((unit_digest::<S::Effect>(&unit)?, bytes));
+                answers.used(number);
+                adopted.push((unit_digest::<S::Effect>(&unit)?, serde_json::to_vec(&reply).map_err(StageError::failed)?));
+                replies.push(reply);
+            }
+            // The next round depends on every reply of this one.
+            if round == 0 || replies.len() < before + round {
+                break;
             }
         }
     }

@@ -2,7 +2,6 @@
 //! the cache.
 
 use std::{
-    collections::BTreeMap,
     io::{BufRead as _, BufReader, BufWriter, Write as _},
     path::Path,
     sync::Arc,
@@ -56,7 +55,17 @@ pub(super) fn export(cache: &Cache, path: &Path) -> Result<usize, Failure> {
     Ok(count)
 }
 
-/// Imports answers as replies to the calls that a manifest's stages make to a model; returns how many are new and how many were present.
+/// What an import did.
+pub(super) struct Imported {
+    /// How many replies are new.
+    pub new: usize,
+    /// How many were present.
+    pub known: usize,
+    /// The lines whose answers reply to nothing that the manifest asks.
+    pub unmatched: Vec<usize>,
+}
+
+/// Imports answers as replies to the calls that a manifest's stages make to a model.
 pub(super) fn adopt(
     common: &Common,
     registry: &Registry,
@@ -64,10 +73,10 @@ pub(super) fn adopt(
     path: &Path,
     payee: &str,
     arguments: &ManifestArguments,
-) -> Result<(usize, usize), Failure> {
+) -> Result<Imported, Failure> {
     let manifest = &arguments.manifest;
     let pipeline = common.pipeline(arguments, registry)?;
-    let answers = Answers { payee: payee.to_owned(), by_name: answers(path)? };
+    let answers = answers(path, payee)?;
     let shared = shared(registry, &pipeline, Arc::clone(cache), Vec::new(), Limit::Unlimited, None, None)?;
     let (mut replies, mut unknown) = (Vec::new(), None);
     for (position, stage) in pipeline.stages.iter().enumerate() {
@@ -98,15 +107,15 @@ pub(super) fn adopt(
         _ => {}
     }
     let all = replies.len();
-    let taken = cache.adopt(replies)?;
-    Ok((taken, all - taken))
+    let new = cache.adopt(replies)?;
+    Ok(Imported { new, known: all - new, unmatched: answers.unused() })
 }
 
 /// Returns the lines of a file of answers, by id and by question.
-fn answers(path: &Path) -> Result<BTreeMap<String, Value>, Failure> {
+fn answers(path: &Path, payee: &str) -> Result<Answers, Failure> {
     let file =
         ::cache::open_regular(path).map_err(|error| Failure::new(Exit::Usage, format!("`{}`: {error}", path.display())))?;
-    let mut answers = BTreeMap::new();
+    let mut answers = Answers::new(payee);
     for (index, line) in BufReader::new(file).lines().enumerate() {
         let wrong = |what: String| {
             Failure::new(Exit::Usage, format!("`{}`, line {}: {what}", path.display(), index + 1))
@@ -122,17 +131,13 @@ fn answers(path: &Path) -> Result<BTreeMap<String, Value>, Failure> {
         if names.is_empty() {
             return Err(wrong("it has neither `id` nor `question`".to_owned()));
         }
-        for name in names {
-            if answers.insert(name.clone(), answer.clone()).is_some_and(|before| before != answer) {
-                return Err(wrong(format!("a second answer to `{name}`")));
-            }
-        }
+        answers.add(index + 1, names, answer).map_err(wrong)?;
     }
     Ok(answers)
 }
 
-/// Imports the replies of a file; returns how many are new and how many were present.
-pub(super) fn import(cache: &Cache, path: &Path) -> Result<(usize, usize), Failure> {
+/// Imports the replies of a file.
+pub(super) fn import(cache: &Cache, path: &Path) -> Result<Imported, Failure> {
     let wrong = |line: usize, what: String| {
         Failure::new(Exit::Usage, format!("`{}`, line {line}: {what}", path.display()))
             .help("give a file that `cache export` wrote")
@@ -150,6 +155,6 @@ pub(super) fn import(cache: &Cache, path: &Path) -> Result<(usize, usize), Failu
         replies.push((unit, line.reply.to_string().into_bytes()));
     }
     let all = replies.len();
-    let taken = cache.adopt(replies)?;
-    Ok((taken, all - taken))
+    let new = cache.adopt(replies)?;
+    Ok(Imported { new, known: all - new, unmatched: Vec::new() })
 }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::contract::registry::Registry;
 use files::{adopt, export, import};
-use report::{collected, counts, replies};
+use report::{collected, counts, replies, unmatched};
 
 /// Show what is in the cache, check it, share its replies, or free space
 #[derive(Args)]
@@ -55,7 +55,8 @@ enum Action {
     /// Read replies from a file; replies that are in the cache already stay as they are
     #[command(after_help = IMPORT_EXAMPLES)]
     Import {
-        /// File that `cache export` wrote; with `--as`, JSON lines with `id` or `question`, and `text`
+        /// File that `cache export` wrote; with `--as`, JSON lines with `id` or `question`, and `text`; `outcome`, `finish` and token counts
+        /// are kept
         #[arg(value_name = "FILE")]
         file: PathBuf,
         /// Model whose answers the file has, as the manifest names it
@@ -143,7 +144,7 @@ impl CacheCommand {
             }
             Some(Action::Import { file, payee, manifest, sets }) => {
                 cache.check_writable()?;
-                let (imported, known) = match payee {
+                let done = match payee {
                     Some(payee) => {
                         let manifest = manifest.clone().map_or_else(only_manifest, Ok)?;
                         let arguments = ManifestArguments { manifest, sets: sets.clone() };
@@ -151,8 +152,13 @@ impl CacheCommand {
                     }
                     None => import(&cache, file)?,
                 };
-                let text = format!("imported {}, {known} already present\n", replies(imported as u64));
-                (json!({ "imported": imported, "known": known }), text, Exit::Done)
+                let text = format!(
+                    "imported {}, {} already present{}\n",
+                    replies(done.new as u64),
+                    done.known,
+                    unmatched(&done.unmatched)
+                );
+                (json!({ "imported": done.new, "known": done.known, "unmatched": done.unmatched }), text, Exit::Done)
             }
             Some(Action::Collect { days, replies, yes }) => {
                 let what = Collect { older_than: DAY.saturating_mul(*days), replies: *replies, dry: !*yes };

@@ -18,6 +18,13 @@ pub(super) fn replies(count: u64) -> String {
     if count == 1 { "1 reply".to_owned() } else { format!("{count} replies") }
 }
 
+/// Returns how many lines of an import match nothing, and the first of them.
+pub(super) fn unmatched(lines: &[usize]) -> String {
+    let Some(first) = lines.first() else { return String::new() };
+    let lines = counted(lines.len() as u64, "line");
+    format!("; {lines} matched no call of the manifest, the first of them line {first}")
+}
+
 /// Returns what was collected, or would be, and why the rest stays.
 pub(super) fn collected(collected: &Collected, what: Collect, days: u32) -> String {
     let gone = [

@@ -16,6 +16,8 @@ pub(crate) struct Settings<'a> {
     pub path: Option<&'a Files>,
     /// The columns of a file with any columns.
     pub columns: &'a Columns,
+    /// The byte that separates the cells of a CSV file, if it is said.
+    pub delimiter: Option<u8>,
     /// How many questions to generate.
     pub count: usize,
     /// The seed that questions are generated from.

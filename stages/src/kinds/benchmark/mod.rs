@@ -2,7 +2,8 @@
 //!
 //! Read `loader` (what a benchmark is) and `draft` (what it gives) first, then this file, which turns drafts into questions with ids and
 //! splits. `tables` reads files of rows, `published` recognises and downloads published files, `arithmetic` generates questions,
-//! `choices` has letters. Each of the other files is one benchmark. A benchmark is added by one file and a line in `ALL`.
+//! `choices` has letters, `split` says which split a question is in. Each of the other files is one benchmark. A benchmark is added by one
+//! file and a line in `ALL`.
 
 pub(crate) mod arithmetic;
 mod choices;
@@ -15,6 +16,7 @@ mod mmlu_pro;
 mod natural_questions;
 mod published;
 mod simpleqa;
+mod split;
 mod tables;
 mod truthfulqa;
 
@@ -26,11 +28,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     duplicates::{self, Duplicates, normalised},
-    rows::{Question, Split},
+    rows::Question,
 };
 use draft::Draft;
 use loader::{Benchmark, Reads};
 use published::{fetch::Fetch, files::Files};
+use split::{Shares, split};
 use tables::{columns::Columns, csv, jsonl, parquet};
 
 const ALL: [&Benchmark; 10] = [
@@ -82,6 +85,10 @@ pub(crate) struct Params {
     /// Which fields of a row of `csv`, `jsonl` or `parquet` hold what.
     #[serde(default)]
     columns: Columns,
+    /// What separates the cells of `csv`: one character, or `tab` [default: what separates those of the first line: a tab, a comma or a
+    /// semicolon].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    delimiter: Option<String>,
     /// How many questions `arithmetic` generates.
     #[serde(default = "count")]
     count: usize,
@@ -106,23 +113,17 @@ pub(crate) struct Params {
     near_duplicates: Option<f64>,
 }
 
+/// Returns the byte of a delimiter; nothing if it cannot be one.
+fn delimiter(written: &str) -> Option<u8> {
+    match written.as_bytes() {
+        b"tab" | b"\\t" => Some(b'\t'),
+        [byte] if byte.is_ascii() && !b"\"\r\n".contains(byte) => Some(*byte),
+        _ => None,
+    }
+}
+
 fn count() -> usize {
     3000
-}
-
-/// Shares of the splits; they add up to one.
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-struct Shares {
-    train: f64,
-    validation: f64,
-    test: f64,
-}
-
-impl Default for Shares {
-    fn default() -> Self {
-        Self { train: 0.8, validation: 0.0, test: 0.2 }
-    }
 }
 
 ports! { pub struct Inputs {} }
@@ -181,6 +182,17 @@ stages:
             }
             _ => {}
         }
+        if let Some(written) = &params.delimiter {
+            if params.name != csv::BENCHMARK.name {
+                mistake("delimiter", "only `csv` has a delimiter".to_owned(), "take `delimiter:` out".to_owned());
+            } else if delimiter(written).is_none() {
+                mistake(
+                    "delimiter",
+                    format!("`{written}` is not one character"),
+                    "for example `delimiter: \";\"`, or `tab`".to_owned(),
+                );
+            }
+        }
         if params.near_duplicates.is_some_and(|threshold| !(0.5..=1.0).contains(&threshold)) {
             mistake(
                 "near_duplicates",
@@ -223,6 +235,7 @@ impl engine::Stage for Stage {
         let settings = loader::Settings {
             path: params.path.as_ref().or(fetched.as_ref()),
             columns: &params.columns,
+            delimiter: params.delimiter.as_deref().and_then(delimiter),
             count: params.count,
             seed: params.seed,
         };
@@ -264,43 +277,9 @@ fn question(draft: Draft, params: &Params) -> Question {
     }
 }
 
-fn split(normalised: &str, shares: &Shares) -> Split {
-    let at = fraction(normalised);
-    if at < shares.train {
-        Split::Train
-    } else if at < shares.train + shares.validation {
-        Split::Validation
-    } else {
-        Split::Test
-    }
-}
-
-/// Returns a number in [0, 1) that depends on the text alone.
-fn fraction(text: &str) -> f64 {
-    let head = u32::from_str_radix(&fingerprint(text)[..8], 16).expect("a fingerprint is hexadecimal");
-    f64::from(head) / (f64::from(u32::MAX) + 1.0)
-}
-
 fn keep_sample(questions: &mut Vec<Question>, sample: usize, seed: u64) {
     let mut order: Vec<_> = questions.iter().map(|question| fingerprint(&format!("{seed} {}", question.id))).collect();
     order.sort_unstable();
     let Some(first_out) = order.get(sample).cloned() else { return };
     questions.retain(|question| fingerprint(&format!("{seed} {}", question.id)) < first_out);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn equal_questions_are_in_one_split_and_shares_are_kept() {
-        let shares = Shares { train: 0.5, validation: 0.25, test: 0.25 };
-        let mut counts = BTreeMap::new();
-        for number in 0..4000 {
-            *counts.entry(split(&normalised(&format!("What is {number}?")), &shares)).or_insert(0) += 1;
-        }
-        assert!((1900..2100).contains(&counts[&Split::Train]), "{counts:?}");
-        assert!((900..1100).contains(&counts[&Split::Validation]), "{counts:?}");
-        assert_eq!(normalised("What  is\nTHIS?"), normalised("what is this?"));
-    }
 }

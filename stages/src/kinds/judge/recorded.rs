@@ -6,7 +6,10 @@ use engine::{Context, File, ParamMistake, StageError};
 
 use super::grader::{self, Grader, Opening};
 use crate::{
-    llm::{recording, request::Reply},
+    llm::{
+        recording::{self, ByName, of_model},
+        request::Reply,
+    },
     part::settings,
     rows::{Answer, Grade, Question},
 };
@@ -14,7 +17,8 @@ use crate::{
 settings! {
     /// What only this judge takes.
     pub(crate) struct Params {
-        /// The file with the verdicts, for `recorded`: JSON lines with `id` and `answers: { NAME: { verdict, … } }`.
+        /// The file with the verdicts, for `recorded`: JSON lines with `id` and `answers: { NAME: { verdict, … } }`, or a log of
+        /// inspect-ai, lm-evaluation-harness, promptfoo or `openai/evals`.
         #[serde(skip_serializing_if = "Option::is_none")]
         file: Option<File> = None,
     }
@@ -22,12 +26,13 @@ settings! {
 
 pub(super) struct Judge {
     file: String,
-    verdicts: BTreeMap<(String, String), Grade>,
+    /// The verdicts by model.
+    verdicts: BTreeMap<String, ByName<Grade>>,
 }
 
 impl grader::Judge for Judge {
     const NAME: &'static str = "recorded";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const SUMMARY: &'static str = "an answer is right if a file of recorded verdicts says so";
     const EXAMPLE: &'static str = "{ judge: recorded, file: answers.jsonl }";
     type Params = Params;
@@ -42,12 +47,13 @@ impl grader::Judge for Judge {
 
     fn open(ctx: &Context, params: &Params, _: &Opening<'_>) -> Result<Self, StageError> {
         let file = params.file.as_ref().ok_or_else(|| StageError::failed("judge `recorded` needs a file"))?;
-        let mut verdicts = BTreeMap::new();
+        let mut verdicts = BTreeMap::<String, ByName<Grade>>::new();
         for row in recording::read(ctx, file)? {
             let row = row?;
-            for (model, answer) in row.answers {
+            for (model, answer) in &row.answers {
                 if let Some(verdict) = answer.verdict {
-                    verdicts.insert((row.id.clone(), model), verdict);
+                    let what = format!("verdict on `{model}`");
+                    verdicts.entry(model.clone()).or_default().insert(file.name(), &row, &what, verdict)?;
                 }
             }
         }
@@ -57,7 +63,8 @@ impl grader::Judge for Judge {
 
 impl Grader for Judge {
     fn grade(&self, question: &Question, answer: &Answer, _: &[Reply]) -> Result<Option<(Grade, String)>, StageError> {
-        let verdict = self.verdicts.get(&(question.id.clone(), answer.served.clone())).ok_or_else(|| {
+        let known = of_model(&self.verdicts, &answer.served).and_then(|verdicts| verdicts.get(question));
+        let verdict = known.ok_or_else(|| {
             StageError::failed(format!(
                 "`{}` has no verdict on the answer of `{}` to question `{}`",
                 self.file, answer.served, question.id

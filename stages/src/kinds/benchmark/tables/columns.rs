@@ -9,7 +9,11 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use crate::kinds::benchmark::{choices, draft::Draft};
+use super::{
+    gold::{self, Index},
+    value::{list, text},
+};
+use crate::kinds::benchmark::draft::Draft;
 
 /// Which fields of a row hold what. A dot goes into an object: `meta.asked`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -19,8 +23,13 @@ pub(crate) struct Columns {
     pub id: String,
     /// The text that models see.
     pub question: String,
-    /// A text, a number, or a list of them. With `choices`: the letter or the text of the right one.
+    /// A text, a number, a list of them, or an object with a value and its aliases. With `choices`: the letter or the text of the right
+    /// one, or its index.
     pub gold: String,
+    /// Which number the index of the right choice counts from: 0 or 1; `none`, if a number in `gold` is the text of a choice. Nothing is
+    /// guessed: where `gold` may be an index and this is not set, the row is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gold_index: Option<Index>,
     /// The texts to choose from, where it is a multiple choice.
     pub choices: Names,
     /// Texts that are known to be wrong.
@@ -35,6 +44,7 @@ impl Default for Columns {
             id: "id".to_owned(),
             question: "question".to_owned(),
             gold: "gold".to_owned(),
+            gold_index: None,
             choices: Names::One("choices".to_owned()),
             wrong: Names::One("wrong".to_owned()),
             meta: "meta".to_owned(),
@@ -42,7 +52,7 @@ impl Default for Columns {
     }
 }
 
-/// One column with a list of texts in it (in a CSV file, as JSON), or several columns with a text each.
+/// One column with a list of texts in it (in a CSV file, as JSON or as Python writes it), or several columns with a text each.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Names {
@@ -84,33 +94,46 @@ impl JsonSchema for Names {
     }
 }
 
+/// What the fields of a row are in its format.
+#[derive(Clone, Copy)]
+pub(crate) enum Cells {
+    /// Values: a list is a list.
+    Values,
+    /// Texts: a list is written out.
+    Texts,
+}
+
 pub(crate) const HELP: &str = "say which columns hold what: `columns: { id: …, question: …, gold: … }`";
 
 /// Reads a question from a row.
 ///
 /// # Errors
 /// A sentence that names the column that is missing or has a wrong type.
-pub(crate) fn draft(row: &Value, columns: &Columns) -> Result<Draft, String> {
+pub(crate) fn draft(row: &Value, columns: &Columns, cells: Cells) -> Result<Draft, String> {
     let missing = |column: &str| format!("there is no `{column}`");
     let id = match field(row, &columns.id) {
         None | Some(Value::Null) => None,
         Some(value) => Some(text(value).ok_or_else(|| format!("`{}` is neither text nor number", columns.id))?),
     };
-    let question = field(row, &columns.question).ok_or_else(|| missing(&columns.question))?;
-    let gold = field(row, &columns.gold).ok_or_else(|| missing(&columns.gold))?;
-    let gold = match gold {
-        Value::Array(items) => items.iter().map(text).collect::<Option<Vec<_>>>(),
-        one => text(one).map(|one| vec![one]),
-    };
-    let mut gold = gold.ok_or_else(|| format!("`{}` is neither text nor a list of texts", columns.gold))?;
+    let asked = field(row, &columns.question).ok_or_else(|| missing(&columns.question))?;
+    let question = text(asked).or_else(|| asked.is_null().then(String::new));
+    let question = question.ok_or_else(|| format!("`{}` is no text", columns.question))?;
+    if question.trim().is_empty() {
+        return Err(format!("`{}` is empty", columns.question));
+    }
+    let right = field(row, &columns.gold).ok_or_else(|| missing(&columns.gold))?;
     let defaults = Columns::default();
     let choices = texts(row, &columns.choices, &defaults.choices)?;
-    if !choices.is_empty() {
-        gold = gold.iter().map(|gold| choices::letter_of(gold, &choices)).collect::<Result<_, _>>()?;
-    }
+    let gold = match cells {
+        Cells::Values => gold::gold(&columns.gold, right, &choices, columns.gold_index)?,
+        Cells::Texts => {
+            let right = gold::cell(&columns.gold, right, columns.gold_index)?;
+            gold::gold(&columns.gold, &right, &choices, columns.gold_index)?
+        }
+    };
     Ok(Draft {
         id,
-        question: text(question).ok_or_else(|| format!("`{}` is no text", columns.question))?,
+        question,
         gold,
         choices,
         wrong: texts(row, &columns.wrong, &defaults.wrong)?,
@@ -149,27 +172,9 @@ fn texts(row: &Value, names: &Names, default: &Names) -> Result<Vec<String>, Str
     }
 }
 
-fn list(value: &Value) -> Option<Vec<String>> {
-    match value {
-        Value::Null => Some(Vec::new()),
-        Value::Array(items) => items.iter().map(text).collect(),
-        // A format without lists, such as CSV, has them as JSON.
-        Value::String(json) => serde_json::from_str::<Vec<Value>>(json).ok()?.iter().map(text).collect(),
-        _ => None,
-    }
-}
-
 fn field<'a>(row: &'a Value, path: &str) -> Option<&'a Value> {
     // A column whose name contains a dot takes precedence over a path into an object.
     row.get(path).or_else(|| path.split('.').try_fold(row, |value, name| value.get(name)))
-}
-
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -179,14 +184,14 @@ mod tests {
     use super::*;
 
     fn refusal(row: &Value, columns: &Columns) -> String {
-        draft(row, columns).err().unwrap()
+        draft(row, columns, Cells::Values).err().unwrap()
     }
 
     #[test]
     fn columns_say_where_things_are() {
         let columns = Columns { id: "n".into(), question: "meta.asked".into(), gold: "a".into(), ..Columns::default() };
         let row = json!({ "n": 7, "a": ["x", 2], "meta": { "asked": "Why?" } });
-        let draft = draft(&row, &columns).unwrap();
+        let draft = draft(&row, &columns, Cells::Values).unwrap();
         assert_eq!(
             (draft.id.as_deref(), draft.question.as_str(), draft.gold),
             (Some("7"), "Why?", vec!["x".to_owned(), "2".to_owned()])
@@ -211,7 +216,7 @@ mod tests {
         let columns: Columns = serde_json::from_value(json!({ "choices": ["a", "b", "c"], "wrong": "w" })).unwrap();
         assert_eq!(serde_json::to_value(&columns).unwrap()["choices"], json!(["a", "b", "c"]));
         let row = |a, b, c| json!({ "question": "?", "gold": "yes", "a": a, "b": b, "c": c, "w": "[\"maybe\", 2]" });
-        let read = draft(&row("no", Some("yes"), None), &columns).unwrap();
+        let read = draft(&row("no", Some("yes"), None), &columns, Cells::Texts).unwrap();
         assert_eq!((read.choices, read.gold), (vec!["no".to_owned(), "yes".into()], vec!["B".to_owned()]));
         assert_eq!(read.wrong, ["maybe", "2"]);
         assert_eq!(refusal(&row("no", None, Some("yes")), &columns), "`c` is not empty, and `b` before it is");

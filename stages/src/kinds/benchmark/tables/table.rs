@@ -1,33 +1,33 @@
 //! Files of rows in any format. Takes JSON lines, a JSON array, CSV or Parquet; gives the rows as JSON values, each with its place in the
 //! file.
 
-use std::io::BufRead as _;
-
 use engine::{Context, File, StageError};
-use serde_json::Value;
 
-use super::{
-    csv, jsonl, parquet,
-    row::{Place, Row, Rows},
-};
+use super::{csv, json, parquet, row::Rows};
+use crate::unpacked;
 
-/// Reads a file and recognises its format by its first bytes. The file's name cannot decide, since it is in no key.
-pub(crate) fn rows<'a>(ctx: &Context, file: &'a File) -> Result<Rows<'a>, StageError> {
-    let mut reader = file.open(ctx)?;
-    let head = reader.fill_buf()?;
-    if head.starts_with(b"PAR1") {
-        return parquet::rows(ctx, file);
-    }
-    match head.iter().find(|byte| !byte.is_ascii_whitespace()) {
-        Some(b'{') => jsonl::rows(ctx, file),
-        Some(b'[') => array(ctx, file),
-        _ => csv::rows(ctx, file),
-    }
+/// The format of a file of rows.
+pub(crate) enum Format {
+    Csv,
+    Json,
+    Parquet,
 }
 
-fn array<'a>(ctx: &Context, file: &'a File) -> Result<Rows<'a>, StageError> {
-    let values: Vec<Value> = serde_json::from_reader(file.open(ctx)?).map_err(|error| {
-        StageError::failed(format!("`{}`: {error}", file.name())).help("mend the file, which begins as a JSON array")
-    })?;
-    Ok(Box::new(values.into_iter().enumerate().map(|(index, value)| Ok(Row { place: Place::Row(index + 1), value }))))
+/// Recognises a file's format by its first bytes. The file's name cannot decide, since it is in no key.
+pub(crate) fn format(ctx: &Context, file: &File) -> Result<Format, StageError> {
+    let (head, _) = unpacked::head(unpacked::open(ctx, file)?).map_err(|error| unpacked::unreadable(file.name(), &error))?;
+    Ok(match head.as_slice() {
+        [b'P', b'A', b'R', b'1', ..] => Format::Parquet,
+        [b'{' | b'[', ..] => Format::Json,
+        _ => Format::Csv,
+    })
+}
+
+/// Returns the rows of a file in any format.
+pub(crate) fn rows<'a>(ctx: &Context, file: &'a File) -> Result<Rows<'a>, StageError> {
+    match format(ctx, file)? {
+        Format::Parquet => parquet::rows(ctx, file),
+        Format::Json => json::rows(ctx, file, None),
+        Format::Csv => csv::rows(ctx, file, None),
+    }
 }

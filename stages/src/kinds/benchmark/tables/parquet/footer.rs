@@ -1,4 +1,5 @@
-//! Checks of a Parquet file's footer and page headers. Takes a file; gives an error if they claim what cannot be.
+//! Checks of a Parquet file's footer and page headers. Takes a file; gives an error if they claim what cannot be, or if a page is more
+//! than it claims.
 //!
 //! The library reserves memory for what they claim, and recurses as deep as they say; without memory or stack, the program is aborted.
 
@@ -9,7 +10,10 @@ use ::parquet::{
     file::reader::{ChunkReader as _, Length as _},
 };
 
-use super::thrift::{Fields, list, number, structure};
+use super::{
+    codec::{self, Body},
+    thrift::{Fields, Value, list, number, structure},
+};
 
 /// Nesting of groups of columns that is accepted.
 const DEPTH: usize = 64;
@@ -17,9 +21,6 @@ const DEPTH: usize = 64;
 /// Bytes that are read for a page header: the first number, then the second if the header is longer, since its statistics may contain two
 /// values of the column.
 const HEADS: [u64; 2] = [1 << 12, 1 << 20];
-
-/// Snappy's number among the compression codecs, and its highest ratio of unpacked to packed bytes.
-const SNAPPY: (i64, i64) = (1, 32);
 
 /// Returns an error if a claim cannot be true. Other mistakes are left to the library.
 pub(super) fn check(file: &File) -> Result<()> {
@@ -32,7 +33,7 @@ pub(super) fn check(file: &File) -> Result<()> {
     let footer = structure(&mut &bytes[..]).ok_or_else(|| refused("its footer cannot be read"))?;
     check_schema(&footer)?;
     for column in list(&footer, 4).flat_map(|group| list(group, 1)) {
-        let Some(super::thrift::Value::Fields(column)) = column.get(&3) else { continue };
+        let Some(Value::Fields(column)) = column.get(&3) else { continue };
         check_pages(file, column)?;
     }
     Ok(())
@@ -75,12 +76,18 @@ fn check_pages(file: &File, column: &Fields) -> Result<()> {
         let Some((head, length)) = HEADS.into_iter().find_map(read) else { return Ok(()) };
         let (Some(whole), Some(packed)) = (number(&head, 2), number(&head, 3)) else { return Ok(()) };
         let Ok(next) = u64::try_from(packed) else { return Ok(()) };
-        if number(column, 4) == Some(SNAPPY.0) && whole > packed.saturating_mul(SNAPPY.1).saturating_add(64) {
-            return Err(refused(&format!("a page of {packed} bytes cannot unpack to {whole}")));
-        }
+        let codec = number(column, 4).unwrap_or(0);
+        let body = Body { at: at.saturating_add(length), packed: next, levels: levels(&head) };
+        codec::check(file, codec, &body, u64::try_from(whole).unwrap_or(0)).map_err(|reason| refused(&reason))?;
         at = at.saturating_add(length).saturating_add(next);
     }
     Ok(())
+}
+
+/// Returns the number of bytes before the packed ones: the levels of a page of the second version.
+fn levels(head: &Fields) -> u64 {
+    let Some(Value::Fields(second)) = head.get(&8) else { return 0 };
+    [5, 6].into_iter().filter_map(|field| u64::try_from(number(second, field)?).ok()).fold(0, u64::saturating_add)
 }
 
 fn refused(reason: &str) -> ParquetError {
