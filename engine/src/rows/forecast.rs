@@ -35,7 +35,8 @@ pub(crate) fn each<S: EachRow>(ctx: &Context, params: &S::Params, inputs: S::Inp
                         }
                         (digest, None) => {
                             if counted.insert(digest) {
-                                forecast.add(S::Effect::price(ctx, &unit));
+                                let price = S::Effect::price(ctx, &unit);
+                                forecast.add(ctx.quote(&S::Effect::payee(&unit), price)?.price);
                             }
                             whole = false;
                         }

@@ -2,7 +2,8 @@
 //!
 //! Read from the bottom: `request` (what is sent, and the reply), `providers` (the protocol of each provider), `calls` (sending, limits,
 //! retries, batches), `completion` (the cached effect), then `model` (the names in manifests), `prompt` and `json_reply` (texts of prompts
-//! and replies). `readable` stops a stage whose replies cannot be read, `recording` reads files of recorded answers, `secret` masks keys.
+//! and replies). `readable` stops a stage whose replies cannot be read, `recording` reads files of recorded answers, `usage` counts tokens, `secret`
+//! masks keys.
 
 pub(crate) mod calls;
 pub(crate) mod completion;
@@ -14,3 +15,4 @@ pub(crate) mod readable;
 pub(crate) mod recording;
 pub(crate) mod request;
 pub(crate) mod secret;
+pub(crate) mod usage;

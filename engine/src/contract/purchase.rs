@@ -1,0 +1,128 @@
+//! One purchase: the reply to a unit, for money. Takes what the unit's call costs at most; gives permission to send it, and takes what it
+//! did cost.
+//!
+//! The permission is asked for when a call is sent, and again for each further try, since what is known of prices changes meanwhile.
+
+use cache::Digest;
+use serde_json::Value;
+
+use super::{context::Context, error::StageError};
+use crate::budget::{Hold, Price, Quote, Receipt};
+
+/// What a call needs in order to pay for the reply to one unit.
+pub struct Purchase<'a> {
+    ctx: &'a Context,
+    unit: Digest,
+    payee: String,
+    /// The highest possible price, before anything is known of the payee.
+    price: Price,
+}
+
+/// The permission to send one call. Where it is dropped, the call cost nothing.
+pub struct Held<'a> {
+    purchase: &'a Purchase<'a>,
+    quote: Quote,
+    run: Hold<'a>,
+    stage: Hold<'a>,
+}
+
+/// The receipt for a reply, as it is kept.
+pub struct Paid(Vec<u8>);
+
+impl<'a> Purchase<'a> {
+    pub(crate) fn new(ctx: &'a Context, unit: Digest, payee: String, price: Price) -> Self {
+        Self { ctx, unit, payee, price }
+    }
+
+    /// Waits until the highest possible price of one call fits into the budgets, beside those of the calls that are running.
+    ///
+    /// # Errors
+    /// The price does not fit, whatever the running calls cost; or the stage is to stop.
+    pub async fn hold(&'a self) -> Result<Held<'a>, StageError> {
+        self.stoppable(false).await
+    }
+
+    /// As [`Purchase::hold`], for a call that is sent together with many others, so that none can teach what the others cost.
+    ///
+    /// # Errors
+    /// As [`Purchase::hold`].
+    pub async fn hold_together(&'a self) -> Result<Held<'a>, StageError> {
+        self.stoppable(true).await
+    }
+
+    async fn stoppable(&'a self, together: bool) -> Result<Held<'a>, StageError> {
+        tokio::select! {
+            held = self.reserve(together) => held,
+            () = self.ctx.cancellation().cancelled() => Err(StageError::cancelled()),
+        }
+    }
+
+    /// Reserves the price in the run's budget and then in the stage's, always in this order.
+    async fn reserve(&'a self, together: bool) -> Result<Held<'a>, StageError> {
+        let ctx = self.ctx;
+        let limited = ctx.budget().is_limited() || ctx.shared().budget.is_limited();
+        loop {
+            let quote = if limited { ctx.quote(&self.payee, self.price)? } else { Quote::sure(self.price) };
+            let quote = if together { Quote::sure(quote.price) } else { quote };
+            let run = ctx.shared().budget.hold(quote, ctx.budget().is_limited()).await?;
+            let stage = ctx.budget().hold(quote, true).await?;
+            // While it waited, another call may have shown that this one costs more.
+            if !limited || ctx.quote(&self.payee, self.price)?.price == quote.price {
+                return Ok(Held { purchase: self, quote, run, stage });
+            }
+        }
+    }
+}
+
+impl Held<'_> {
+    /// Pays for a reply.
+    ///
+    /// # Errors
+    /// The receipt cannot be written as JSON.
+    pub fn pay(self, receipt: &Receipt) -> Result<Paid, StageError> {
+        let Self { purchase, run, stage, .. } = self;
+        let ctx = purchase.ctx;
+        let expected = at_most(purchase.price);
+        // The next call may be sent as soon as this one is paid for, so what it teaches comes first.
+        if let (Some(cost), Some(expected)) = (receipt.cost, expected) {
+            ctx.learn(&receipt.payee, cost, expected);
+        }
+        run.pay(receipt.cost.unwrap_or(0));
+        stage.pay(receipt.cost.unwrap_or(0));
+        if receipt.cost.is_none() {
+            ctx.count_unpriced();
+        }
+        ctx.receipt(receipt, purchase.unit, expected, None).map(Paid)
+    }
+
+    /// Notes that the call may have been paid for, although there is no reply to it, and why there is none. Free calls are not noted.
+    ///
+    /// # Errors
+    /// The cache cannot be written.
+    pub async fn lose(self, why: &str, seconds: f64) -> Result<(), StageError> {
+        let Self { purchase: Purchase { ctx, unit, payee, .. }, quote, run, stage } = self;
+        if quote.price == Price::Free {
+            return Ok(());
+        }
+        let most = at_most(quote.price);
+        run.lose(most.unwrap_or(0));
+        stage.lose(most.unwrap_or(0));
+        ctx.count_lost(most);
+        let receipt = Receipt { payee: payee.clone(), cost: None, seconds, details: Value::Null };
+        Ok(ctx.store().cache().note(&ctx.receipt(&receipt, *unit, most, Some(why))?).await?)
+    }
+}
+
+impl Paid {
+    pub(crate) fn into_receipt(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+fn at_most(price: Price) -> Option<u64> {
+    match price {
+        Price::Free => Some(0),
+        Price::AtMost(cost) => Some(cost),
+        Price::Unknown => None,
+    }
+}
