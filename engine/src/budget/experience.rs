@@ -1,12 +1,15 @@
 //! What calls may cost, from what earlier ones did cost. Takes the price that is expected at most; gives the price to count with.
 //!
 //! A model may use more tokens than its cap allows: hidden reasoning that the cap does not count. So a price is trusted the more, the
-//! more calls kept to it. A call that cost more raises the price of all further calls of its payee, which is in doubt again.
+//! more calls kept to it. A call that cost more raises the price of all further calls of its payee, which is in doubt again. The first
+//! call of a payee that nothing is known of is made before all others of it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
+
+use tokio::sync::Notify;
 
 use super::{Price, dollars};
 
@@ -31,13 +34,32 @@ impl Quote {
 
 /// What is known of each payee.
 #[derive(Default)]
-pub(crate) struct Experience(Mutex<Known>);
+pub(crate) struct Experience {
+    known: Mutex<Known>,
+    /// A first call has ended.
+    ended: Notify,
+}
 
 #[derive(Default)]
 struct Known {
     /// Whether what earlier runs paid is part of it.
     remembers: bool,
     payees: BTreeMap<String, Seen>,
+    /// The payees whose first call is running.
+    first: BTreeSet<String>,
+}
+
+/// The first call of a payee; the others wait until it is dropped.
+pub(crate) struct First<'a> {
+    experience: &'a Experience,
+    payee: String,
+}
+
+impl Drop for First<'_> {
+    fn drop(&mut self) {
+        self.experience.known().first.remove(&self.payee);
+        self.experience.ended.notify_waiters();
+    }
 }
 
 #[derive(Clone, Copy, Default)]
@@ -72,6 +94,23 @@ impl Experience {
         Quote { price: Price::AtMost(expected.saturating_add(seen.over)), doubt: (FIRST_DOUBT / (seen.within + 1)).max(1) }
     }
 
+    /// Waits while nothing is known of a payee and its first call is running. Returns `Some` where this is the first call.
+    pub(crate) async fn first(&self, payee: &str) -> Option<First<'_>> {
+        loop {
+            let ended = self.ended.notified();
+            {
+                let mut known = self.known();
+                if known.payees.contains_key(payee) {
+                    return None;
+                }
+                if known.first.insert(payee.to_owned()) {
+                    return Some(First { experience: self, payee: payee.to_owned() });
+                }
+            }
+            ended.await;
+        }
+    }
+
     /// Learns from a call.
     pub(crate) fn learn(&self, payee: &str, cost: u64, expected: u64) {
         self.known().learn(payee, cost, expected);
@@ -89,7 +128,7 @@ impl Experience {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -111,6 +150,8 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn quoted(experience: &Experience, payee: &str) -> (u64, u64) {
@@ -143,5 +184,22 @@ mod tests {
         assert_eq!(quoted(&experience, "m"), (95, 16));
         assert!(experience.tell("m").is_some() && experience.tell("m").is_none());
         assert_eq!(experience.quote("m", Price::Unknown), Quote::sure(Price::Unknown));
+    }
+
+    #[tokio::test]
+    async fn the_first_call_of_a_payee_is_made_before_its_others() {
+        let experience = Experience::default();
+        let first = experience.first("m").await;
+        assert!(first.is_some() && experience.first("other").await.is_some());
+        let second = experience.first("m");
+        tokio::pin!(second);
+        assert!(tokio::time::timeout(Duration::from_millis(20), &mut second).await.is_err());
+        // It failed, and so nothing is known yet.
+        drop(first);
+        let second = second.await;
+        assert!(second.is_some());
+        experience.learn("m", 3, 10);
+        drop(second);
+        assert!(experience.first("m").await.is_none());
     }
 }

@@ -14,7 +14,7 @@ use std::{
 use tokio::sync::Notify;
 
 use crate::contract::error::StageError;
-pub(crate) use experience::{Experience, Quote};
+pub(crate) use experience::{Experience, First, Quote};
 use spent::NANO;
 pub use spent::Receipt;
 pub(crate) use spent::{Lost, Spent, dollars};

@@ -7,7 +7,7 @@ use cache::Digest;
 use serde_json::Value;
 
 use super::{context::Context, error::StageError};
-use crate::budget::{Hold, Price, Quote, Receipt};
+use crate::budget::{First, Hold, Price, Quote, Receipt};
 
 /// What a call needs in order to pay for the reply to one unit.
 pub struct Purchase<'a> {
@@ -24,6 +24,8 @@ pub struct Held<'a> {
     quote: Quote,
     run: Hold<'a>,
     stage: Hold<'a>,
+    /// Dropped after what the call taught was learnt.
+    _first: Option<First<'a>>,
 }
 
 /// The receipt for a reply, as it is kept.
@@ -59,16 +61,19 @@ impl<'a> Purchase<'a> {
 
     /// Reserves the price in the run's budget and then in the stage's, always in this order.
     async fn reserve(&'a self, together: bool) -> Result<Held<'a>, StageError> {
-        let ctx = self.ctx;
-        let limited = ctx.budget().is_limited() || ctx.shared().budget.is_limited();
+        let (run, stage) = (&self.ctx.shared().budget, self.ctx.budget());
+        let limited = stage.is_limited() || run.is_limited();
+        let quote = || if limited { self.ctx.quote(&self.payee, self.price) } else { Ok(Quote::sure(self.price)) };
         loop {
-            let quote = if limited { ctx.quote(&self.payee, self.price)? } else { Quote::sure(self.price) };
-            let quote = if together { Quote::sure(quote.price) } else { quote };
-            let run = ctx.shared().budget.hold(quote, ctx.budget().is_limited()).await?;
-            let stage = ctx.budget().hold(quote, true).await?;
+            let price = quote()?.price;
+            let teaches = limited && !together && matches!(price, Price::AtMost(_));
+            let first = if teaches { self.ctx.shared().experience.first(&self.payee).await } else { None };
+            let quoted = if together { Quote::sure(price) } else { quote()? };
+            let run = run.hold(quoted, stage.is_limited()).await?;
+            let stage = stage.hold(quoted, true).await?;
             // While it waited, another call may have shown that this one costs more.
-            if !limited || ctx.quote(&self.payee, self.price)?.price == quote.price {
-                return Ok(Held { purchase: self, quote, run, stage });
+            if quote()?.price == quoted.price {
+                return Ok(Held { purchase: self, quote: quoted, run, stage, _first: first });
             }
         }
     }
@@ -100,7 +105,7 @@ impl Held<'_> {
     /// # Errors
     /// The cache cannot be written.
     pub async fn lose(self, why: &str, seconds: f64) -> Result<(), StageError> {
-        let Self { purchase: Purchase { ctx, unit, payee, .. }, quote, run, stage } = self;
+        let Self { purchase: Purchase { ctx, unit, payee, .. }, quote, run, stage, _first } = self;
         if quote.price == Price::Free {
             return Ok(());
         }

@@ -14,6 +14,7 @@ mod judging;
 mod kinds;
 mod manifests;
 mod memory;
+mod money;
 mod parity;
 mod parity_models;
 mod parity_training;
