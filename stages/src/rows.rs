@@ -107,7 +107,7 @@ impl std::ops::AddAssign for Usage {
         self.thinking = self.thinking.saturating_add(other.thinking);
         self.cached = self.cached.saturating_add(other.cached);
         self.cache_write = self.cache_write.saturating_add(other.cache_write);
-        self.estimated |= other.estimated;
+        self.estimated = self.estimated || other.estimated;
     }
 }
 

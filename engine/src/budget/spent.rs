@@ -35,7 +35,6 @@ impl Lost {
         Self { calls: 1, at_most_nano_dollars: at_most.unwrap_or(0), unpriced: u64::from(at_most.is_none()) }
     }
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     pub(crate) fn is_nothing(&self) -> bool {
         self.calls == 0
     }

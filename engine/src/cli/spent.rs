@@ -86,7 +86,7 @@ fn text(lines: &BTreeMap<String, Line>, total: &Line) -> String {
     let row = |name: &str, line: &Line| {
         let unpriced = (line.spent.unpriced > 0).then(|| format!("{} of unknown price", line.spent.unpriced));
         let lost = (!line.spent.lost.is_nothing()).then(|| line.spent.lost.to_string());
-        let unknown: String = unpriced.into_iter().chain(lost).map(|text| format!("   {text}")).collect();
+        let unknown = unpriced.into_iter().chain(lost).fold(String::new(), |texts, text| texts + "   " + &text);
         format!("{name:width$} {:>10} calls {:>14}{unknown}\n", line.calls, dollars(line.spent.nano_dollars))
     };
     let rows: String = lines.iter().map(|(name, line)| row(name, line)).collect();

@@ -22,7 +22,7 @@ use super::{
     section::{Section, Sections},
 };
 use crate::{
-    budget::{Budget, Experience, Limit, Lost, Price, Quote, Receipt, Spent},
+    budget::{Budget, Experience, Limit, Lost, Receipt, Spent},
     environment::Environment,
     event::{Event, Events},
     flights::Flights,
@@ -335,35 +335,6 @@ impl Context {
             unpriced: self.0.unpriced.load(Ordering::Relaxed),
             lost: *self.0.lost.lock().unwrap_or_else(PoisonError::into_inner),
         }
-    }
-
-    /// Returns the price to count with for a call that is expected to cost `price` at most, from what is known of its payee.
-    pub(crate) fn quote(&self, payee: &str, price: Price) -> Result<Quote, StageError> {
-        let experience = &self.0.shared.experience;
-        if let Price::AtMost(_) = price {
-            experience.remember(|| self.earlier())?;
-            experience.tell(payee).into_iter().for_each(|message| self.warn(message));
-        }
-        Ok(experience.quote(payee, price))
-    }
-
-    /// Learns what a call cost that was expected to cost so much at most.
-    pub(crate) fn learn(&self, payee: &str, cost: u64, expected: u64) {
-        let experience = &self.0.shared.experience;
-        experience.learn(payee, cost, expected);
-        if cost > expected {
-            experience.tell(payee).into_iter().for_each(|message| self.warn(message));
-        }
-    }
-
-    /// Returns what earlier runs paid: payee, cost and expected price, from the oldest to the newest.
-    fn earlier(&self) -> Result<Vec<(String, u64, u64)>, StageError> {
-        let receipts = self.store().cache().receipts()?;
-        let read = |kept: &cache::Kept| {
-            let kept: KeptReceipt<'_> = serde_json::from_slice(&kept.receipt).ok()?;
-            Some((kept.receipt.payee.clone(), kept.receipt.cost?, kept.at_most?))
-        };
-        Ok(receipts.iter().filter_map(read).collect())
     }
 
     /// Returns a receipt as the cache keeps it: with what was expected at most, and why there is no reply where there is none.

@@ -6,8 +6,11 @@
 use cache::Digest;
 use serde_json::Value;
 
-use super::{context::Context, error::StageError};
-use crate::budget::{First, Hold, Price, Quote, Receipt};
+use super::{
+    context::{Context, KeptReceipt},
+    error::StageError,
+};
+use crate::budget::{Experience, First, Hold, Price, Quote, Receipt};
 
 /// What a call needs in order to pay for the reply to one unit.
 pub struct Purchase<'a> {
@@ -34,6 +37,35 @@ pub struct Paid(Vec<u8>);
 impl<'a> Purchase<'a> {
     pub(crate) fn new(ctx: &'a Context, unit: Digest, payee: String, price: Price) -> Self {
         Self { ctx, unit, payee, price }
+    }
+
+    /// Returns the price to count with, from what this run and earlier ones paid the payee.
+    ///
+    /// # Errors
+    /// The cache cannot be read.
+    pub(crate) fn quote(&self) -> Result<Quote, StageError> {
+        if let Price::AtMost(_) = self.price {
+            self.experience().remember(|| earlier(self.ctx))?;
+            self.warn();
+        }
+        Ok(self.experience().quote(&self.payee, self.price))
+    }
+
+    /// Learns what a call cost that was expected to cost so much at most.
+    fn learn(&self, cost: u64, expected: u64) {
+        self.experience().learn(&self.payee, cost, expected);
+        if cost > expected {
+            self.warn();
+        }
+    }
+
+    /// Says, once, that the payee's calls may cost more than was expected.
+    fn warn(&self) {
+        self.experience().tell(&self.payee).into_iter().for_each(|message| self.ctx.warn(message));
+    }
+
+    fn experience(&self) -> &'a Experience {
+        &self.ctx.shared().experience
     }
 
     /// Waits until the highest possible price of one call fits into the budgets, beside those of the calls that are running.
@@ -63,11 +95,11 @@ impl<'a> Purchase<'a> {
     async fn reserve(&'a self, together: bool) -> Result<Held<'a>, StageError> {
         let (run, stage) = (&self.ctx.shared().budget, self.ctx.budget());
         let limited = stage.is_limited() || run.is_limited();
-        let quote = || if limited { self.ctx.quote(&self.payee, self.price) } else { Ok(Quote::sure(self.price)) };
+        let quote = || if limited { self.quote() } else { Ok(Quote::sure(self.price)) };
         loop {
             let price = quote()?.price;
             let teaches = limited && !together && matches!(price, Price::AtMost(_));
-            let first = if teaches { self.ctx.shared().experience.first(&self.payee).await } else { None };
+            let first = if teaches { self.experience().first(&self.payee).await } else { None };
             let quoted = if together { Quote::sure(price) } else { quote()? };
             let run = run.hold(quoted, stage.is_limited()).await?;
             let stage = stage.hold(quoted, true).await?;
@@ -90,7 +122,7 @@ impl Held<'_> {
         let expected = at_most(purchase.price);
         // The next call may be sent as soon as this one is paid for, so what it teaches comes first.
         if let (Some(cost), Some(expected)) = (receipt.cost, expected) {
-            ctx.learn(&receipt.payee, cost, expected);
+            purchase.learn(cost, expected);
         }
         run.pay(receipt.cost.unwrap_or(0));
         stage.pay(receipt.cost.unwrap_or(0));
@@ -122,6 +154,16 @@ impl Paid {
     pub(crate) fn into_receipt(self) -> Vec<u8> {
         self.0
     }
+}
+
+/// Returns what earlier runs paid: payee, cost and expected price, from the oldest to the newest.
+fn earlier(ctx: &Context) -> Result<Vec<(String, u64, u64)>, StageError> {
+    let receipts = ctx.store().cache().receipts()?;
+    let read = |kept: &cache::Kept| {
+        let kept: KeptReceipt<'_> = serde_json::from_slice(&kept.receipt).ok()?;
+        Some((kept.receipt.payee.clone(), kept.receipt.cost?, kept.at_most?))
+    };
+    Ok(receipts.iter().filter_map(read).collect())
 }
 
 fn at_most(price: Price) -> Option<u64> {

@@ -48,7 +48,7 @@ fn event(events: &[Value], name: &str) -> Value {
 
 const SETTINGS: &str = ", settings: { max_output_tokens: 100 }";
 
-/// Gives the place's provider settings, and its model these prices.
+/// Changes a text in the place's manifest.
 fn change(place: &Place, from: &str, to: &str) {
     let manifest = fs::read_to_string(place.path("m.yaml")).unwrap();
     assert!(manifest.contains(from), "{manifest}");
@@ -183,12 +183,12 @@ fn a_call_without_a_reply_is_in_the_account_as_unknown() {
 
 #[test]
 fn a_failed_stage_says_what_it_bought_and_what_it_may_have_bought() {
-    let server = Server::new(|request, _| match request.said().starts_with("What is 7?") {
-        true => {
-            std::thread::sleep(Duration::from_millis(300));
-            Answer::raw(200, "never a reply")
+    let server = Server::new(|request, _| {
+        if !request.said().starts_with("What is 7?") {
+            return Answer::says("Paris");
         }
-        false => Answer::says("Paris"),
+        std::thread::sleep(Duration::from_millis(300));
+        Answer::raw(200, "never a reply")
     });
     let place = place("openai", &server.url(), 8, SETTINGS);
     let output = place.call(&["run", "m.yaml", "--budget", "1"]);

@@ -15,10 +15,10 @@ pub(crate) fn may_be_charged(failed: &Failed, response: Option<(StatusCode, &[u8
         // The request was sent, and nothing or not all came back.
         (Failed::Again { why: Why::Trouble | Why::Nonsense, .. }, None) => true,
         (Failed::Never { code, .. }, None) => code == TOO_LARGE,
-        (Failed::Again { why: Why::Unreached, .. } | Failed::TooFast { .. }, None) => false,
         (_, Some((_, body))) if tells_of_tokens(body) => true,
         (Failed::Again { .. }, Some((status, _))) => status.is_success() || gave_up(status),
-        (Failed::TooFast { .. } | Failed::Never { .. }, Some(_)) => false,
+        // No connection was made, or the request was refused.
+        (Failed::Again { .. } | Failed::TooFast { .. }, None) | (Failed::TooFast { .. } | Failed::Never { .. }, Some(_)) => false,
     }
 }
 
