@@ -20,8 +20,8 @@ use std::{
 };
 
 use engine::{
-    Ask, Bought, Checkpoint, CommandError, Context, Dataset, Each, EachRow, Effect, File, Kind, Metrics, Price, Receipt,
-    Registry, Reply, Row, Services, Stage, StageError, Template, ports,
+    Ask, Bought, Checkpoint, CommandError, Context, Dataset, Each, EachRow, Effect, File, Kind, Metrics, Price, Purchase,
+    Receipt, Registry, Reply, Row, Services, Stage, StageError, Template, ports,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -171,7 +171,12 @@ impl Effect for Call {
         }
     }
 
-    async fn call(ctx: &Context, unit: &Unit) -> Result<Bought<String>, StageError> {
+    fn payee(unit: &Unit) -> String {
+        unit.model.clone()
+    }
+
+    async fn call(ctx: &Context, unit: &Unit, purchase: &Purchase<'_>) -> Result<Bought<String>, StageError> {
+        let held = purchase.hold().await?;
         let telephone = ctx.service::<Telephone>().expect("the program has one");
         tokio::time::sleep(telephone.time).await;
         match unit.text.as_str() {
@@ -188,7 +193,7 @@ impl Effect for Call {
             _ => Some(1_000_000),
         };
         let receipt = Receipt { payee: unit.model.clone(), cost, seconds: telephone.time.as_secs_f64(), details: Value::Null };
-        Ok(Bought { reply: unit.text.to_uppercase(), receipt: Some(receipt), place: None })
+        Ok(Bought { reply: unit.text.to_uppercase(), paid: Some(held.pay(&receipt)?), place: None })
     }
 }
 

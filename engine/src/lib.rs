@@ -65,6 +65,7 @@ pub use crate::contract::kind::Kind;
 pub use crate::contract::mistake::ParamMistake;
 pub use crate::contract::ports::{Port, PortField, Ports};
 pub use crate::contract::preflight::{Lack, Surroundings};
+pub use crate::contract::purchase::{Held, Paid, Purchase};
 pub use crate::contract::registry::{Part, Registry, Template};
 pub use crate::contract::section::{Section, Sections};
 pub use crate::contract::stage::Stage;

@@ -100,14 +100,21 @@ pub struct Usage {
     pub estimated: bool,
 }
 
+impl Usage {
+    /// Returns the number of all tokens.
+    pub(crate) fn total(&self) -> u64 {
+        self.input.saturating_add(self.output).saturating_add(self.thinking)
+    }
+}
+
 impl std::ops::AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
-        self.input += other.input;
-        self.output += other.output;
-        self.thinking += other.thinking;
-        self.cached += other.cached;
-        self.cache_write += other.cache_write;
-        self.estimated |= other.estimated;
+        self.input = self.input.saturating_add(other.input);
+        self.output = self.output.saturating_add(other.output);
+        self.thinking = self.thinking.saturating_add(other.thinking);
+        self.cached = self.cached.saturating_add(other.cached);
+        self.cache_write = self.cache_write.saturating_add(other.cache_write);
+        self.estimated = self.estimated || other.estimated;
     }
 }
 

@@ -118,6 +118,19 @@ impl Cache {
         Ok(receipts)
     }
 
+    /// Stores a receipt without a reply: for a call that may have been paid for and gave nothing to keep. When this returns, it survives
+    /// whatever happens to the process.
+    ///
+    /// # Errors
+    /// As [`Cache::keep`].
+    pub async fn note(&self, receipt: &[u8]) -> Result<(), CacheError> {
+        if !self.keeps()? {
+            return Ok(());
+        }
+        let (name, entry) = self.receipt_entry(receipt)?;
+        self.store.writer.note(name, entry).await
+    }
+
     pub(super) fn receipt_entry(&self, receipt: &[u8]) -> Result<(Digest, Vec<u8>), CacheError> {
         let name = Digest::of(receipt);
         Ok((name, value::encode(Table::Receipts, &name, receipt, now(), &self.store.blobs)?))

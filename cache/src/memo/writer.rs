@@ -41,6 +41,8 @@ enum Work {
     Claim(Vec<Digest>),
     /// A unit and its reply's entry, and the name and entry of the receipt for it.
     Keep(Digest, Vec<u8>, Option<(Digest, Vec<u8>)>),
+    /// The name and entry of a receipt for which there is no reply.
+    Note(Digest, Vec<u8>),
     /// Units to release.
     Release(Vec<Digest>),
 }
@@ -69,6 +71,10 @@ impl Writer {
 
     pub(crate) async fn keep(&self, unit: Digest, entry: Vec<u8>, receipt: Option<(Digest, Vec<u8>)>) -> Result<(), CacheError> {
         self.send(Work::Keep(unit, entry, receipt)).await.map_err(|_| CacheError::Closed)?.map(|_| ())
+    }
+
+    pub(crate) async fn note(&self, name: Digest, entry: Vec<u8>) -> Result<(), CacheError> {
+        self.send(Work::Note(name, entry)).await.map_err(|_| CacheError::Closed)?.map(|_| ())
     }
 
     /// Queues the job before it returns. The receiver need not be awaited.
@@ -152,6 +158,7 @@ fn commit(memo: &Memo, blobs: &Arc<Blobs>, batch: &[Job]) -> Result<Vec<Vec<Clai
                     }
                     opened.delete(&mut txn, Table::Claims, unit)?;
                 }
+                Work::Note(name, receipt) => opened.put(&mut txn, Table::Receipts, name, receipt)?,
                 Work::Release(units) => {
                     for unit in units {
                         claims::release(opened, &mut txn, &blobs.presence.owner, unit)?;
@@ -174,6 +181,7 @@ fn note(claimed: &mut BTreeSet<Digest>, work: &Work, answer: &[Claim]) {
         Work::Keep(unit, ..) => {
             claimed.remove(unit);
         }
+        Work::Note(..) => {}
         Work::Release(units) => units.iter().for_each(|unit| {
             claimed.remove(unit);
         }),

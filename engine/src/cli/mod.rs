@@ -42,7 +42,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    budget::{Budget, Limit},
+    budget::{Budget, Experience, Limit},
     contract::{
         context::{AskBudget, Shared},
         registry::Registry,
@@ -272,6 +272,7 @@ fn shared(
         services: registry.shared_services(),
         flights: Flights::default(),
         budget: Budget::new(limit),
+        experience: Experience::default(),
         cancellation: CancellationToken::new(),
         sections: pipeline.sections.clone(),
         environment,

@@ -12,7 +12,7 @@ use super::{
     exit::{Exit, Failure},
 };
 use crate::{
-    budget::{Spent, dollars},
+    budget::{Lost, Receipt, Spent, dollars},
     contract::context::KeptReceipt,
 };
 
@@ -40,6 +40,18 @@ struct Line {
     seconds: f64,
 }
 
+impl Line {
+    /// Returns the line of one receipt. A call without a reply is no call that was paid for, but may have been.
+    fn of(kept: &KeptReceipt<'_>) -> Self {
+        let Receipt { cost, seconds, .. } = *kept.receipt;
+        let spent = match &kept.lost {
+            Some(_) => Spent { lost: Lost::one(kept.at_most), ..Spent::default() },
+            None => Spent { nano_dollars: cost.unwrap_or(0), unpriced: u64::from(cost.is_none()), ..Spent::default() },
+        };
+        Self { calls: u64::from(kept.lost.is_none()), spent, seconds }
+    }
+}
+
 impl SpentCommand {
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let cache = common.open_cache()?;
@@ -54,11 +66,11 @@ impl SpentCommand {
         let mut total = Line::default();
         for kept in cache.receipts()?.into_iter().filter(|kept| kept.time >= since) {
             let Ok(receipt) = serde_json::from_slice::<KeptReceipt<'_>>(&kept.receipt) else { continue };
-            let receipt = receipt.receipt;
-            for line in [lines.entry(receipt.payee.clone()).or_default(), &mut total] {
-                line.calls += 1;
-                line.spent += Spent { nano_dollars: receipt.cost.unwrap_or(0), unpriced: u64::from(receipt.cost.is_none()) };
-                line.seconds += receipt.seconds;
+            let line = Line::of(&receipt);
+            for sum in [lines.entry(receipt.receipt.payee.clone()).or_default(), &mut total] {
+                sum.calls += line.calls;
+                sum.spent += line.spent;
+                sum.seconds += line.seconds;
             }
         }
         match common.format {
@@ -72,8 +84,9 @@ impl SpentCommand {
 fn text(lines: &BTreeMap<String, Line>, total: &Line) -> String {
     let width = lines.keys().map(String::len).max().unwrap_or(0).max("total".len());
     let row = |name: &str, line: &Line| {
-        let unknown =
-            if line.spent.unpriced > 0 { format!("   {} of unknown price", line.spent.unpriced) } else { String::new() };
+        let unpriced = (line.spent.unpriced > 0).then(|| format!("{} of unknown price", line.spent.unpriced));
+        let lost = (!line.spent.lost.is_nothing()).then(|| line.spent.lost.to_string());
+        let unknown = unpriced.into_iter().chain(lost).fold(String::new(), |texts, text| texts + "   " + &text);
         format!("{name:width$} {:>10} calls {:>14}{unknown}\n", line.calls, dollars(line.spent.nano_dollars))
     };
     let rows: String = lines.iter().map(|(name, line)| row(name, line)).collect();

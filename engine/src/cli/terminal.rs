@@ -18,7 +18,7 @@ use super::{
     talk,
 };
 use crate::{
-    budget::Spent,
+    budget::{Lost, Spent},
     event::{Event, Subscriber},
     visible::visible,
 };
@@ -154,7 +154,7 @@ impl Terminal {
     fn ended(&mut self, styled: &str, stage: &str, more: &str, calls: u64, spent: Spent) -> String {
         self.stop(stage);
         let bought = bought(calls, spent);
-        let bought = if bought.is_empty() { String::new() } else { format!(" (paid for {bought}; the replies are cached)") };
+        let bought = if bought.is_empty() { String::new() } else { format!(" ({bought})") };
         format!("{styled} {}{}{bought}", visible(stage), visible(more))
     }
 }
@@ -190,11 +190,15 @@ fn bar(done: u64, total: u64) -> String {
     format!("{:BAR$}", "=".repeat(full) + head)
 }
 
-/// Returns what was bought: `12 calls, $0.30`; an empty text where nothing was.
+/// Returns what a stage bought that did not finish: `paid for 12 calls, $0.30; the replies are cached`; an empty text where it bought
+/// nothing.
 fn bought(calls: u64, spent: Spent) -> String {
+    let paid = Spent { lost: Lost::default(), ..spent }.to_string();
     let calls = (calls > 0).then(|| counted(calls, "call"));
-    let spent = Some(spent.to_string()).filter(|spent| !spent.is_empty());
-    calls.into_iter().chain(spent).collect::<Vec<_>>().join(", ")
+    let paid: Vec<_> = calls.into_iter().chain(Some(paid).filter(|paid| !paid.is_empty())).collect();
+    let paid = (!paid.is_empty()).then(|| format!("paid for {}; the replies are cached", paid.join(", ")));
+    let lost = (!spent.lost.is_nothing()).then(|| spent.lost.to_string());
+    paid.into_iter().chain(lost).collect::<Vec<_>>().join("; ")
 }
 
 impl Subscriber for Terminal {

@@ -1,4 +1,4 @@
-//! The command `try`. Takes the id of a row; gives what would be asked for it and, with `--send`, the replies. Keeps nothing.
+//! The command `try`. Takes the id of a row; gives what would be asked for it and, with `--send`, the replies. Keeps the receipts and nothing else.
 
 use clap::Args;
 use serde_json::{Value, json};

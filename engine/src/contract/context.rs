@@ -22,7 +22,7 @@ use super::{
     section::{Section, Sections},
 };
 use crate::{
-    budget::{Budget, Limit, Receipt, Spent},
+    budget::{Budget, Experience, Limit, Lost, Receipt, Spent},
     environment::Environment,
     event::{Event, Events},
     flights::Flights,
@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) services: Services,
     pub(crate) flights: Flights,
     pub(crate) budget: Budget,
+    /// What calls may cost, from what earlier ones did cost.
+    pub(crate) experience: Experience,
     pub(crate) cancellation: CancellationToken,
     /// The manifest's blocks beside the stages.
     pub(crate) sections: Sections,
@@ -81,6 +83,12 @@ pub(crate) struct KeptReceipt<'a> {
     pub(crate) unit: String,
     pub(crate) run: String,
     pub(crate) stage: String,
+    /// What the call was expected to cost at most, in nano-dollars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) at_most: Option<u64>,
+    /// Why there is no reply to a call that may have been paid for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lost: Option<Cow<'a, str>>,
 }
 
 /// One stage's view of the run.
@@ -102,6 +110,7 @@ struct Inner {
     calls: AtomicU64,
     reused: AtomicU64,
     unpriced: AtomicU64,
+    lost: Mutex<Lost>,
     told: Mutex<Option<Instant>>,
     /// How often each warning came.
     warned: Mutex<BTreeMap<String, u64>>,
@@ -131,6 +140,7 @@ impl Context {
             calls: AtomicU64::new(0),
             reused: AtomicU64::new(0),
             unpriced: AtomicU64::new(0),
+            lost: Mutex::default(),
             told: Mutex::new(None),
         })))
     }
@@ -313,18 +323,35 @@ impl Context {
         self.0.unpriced.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns what the stage's calls cost, as far as their prices are known.
-    pub(crate) fn spent(&self) -> Spent {
-        Spent { nano_dollars: self.0.budget.spent(), unpriced: self.0.unpriced.load(Ordering::Relaxed) }
+    /// Counts a call that may have been paid for and gave no reply. `None`: at an unknown price.
+    pub(crate) fn count_lost(&self, at_most: Option<u64>) {
+        *self.0.lost.lock().unwrap_or_else(PoisonError::into_inner) += Lost::one(at_most);
     }
 
-    /// Returns a receipt as the cache keeps it.
-    pub(crate) fn receipt(&self, receipt: &Receipt, unit: Digest) -> Result<Vec<u8>, StageError> {
+    /// Returns what the stage's calls cost, as far as their prices are known.
+    pub(crate) fn spent(&self) -> Spent {
+        Spent {
+            nano_dollars: self.0.budget.spent(),
+            unpriced: self.0.unpriced.load(Ordering::Relaxed),
+            lost: *self.0.lost.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
+    /// Returns a receipt as the cache keeps it: with what was expected at most, and why there is no reply where there is none.
+    pub(crate) fn receipt(
+        &self,
+        receipt: &Receipt,
+        unit: Digest,
+        at_most: Option<u64>,
+        lost: Option<&str>,
+    ) -> Result<Vec<u8>, StageError> {
         let kept = KeptReceipt {
             receipt: Cow::Borrowed(receipt),
             unit: unit.to_string(),
             run: self.0.shared.run.clone(),
             stage: self.0.stage.clone(),
+            at_most,
+            lost: lost.map(Cow::Borrowed),
         };
         serde_json::to_vec(&kept).map_err(StageError::failed)
     }

@@ -8,8 +8,12 @@ use std::{any::Any, future::Future};
 use cache::Digest;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{context::Context, error::StageError};
-use crate::budget::{Price, Receipt};
+use super::{
+    context::Context,
+    error::StageError,
+    purchase::{Paid, Purchase},
+};
+use crate::budget::Price;
 
 /// Something done for a unit whose result is kept: a call to a model.
 pub trait Effect: Send + Sync + 'static {
@@ -24,6 +28,9 @@ pub trait Effect: Send + Sync + 'static {
 
     /// Returns the highest possible price of the call, before it starts.
     fn price(ctx: &Context, unit: &Self::Unit) -> Price;
+
+    /// Returns who is paid for the call, as receipts name it.
+    fn payee(unit: &Self::Unit) -> String;
 
     /// Returns what a call sends, for people to read: secrets are masked.
     ///
@@ -40,16 +47,20 @@ pub trait Effect: Send + Sync + 'static {
         None
     }
 
-    /// Makes the call.
-    fn call(ctx: &Context, unit: &Self::Unit) -> impl Future<Output = Result<Bought<Self::Reply>, StageError>> + Send;
+    /// Makes the call. What costs money is sent with the permission of the purchase, each time that it is sent.
+    fn call(
+        ctx: &Context,
+        unit: &Self::Unit,
+        purchase: &Purchase<'_>,
+    ) -> impl Future<Output = Result<Bought<Self::Reply>, StageError>> + Send;
 }
 
-/// A reply with the receipt for it. The receipt is kept beside the reply and reaches no row.
+/// A reply with the receipt for it, which the purchase gives. The receipt is kept beside the reply and reaches no row.
 pub struct Bought<R> {
     /// The reply.
     pub reply: R,
-    /// What was paid for it.
-    pub receipt: Option<Receipt>,
+    /// What was paid for it; `None` for a reply that costs nothing.
+    pub paid: Option<Paid>,
     /// Dropped when the reply is durable: a permit, which limits how many replies are lost if the process is killed.
     pub place: Option<Box<dyn Any + Send>>,
 }

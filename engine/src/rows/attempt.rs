@@ -1,5 +1,5 @@
 //! A trial of one row. Takes a row of a stage; gives what would be asked for it and, where that is wanted, the replies. Replies are read
-//! from the cache, and none is written.
+//! from the cache, and none is written; receipts are.
 
 use serde_json::{Value, json};
 
@@ -9,8 +9,9 @@ use crate::contract::{
     attempt::Attempt,
     context::Context,
     each::EachRow,
-    effect::{Ask, Effect as _},
+    effect::{Ask, Bought, Effect, unit_digest},
     error::StageError,
+    purchase::Purchase,
 };
 
 /// Asks for the row with this id, round by round, until it is done or, without `send`, a reply is not cached.
@@ -38,7 +39,7 @@ pub(crate) async fn each<S: EachRow>(
                     let request = S::Effect::describe(ctx, &unit)?;
                     match reply::known::<S::Effect>(ctx, &unit)?.1 {
                         Some(reply) => (request, Some(reply), "memo"),
-                        None if send => (request, Some(S::Effect::call(ctx, &unit).await?.reply), "call"),
+                        None if send => (request, Some(bought::<S::Effect>(ctx, &unit).await?), "call"),
                         None => (request, None, "none"),
                     }
                 }
@@ -50,6 +51,16 @@ pub(crate) async fn each<S: EachRow>(
             return Ok(attempts);
         }
     }
+}
+
+/// Makes a call. Its reply is not kept, but what it cost is.
+async fn bought<E: Effect>(ctx: &Context, unit: &E::Unit) -> Result<E::Reply, StageError> {
+    let purchase = Purchase::new(ctx, unit_digest::<E>(unit)?, E::payee(unit), E::price(ctx, unit));
+    let Bought { reply, paid, .. } = E::call(ctx, unit, &purchase).await?;
+    if let Some(paid) = paid {
+        ctx.store().cache().note(&paid.into_receipt()).await?;
+    }
+    Ok(reply)
 }
 
 fn find<S: EachRow>(driving: &Dataset<S::In>, id: &str) -> Result<S::In, StageError> {

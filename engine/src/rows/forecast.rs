@@ -9,6 +9,7 @@ use crate::contract::{
     effect::{Ask, Effect as _},
     error::StageError,
     forecast::Forecast,
+    purchase::Purchase,
 };
 
 /// Goes through the rows as a run would, and stops each where a reply is missing.
@@ -35,7 +36,9 @@ pub(crate) fn each<S: EachRow>(ctx: &Context, params: &S::Params, inputs: S::Inp
                         }
                         (digest, None) => {
                             if counted.insert(digest) {
-                                forecast.add(S::Effect::price(ctx, &unit));
+                                let payee = S::Effect::payee(&unit);
+                                let purchase = Purchase::new(ctx, digest, payee, S::Effect::price(ctx, &unit));
+                                forecast.add(purchase.quote()?.price);
                             }
                             whole = false;
                         }

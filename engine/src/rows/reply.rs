@@ -5,13 +5,11 @@ use std::sync::Arc;
 
 use cache::{Claim, Digest};
 
-use crate::{
-    budget::{Hold, Price},
-    contract::{
-        context::Context,
-        effect::{Bought, Effect, unit_digest},
-        error::StageError,
-    },
+use crate::contract::{
+    context::Context,
+    effect::{Bought, Effect, unit_digest},
+    error::StageError,
+    purchase::{Paid, Purchase},
 };
 
 /// Returns the digest of a unit, and the cached reply to it.
@@ -78,28 +76,10 @@ async fn theirs(ctx: &Context, digest: Digest) -> Result<Option<Claim>, StageErr
 
 async fn bought<E: Effect>(ctx: &Context, unit: &E::Unit, digest: Digest) -> Result<Arc<[u8]>, StageError> {
     ctx.check()?;
-    let price = E::price(ctx, unit);
-    let (run, stage) = tokio::select! {
-        holds = hold(ctx, price) => holds?,
-        () = ctx.cancellation().cancelled() => return Err(StageError::cancelled()),
-    };
-    let Bought { reply, receipt, place } = E::call(ctx, unit).await?;
-    let cost = receipt.as_ref().and_then(|receipt| receipt.cost);
-    run.pay(cost.unwrap_or(0));
-    stage.pay(cost.unwrap_or(0));
-    if receipt.is_some() && cost.is_none() {
-        ctx.count_unpriced();
-    }
+    let purchase = Purchase::new(ctx, digest, E::payee(unit), E::price(ctx, unit));
+    let Bought { reply, paid, place } = E::call(ctx, unit, &purchase).await?;
     let bytes = serde_json::to_vec(&reply).map_err(StageError::failed)?;
-    let receipt = receipt.map(|receipt| ctx.receipt(&receipt, digest)).transpose()?;
-    ctx.store().cache().keep(digest, bytes.clone(), receipt).await?;
+    ctx.store().cache().keep(digest, bytes.clone(), paid.map(Paid::into_receipt)).await?;
     drop(place);
     Ok(bytes.into())
-}
-
-/// Reserves the highest possible price in the run's budget and then in the stage's, always in this order.
-async fn hold(ctx: &Context, price: Price) -> Result<(Hold<'_>, Hold<'_>), StageError> {
-    let run = ctx.shared().budget.hold(price, ctx.budget().is_limited()).await?;
-    let stage = ctx.budget().hold(price, true).await?;
-    Ok((run, stage))
 }

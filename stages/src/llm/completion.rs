@@ -1,6 +1,6 @@
 //! The effect `completion`, which `answer`, `judge` and `analyse` share, with its cached replies. Takes a request to a model; gives the reply.
 
-use engine::{Bought, Context, Effect, Price, StageError, unit_digest};
+use engine::{Bought, Context, Effect, Price, Purchase, StageError, unit_digest};
 use serde_json::Value;
 
 use super::{
@@ -27,6 +27,10 @@ impl Effect for Completion {
         }
     }
 
+    fn payee(request: &Request) -> String {
+        format!("{}/{}", request.account, request.model)
+    }
+
     fn describe(ctx: &Context, request: &Request) -> Result<Value, StageError> {
         match replies(request)? {
             Replies::Called(protocol) => Ok(calls::describe(ctx, protocol, request)),
@@ -35,14 +39,14 @@ impl Effect for Completion {
     }
 
     fn adopted(request: &Request, payee: &str, answer: &Value) -> Option<Result<Reply, String>> {
-        let asked = format!("{}/{}", request.account, request.model) == payee && request.sample == 0;
+        let asked = Self::payee(request) == payee && request.sample == 0;
         asked.then(|| recording::reply(&request.model, answer))
     }
 
-    async fn call(ctx: &Context, request: &Request) -> Result<Bought<Reply>, StageError> {
+    async fn call(ctx: &Context, request: &Request, purchase: &Purchase<'_>) -> Result<Bought<Reply>, StageError> {
         match replies(request)? {
-            Replies::Called(protocol) => calls::call(ctx, protocol, request, unit_digest::<Self>(request)?).await,
-            Replies::Generated(generate) => Ok(Bought { reply: generate(ctx, request).await?, receipt: None, place: None }),
+            Replies::Called(protocol) => calls::call(ctx, protocol, request, unit_digest::<Self>(request)?, purchase).await,
+            Replies::Generated(generate) => Ok(Bought { reply: generate(ctx, request).await?, paid: None, place: None }),
             Replies::Known(_) => Err(StageError::failed(format!("`{}` is not called", request.provider))),
         }
     }

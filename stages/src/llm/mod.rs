@@ -3,7 +3,7 @@
 //! Read from the bottom: `request` (what is sent, and the reply), `providers` (the protocol of each provider), `calls` (sending, limits,
 //! retries, batches), `completion` (the cached effect), then `model` (the names in manifests), `prompt`, `released` and `structured` (texts
 //! of prompts and replies), `reasoning` (what of a reply is no answer). `readable` stops a stage whose replies cannot be read,
-//! `recording` reads files of recorded answers, `secret` masks keys.
+//! `recording` reads files of recorded answers, `usage` counts tokens, `secret` masks keys.
 
 pub(crate) mod calls;
 pub(crate) mod completion;
@@ -17,3 +17,4 @@ pub(crate) mod released;
 pub(crate) mod request;
 pub(crate) mod secret;
 pub(crate) mod structured;
+pub(crate) mod usage;

@@ -15,6 +15,7 @@ mod kinds;
 mod logs;
 mod manifests;
 mod memory;
+mod money;
 mod parity;
 mod parity_models;
 mod parity_training;

@@ -56,10 +56,11 @@ impl Served {
     /// # Errors
     /// The reply is another model's and the stage stops then, or the pin cannot be read or written.
     pub(crate) fn is_swapped(&self, reply: &Reply) -> Result<bool, StageError> {
-        // A reply without usage was refused before a model saw the request.
-        let Some(expected) = self.expected.as_ref().filter(|_| reply.usage.output + reply.usage.input > 0) else {
-            return Ok(false);
-        };
+        // A prompt that was refused before a model saw it has neither usage nor text, and where the server names no model, the reply
+        // has the name that was asked for.
+        let is_of_model =
+            |expected: &&Expected| reply.text.is_some() || reply.usage.total() > 0 && reply.served != expected.model;
+        let Some(expected) = self.expected.as_ref().filter(is_of_model) else { return Ok(false) };
         let (right, stays) = match &expected.given {
             Some(given) => (given.clone(), "`served:` says"),
             None => match self.pinned(expected)? {

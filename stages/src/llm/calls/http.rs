@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::{
     account::Account,
-    outcome::{Failed, Got, Why},
+    charge::{TOO_LARGE, may_be_charged},
+    outcome::{Failed, Got, Unanswered, Why},
     pace::Announced,
 };
 use crate::{
@@ -27,30 +28,42 @@ const LARGEST_JOB: usize = 256 << 20;
 /// The length to which a server's words are quoted, in characters.
 const QUOTED: usize = 300;
 
-/// Sends a request once. Returns its reply, or the kind of failure.
-pub(crate) async fn try_once(account: &Account, request: &Request) -> Result<Got, Failed> {
+/// Sends a request once. Returns its reply, or the kind of failure and whether it may have been paid for all the same.
+pub(crate) async fn try_once(account: &Account, request: &Request) -> Result<Got, Unanswered> {
     let url = (account.protocol.url)(&request.base_url, &request.model);
     let body = (account.protocol.body)(request).to_string();
     let post = account.client.post(&url).header("content-type", "application/json").body(body);
-    let (status, headers, bytes) = exchange(account, request, post, LARGEST).await?;
+    let unanswered = |failed: Failed, response| Unanswered { may_be_charged: may_be_charged(&failed, response), failed };
+    let (status, headers, bytes) = exchange(account, request, post, LARGEST).await.map_err(|failed| unanswered(failed, None))?;
+    understood(account, request, status, &headers, &bytes).map_err(|failed| unanswered(failed, Some((status, &bytes))))
+}
+
+/// Reads the response to a request.
+fn understood(
+    account: &Account,
+    request: &Request,
+    status: StatusCode,
+    headers: &HeaderMap,
+    bytes: &[u8],
+) -> Result<Got, Failed> {
     if !status.is_success() {
-        let error = serde_json::from_slice(&bytes).unwrap_or_default();
-        return refusal(account, request, status, &headers, &error, &bytes);
+        let error = serde_json::from_slice(bytes).unwrap_or_default();
+        return refusal(account, request, status, headers, &error, bytes);
     }
-    let value = parse(account, request, &bytes)?;
+    let value = parse(account, request, bytes)?;
     if let Some(reply) = (account.protocol.read)(request, &value) {
         let id = ["x-request-id", "request-id"].iter().find_map(|name| headers.get(*name)?.to_str().ok());
         let id = id.map(str::to_owned).or_else(|| own_id(account, &value));
-        return Ok(Got { reply, id, announced: announced(account, &headers) });
+        return Ok(Got { reply, id, announced: announced(account, headers) });
     }
     match inner_status(account, &value) {
-        Some(status) => refusal(account, request, status, &headers, &value, &bytes),
+        Some(status) => refusal(account, request, status, headers, &value, bytes),
         None => Err(Failed::Again {
             after: None,
             message: format!(
                 "{} answered 200 with something that is no reply: {}",
                 place(account, request),
-                quoted(account, &bytes)
+                quoted(account, bytes)
             ),
             why: Why::Nonsense,
         }),
@@ -141,7 +154,7 @@ async fn exchange(
 
 fn too_large(account: &Account, request: &Request, largest: usize) -> Failed {
     let message = format!("{} sent a reply of more than {} MiB", place(account, request), largest >> 20);
-    Failed::never("large", message)
+    Failed::never(TOO_LARGE, message)
 }
 
 fn cut(account: &Account, request: &Request, error: &reqwest::Error) -> Failed {

@@ -1,11 +1,12 @@
 //! Calls to providers. Takes a request; gives a reply with its receipt.
 //!
 //! A call is sent when the account's pace allows it, and again if it failed for a passing reason. Read this file first, then [`account`] (key,
-//! connections, failures), [`pace`] (when the next call may start), [`http`] (one try), [`outcome`] (what a try gives) and [`retry`] (pauses
-//! between tries). [`batch`] puts many requests into one job, in which they wait in [`queue`]; [`mod@download`] downloads published files.
+//! connections, failures), [`pace`] (when the next call may start), [`http`] (one try), [`outcome`] (what a try gives), [`charge`] (whether a
+//! try without a reply may have been paid for) and [`retry`] (pauses between tries). [`batch`] puts many requests into one job, in which they wait in [`queue`]; [`mod@download`] downloads published files.
 
 mod account;
 mod batch;
+mod charge;
 mod download;
 mod http;
 mod outcome;
@@ -19,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use engine::{Bought, Context, Price, ROWS_IN_FLIGHT, Receipt, StageError};
+use engine::{Bought, Context, Held, Price, Purchase, ROWS_IN_FLIGHT, Receipt, StageError};
 use serde_json::{Value, json};
 
 use super::{
@@ -29,7 +30,7 @@ use super::{
 use crate::sections::{Prices, providers::Mode};
 pub(crate) use account::{Accounts, unset_variables};
 pub(crate) use download::download;
-use outcome::{Failed, Got, Why};
+use outcome::{Failed, Got, Unanswered, Why};
 use retry::{FEW_TRIES, TRIES, jitter};
 
 /// The time for which a call is refused as too fast, while no other call of the account gets through, before it fails.
@@ -75,12 +76,14 @@ pub(crate) async fn call(
     protocol: &'static Protocol,
     request: &Request,
     unit: impl Display,
+    purchase: &Purchase<'_>,
 ) -> Result<Bought<Reply>, StageError> {
     let account = Accounts::of(ctx)?.open(ctx, protocol, request)?;
     if account.mode == Mode::Batch {
+        let held = purchase.hold_together().await?;
         let started = Instant::now();
         let got = batch::call(ctx, &account, request, unit.to_string()).await?;
-        return Ok(bought(ctx, request, got, started.elapsed().as_secs_f64(), None));
+        return bought(ctx, request, got, started.elapsed().as_secs_f64(), held, None);
     }
     let place = tokio::select! {
         place = account.place() => place,
@@ -96,16 +99,27 @@ pub(crate) async fn call(
             () = ctx.cancellation().cancelled() => return Err(StageError::cancelled()),
         };
         account.circuit()?;
+        // Last, since what a call may cost is known best when it is sent.
+        let held = purchase.hold().await?;
+        account.circuit()?;
         let started = Instant::now();
         let tried = http::try_once(&account, request).await;
         let seconds = started.elapsed().as_secs_f64();
-        let pause = match tried {
+        let Unanswered { failed, may_be_charged } = match tried {
             Ok(got) => {
-                permit.answered(got.announced, got.reply.usage.input + got.reply.usage.output + got.reply.usage.thinking);
+                permit.answered(got.announced, got.reply.usage.total());
                 account.succeeded();
-                return Ok(bought(ctx, request, got, seconds, Some(Box::new(place))));
+                return bought(ctx, request, got, seconds, held, Some(Box::new(place)));
             }
-            Err(Failed::TooFast { after, message }) => {
+            Err(unanswered) => unanswered,
+        };
+        if may_be_charged {
+            held.lose(failed.message(), seconds).await?;
+        } else {
+            drop(held);
+        }
+        let pause = match failed {
+            Failed::TooFast { after, message } => {
                 permit.refused(after);
                 let since = *refused_since.get_or_insert_with(Instant::now);
                 if since.elapsed() > PATIENCE && account.since_success().is_none_or(|ago| ago > PATIENCE) {
@@ -116,7 +130,7 @@ pub(crate) async fn call(
                 }
                 after.unwrap_or_default() + jitter(tries)
             }
-            Err(Failed::Again { after, message, why }) => {
+            Failed::Again { after, message, why } => {
                 permit.failed();
                 tries += 1;
                 let most = match why {
@@ -129,7 +143,7 @@ pub(crate) async fn call(
                 }
                 after.unwrap_or_default() + jitter(tries)
             }
-            Err(Failed::Never { code, message, help }) => {
+            Failed::Never { code, message, help } => {
                 permit.failed();
                 return Err(account.failed(&code, message, help));
             }
@@ -141,7 +155,14 @@ pub(crate) async fn call(
     }
 }
 
-fn bought(ctx: &Context, request: &Request, got: Got, seconds: f64, place: Option<Box<dyn Any + Send>>) -> Bought<Reply> {
+fn bought(
+    ctx: &Context,
+    request: &Request,
+    got: Got,
+    seconds: f64,
+    held: Held<'_>,
+    place: Option<Box<dyn Any + Send>>,
+) -> Result<Bought<Reply>, StageError> {
     let prices = ctx.section::<Prices>();
     let price = prices.get(&request.account, &request.model).map(|price| price.of_mode(account::mode(ctx, &request.account)));
     let receipt = Receipt {
@@ -150,5 +171,5 @@ fn bought(ctx: &Context, request: &Request, got: Got, seconds: f64, place: Optio
         seconds,
         details: json!({ "usage": got.reply.usage, "served": got.reply.served, "request_id": got.id }),
     };
-    Bought { reply: got.reply, receipt: Some(receipt), place }
+    Ok(Bought { reply: got.reply, paid: Some(held.pay(&receipt)?), place })
 }

@@ -40,7 +40,20 @@ pub(crate) enum Why {
     Unreached,
 }
 
+/// A try without a reply.
+pub(crate) struct Unanswered {
+    pub failed: Failed,
+    /// Whether the server may have generated a reply that is paid for.
+    pub may_be_charged: bool,
+}
+
 impl Failed {
+    /// Returns what happened.
+    pub(crate) fn message(&self) -> &str {
+        let (Self::TooFast { message, .. } | Self::Again { message, .. } | Self::Never { message, .. }) = self;
+        message
+    }
+
     /// Returns a permanent failure without a help.
     pub(crate) fn never(code: &str, message: String) -> Self {
         Self::Never { code: code.to_owned(), message, help: None }

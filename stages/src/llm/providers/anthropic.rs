@@ -8,8 +8,11 @@ use super::{
     protocol::{Batches, Job, JobState, Meaning, Protocol, VendorError},
 };
 use crate::{
-    llm::request::{Reply, Request},
-    rows::{Outcome, Usage},
+    llm::{
+        request::{Reply, Request},
+        usage::{self, Said},
+    },
+    rows::Outcome,
 };
 
 pub(super) static KIND: ProviderKind = ProviderKind {
@@ -141,19 +144,27 @@ fn read(request: &Request, body: &Value) -> Option<Reply> {
         _ if text.trim().is_empty() => Outcome::Empty,
         _ => Outcome::Ok,
     };
-    let tokens = |name: &str| body.pointer(&format!("/usage/{name}")).and_then(Value::as_u64).unwrap_or(0);
-    let (cached, cache_write) = (tokens("cache_read_input_tokens"), tokens("cache_creation_input_tokens"));
+    let thought = parts.iter().filter_map(|part| part.get("thinking")?.as_str()).map(str::len).sum();
+    let usage = usage::usage(&tokens_said(body.get("usage").unwrap_or(&Value::Null)), &request.prompt, text.len(), thought);
     Some(Reply {
         text: Some(text).filter(|text| !text.is_empty()),
         outcome,
         finish: finish.to_owned(),
         served: body.get("model").and_then(Value::as_str).unwrap_or(&request.model).to_owned(),
-        usage: Usage {
-            input: tokens("input_tokens") + cached + cache_write,
-            output: tokens("output_tokens"),
-            cached,
-            cache_write,
-            ..Usage::default()
-        },
+        usage,
     })
+}
+
+/// Reads what a reply says of its tokens. Those that are cached are not in `input_tokens`.
+fn tokens_said(usage: &Value) -> Said {
+    let tokens = |name: &str| usage::count(usage, name);
+    let (cached, cache_write) = (tokens("/cache_read_input_tokens"), tokens("/cache_creation_input_tokens"));
+    let beside = cached.unwrap_or(0).saturating_add(cache_write.unwrap_or(0));
+    Said {
+        input: tokens("/input_tokens").map(|input| input.saturating_add(beside)),
+        output: tokens("/output_tokens"),
+        cached,
+        cache_write,
+        ..Said::default()
+    }
 }

@@ -10,8 +10,11 @@ use super::{
     protocol::{Batches, JobState, Meaning, Protocol, VendorError},
 };
 use crate::{
-    llm::request::{Reply, Request},
-    rows::{Outcome, Usage},
+    llm::{
+        request::{Reply, Request},
+        usage::{self, Said},
+    },
+    rows::Outcome,
 };
 
 pub(super) static KIND: ProviderKind = ProviderKind {
@@ -154,20 +157,32 @@ fn read(request: &Request, body: &Value) -> Option<Reply> {
         // The prompt was blocked, or the answer was, for safety, recitation, blocklists or a reason that is added later.
         _ => Outcome::Blocked,
     };
-    let tokens = |name: &str| body.pointer(&format!("/usageMetadata/{name}")).and_then(Value::as_u64).unwrap_or(0);
+    let thoughts = parts.into_iter().flatten().filter(|part| part.get("thought") == Some(&Value::Bool(true)));
+    let thought = thoughts.filter_map(|part| part.get("text")?.as_str()).map(str::len).sum();
+    let said = tokens_said(body.get("usageMetadata").unwrap_or(&Value::Null), candidate.is_some());
+    let usage = usage::usage(&said, &request.prompt, text.len(), thought);
     Some(Reply {
         text: Some(text).filter(|text| !text.is_empty()),
         outcome,
         finish: blocked.or(finish).unwrap_or_default().to_owned(),
         served: body.get("modelVersion").and_then(Value::as_str).unwrap_or(&request.model).to_owned(),
-        usage: Usage {
-            input: tokens("promptTokenCount"),
-            output: tokens("candidatesTokenCount"),
-            thinking: tokens("thoughtsTokenCount"),
-            cached: tokens("cachedContentTokenCount"),
-            ..Usage::default()
-        },
+        usage,
     })
+}
+
+/// Reads what a reply says of its tokens. Where the prompt was blocked, nothing was generated.
+fn tokens_said(usage: &Value, generated: bool) -> Said {
+    let tokens = |name: &str| usage::count(usage, name);
+    let tools = tokens("/toolUsePromptTokenCount").unwrap_or(0);
+    Said {
+        input: tokens("/promptTokenCount").map(|prompt| prompt.saturating_add(tools)),
+        output: tokens("/candidatesTokenCount").or((!generated).then_some(0)),
+        thinking: tokens("/thoughtsTokenCount"),
+        thinking_beside: true,
+        total: tokens("/totalTokenCount"),
+        cached: tokens("/cachedContentTokenCount"),
+        cache_write: None,
+    }
 }
 
 fn meaning(error: &VendorError<'_>) -> Option<Meaning> {

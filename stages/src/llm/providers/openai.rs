@@ -9,8 +9,11 @@ use super::{
     protocol::{Batches, JobState, Meaning, Protocol, VendorError},
 };
 use crate::{
-    llm::request::{Reply, Request, estimated_tokens},
-    rows::{Outcome, Usage},
+    llm::{
+        request::{Reply, Request},
+        usage::{self, Said},
+    },
+    rows::Outcome,
 };
 
 pub(super) static KIND: ProviderKind = ProviderKind {
@@ -151,20 +154,34 @@ fn read(request: &Request, body: &Value) -> Option<Reply> {
         _ if text.trim().is_empty() => Outcome::Empty,
         _ => Outcome::Ok,
     };
-    let tokens = |path: &str| body.pointer(&format!("/usage/{path}")).and_then(Value::as_u64);
-    let thinking = tokens("completion_tokens_details/reasoning_tokens").unwrap_or(0);
+    let thought = ["reasoning_content", "reasoning"].iter().find_map(|name| message.get(*name)?.as_str()).map_or(0, str::len);
+    let usage = usage::usage(&tokens_said(body.get("usage").unwrap_or(&Value::Null)), &request.prompt, text.len(), thought);
     Some(Reply {
-        usage: Usage {
-            input: tokens("prompt_tokens").unwrap_or_else(|| estimated_tokens(&request.prompt)),
-            output: tokens("completion_tokens").unwrap_or_else(|| text.len().div_ceil(4) as u64).saturating_sub(thinking),
-            thinking,
-            cached: tokens("prompt_tokens_details/cached_tokens").unwrap_or(0),
-            estimated: tokens("prompt_tokens").is_none(),
-            ..Usage::default()
-        },
+        usage,
         text: Some(refusal.map_or(text, str::to_owned)).filter(|text| !text.is_empty()),
         outcome,
         finish: finish.to_owned(),
         served: body.get("model").and_then(Value::as_str).unwrap_or(&request.model).to_owned(),
     })
+}
+
+/// Reads what a reply says of its tokens, in the words of the several servers.
+fn tokens_said(usage: &Value) -> Said {
+    let tokens = |paths: &[&str]| paths.iter().find_map(|path| usage::count(usage, path));
+    Said {
+        input: tokens(&["/prompt_tokens", "/input_tokens"]),
+        output: tokens(&["/completion_tokens", "/output_tokens"]),
+        thinking: tokens(&[
+            "/completion_tokens_details/reasoning_tokens",
+            "/output_tokens_details/reasoning_tokens",
+            "/reasoning_tokens",
+        ]),
+        total: tokens(&["/total_tokens"]),
+        cached: tokens(&[
+            "/prompt_tokens_details/cached_tokens",
+            "/input_tokens_details/cached_tokens",
+            "/prompt_cache_hit_tokens",
+        ]),
+        ..Said::default()
+    }
 }

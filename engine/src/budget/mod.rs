@@ -1,18 +1,23 @@
 //! Budgets. Takes the highest possible price of a call; gives permission to make the call, if it fits. Money is in integer nano-dollars.
+//!
+//! Read this file first (limits, and what is reserved for running calls), then `experience` (what a call may cost, from what earlier ones
+//! did cost) and `spent` (sums and receipts of what was paid).
+
+mod experience;
+mod spent;
 
 use std::{
-    fmt,
     str::FromStr,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::contract::error::StageError;
-
-/// Nano-dollars in a dollar.
-const NANO: f64 = 1e9;
+pub(crate) use experience::{Experience, First, Quote};
+use spent::NANO;
+pub use spent::Receipt;
+pub(crate) use spent::{Lost, Spent, dollars};
 
 /// The highest possible price of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +70,8 @@ pub(crate) struct Budget {
 struct Purse {
     limit: Limit,
     spent: u64,
+    /// What calls that gave no reply may have cost.
+    lost: u64,
     held: u64,
 }
 
@@ -75,7 +82,7 @@ enum Fit {
 
 impl Budget {
     pub(crate) fn new(limit: Limit) -> Self {
-        Self { purse: Mutex::new(Purse { limit, spent: 0, held: 0 }), changed: Notify::new() }
+        Self { purse: Mutex::new(Purse { limit, spent: 0, lost: 0, held: 0 }), changed: Notify::new() }
     }
 
     /// Returns whether it limits what is spent.
@@ -99,23 +106,24 @@ impl Budget {
         self.purse().spent
     }
 
-    /// Reserves the highest possible price of a call before it starts. A call that does not fit waits for the running calls, which
-    /// mostly cost less than they might; it is refused when there is none to wait for.
+    /// Reserves the highest possible price of a call before it is sent. A call that does not fit waits for the running calls, which mostly
+    /// cost less than they might; it is refused when there is none to wait for.
     ///
-    /// Where the call is `covered` by another budget, this one may be unset.
-    pub(crate) async fn hold(&self, price: Price, covered: bool) -> Result<Hold<'_>, StageError> {
+    /// Beside other calls more is reserved as long as the price is in doubt. A call that does not fit in this way goes alone, and teaches
+    /// what the next may cost. Where the call is `covered` by another budget, this one may be unset.
+    pub(crate) async fn hold(&self, quote: Quote, covered: bool) -> Result<Hold<'_>, StageError> {
         loop {
             let changed = self.changed.notified();
-            match self.fit(price, covered)? {
+            match self.fit(quote, covered)? {
                 Fit::Fits(cost) => return Ok(Hold { budget: self, cost }),
                 Fit::Later => changed.await,
             }
         }
     }
 
-    fn fit(&self, price: Price, covered: bool) -> Result<Fit, StageError> {
+    fn fit(&self, quote: Quote, covered: bool) -> Result<Fit, StageError> {
         let mut purse = self.purse();
-        let cost = match (price, purse.limit) {
+        let cost = match (quote.price, purse.limit) {
             (Price::Free, _) => return Ok(Fit::Fits(0)),
             (_, Limit::Unset) if !covered => {
                 return Err(StageError::over_budget(
@@ -131,27 +139,41 @@ impl Budget {
             (Price::AtMost(cost), _) => cost,
         };
         let Limit::AtMost(limit) = purse.limit else {
-            purse.held += cost;
+            purse.held = purse.held.saturating_add(cost);
             return Ok(Fit::Fits(cost));
         };
-        if purse.spent.saturating_add(purse.held).saturating_add(cost) <= limit {
-            purse.held += cost;
+        let left = limit.saturating_sub(purse.spent).saturating_sub(purse.lost);
+        let beside = cost.saturating_mul(quote.doubt);
+        if purse.held.saturating_add(beside) <= left {
+            purse.held += beside;
+            return Ok(Fit::Fits(beside));
+        }
+        if cost <= left {
+            if purse.held > 0 {
+                return Ok(Fit::Later);
+            }
+            purse.held = cost;
             return Ok(Fit::Fits(cost));
         }
-        if purse.held > 0 && purse.spent.saturating_add(cost) <= limit {
-            return Ok(Fit::Later);
-        }
-        let running = match purse.held {
-            0 => String::new(),
-            held => format!("; running calls may cost {} more", dollars(held)),
-        };
-        let (cost, spent, limit) = (dollars(cost), dollars(purse.spent), dollars(limit));
-        Err(StageError::over_budget(format!("the next call may cost {cost} and {spent} of {limit} are spent{running}"))
-            .help("raise the budget and run again; replies that were paid for stay cached"))
+        Err(purse.refusal(cost, limit))
     }
 
     fn purse(&self) -> MutexGuard<'_, Purse> {
         self.purse.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Purse {
+    fn refusal(&self, cost: u64, limit: u64) -> StageError {
+        let more = |amount: u64, what: &str| match amount {
+            0 => String::new(),
+            amount => format!("; {what} {}", dollars(amount)),
+        };
+        let lost = more(self.lost, "calls without a reply may have cost at most");
+        let running = more(self.held, "running calls may cost at most");
+        let (cost, spent, limit) = (dollars(cost), dollars(self.spent), dollars(limit));
+        StageError::over_budget(format!("the next call may cost {cost} and {spent} of {limit} are spent{lost}{running}"))
+            .help("raise the budget and run again; replies that were paid for stay cached")
     }
 }
 
@@ -164,7 +186,14 @@ pub(crate) struct Hold<'a> {
 impl Hold<'_> {
     /// Pays what the call cost in the end, in nano-dollars.
     pub(crate) fn pay(self, cost: u64) {
-        self.budget.purse().spent += cost;
+        let mut purse = self.budget.purse();
+        purse.spent = purse.spent.saturating_add(cost);
+    }
+
+    /// Takes what a call without a reply may have cost for spent.
+    pub(crate) fn lose(self, cost: u64) {
+        let mut purse = self.budget.purse();
+        purse.lost = purse.lost.saturating_add(cost);
     }
 }
 
@@ -175,64 +204,15 @@ impl Drop for Hold<'_> {
     }
 }
 
-/// What calls cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Spent {
-    /// Nano-dollars, as far as prices are known.
-    pub(crate) nano_dollars: u64,
-    /// Calls whose price is not known.
-    pub(crate) unpriced: u64,
-}
-
-impl std::ops::AddAssign for Spent {
-    fn add_assign(&mut self, other: Self) {
-        self.nano_dollars += other.nano_dollars;
-        self.unpriced += other.unpriced;
-    }
-}
-
-/// Writes nothing where nothing was paid.
-impl fmt::Display for Spent {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self { nano_dollars: 0, unpriced: 0 } => Ok(()),
-            Self { unpriced: 0, .. } => out.write_str(&dollars(self.nano_dollars)),
-            Self { nano_dollars: 0, .. } => write!(out, "{} calls of unknown price", self.unpriced),
-            _ => write!(out, "{} and {} calls of unknown price", dollars(self.nano_dollars), self.unpriced),
-        }
-    }
-}
-
-/// Returns nano-dollars as a text for people: cents, and as many digits more as a small amount needs.
-pub(crate) fn dollars(nano: u64) -> String {
-    let amount = nano as f64 / NANO;
-    if amount == 0.0 || amount >= 0.1 {
-        return format!("${amount:.2}");
-    }
-    let places = (1.0 - amount.log10().floor()).min(9.0) as usize;
-    let text = format!("${amount:.places$}");
-    let shortest = "$0.00".len();
-    text[..shortest].to_owned() + text[shortest..].trim_end_matches('0')
-}
-
-/// What was paid for a reply.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Receipt {
-    /// Who was paid, as the manifest names it.
-    pub payee: String,
-    /// Nano-dollars; null where the price is unknown.
-    pub cost: Option<u64>,
-    /// How long the call took, in seconds.
-    pub seconds: f64,
-    /// Whatever else is worth keeping: tokens, the provider's own name for the call.
-    pub details: serde_json::Value,
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    fn at(cost: u64) -> Quote {
+        Quote::sure(Price::AtMost(cost))
+    }
 
     fn at_most(limit: &str) -> Budget {
         Budget::new(limit.parse().unwrap())
@@ -241,50 +221,50 @@ mod tests {
     #[tokio::test]
     async fn a_ceiling_holds_what_is_in_flight() {
         let budget = at_most("0.000000010");
-        let first = budget.hold(Price::AtMost(6), false).await.unwrap();
-        drop(budget.hold(Price::Free, false).await.unwrap());
-        assert!(budget.hold(Price::Unknown, false).await.is_err());
-        assert!(budget.hold(Price::AtMost(11), false).await.is_err());
+        let first = budget.hold(at(6), false).await.unwrap();
+        drop(budget.hold(Quote::sure(Price::Free), false).await.unwrap());
+        assert!(budget.hold(Quote::sure(Price::Unknown), false).await.is_err());
+        assert!(budget.hold(at(11), false).await.is_err());
         // It may fit when the first has ended for less than it might have cost.
-        let waiting = budget.hold(Price::AtMost(7), false);
+        let waiting = budget.hold(at(7), false);
         tokio::pin!(waiting);
         assert!(tokio::time::timeout(Duration::from_millis(20), &mut waiting).await.is_err());
         first.pay(3);
         waiting.await.unwrap().pay(7);
         assert_eq!(budget.spent(), 10);
-        assert!(budget.hold(Price::AtMost(1), false).await.is_err());
+        assert!(budget.hold(at(1), false).await.is_err());
     }
 
     #[tokio::test]
     async fn what_is_not_paid_comes_back() {
         let budget = at_most("0.000000010");
         for _ in 0..3 {
-            drop(budget.hold(Price::AtMost(10), false).await.unwrap());
+            drop(budget.hold(at(10), false).await.unwrap());
         }
         assert_eq!(budget.spent(), 0);
     }
 
     #[tokio::test]
     async fn no_budget_refuses_what_costs_and_none_allows_it() {
-        assert!(Budget::new(Limit::Unset).hold(Price::AtMost(1), false).await.is_err());
-        assert!(Budget::new(Limit::Unset).hold(Price::AtMost(1), true).await.is_ok());
+        assert!(Budget::new(Limit::Unset).hold(at(1), false).await.is_err());
+        assert!(Budget::new(Limit::Unset).hold(at(1), true).await.is_ok());
         let unlimited = at_most("none");
-        unlimited.hold(Price::Unknown, false).await.unwrap().pay(5);
+        unlimited.hold(Quote::sure(Price::Unknown), false).await.unwrap().pay(5);
         assert_eq!(unlimited.spent(), 5);
         assert!("-1".parse::<Limit>().is_err());
     }
 
-    #[test]
-    fn small_amounts_keep_two_digits() {
-        for (nano, text) in [
-            (0, "$0.00"),
-            (12_340_000_000, "$12.34"),
-            (12_300_000, "$0.012"),
-            (20_000_000, "$0.02"),
-            (1_230, "$0.0000012"),
-            (1, "$0.000000001"),
-        ] {
-            assert_eq!(dollars(nano), text);
-        }
+    #[tokio::test]
+    async fn a_doubtful_price_goes_alone_where_it_does_not_fit_beside_others() {
+        let budget = at_most("0.000000010");
+        let doubtful = Quote { price: Price::AtMost(2), doubt: 16 };
+        let alone = budget.hold(doubtful, false).await.unwrap();
+        let waiting = budget.hold(doubtful, false);
+        tokio::pin!(waiting);
+        assert!(tokio::time::timeout(Duration::from_millis(20), &mut waiting).await.is_err());
+        alone.pay(7);
+        waiting.await.unwrap().lose(2);
+        let refused = budget.hold(at(2), false).await.err().unwrap().to_string();
+        assert!(refused.contains("calls without a reply may have cost at most $0.000000002"), "{refused}");
     }
 }
