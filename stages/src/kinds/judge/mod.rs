@@ -7,6 +7,7 @@
 mod choice;
 mod exact;
 mod f1;
+mod final_answer;
 mod grader;
 mod list;
 mod llm;
@@ -26,9 +27,9 @@ use engine::{Ask, Context, Dataset, EachRow, Kind, Lack, ParamMistake, Sections,
 use super::{join::ById, unanswered::MissingBy};
 use crate::{
     llm::{calls, completion::Completion, model, providers::Source, readable::Readable, request::Reply},
-    rows::{Answer, Outcome, Question, Verdict},
+    rows::{Answer, Grade, Outcome, Question, Unclear, Verdict},
 };
-use grader::Grader;
+use grader::{Graded, Grader};
 pub(crate) use list::parts;
 use params::Params;
 
@@ -43,6 +44,8 @@ pub(crate) struct Stage {
     missing: MissingBy,
     rows_in_flight: usize,
     questions: ById<Question>,
+    /// How many answers could not be read as one, by why.
+    unclear: Mutex<BTreeMap<Unclear, usize>>,
     /// The models that judge; emptied once a warning has said that one of them judges itself.
     judges: Mutex<Vec<String>>,
 }
@@ -91,6 +94,7 @@ impl EachRow for Stage {
             ctx: ctx.clone(),
             judge: params.open(ctx)?,
             readable: Readable::new("the judge"),
+            unclear: Mutex::default(),
             missing: params.common.missing,
             rows_in_flight: calls::rows_in_flight(ctx, params.providers.keys()),
             judges: Mutex::new(params.models().into_iter().map(|(_, asked)| asked.to_owned()).collect()),
@@ -108,7 +112,7 @@ impl EachRow for Stage {
 
     fn rows(&self, answer: Answer, replies: Vec<Reply>) -> Result<Vec<Verdict>, StageError> {
         let question = self.questions.get(&answer.id)?;
-        let (verdict, reason) = match answer.outcome {
+        let Graded { grade, reason, unclear, .. } = match answer.outcome {
             Outcome::Ok => {
                 self.tell_of_itself(&answer);
                 let Some(verdict) = self.judge.grade(question, &answer, &replies)? else {
@@ -126,14 +130,18 @@ impl EachRow for Stage {
                 .help("mend what the provider says, and run again"));
             }
             without => match self.missing.grade(without) {
-                Some((grade, reason)) => (grade, reason.to_owned()),
+                Some((grade, reason)) => Graded::new(grade, reason),
                 None => return Ok(Vec::new()),
             },
         };
-        Ok(vec![Verdict { id: answer.id, model: answer.model, verdict, reason, split: question.split }])
+        if let Some(unclear) = unclear.filter(|_| grade != Grade::Idk) {
+            *self.unclear.lock().unwrap_or_else(PoisonError::into_inner).entry(unclear).or_default() += 1;
+        }
+        Ok(vec![Verdict { id: answer.id, model: answer.model, verdict: grade, reason, unclear, split: question.split }])
     }
 
     fn finish(&self) -> Result<(), StageError> {
+        self.tell_of_unclear();
         self.readable.finish(&self.ctx, "these answers have no verdict")
     }
 
@@ -147,6 +155,20 @@ impl EachRow for Stage {
 }
 
 impl Stage {
+    /// Warns of the answers that could not be read as one.
+    fn tell_of_unclear(&self) {
+        let counts = self.unclear.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = counts.iter().map(|(why, count)| match why {
+            Unclear::Several => format!("{count} give several answers"),
+            Unclear::Unreadable => format!("in {count} nothing can be read that the judge compares"),
+        });
+        let said: Vec<_> = said.collect();
+        if !said.is_empty() {
+            self.ctx
+                .warn(format!("of the answers that count as incorrect, {}: see `unclear` in the verdicts", said.join(" and ")));
+        }
+    }
+
     /// Warns once if a model judges its own answers, to which it may be kinder.
     fn tell_of_itself(&self, answer: &Answer) {
         let mut judges = self.judges.lock().unwrap_or_else(PoisonError::into_inner);

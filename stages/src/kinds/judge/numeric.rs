@@ -12,13 +12,12 @@ use regex::Regex;
 
 use super::{
     exact::folded,
-    grader::{self, Grader, Opening, idk},
+    grader::{self, Graded, Opening, Reader},
 };
 use crate::{
     defaults::is_default,
-    llm::request::Reply,
     part::settings,
-    rows::{Answer, Grade, Question},
+    rows::{Grade, Question},
 };
 
 settings! {
@@ -65,23 +64,23 @@ impl grader::Judge for Judge {
     }
 }
 
-impl Grader for Judge {
-    fn grade(&self, question: &Question, answer: &Answer, _: &[Reply]) -> Result<Option<(Grade, String)>, StageError> {
-        let text = answer.text.as_deref().unwrap_or_default();
-        if let Some(graded) = idk(text, &self.idk) {
-            return Ok(Some(graded));
-        }
+impl Reader for Judge {
+    fn idk(&self) -> &[String] {
+        &self.idk
+    }
+
+    fn read(&self, question: &Question, text: &str) -> Result<Graded, StageError> {
         let number = answered(text);
         let right = question.gold.iter().find(|gold| match (&number, gold_number(gold)) {
             (Some(number), Some(gold)) => (number - &gold).abs() <= self.allowed(&gold),
             // A gold answer that is no number, such as a date, has to be repeated as it is written.
             _ => folded(gold) == folded(text),
         });
-        Ok(Some(match (right, number) {
-            (Some(gold), _) => (Grade::Correct, format!("is {gold}")),
-            (None, Some(number)) => (Grade::Incorrect, format!("says {}", number.normalized().to_plain_string())),
-            (None, None) => (Grade::Incorrect, "has no number".to_owned()),
-        }))
+        Ok(match (right, number) {
+            (Some(gold), _) => Graded::new(Grade::Correct, format!("is {gold}")),
+            (None, Some(number)) => Graded::new(Grade::Incorrect, format!("says {}", number.normalized().to_plain_string())),
+            (None, None) => Graded::new(Grade::Incorrect, "has no number"),
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use engine::{Context, File, ParamMistake, StageError};
 
-use super::grader::{self, Grader, Opening};
+use super::grader::{self, Graded, Grader, Opening};
 use crate::{
     llm::{recording, request::Reply},
     part::settings,
@@ -56,7 +56,7 @@ impl grader::Judge for Judge {
 }
 
 impl Grader for Judge {
-    fn grade(&self, question: &Question, answer: &Answer, _: &[Reply]) -> Result<Option<(Grade, String)>, StageError> {
+    fn grade(&self, question: &Question, answer: &Answer, _: &[Reply]) -> Result<Option<Graded>, StageError> {
         let verdict = self.verdicts.get(&(question.id.clone(), answer.served.clone())).ok_or_else(|| {
             StageError::failed(format!(
                 "`{}` has no verdict on the answer of `{}` to question `{}`",
@@ -64,6 +64,6 @@ impl Grader for Judge {
             ))
             .help("take the answers from the same file, or another judge")
         })?;
-        Ok(Some((*verdict, "recorded".to_owned())))
+        Ok(Some(Graded::new(*verdict, "recorded")))
     }
 }
