@@ -6,6 +6,7 @@
 
 mod choice;
 mod exact;
+mod expression;
 mod f1;
 mod final_answer;
 mod grader;

@@ -351,6 +351,6 @@ fn no_text_panics() {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             text.push_str(pieces[(state >> 33) as usize % pieces.len()]);
         }
-        let _ = read(&text, &texts);
+        drop(read(&text, &texts));
     }
 }
