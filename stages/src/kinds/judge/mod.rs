@@ -2,9 +2,10 @@
 //!
 //! Read `grader` (what a judge is), `list` (all judges) and `params` first, then this file, which runs the judge of the manifest over the
 //! answers. Each of the other files is one judge; read `exact` as the simplest and `llm` as the one that asks models. A judge is added
-//! by one file and a word in `list`.
+//! by one file and a word in `list`. `final_answer` finds what an answer marks as its last word, `expression` reads numbers and formulas.
 
 mod choice;
+mod contains;
 mod exact;
 mod expression;
 mod f1;
@@ -12,6 +13,7 @@ mod final_answer;
 mod grader;
 mod list;
 mod llm;
+mod math;
 mod numeric;
 mod params;
 mod recorded;

@@ -15,6 +15,8 @@ mod read;
 mod statement;
 
 #[cfg(test)]
+mod form_list;
+#[cfg(test)]
 mod forms;
 
 use engine::{Context, StageError};

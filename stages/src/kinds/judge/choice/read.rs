@@ -46,13 +46,16 @@ pub(super) fn read(text: &str, choices: &[String]) -> Option<Read> {
     let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let (first, last) = (plain(lines.first()?, &labels), plain(lines.last()?, &labels));
     let discusses = || headings(&lines, &labels) > 1;
-    if let Some(said) = contradiction(&lines).or_else(|| alone(&last, &labels).filter(|_| !discusses())) {
+    let in_list =
+        |line: &str, neighbour: Option<&&str>| neighbour.is_some_and(|neighbour| headings(&[line, neighbour], &labels) > 1);
+    let last_alone = || alone(&last, &labels).filter(|_| !in_list(&last, lines.iter().rev().nth(1)));
+    if let Some(said) = contradiction(&lines).or_else(last_alone) {
         return Some(firm(said));
     }
     if let Some(said) = announced(sentence_end(&last), &labels).filter(|_| lines.len() > 1) {
         return said.choice().map(firm);
     }
-    if let Some(said) = alone(&first, &labels).filter(|_| !discusses()) {
+    if let Some(said) = alone(&first, &labels).filter(|_| !in_list(&first, lines.get(1))) {
         return Some(firm(said));
     }
     let text = plain(&text, &labels);
@@ -60,7 +63,11 @@ pub(super) fn read(text: &str, choices: &[String]) -> Option<Read> {
         return said.choice().map(firm);
     }
     let asserted = opening(&first, &labels).filter(|_| !discusses()).or_else(|| asserted(&text, &labels));
-    let spoken_of = || words(&text, &last).or_else(|| lone_line(&text, &labels)).or_else(|| mentioned(&last, &labels));
+    let spoken_of = || {
+        words(&text, if discusses() { "" } else { &last })
+            .or_else(|| lone_line(&text, &labels))
+            .or_else(|| mentioned(&last, &labels))
+    };
     asserted.map(firm).or_else(|| spoken_of().map(|said| Read { said, firm: false }))
 }
 

@@ -65,14 +65,14 @@ static REJECTED: LazyLock<Regex> = LazyLock::new(|| {
 static CALLED_RIGHT: LazyLock<Regex> = LazyLock::new(|| {
     quick(
         r#"(?x)
-        (?: ^ | [^\p{L}\p{N}'] )
+        (?: ^ | [^\p{L}\p{N}'] | \p{Han} )
         ( (?: (?i:options?|choices?|answers?|statements?|letters?|opción|opção|вариант|antwort) \s* )? ["'(\[]*
           (?: [A-Z] | [a-z](?:\)|\]) | \d{1,2} | [\x{E000}-\x{E3E7}] ) ["')\].:]*
           (?: \s* (?: , \s* (?:and|or)? | and | or | & | / | und | oder | et | ou | y | e | и ) \s* (?: (?i:option|choice) \s+ )? ["'(\[]* (?: [A-Z] | [\x{E000}-\x{E3E7}] ) ["')\].:]* )* )
         \s* (?: [-–—,(:]\s* )? (?i:
           (?: (?: is | are | must\s+be | has\s+to\s+be | should\s+be | seems | appears | looks | ist | sind | est | es | está | è | é | är | er | jest | je | 是 )\s* )?
           (?: \b(?: the | most | probably | likely | clearly | definitely | thus | therefore | also | indeed | my | our | only | single | to\s+be | die | la | le | el | il | los | las )\s+ )*
-          (?: correct(?:e|a|o)?(?:\ (?:answer|choice|option|one))?\b | right\b | best\b | most\s+(?:accurate|appropriate)\b | (?:final\s+|chosen\s+)?answer\b | accurate\b
+          (?: correct(?:e|a|o)?(?:\ (?:answer|choice|option|one))?\b | right\b | best\b | better\b | preferable\b | fits\b | most\s+(?:accurate|appropriate)\b | (?:final\s+|chosen\s+)?answer\b | accurate\b
             | richtig\w* | korrekt\w* | corrett[ao] | corret[ao] | juste\b | bonne\b | верн\w* | правильн\w* | 正确 | 正しい | juist\b | rätt\b | ✓ | ✔ | ✅ | ☑ )
         )"#,
     )
@@ -89,7 +89,7 @@ static TAKEN: LazyLock<Regex> = LazyLock::new(|| {
             | (?: it | this | that | which | correct ) (?: 's | \s+is | \s+must\s+be | \s+has\s+to\s+be | \s+should\s+be )
             | (?: therefore | thus | hence | so | final ) ,? (?: \s+(?: it\s+(?:is|must\s+be) ) )?
             | ich\s+(?:wähle|nehme) | je\s+choisis | elijo | scelgo | escolho | выбираю )
-          | → | => | ⇒ | 选 )
+          | → | => | ⇒ | 选择? )
         \s* :? \s* (?: (?: the | correct | right | best | is | to\s+be | likely | most\s+likely | probably ) \s+ )*"#,
     )
 });
@@ -135,7 +135,7 @@ pub(super) fn announced(text: &str, labels: &Labels) -> Option<Announced> {
         let behind = &text[found.end()..];
         let behind = behind.strip_prefix('\n').map_or(behind, str::trim_start);
         let said = match labels.list(behind, true) {
-            Some((_, rest)) if rest.starts_with('?') || denied(rest) && !rest.trim_start().starts_with(['.', ',']) => None,
+            Some((_, rest)) if rest.starts_with('?') || is_wrong(rest) && !rest.trim_start().starts_with(['.', ',']) => None,
             Some((said, _)) => Some(Announced::Choice(said)),
             None if NO_CHOICE.is_match(behind) => Some(Announced::NoChoice),
             None => words(behind).map(Announced::Choice),
@@ -159,6 +159,13 @@ fn words(text: &str) -> Option<Said> {
         [one] => Some(Said::One(one)),
         _ => Some(Said::Several(named)),
     }
+}
+
+/// Returns whether a sentence goes on by calling wrong what stands before it. What it does not do, as in "it is B: it does not rust", is
+/// said in its favour.
+fn is_wrong(behind: &str) -> bool {
+    static DOES: LazyLock<Regex> = LazyLock::new(|| quick(r"^\W*(?i:does|doesn't|do|don't|can|can't|cannot)\b"));
+    denied(behind) && !DOES.is_match(behind)
 }
 
 /// Returns the end of a text, of about so many bytes.
@@ -197,7 +204,7 @@ fn called_right(text: &str, labels: &Labels) -> Option<Said> {
 fn taken(text: &str, labels: &Labels) -> Option<Said> {
     let said = TAKEN.find_iter(text).filter_map(|found| {
         let (said, rest) = labels.list(&text[found.end()..], false)?;
-        (!rest.starts_with('?') && !denied(rest)).then_some(said)
+        (!rest.starts_with('?') && !is_wrong(rest)).then_some(said)
     });
     said.last()
 }

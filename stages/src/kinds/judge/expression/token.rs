@@ -31,8 +31,6 @@ pub(in super::super) struct Token {
     pub sign: Sign,
     /// Whether a space stands before it.
     pub spaced: bool,
-    /// Where it begins.
-    pub at: usize,
 }
 
 impl Token {
@@ -55,6 +53,12 @@ static TEXT: LazyLock<Regex> = LazyLock::new(|| {
     compiled(r"^\\(?:text|textbf|textit|textrm|textsf|mbox|hbox|mathrm|mathbf|mathit|mathsf|operatorname|rm|bf)\s*\{([^{}]*)\}")
 });
 static OVERLINE: LazyLock<Regex> = LazyLock::new(|| compiled(r"^([0-9]*)\.([0-9]*)\\overline\s*\{?([0-9]+)\}?"));
+
+/// A thin space between groups of digits.
+static THIN: LazyLock<Regex> = LazyLock::new(|| compiled(r"([0-9])\\,([0-9]{3})"));
+/// Spaces that are no ASCII.
+const WIDE: [char; 3] = ['\u{a0}', '\u{202f}', '\u{2009}'];
+static DEGREE: LazyLock<Regex> = LazyLock::new(|| compiled(r"^\^\s*(?:\{\s*\\(?:circ|degree)\s*\}|\\(?:circ|degree))"));
 
 fn compiled(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the pattern is fixed and right")
@@ -90,13 +94,16 @@ pub(in super::super) fn tokens(text: &str, list: bool) -> Vec<Token> {
     let text = if text.contains("<<") { SUM.replace_all(text, "") } else { Cow::Borrowed(text) };
     let text = if text.contains('{') { Cow::Owned(text.replace("{,}", if list { "" } else { "," })) } else { text };
     let text = if text.contains("\\!") { Cow::Owned(text.replace(",\\!", if list { "" } else { "," })) } else { text };
+    let text = if text.contains("\\,") { Cow::Owned(THIN.replace_all(&text, "$1,$2").into_owned()) } else { text };
+    let text = if text.contains(WIDE) { Cow::Owned(text.replace(WIDE, " ")) } else { text };
     let mut tokens: Vec<Token> = Vec::new();
     let mut at = 0;
     let mut spaced = false;
     while let Some(character) = text[at..].chars().next() {
         let rest = &text[at..];
         let (sign, length) = match character {
-            '\u{a0}' | '\u{202f}' | '\u{2009}' | '~' => (None, character.len_utf8()),
+            '~' => (None, 1),
+            '^' if DEGREE.is_match(rest) => (None, DEGREE.find(rest).map_or(1, |found| found.end())),
             _ if character.is_whitespace() => (None, character.len_utf8()),
             '0'..='9' | '.' => match numeral(rest, list) {
                 Some((sign, length)) => (Some(sign), length),
@@ -118,7 +125,7 @@ pub(in super::super) fn tokens(text: &str, list: bool) -> Vec<Token> {
             }
             '²' | '³' | '⁰' | '¹' | '⁴'..='⁹' | '⁻' => {
                 let (sign, length) = raised(rest);
-                tokens.push(Token { sign: Sign::Mark('^'), spaced: false, at });
+                tokens.push(Token { sign: Sign::Mark('^'), spaced: false });
                 (Some(sign), length)
             }
             '√' => (Some(Sign::Command("sqrt".to_owned())), character.len_utf8()),
@@ -133,7 +140,7 @@ pub(in super::super) fn tokens(text: &str, list: bool) -> Vec<Token> {
         };
         match sign {
             Some(sign) => {
-                tokens.push(Token { sign, spaced, at });
+                tokens.push(Token { sign, spaced });
                 spaced = false;
             }
             None => spaced = true,
@@ -184,6 +191,10 @@ fn numeral(rest: &str, list: bool) -> Option<(Sign, usize)> {
 
 fn command(rest: &str) -> (Option<Sign>, usize) {
     if let Some(found) = TEXT.captures(rest) {
+        // "\text{42 apples}" is a text with a number.
+        if found[1].contains(|character: char| character.is_ascii_digit()) {
+            return (None, found[0].len() - found[1].len() - 1);
+        }
         return (Some(Sign::Text(found[1].to_owned())), found[0].len());
     }
     let name: String = rest[1..].chars().take_while(char::is_ascii_alphabetic).collect();

@@ -1,13 +1,20 @@
 //! The judge `numeric`: right is what comes to a gold number, exactly or within a tolerance. Takes a question and an answer; gives a
 //! grade.
 //!
-//! `read` finds the amount that an answer comes to, `unit` knows the words behind a number. Thousands separators, currencies, trailing
+//! `read` finds what an answer comes to, `amount` the amounts among its words, `unit` knows the words behind a number. Thousands separators, currencies, trailing
 //! zeros and units that the gold does not have are set aside; where both have units, lengths, masses, times and money are converted.
 //! A percentage equals the number before its sign, and, if only one side has the sign, its hundredth part. Several numbers, and what
 //! cannot be read as one number, are no answer and are counted.
+//!
+//! Measured: agreement with the recorded verdicts 0.998 on ZeroEval's GSM8K (11,871 answers), 0.995 on its MATH (7,210), 0.993 and 0.952
+//! on RouteLLM's GSM8K (Mixtral, GPT-4), whose grader takes `$144.00` for no 144 and the last number for the answer.
 
+mod amount;
 mod read;
 mod unit;
+
+#[cfg(test)]
+mod forms;
 
 use std::str::FromStr as _;
 
@@ -25,7 +32,8 @@ use crate::{
     part::settings,
     rows::{Grade, Question, Unclear},
 };
-use read::{Amount, Read};
+use amount::Amount;
+use read::Read;
 
 settings! {
     /// What only this judge takes.
