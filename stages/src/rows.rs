@@ -186,8 +186,21 @@ pub struct Verdict {
     pub verdict: Grade,
     /// Why.
     pub reason: String,
+    /// Why the answer could not be read as one, where that decided the verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unclear: Option<Unclear>,
     /// The question's split.
     pub split: Split,
+}
+
+/// Why an answer cannot be read as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Unclear {
+    /// It gives several answers, and says of none that it is the one.
+    Several,
+    /// Nothing in it has the form that its judge reads.
+    Unreadable,
 }
 
 /// What a question alone shows.

@@ -80,7 +80,12 @@ fn figure(what: &str, metrics: &Value, figure: &str) -> f64 {
 fn choices_are_read_as_mmlu_pro_reads_them() {
     let Some(path) = shared("mmlu-pro-gemini/answers.jsonl") else { return };
     let (metrics, verdicts) = measured(&path, &["gemini-1.5-flash-002", "gemini-1.5-pro-002"], &json!({ "judge": "choice" }));
-    assert!(figure("choice on MMLU-Pro", &metrics, "agreement") >= 0.98);
+    assert!(figure("choice on MMLU-Pro", &metrics, "agreement") >= 0.99);
+    for role in ["m0", "m1"] {
+        let kappa = metrics["models"][role]["kappa"]["value"].as_f64().or(metrics["all"]["kappa"]["value"].as_f64()).unwrap();
+        say(&format!("choice on MMLU-Pro, {role}: kappa {kappa:.4}"));
+        assert!(kappa >= 0.98, "{role}: {kappa}");
+    }
     // Where an answer states several letters (the examples' answers once more, and then its own), MMLU-Pro's grader takes the first
     // and this one the last.
     let statement = regex::Regex::new(r"answer is \(?([A-J])\)?").unwrap();
@@ -105,6 +110,17 @@ fn numbers_are_read_as_zero_eval_reads_them() {
 }
 
 #[test]
+fn formulas_are_read_as_zero_eval_reads_them_and_better() {
+    let Some(path) = shared("zeroeval-math-l5/answers.jsonl") else { return };
+    let models =
+        ["gpt-4o-mini-2024-07-18", "gpt-4o-2024-08-06", "claude-3-5-sonnet-20241022", "gemini-1.5-pro", "o1-mini-2024-09-12"];
+    for judge in ["numeric", "math"] {
+        let (metrics, _) = measured(&path, &models, &json!({ "judge": judge }));
+        assert!(figure(&format!("{judge} on ZeroEval's MATH"), &metrics, "agreement") >= 0.99);
+    }
+}
+
+#[test]
 fn numbers_are_read_as_route_llm_reads_them_but_for_cents() {
     let Some(path) = shared("routellm-gsm8k/answers.jsonl") else { return };
     let models = ["mistralai/Mixtral-8x7B-Instruct-v0.1", "gpt-4-1106-preview"];
@@ -126,6 +142,11 @@ fn words_agree_with_people_as_far_as_words_can() {
     let Some(path) = shared("evouna-nq/answers.jsonl") else { return };
     for (model, judge, least) in [
         ("dpr-fid", json!({ "judge": "squad" }), 0.7),
+        ("dpr-fid", json!({ "judge": "contains" }), 0.88),
+        ("text-davinci-003", json!({ "judge": "contains" }), 0.83),
+        ("chatgpt-3.5", json!({ "judge": "contains" }), 0.79),
+        ("chatgpt-4", json!({ "judge": "contains" }), 0.81),
+        ("bing-chat", json!({ "judge": "contains" }), 0.75),
         ("dpr-fid", json!({ "judge": "f1" }), 0.7),
         ("chatgpt-4", json!({ "judge": "f1", "threshold": 0.1 }), 0.5),
     ] {
@@ -271,4 +292,113 @@ stages:
     fs::write(place.path("judge.jsonl"), [row(1, "own", "correct"), row(1, "own", "idk")].join("\n")).unwrap();
     let twice = String::from_utf8_lossy(&place.call(&["run", "m.yaml"]).stderr).into_owned();
     assert!(twice.contains("`verdicts` has two verdicts on `own` for question `q1`"), "{twice}");
+}
+
+/// Judges answers in a file, and gives the verdicts by id with what the stage said.
+fn judged(rows: &[Value], judge: &Value) -> (std::collections::BTreeMap<String, Value>, String) {
+    let place = Place::new();
+    let lines: Vec<_> = rows.iter().map(Value::to_string).collect();
+    fs::write(place.path("a.jsonl"), lines.join("\n")).unwrap();
+    let manifest = json!({
+        "version": 1,
+        "providers": { "replay": { "kind": "replay", "file": "./a.jsonl" } },
+        "stages": {
+            "questions": { "uses": "benchmark", "with": { "name": "jsonl", "path": "./a.jsonl" } },
+            "answers": { "uses": "answer", "in": { "questions": "questions" }, "with": { "models": { "medium": "replay/m" } } },
+            "verdicts": { "uses": "judge", "in": { "questions": "questions", "answers": "answers" }, "with": judge },
+        },
+    });
+    fs::write(place.path("m.yaml"), manifest.to_string()).unwrap();
+    let output = place.call(&["run", "m.yaml"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        return (std::collections::BTreeMap::new(), said);
+    }
+    let verdicts = place.rows(&["m.yaml", "verdicts", "--limit", "1000000"]);
+    (verdicts.into_iter().map(|row| (row["id"].as_str().unwrap().to_owned(), row)).collect(), said)
+}
+
+fn answered(id: usize, gold: &Value, text: &Value) -> Value {
+    json!({ "id": id.to_string(), "question": format!("q{id}?"), "gold": gold, "answers": { "m": { "text": text, "input": 5, "output": 5 } } })
+}
+
+#[test]
+fn what_an_answer_says_as_its_answer_counts_for_every_judge() {
+    for (judge, cases) in [
+        (
+            json!({ "judge": "numeric" }),
+            vec![
+                ("42", "I'm not sure I multiplied right, so again: 6*7=42.\n#### 42", "correct"),
+                ("42", "One cannot answer without the rate; it is 3. The answer is 42.", "correct"),
+                ("42", "I am not sure.", "idk"),
+                ("Error", "Error", "correct"),
+                ("42", "<think>It is 41, or so</think>42", "correct"),
+                ("42", "<think>It is 42.", "idk"),
+                ("5", "\\boxed{5\\sqrt{2}}", "incorrect"),
+                ("5", "between 3 and 5", "incorrect"),
+            ],
+        ),
+        (
+            json!({ "judge": "contains" }),
+            vec![
+                ("Paris", "The capital of France is Paris.", "correct"),
+                ("Barack Obama", "not Barack Obama", "incorrect"),
+                ("1.5", "15", "incorrect"),
+                ("Paris", "I don't know.", "idk"),
+                ("Paris", "<reasoning>London? Paris!</reasoning>London", "incorrect"),
+            ],
+        ),
+        (
+            json!({ "judge": "regex", "pattern": "is (\\S+)$" }),
+            vec![("1.5", "it is 15", "incorrect"), ("C++", "it is C", "incorrect"), ("C++", "it is C++", "correct")],
+        ),
+        (json!({ "judge": "regex", "pattern": "is (\\S+)$", "normalise": true }), vec![("Paris", "it is paris.", "correct")]),
+        (
+            json!({ "judge": "math" }),
+            vec![
+                ("\\frac{1}{2}", "So \\boxed{0.5}.", "correct"),
+                ("(1,2)", "\\boxed{(2,1)}", "incorrect"),
+                ("(C)", "The answer is \\text{(C)}.", "correct"),
+            ],
+        ),
+        (json!({ "judge": "exact" }), vec![("error", "Error", "correct"), ("x", "Error", "idk")]),
+    ] {
+        let rows: Vec<_> =
+            cases.iter().enumerate().map(|(id, (gold, text, _))| answered(id, &json!([gold]), &json!(text))).collect();
+        let (verdicts, said) = judged(&rows, &judge);
+        for (id, (gold, text, right)) in cases.iter().enumerate() {
+            assert_eq!(verdicts[&id.to_string()]["verdict"], *right, "{judge}: {text:?} for {gold}: {said}");
+        }
+    }
+}
+
+#[test]
+fn answers_that_cannot_be_read_as_one_are_counted() {
+    let texts = ["Both B and C are correct.", "Answer: A or B", "A metal, I think.", "B"];
+    let rows = texts.iter().enumerate().map(|(id, text)| {
+        let mut row = answered(id, &json!(["B"]), &json!(text));
+        row["choices"] = json!(["iron", "gold", "silver", "tin"]);
+        row
+    });
+    let (verdicts, said) = judged(&rows.collect::<Vec<_>>(), &json!({ "judge": "choice" }));
+    let unclear = |id: &str| verdicts[id].get("unclear").cloned();
+    assert_eq!(
+        ["0", "1", "2", "3"].map(unclear),
+        [Some(json!("several")), Some(json!("several")), Some(json!("unreadable")), None]
+    );
+    assert!(said.contains("2 give several answers and in 1 nothing can be read"), "{said}");
+    assert_eq!(said.matches("see `unclear`").count(), 1, "{said}");
+}
+
+#[test]
+fn an_answer_without_text_is_refused_and_named() {
+    let mut row = answered(0, &json!(["B"]), &Value::Null);
+    row["answers"]["m"]["verdict"] = json!("Correct");
+    row["choices"] = json!(["iron", "gold"]);
+    for judge in ["choice", "numeric", "exact", "squad", "f1", "contains", "math"] {
+        let (_, said) = judged(&[row.clone()], &json!({ "judge": judge }));
+        assert!(said.contains("has no text to judge") && said.contains("judge: recorded"), "{judge}: {said}");
+    }
+    let (verdicts, said) = judged(&[row], &json!({ "judge": "recorded", "file": "./a.jsonl" }));
+    assert_eq!(verdicts["0"]["verdict"], "correct", "{said}");
 }

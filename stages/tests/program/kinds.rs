@@ -68,7 +68,7 @@ fn a_kind_is_explained_by_its_settings_and_a_wrong_name_by_the_nearest() {
         "judge: grades each answer",
         "  answers: dataset<answer>",
         "judge  ",
-        "choice | exact | f1 | llm | numeric | recorded | regex | squad; required",
+        "choice | contains | exact | f1 | llm | math | numeric | recorded | regex | squad; required",
         "missing.refused",
         "drop | idk | incorrect; default \"idk\"",
         "The least F1 with a gold answer that counts as right",
@@ -77,7 +77,7 @@ fn a_kind_is_explained_by_its_settings_and_a_wrong_name_by_the_nearest() {
     }
     assert!(!shown.contains("\"type\""), "no JSON Schema: {shown}");
     let list = place.good(&["kinds"]);
-    assert!(list.contains("judges: choice, exact, f1, llm") && list.contains("providers: anthropic"), "{list}");
+    assert!(list.contains("judges: choice, contains, exact, f1, llm, math") && list.contains("providers: anthropic"), "{list}");
     let output = place.call(&["kinds", "numerc"]);
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(2) && told.contains("did you mean `numeric`?"), "{told}");

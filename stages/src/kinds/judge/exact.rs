@@ -2,11 +2,8 @@
 
 use engine::{Context, StageError};
 
-use super::grader::{self, Grader, NoParams, Opening, idk};
-use crate::{
-    llm::request::Reply,
-    rows::{Answer, Grade, Question},
-};
+use super::grader::{self, Graded, NoParams, Opening, Reader};
+use crate::rows::{Grade, Question};
 
 pub(super) struct Judge {
     idk: Vec<String>,
@@ -14,8 +11,9 @@ pub(super) struct Judge {
 
 impl grader::Judge for Judge {
     const NAME: &'static str = "exact";
-    const VERSION: u32 = 1;
-    const SUMMARY: &'static str = "an answer is right if it equals a gold answer, letter case and spaces aside";
+    const VERSION: u32 = 2;
+    const SUMMARY: &'static str =
+        "for answers of one word or figure: an answer is right if it equals a gold answer, letter case and spaces aside";
     const EXAMPLE: &'static str = "{ judge: exact }";
     type Params = NoParams;
 
@@ -24,14 +22,16 @@ impl grader::Judge for Judge {
     }
 }
 
-impl Grader for Judge {
-    fn grade(&self, question: &Question, answer: &Answer, _: &[Reply]) -> Result<Option<(Grade, String)>, StageError> {
-        let text = answer.text.as_deref().unwrap_or_default();
-        let graded = || match question.gold.iter().find(|gold| folded(gold) == folded(text)) {
-            Some(gold) => (Grade::Correct, format!("equals `{gold}`")),
-            None => (Grade::Incorrect, "equals no gold answer".to_owned()),
-        };
-        Ok(Some(idk(text, &self.idk).unwrap_or_else(graded)))
+impl Reader for Judge {
+    fn idk(&self) -> &[String] {
+        &self.idk
+    }
+
+    fn read(&self, question: &Question, text: &str) -> Result<Graded, StageError> {
+        Ok(match question.gold.iter().find(|gold| folded(gold) == folded(text)) {
+            Some(gold) => Graded::new(Grade::Correct, format!("equals `{gold}`")).firm(),
+            None => Graded::new(Grade::Incorrect, "equals no gold answer"),
+        })
     }
 }
 

@@ -6,13 +6,12 @@ use std::collections::BTreeMap;
 use engine::{Context, ParamMistake, StageError};
 
 use super::{
-    grader::{self, Grader, Opening, idk},
+    grader::{self, Graded, Opening, Reader},
     squad::words,
 };
 use crate::{
-    llm::request::Reply,
     part::settings,
-    rows::{Answer, Grade, Question},
+    rows::{Grade, Question},
 };
 
 /// The threshold unless the manifest gives one.
@@ -34,8 +33,9 @@ pub(super) struct Judge {
 
 impl grader::Judge for Judge {
     const NAME: &'static str = "f1";
-    const VERSION: u32 = 1;
-    const SUMMARY: &'static str = "an answer is right if its words overlap enough with those of a gold answer, by F1";
+    const VERSION: u32 = 2;
+    const SUMMARY: &'static str =
+        "for short answers, not for sentences: an answer is right if its words overlap enough with those of a gold answer, by F1";
     const EXAMPLE: &'static str = "{ judge: f1, threshold: 0.5 }";
     type Params = Params;
 
@@ -52,18 +52,23 @@ impl grader::Judge for Judge {
     }
 }
 
-impl Grader for Judge {
-    fn grade(&self, question: &Question, answer: &Answer, _: &[Reply]) -> Result<Option<(Grade, String)>, StageError> {
-        let text = answer.text.as_deref().unwrap_or_default();
-        if let Some(graded) = idk(text, &self.idk) {
-            return Ok(Some(graded));
-        }
+impl Reader for Judge {
+    fn idk(&self) -> &[String] {
+        &self.idk
+    }
+
+    fn read(&self, question: &Question, text: &str) -> Result<Graded, StageError> {
         let said = words(text);
         let best = |texts: &[String]| texts.iter().map(|text| f1(&said, &words(text))).fold(0.0, f64::max);
         let (right, wrong) = (best(&question.gold), best(&question.wrong));
-        let grade = if right >= self.threshold && right > wrong { Grade::Correct } else { Grade::Incorrect };
         let beside = if wrong >= right && wrong > 0.0 { format!(", and {wrong:.2} with a wrong answer") } else { String::new() };
-        Ok(Some((grade, format!("F1 {right:.2}{beside}"))))
+        let reason = format!("F1 {right:.2}{beside}");
+        Ok(if right >= self.threshold && right > wrong {
+            let graded = Graded::new(Grade::Correct, reason);
+            if right == 1.0 { graded.firm() } else { graded }
+        } else {
+            Graded::new(Grade::Incorrect, reason)
+        })
     }
 }
 

@@ -6,14 +6,16 @@ use engine::{Ask, Context, ParamMistake, StageError};
 use schemars::JsonSchema;
 use serde::{Serialize, de::MapAccess};
 
+use super::final_answer;
 use crate::{
     llm::{
         completion::Completion,
         providers::Source,
+        reasoning,
         request::{Reply, Settings},
     },
     part::{Filled, Part},
-    rows::{Answer, Grade, Question},
+    rows::{Answer, Grade, Question, Unclear},
 };
 
 /// A kind of judge: its name, its own params, and how it is opened. A value of the type is an open judge.
@@ -65,12 +67,71 @@ pub(crate) trait Grader: Send + Sync {
     /// Grades an answer whose outcome is `ok`, and gives the reason. Returns `None` if no reply of the judge's models can be read.
     ///
     /// # Errors
-    /// The judge reads verdicts from a file, and the file has none for this answer.
-    fn grade(&self, question: &Question, answer: &Answer, replies: &[Reply]) -> Result<Option<(Grade, String)>, StageError>;
+    /// The judge reads verdicts from a file, and the file has none for this answer; or it reads texts, and the answer has none.
+    fn grade(&self, question: &Question, answer: &Answer, replies: &[Reply]) -> Result<Option<Graded>, StageError>;
 
     /// Returns what a plan says of the judge.
     fn note(&self) -> Option<String> {
         None
+    }
+}
+
+/// A judge that reads the text of an answer and asks no model.
+pub(crate) trait Reader: Send + Sync {
+    /// Returns the texts by which an answer says that it does not know.
+    fn idk(&self) -> &[String];
+
+    /// Grades what an answer says, without its reasoning, whether or not it also says that it does not know.
+    ///
+    /// # Errors
+    /// The question has no gold answer that the judge can compare with.
+    fn read(&self, question: &Question, text: &str) -> Result<Graded, StageError>;
+}
+
+impl<R: Reader> Grader for R {
+    fn grade(&self, question: &Question, answer: &Answer, _: &[Reply]) -> Result<Option<Graded>, StageError> {
+        let text = answer.text.as_deref().ok_or_else(|| {
+            StageError::failed(format!("the answer of `{}` to question `{}` has no text to judge", answer.model, answer.id))
+                .help("where only verdicts were published, take them with `judge: recorded, file: PATH`")
+        })?;
+        let (_, said) = reasoning::split(text);
+        if said.trim().is_empty() {
+            return Ok(Some(Graded::new(Grade::Idk, "gives no answer")));
+        }
+        let graded = self.read(question, &said)?;
+        let doubts = !graded.firm && does_not_know(&said, self.idk());
+        Ok(Some(if doubts { Graded::new(Grade::Idk, "says that it does not know") } else { graded }))
+    }
+}
+
+/// A grade with its reason.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Graded {
+    pub grade: Grade,
+    pub reason: String,
+    /// Why the answer could not be read as one, if that decided the grade.
+    pub unclear: Option<Unclear>,
+    /// Whether it rests on what the answer gives as its answer, which a doubt elsewhere in the text does not undo.
+    firm: bool,
+}
+
+impl Graded {
+    pub(crate) fn new(grade: Grade, reason: impl Into<String>) -> Self {
+        Self { grade, reason: reason.into(), unclear: None, firm: false }
+    }
+
+    pub(crate) fn unclear(self, unclear: Unclear) -> Self {
+        Self { unclear: Some(unclear), ..self }
+    }
+
+    pub(crate) fn firm(self) -> Self {
+        Self { firm: true, ..self }
+    }
+}
+
+impl From<(Grade, String)> for Graded {
+    fn from((grade, reason): (Grade, String)) -> Self {
+        Self::new(grade, reason)
     }
 }
 
@@ -111,13 +172,19 @@ pub(crate) const IDK: [&str; 9] = [
     "unable to answer",
 ];
 
-/// Returns the grade of an answer that says that it does not know: it equals one of the texts, or contains one that has several words.
-pub(crate) fn idk(text: &str, patterns: &[String]) -> Option<(Grade, String)> {
-    let text = text.trim().to_lowercase().replace('’', "'");
-    let text = text.trim_end_matches(['.', '!']);
-    let says = text.is_empty()
-        || patterns.iter().any(|pattern| text == pattern || pattern.contains(' ') && text.contains(pattern.as_str()));
-    says.then(|| (Grade::Idk, "says that it does not know".to_owned()))
+/// Returns whether an answer says that it does not know: it equals one of the texts, or contains one that has several words, and does
+/// not end in a marked answer that says something else.
+fn does_not_know(text: &str, patterns: &[String]) -> bool {
+    let lower = |text: &str| text.trim().trim_matches(['*', '"', '`']).to_lowercase().replace('’', "'");
+    let says = |text: &str| {
+        let text = lower(text);
+        let whole = text.trim_end_matches(['.', '!']);
+        patterns
+            .iter()
+            .map(|pattern| lower(pattern))
+            .any(|pattern| whole == pattern || pattern.contains(' ') && text.contains(&pattern))
+    };
+    says(text) && final_answer::find(text).is_none_or(|answer| says(&answer))
 }
 
 #[cfg(test)]
@@ -127,11 +194,25 @@ mod tests {
     #[test]
     fn an_answer_that_does_not_know_says_so() {
         let patterns = IDK.map(str::to_owned);
-        for text in ["Error", "I don’t know powers.", "", "Sorry, I am not sure about that"] {
-            assert!(idk(text, &patterns).is_some(), "{text}");
+        for text in [
+            "Error",
+            "I don’t know powers.",
+            "**I don't know**",
+            "Sorry, I am not sure about that",
+            "It may be 3 or 4.\nThe answer is: I don't know",
+            "I cannot answer. The final answer is that I don't know.",
+        ] {
+            assert!(does_not_know(text, &patterns), "{text}");
         }
-        for text in ["42", "The error was 3", "Terror"] {
-            assert!(idk(text, &patterns).is_none(), "{text}");
+        for text in [
+            "42",
+            "The error was 3",
+            "Terror",
+            "I'm not sure I multiplied right, so again: 6*7=42.\n#### 42",
+            "I don't know it by heart. \\boxed{42}",
+            "One cannot answer without the rate; it is 3. The answer is 42.",
+        ] {
+            assert!(!does_not_know(text, &patterns), "{text}");
         }
     }
 }

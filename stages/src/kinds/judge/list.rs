@@ -11,9 +11,9 @@ use serde::{
 use serde_json::{Map, Value};
 
 use super::{
-    choice, exact, f1,
+    choice, contains, exact, f1,
     grader::{Grader, Judge, Opening},
-    llm, numeric, recorded, regex, squad,
+    llm, math, numeric, recorded, regex, squad,
 };
 use crate::{
     llm::request::Settings,
@@ -75,7 +75,7 @@ macro_rules! judges {
     };
 }
 
-judges! { choice, exact, f1, llm, numeric, recorded, regex, squad }
+judges! { choice, contains, exact, f1, llm, math, numeric, recorded, regex, squad }
 
 /// Describes every judge, for the command `kinds`.
 pub(crate) fn parts() -> impl Iterator<Item = NamedPart> {

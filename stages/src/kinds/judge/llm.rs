@@ -7,7 +7,7 @@
 use engine::{Ask, Context, ParamMistake, StageError};
 use serde_json::{Map, Value};
 
-use super::grader::{self, Grader, Opening};
+use super::grader::{self, Graded, Grader, Opening};
 use crate::{
     defaults::is_default,
     llm::{
@@ -110,13 +110,14 @@ impl Grader for Judge {
         self.hear(question, answer, replies).next.into_iter().map(Ask::Call).collect()
     }
 
-    fn grade(&self, question: &Question, answer: &Answer, replies: &[Reply]) -> Result<Option<(Grade, String)>, StageError> {
+    fn grade(&self, question: &Question, answer: &Answer, replies: &[Reply]) -> Result<Option<Graded>, StageError> {
         let heard = self.hear(question, answer, replies);
-        Ok(match majority(&heard.given) {
+        let vote = match majority(&heard.given) {
             Majority::Clear(vote) => Some(vote),
             Majority::Tie => heard.second.or(Some((Grade::Idk, "the votes tie".to_owned()))),
             Majority::None => heard.second,
-        })
+        };
+        Ok(vote.map(Graded::from))
     }
 
     fn note(&self) -> Option<String> {

@@ -2,14 +2,19 @@
 //!
 //! Read `grader` (what a judge is), `list` (all judges) and `params` first, then this file, which runs the judge of the manifest over the
 //! answers; `unjudged` counts those that have no verdict. Each of the other files is one judge; read `exact` as the simplest and `llm` as
-//! the one that asks models. A judge is added by one file and a word in `list`.
+//! the one that asks models. A judge is added by one file and a word in `list`. `final_answer` finds what an answer marks as its last
+//! word, `expression` reads numbers and formulas.
 
 mod choice;
+mod contains;
 mod exact;
+mod expression;
 mod f1;
+mod final_answer;
 mod grader;
 mod list;
 mod llm;
+mod math;
 mod numeric;
 mod params;
 mod recorded;
@@ -27,9 +32,9 @@ use engine::{Ask, Context, Dataset, EachRow, Kind, Lack, ParamMistake, Sections,
 use super::{join::ById, unanswered::MissingBy};
 use crate::{
     llm::{calls, completion::Completion, model, providers::Source, readable::Readable, request::Reply},
-    rows::{Answer, Outcome, Question, Verdict},
+    rows::{Answer, Grade, Outcome, Question, Unclear, Verdict},
 };
-use grader::Grader;
+use grader::{Graded, Grader};
 pub(crate) use list::parts;
 use params::Params;
 use unjudged::Unjudged;
@@ -46,6 +51,8 @@ pub(crate) struct Stage {
     unjudged: Unjudged,
     rows_in_flight: usize,
     questions: ById<Question>,
+    /// How many answers could not be read as one, by why.
+    unclear: Mutex<BTreeMap<Unclear, usize>>,
     /// The models that judge; emptied once a warning has said that one of them judges itself.
     judges: Mutex<Vec<String>>,
 }
@@ -94,6 +101,7 @@ impl EachRow for Stage {
             ctx: ctx.clone(),
             judge: params.open(ctx)?,
             readable: Readable::new("the judge"),
+            unclear: Mutex::default(),
             missing: params.common.missing,
             unjudged: Unjudged::default(),
             rows_in_flight: calls::rows_in_flight(ctx, params.providers.keys()),
@@ -112,7 +120,7 @@ impl EachRow for Stage {
 
     fn rows(&self, answer: Answer, replies: Vec<Reply>) -> Result<Vec<Verdict>, StageError> {
         let question = self.questions.get(&answer.id)?;
-        let (verdict, reason) = match answer.outcome {
+        let Graded { grade, reason, unclear, .. } = match answer.outcome {
             Outcome::Ok => {
                 self.tell_of_itself(&answer);
                 let Some(verdict) = self.judge.grade(question, &answer, &replies)? else {
@@ -134,14 +142,18 @@ impl EachRow for Stage {
                     self.unjudged.without(without);
                     return Ok(Vec::new());
                 };
-                (grade, reason.to_owned())
+                Graded::new(grade, reason)
             }
         };
         self.unjudged.judged();
-        Ok(vec![Verdict { id: answer.id, model: answer.model, verdict, reason, split: question.split }])
+        if let Some(unclear) = unclear.filter(|_| grade != Grade::Idk) {
+            *self.unclear.lock().unwrap_or_else(PoisonError::into_inner).entry(unclear).or_default() += 1;
+        }
+        Ok(vec![Verdict { id: answer.id, model: answer.model, verdict: grade, reason, unclear, split: question.split }])
     }
 
     fn finish(&self) -> Result<(), StageError> {
+        self.tell_of_unclear();
         self.unjudged.finish(&self.ctx, &self.readable)
     }
 
@@ -159,6 +171,20 @@ impl EachRow for Stage {
 }
 
 impl Stage {
+    /// Warns of the answers that could not be read as one.
+    fn tell_of_unclear(&self) {
+        let counts = self.unclear.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = counts.iter().map(|(why, count)| match why {
+            Unclear::Several => format!("{count} give several answers"),
+            Unclear::Unreadable => format!("in {count} nothing can be read that the judge compares"),
+        });
+        let said: Vec<_> = said.collect();
+        if !said.is_empty() {
+            self.ctx
+                .warn(format!("of the answers that count as incorrect, {}: see `unclear` in the verdicts", said.join(" and ")));
+        }
+    }
+
     /// Warns once if a model judges its own answers, to which it may be kinder.
     fn tell_of_itself(&self, answer: &Answer) {
         let mut judges = self.judges.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use engine::{Context, File, ParamMistake, StageError};
 
-use super::grader::{self, Grader, Opening};
+use super::grader::{self, Graded, Grader, Opening};
 use crate::{
     llm::{
         recording::{self, ByName, of_model},
@@ -62,7 +62,7 @@ impl grader::Judge for Judge {
 }
 
 impl Grader for Judge {
-    fn grade(&self, question: &Question, answer: &Answer, _: &[Reply]) -> Result<Option<(Grade, String)>, StageError> {
+    fn grade(&self, question: &Question, answer: &Answer, _: &[Reply]) -> Result<Option<Graded>, StageError> {
         let known = of_model(&self.verdicts, &answer.served).and_then(|verdicts| verdicts.get(question));
         let verdict = known.ok_or_else(|| {
             StageError::failed(format!(
@@ -71,6 +71,6 @@ impl Grader for Judge {
             ))
             .help("take the answers from the same file, or another judge")
         })?;
-        Ok(Some((*verdict, "recorded".to_owned())))
+        Ok(Some(Graded::new(*verdict, "recorded")))
     }
 }

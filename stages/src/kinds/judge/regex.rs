@@ -1,18 +1,19 @@
 //! The judge `regex`: right is an answer in which the manifest's pattern matches. Takes a question and an answer; gives a grade.
 //!
-//! If the pattern has a group, the group's text in the last match has to be a gold answer too.
+//! If the pattern has a group, the group's text in the last match has to be a gold answer too: as it is written, spaces around it aside,
+//! or with `normalise: true` as `squad` compares.
 
 use engine::{Context, ParamMistake, StageError};
 use regex::Regex;
 
 use super::{
-    grader::{self, Grader, Opening, idk},
+    grader::{self, Graded, Opening, Reader},
     squad::words,
 };
 use crate::{
-    llm::request::Reply,
+    defaults::is_default,
     part::settings,
-    rows::{Answer, Grade, Question},
+    rows::{Grade, Question, Unclear},
 };
 
 settings! {
@@ -21,6 +22,10 @@ settings! {
         /// The pattern that `regex` looks for; the text of its group is compared with the gold.
         #[serde(skip_serializing_if = "Option::is_none")]
         pattern: Option<String> = None,
+        /// Whether `regex` compares the group with the gold in lower case and without punctuation and articles, as `squad` does. Then
+        /// "1.5" equals "15", and "C++" equals "C".
+        #[serde(skip_serializing_if = "is_default")]
+        normalise: bool = false,
     }
 }
 
@@ -40,12 +45,13 @@ fn compile(pattern: &str) -> Result<Regex, String> {
 
 pub(super) struct Judge {
     pattern: Regex,
+    normalise: bool,
     idk: Vec<String>,
 }
 
 impl grader::Judge for Judge {
     const NAME: &'static str = "regex";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const SUMMARY: &'static str =
         "an answer is right if a pattern fits it, or if what the pattern's group finds is a gold answer";
     const EXAMPLE: &'static str = "{ judge: regex, pattern: 'Answer: (.+)' }";
@@ -68,22 +74,31 @@ impl grader::Judge for Judge {
 
     fn open(_: &Context, params: &Params, common: &Opening<'_>) -> Result<Self, StageError> {
         let pattern = params.pattern.as_deref().ok_or_else(|| StageError::failed("judge `regex` needs a pattern"))?;
-        Ok(Self { pattern: compile(pattern).map_err(StageError::failed)?, idk: common.idk.to_vec() })
+        Ok(Self { pattern: compile(pattern).map_err(StageError::failed)?, normalise: params.normalise, idk: common.idk.to_vec() })
     }
 }
 
-impl Grader for Judge {
-    fn grade(&self, question: &Question, answer: &Answer, _: &[Reply]) -> Result<Option<(Grade, String)>, StageError> {
-        let text = answer.text.as_deref().unwrap_or_default();
+impl Reader for Judge {
+    fn idk(&self) -> &[String] {
+        &self.idk
+    }
+
+    fn read(&self, question: &Question, text: &str) -> Result<Graded, StageError> {
         let last = self.pattern.captures_iter(text).last();
-        Ok(Some(match last.map(|captures| captures.get(1).map(|group| group.as_str().to_owned())) {
-            None => idk(text, &self.idk).unwrap_or_else(|| (Grade::Incorrect, "the pattern does not fit".to_owned())),
-            Some(None) if self.pattern.captures_len() == 1 => (Grade::Correct, "the pattern fits".to_owned()),
-            Some(None) => (Grade::Incorrect, "the pattern's group is empty".to_owned()),
+        Ok(match last.map(|captures| captures.get(1).map(|group| group.as_str().to_owned())) {
+            None => Graded::new(Grade::Incorrect, "the pattern does not fit").unclear(Unclear::Unreadable),
+            Some(None) if self.pattern.captures_len() == 1 => Graded::new(Grade::Correct, "the pattern fits").firm(),
+            Some(None) => Graded::new(Grade::Incorrect, "the pattern's group is empty").firm(),
             Some(Some(found)) => {
-                let right = question.gold.iter().any(|gold| words(gold) == words(&found));
-                (if right { Grade::Correct } else { Grade::Incorrect }, format!("says `{found}`"))
+                let right = question.gold.iter().any(|gold| self.equal(gold, &found));
+                Graded::new(if right { Grade::Correct } else { Grade::Incorrect }, format!("says `{found}`")).firm()
             }
-        }))
+        })
+    }
+}
+
+impl Judge {
+    fn equal(&self, gold: &str, found: &str) -> bool {
+        if self.normalise { words(gold) == words(found) } else { gold.trim() == found.trim() }
     }
 }

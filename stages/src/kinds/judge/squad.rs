@@ -1,15 +1,13 @@
 //! The judge `squad`: right is what says the same words as a gold answer after `SQuAD`'s normalisation (Rajpurkar et al. 2016). Takes a
 //! question and an answer; gives a grade.
 //!
-//! The normalisation is lower case, no punctuation, no articles, single spaces.
+//! The normalisation is lower case, no ASCII punctuation, no articles, single spaces: "C++" is "c", "1.5" is "15" and "-3" is "3", so it
+//! is for names and short phrases, and not for numbers or code.
 
 use engine::{Context, StageError};
 
-use super::grader::{self, Grader, NoParams, Opening, idk};
-use crate::{
-    llm::request::Reply,
-    rows::{Answer, Grade, Question},
-};
+use super::grader::{self, Graded, NoParams, Opening, Reader};
+use crate::rows::{Grade, Question};
 
 pub(super) struct Judge {
     idk: Vec<String>,
@@ -17,8 +15,9 @@ pub(super) struct Judge {
 
 impl grader::Judge for Judge {
     const NAME: &'static str = "squad";
-    const VERSION: u32 = 1;
-    const SUMMARY: &'static str = "an answer is right if it has the words of a gold answer, punctuation and articles aside";
+    const VERSION: u32 = 2;
+    const SUMMARY: &'static str =
+        "for short answers: an answer is right if it has exactly the words of a gold answer, punctuation and articles aside";
     const EXAMPLE: &'static str = "{ judge: squad }";
     type Params = NoParams;
 
@@ -27,15 +26,17 @@ impl grader::Judge for Judge {
     }
 }
 
-impl Grader for Judge {
-    fn grade(&self, question: &Question, answer: &Answer, _: &[Reply]) -> Result<Option<(Grade, String)>, StageError> {
-        let text = answer.text.as_deref().unwrap_or_default();
+impl Reader for Judge {
+    fn idk(&self) -> &[String] {
+        &self.idk
+    }
+
+    fn read(&self, question: &Question, text: &str) -> Result<Graded, StageError> {
         let said = words(text);
-        let graded = || match question.gold.iter().find(|gold| words(gold) == said) {
-            Some(gold) => (Grade::Correct, format!("says `{gold}`")),
-            None => (Grade::Incorrect, "says no gold answer".to_owned()),
-        };
-        Ok(Some(idk(text, &self.idk).unwrap_or_else(graded)))
+        Ok(match question.gold.iter().find(|gold| words(gold) == said) {
+            Some(gold) => Graded::new(Grade::Correct, format!("says `{gold}`")).firm(),
+            None => Graded::new(Grade::Incorrect, "says no gold answer"),
+        })
     }
 }
 

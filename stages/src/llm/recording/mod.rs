@@ -2,7 +2,7 @@
 //! text, verdict and token counts.
 //!
 //! Read this file (a recording, and the reply that it becomes) first, then `lines` (texts by lines), `source` (where bytes come from),
-//! `names` (which question is answered), `log` (what a log of another program is) and `format` (which program wrote a file). Each of the others reads the files of one program, and is one word in the list of `format`.
+//! `names` (which question is answered), `verdict` (how graders spell one), `log` (what a log of another program is) and `format` (which program wrote a file). Each of the others reads the files of one program, and is one word in the list of `format`.
 
 mod format;
 mod inspect;
@@ -13,6 +13,7 @@ mod names;
 mod openai_evals;
 mod promptfoo;
 mod source;
+mod verdict;
 
 use std::collections::BTreeMap;
 
@@ -54,7 +55,7 @@ pub(crate) struct Recorded {
     #[serde(default)]
     pub text: Option<String>,
     /// The verdict of its grader, if it was graded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "verdict::read", skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Grade>,
     /// What became of the call; without it, that follows from `finish` and the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
