@@ -40,6 +40,13 @@ pub trait Effect: Send + Sync + 'static {
         None
     }
 
+    /// Returns whether a reply is kept. One that is not, such as a provider's refusal of the prompt, counts for the row that asked for it,
+    /// and the next run that needs it asks again.
+    fn lasts(reply: &Self::Reply) -> bool {
+        let _ = reply;
+        true
+    }
+
     /// Makes the call.
     fn call(ctx: &Context, unit: &Self::Unit) -> impl Future<Output = Result<Bought<Self::Reply>, StageError>> + Send;
 }
