@@ -53,6 +53,8 @@ impl Recorded {
             outcome: if answered { Outcome::Ok } else { Outcome::Empty },
             finish: String::new(),
             served: model.to_owned(),
+            reasoning: String::new(),
+            error: String::new(),
             usage: Usage {
                 input: self.input.or(self.est_in).unwrap_or(0),
                 output: self.output.or(self.est_out).unwrap_or(0),

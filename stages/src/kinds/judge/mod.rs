@@ -23,7 +23,10 @@ use std::{
 
 use engine::{Ask, Context, Dataset, EachRow, Kind, Lack, ParamMistake, Sections, StageError, Surroundings, ports};
 
-use super::{join::ById, unanswered::MissingBy};
+use super::{
+    join::ById,
+    unanswered::{MissingBy, Unanswered},
+};
 use crate::{
     llm::{calls, completion::Completion, model, providers::Source, readable::Readable, request::Reply},
     rows::{Answer, Outcome, Question, Verdict},
@@ -41,6 +44,7 @@ pub(crate) struct Stage {
     judge: Box<dyn Grader>,
     readable: Readable,
     missing: MissingBy,
+    unanswered: Unanswered,
     rows_in_flight: usize,
     questions: ById<Question>,
     /// The models that judge; emptied once a warning has said that one of them judges itself.
@@ -92,6 +96,7 @@ impl EachRow for Stage {
             judge: params.open(ctx)?,
             readable: Readable::new("the judge"),
             missing: params.common.missing,
+            unanswered: Unanswered::default(),
             rows_in_flight: calls::rows_in_flight(ctx, params.providers.keys()),
             judges: Mutex::new(params.models().into_iter().map(|(_, asked)| asked.to_owned()).collect()),
             questions: ById::read(&inputs.questions, "question", |question| &question.id)?,
@@ -108,6 +113,8 @@ impl EachRow for Stage {
 
     fn rows(&self, answer: Answer, replies: Vec<Reply>) -> Result<Vec<Verdict>, StageError> {
         let question = self.questions.get(&answer.id)?;
+        let counted = self.missing.grade(answer.outcome);
+        self.unanswered.count(answer.outcome, counted.map(|(grade, _)| grade));
         let (verdict, reason) = match answer.outcome {
             Outcome::Ok => {
                 self.tell_of_itself(&answer);
@@ -118,14 +125,7 @@ impl EachRow for Stage {
                 self.readable.read();
                 verdict
             }
-            Outcome::Error => {
-                return Err(StageError::failed(format!(
-                    "the answer of `{}` to question `{}` is an error",
-                    answer.model, answer.id
-                ))
-                .help("mend what the provider says, and run again"));
-            }
-            without => match self.missing.grade(without) {
+            _ => match counted {
                 Some((grade, reason)) => (grade, reason.to_owned()),
                 None => return Ok(Vec::new()),
             },
@@ -134,6 +134,9 @@ impl EachRow for Stage {
     }
 
     fn finish(&self) -> Result<(), StageError> {
+        if let Some(sentence) = self.unanswered.sentence() {
+            self.ctx.warn(sentence);
+        }
         self.readable.finish(&self.ctx, "these answers have no verdict")
     }
 

@@ -9,7 +9,10 @@ use super::{
     protocol::{Batches, JobState, Meaning, Protocol, VendorError},
 };
 use crate::{
-    llm::request::{Reply, Request, estimated_tokens},
+    llm::{
+        finish,
+        request::{Reply, Request, estimated_tokens},
+    },
     rows::{Outcome, Usage},
 };
 
@@ -41,6 +44,8 @@ static PROTOCOL: Protocol = Protocol {
     headers: &[],
     body,
     read,
+    marks: &["choices", "usage"],
+    lacks: &["thinking"],
     id: "id",
     retry_after: |_| None,
     meaning,
@@ -113,11 +118,13 @@ fn batch_state(base_url: &str, batch: &Value) -> JobState {
 
 fn body(request: &Request) -> Value {
     let settings = &request.settings;
-    let mut body = json!({ "model": request.model, "messages": request.prompt });
+    let mut body = json!({ "model": request.model, "messages": request.turns() });
     let reasons = families::find(FAMILIES, &request.model).is_some_and(|family| family.reasons);
-    let cap = if reasons { "max_completion_tokens" } else { "max_tokens" };
-    let format =
-        |schema: &Value| json!({ "type": "json_schema", "json_schema": { "name": "answer", "strict": true, "schema": schema } });
+    let cap = if request.dialect.max_completion_tokens.unwrap_or(reasons) { "max_completion_tokens" } else { "max_tokens" };
+    let format = |schema: &Value| match request.dialect.json_object {
+        true => json!({ "type": "json_object" }),
+        false => json!({ "type": "json_schema", "json_schema": { "name": "answer", "strict": true, "schema": schema } }),
+    };
     for (name, value) in [
         (cap, settings.max_output_tokens.map(Value::from)),
         ("temperature", settings.temperature.map(Value::from)),
@@ -144,13 +151,12 @@ fn read(request: &Request, body: &Value) -> Option<Reply> {
     };
     let refusal = message.get("refusal").and_then(Value::as_str).filter(|refusal| !refusal.is_empty());
     let finish = choice.get("finish_reason").and_then(Value::as_str).unwrap_or_default();
-    let outcome = match finish {
-        "content_filter" => Outcome::Blocked,
+    let outcome = match finish::outcome(finish, &text) {
+        blocked @ Outcome::Blocked => blocked,
         _ if refusal.is_some() => Outcome::Refused,
-        "length" => Outcome::Truncated,
-        _ if text.trim().is_empty() => Outcome::Empty,
-        _ => Outcome::Ok,
+        other => other,
     };
+    let reasoning = ["reasoning_content", "reasoning"].iter().find_map(|name| message.get(*name)?.as_str());
     let tokens = |path: &str| body.pointer(&format!("/usage/{path}")).and_then(Value::as_u64);
     let thinking = tokens("completion_tokens_details/reasoning_tokens").unwrap_or(0);
     Some(Reply {
@@ -166,5 +172,7 @@ fn read(request: &Request, body: &Value) -> Option<Reply> {
         outcome,
         finish: finish.to_owned(),
         served: body.get("model").and_then(Value::as_str).unwrap_or(&request.model).to_owned(),
+        reasoning: reasoning.unwrap_or_default().to_owned(),
+        error: String::new(),
     })
 }
