@@ -61,7 +61,7 @@ pub enum Outcome {
     Empty,
     /// Another model served than the one that was pinned.
     ModelSwapped,
-    /// A permanent error.
+    /// Refused by the provider with an error, such as a prompt that is too long.
     Error,
 }
 
@@ -135,6 +135,9 @@ pub struct Answer {
     pub served: String,
     /// Tokens used.
     pub usage: Usage,
+    /// The provider's words, where the outcome is `error`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub error: String,
 }
 
 /// Whether an answer is right.

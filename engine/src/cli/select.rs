@@ -22,6 +22,9 @@ pub(super) struct Selection {
     /// Run this stage again and buy its replies again
     #[arg(long, value_name = "STAGE")]
     rebuy: Vec<String>,
+    /// Run the stages that work row by row again, with cached replies, and ask again for the rows whose call ended in an error
+    #[arg(long)]
+    retry_errors: bool,
 }
 
 impl Selection {
@@ -30,8 +33,13 @@ impl Selection {
         let rebought = positions(pipeline, &self.rebuy)?;
         let mut forced = positions(pipeline, &self.force)?;
         forced.extend(&rebought);
+        if self.retry_errors {
+            let row_by_row = |stage: &usize| pipeline.stages[*stage].kind.row_by_row();
+            forced.extend((0..pipeline.stages.len()).filter(row_by_row));
+        }
         forced.extend(pipeline.with_consumers(positions(pipeline, &self.from)?));
-        Ok(Request { wanted: (!wanted.is_empty()).then(|| pipeline.with_producers(wanted)), forced, rebought })
+        let wanted = (!wanted.is_empty()).then(|| pipeline.with_producers(wanted));
+        Ok(Request { wanted, forced, rebought, retries_errors: self.retry_errors })
     }
 }
 

@@ -12,7 +12,11 @@ use super::{
 };
 use crate::{
     budget::Limit,
-    contract::{attempt::Attempt as Tried, context::Context, registry::Registry},
+    contract::{
+        attempt::Attempt as Tried,
+        context::{Context, Reuse},
+        registry::Registry,
+    },
 };
 
 /// Print the request for one row, secrets masked, and send it with `--send`
@@ -48,7 +52,7 @@ impl Attempt {
         for file in stage.files() {
             file.keep(&shared.store)?;
         }
-        let context = Context::new(shared, &stage.name, false, Limit::Unlimited)?;
+        let context = Context::new(shared, &stage.name, Reuse::All, Limit::Unlimited)?;
         let runtime = super::runtime()?;
         let tried = runtime.block_on(stage.kind.attempt(&context, &stage.settled, inputs, &self.row, self.send))?;
         match common.format {

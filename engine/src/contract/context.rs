@@ -75,6 +75,18 @@ pub(crate) struct Resume {
     pub(crate) anew: bool,
 }
 
+/// Which cached replies a stage uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Reuse {
+    /// All.
+    #[default]
+    All,
+    /// Those that last: failures are asked for again.
+    Lasting,
+    /// None: every reply is bought again.
+    Nothing,
+}
+
 /// A receipt with what it is for, as the cache keeps it.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct KeptReceipt<'a> {
@@ -98,7 +110,7 @@ pub struct Context(Arc<Inner>);
 struct Inner {
     shared: Arc<Shared>,
     stage: String,
-    rebuy: bool,
+    reuse: Reuse,
     budget: Budget,
     /// Cancelled to end the stage: with the run, or after a failure of its own.
     stop: CancellationToken,
@@ -124,14 +136,14 @@ fn digests(texts: &[String]) -> Result<Vec<Digest>, StageError> {
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 impl Context {
-    pub(crate) fn new(shared: Arc<Shared>, stage: &str, rebuy: bool, limit: Limit) -> Result<Self, StageError> {
+    pub(crate) fn new(shared: Arc<Shared>, stage: &str, reuse: Reuse, limit: Limit) -> Result<Self, StageError> {
         let scratch = tempfile::Builder::new().prefix("fingerpost-").tempdir()?;
         Ok(Self(Arc::new(Inner {
             stop: shared.cancellation.child_token(),
             warned: Mutex::default(),
             shared,
             stage: stage.to_owned(),
-            rebuy,
+            reuse,
             budget: Budget::new(limit),
             scratch,
             resume: OnceLock::new(),
@@ -305,7 +317,12 @@ impl Context {
     }
 
     pub(crate) fn rebuys(&self) -> bool {
-        self.0.rebuy
+        self.0.reuse == Reuse::Nothing
+    }
+
+    /// Returns whether a reply may be used that was kept, although its kind is not kept now.
+    pub(crate) fn reuses_errors(&self) -> bool {
+        self.0.reuse == Reuse::All
     }
 
     pub(crate) fn count(&self, called: bool) {

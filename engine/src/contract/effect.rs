@@ -47,6 +47,13 @@ pub trait Effect: Send + Sync + 'static {
         None
     }
 
+    /// Returns whether a reply is kept. One that is not, such as a provider's refusal of the prompt, counts for the row that asked for it,
+    /// and the next run that needs it asks again.
+    fn lasts(reply: &Self::Reply) -> bool {
+        let _ = reply;
+        true
+    }
+
     /// Makes the call. What costs money is sent with the permission of the purchase, each time that it is sent.
     fn call(
         ctx: &Context,

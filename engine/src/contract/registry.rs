@@ -33,6 +33,7 @@ type AttemptFuture<'a> = Pin<Box<dyn Future<Output = Result<Vec<Attempt>, StageE
 pub(crate) trait ErasedKind: Send + Sync {
     fn name(&self) -> &'static str;
     fn version(&self) -> u32;
+    fn row_by_row(&self) -> bool;
     fn summary(&self) -> &'static str;
     fn example(&self) -> &'static str;
     fn schema(&self) -> Value;
@@ -102,6 +103,10 @@ impl<S: Stage> ErasedKind for Erased<S> {
 
     fn version(&self) -> u32 {
         S::VERSION
+    }
+
+    fn row_by_row(&self) -> bool {
+        S::ROW_BY_ROW
     }
 
     fn summary(&self) -> &'static str {

@@ -16,6 +16,10 @@ use super::{
 
 /// A kind of stage that runs as a whole.
 pub trait Stage: Kind {
+    /// Whether it works row by row, so that a row whose call failed can be asked for again.
+    #[doc(hidden)]
+    const ROW_BY_ROW: bool = false;
+
     /// Returns sentences that a person should read before anything runs.
     ///
     /// # Errors

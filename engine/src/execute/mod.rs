@@ -282,8 +282,8 @@ impl Scheduler<'_> {
         if matches!(resolved.budget, Limit::AtMost(_)) || self.shared.cancellation.is_cancelled() {
             return Ok(());
         }
-        let rebuy = self.request.rebought.contains(&ready.stage);
-        let context = Context::new(Arc::clone(self.shared), &resolved.name, rebuy, resolved.budget)?;
+        let reuse = self.request.reuse(ready.stage);
+        let context = Context::new(Arc::clone(self.shared), &resolved.name, reuse, resolved.budget)?;
         let forecast = resolved.kind.forecast(&context, &resolved.settled, ready.inputs.clone())?;
         if forecast.worst_nano_dollars == 0 && forecast.unpriced == 0 {
             return Ok(());
@@ -307,10 +307,10 @@ impl Scheduler<'_> {
             why: why.iter().map(ToString::to_string).collect(),
         });
         self.states[stage] = State::Running;
-        let rebuy = self.request.rebought.contains(&stage);
+        let reuse = self.request.reuse(stage);
         let task = Task {
             pipeline: Arc::clone(self.pipeline),
-            context: Context::new(Arc::clone(self.shared), &resolved.name, rebuy, resolved.budget)?,
+            context: Context::new(Arc::clone(self.shared), &resolved.name, reuse, resolved.budget)?,
             stage,
             preimage,
             inputs,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Decision, Plan, PlannedStage, Request, inputs, notes};
 use crate::{
     contract::{
-        context::{Context, Shared},
+        context::{Context, Reuse, Shared},
         error::StageError,
         forecast::Forecast,
         mistake::ParamMistake,
@@ -57,10 +57,10 @@ pub(super) fn one(
         }
     };
     let inputs = inputs(stage, result)?;
-    let context = context(shared, stage, request.rebought.contains(&planned.stage))?;
+    let context = context(shared, stage, request.reuse(planned.stage))?;
     Ok(Some(stage.kind.forecast(&context, &stage.settled, inputs)?))
 }
 
-pub(crate) fn context(shared: &Arc<Shared>, stage: &ResolvedStage, rebuy: bool) -> Result<Context, StageError> {
-    Context::new(Arc::clone(shared), &stage.name, rebuy, stage.budget)
+pub(crate) fn context(shared: &Arc<Shared>, stage: &ResolvedStage, reuse: Reuse) -> Result<Context, StageError> {
+    Context::new(Arc::clone(shared), &stage.name, reuse, stage.budget)
 }

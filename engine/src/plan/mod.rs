@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    contract::{error::StageError, forecast::Forecast},
+    contract::{context::Reuse, error::StageError, forecast::Forecast},
     resolve::Pipeline,
 };
 pub(crate) use decide::{decide, inputs};
@@ -33,9 +33,20 @@ pub(crate) struct Request {
     pub(crate) forced: BTreeSet<usize>,
     /// Stages whose replies are bought again.
     pub(crate) rebought: BTreeSet<usize>,
+    /// Whether calls that failed for a row alone are made again.
+    pub(crate) retries_errors: bool,
 }
 
 impl Request {
+    /// Returns which cached replies the stage at this position uses.
+    pub(crate) fn reuse(&self, stage: usize) -> Reuse {
+        match (self.rebought.contains(&stage), self.retries_errors) {
+            (true, _) => Reuse::Nothing,
+            (false, true) => Reuse::Lasting,
+            (false, false) => Reuse::All,
+        }
+    }
+
     /// Returns whether the stage at this position is part of the run.
     pub(crate) fn wants(&self, stage: usize) -> bool {
         self.wanted.as_ref().is_none_or(|wanted| wanted.contains(&stage))

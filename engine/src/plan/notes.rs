@@ -8,7 +8,7 @@ use super::{Decision, Plan};
 use crate::{
     contract::{
         ahead::{Ahead, Known},
-        context::Shared,
+        context::{Reuse, Shared},
         error::StageError,
     },
     resolve::{Pipeline, Wire},
@@ -29,7 +29,7 @@ pub(crate) fn notes(plan: &Plan, pipeline: &Pipeline, shared: &Arc<Shared>) -> R
             Wire::File { .. } => None,
         };
         let known = resolved.wires.iter().filter_map(|(port, wire)| Some((port.clone(), known(wire)?)));
-        let (context, ahead) = (super::context(shared, resolved, false)?, Ahead(known.collect()));
+        let (context, ahead) = (super::context(shared, resolved, Reuse::All)?, Ahead(known.collect()));
         notes.insert(stage, resolved.kind.notes(&context, &resolved.settled, &ahead)?);
         told.insert(stage, resolved.kind.tell(&context, &resolved.settled, &ahead)?);
     }

@@ -52,6 +52,8 @@ impl<S: EachRow> Kind for Each<S> {
 }
 
 impl<S: EachRow> Stage for Each<S> {
+    const ROW_BY_ROW: bool = true;
+
     fn forecast(ctx: &Context, params: &S::Params, inputs: S::Inputs) -> Result<Forecast, StageError> {
         forecast::each::<S>(ctx, params, inputs)
     }

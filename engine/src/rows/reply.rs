@@ -19,7 +19,13 @@ pub(crate) fn known<E: Effect>(ctx: &Context, unit: &E::Unit) -> Result<(Digest,
         return Ok((digest, None));
     }
     let bytes = ctx.store().cache().reply(&digest)?;
-    Ok((digest, bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok())))
+    let reply = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    Ok((digest, reply.filter(|reply| ctx.reuses_errors() || E::lasts(reply))))
+}
+
+/// Returns whether the bytes of a cached reply may be used.
+fn usable<E: Effect>(ctx: &Context, bytes: &[u8]) -> bool {
+    ctx.reuses_errors() || serde_json::from_slice(bytes).is_ok_and(|reply| E::lasts(&reply))
 }
 
 /// Returns the reply to `unit`. For equal units there is one call, in this process and in others beside it.
@@ -43,14 +49,16 @@ pub(crate) async fn reply<E: Effect>(ctx: &Context, unit: &E::Unit) -> Result<E:
 async fn fetch<E: Effect>(ctx: &Context, unit: &E::Unit, digest: Digest, called: &mut bool) -> Result<Arc<[u8]>, StageError> {
     let cache = ctx.store().cache();
     if !ctx.rebuys() {
-        if let Some(bytes) = cache.reply(&digest)? {
+        if let Some(bytes) = cache.reply(&digest)?.filter(|bytes| usable::<E>(ctx, bytes)) {
             return Ok(bytes.into());
         }
         let claim = match cache.claim(vec![digest]).await?.pop() {
             Some(Claim::Theirs(_)) => theirs(ctx, digest).await?,
             claim => claim,
         };
-        if let Some(Claim::Known(bytes)) = claim {
+        if let Some(Claim::Known(bytes)) = claim
+            && usable::<E>(ctx, &bytes)
+        {
             return Ok(bytes.into());
         }
     }
@@ -79,7 +87,12 @@ async fn bought<E: Effect>(ctx: &Context, unit: &E::Unit, digest: Digest) -> Res
     let purchase = Purchase::new(ctx, digest, E::payee(unit), E::price(ctx, unit));
     let Bought { reply, paid, place } = E::call(ctx, unit, &purchase).await?;
     let bytes = serde_json::to_vec(&reply).map_err(StageError::failed)?;
-    ctx.store().cache().keep(digest, bytes.clone(), paid.map(Paid::into_receipt)).await?;
+    if E::lasts(&reply) {
+        ctx.store().cache().keep(digest, bytes.clone(), paid.map(Paid::into_receipt)).await?;
+    } else {
+        // Nothing was paid for it, and who asks next may ask again.
+        ctx.store().cache().release(vec![digest]).await?;
+    }
     drop(place);
     Ok(bytes.into())
 }

@@ -27,6 +27,11 @@ impl<T: Row> ById<T> {
         Ok(Self { noun, rows })
     }
 
+    /// Returns all rows, in the order of their ids.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &T> {
+        self.rows.values()
+    }
+
     /// Returns the row with an id.
     ///
     /// # Errors

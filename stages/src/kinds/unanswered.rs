@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::rows::{Grade, Outcome};
+use crate::{
+    defaults::is_default,
+    rows::{Grade, Outcome},
+};
 
 /// What stands for a verdict that is missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -38,12 +41,15 @@ pub(crate) struct MissingBy {
     blocked: Missing,
     empty: Missing,
     model_swapped: Missing,
+    /// The provider refused the prompt with an error.
+    #[serde(skip_serializing_if = "is_default")]
+    error: Missing,
 }
 
 impl Default for MissingBy {
     fn default() -> Self {
         let drop = Missing::Drop;
-        Self { refused: Missing::Idk, truncated: drop, blocked: drop, empty: drop, model_swapped: drop }
+        Self { refused: Missing::Idk, truncated: drop, blocked: drop, empty: drop, model_swapped: drop, error: drop }
     }
 }
 
@@ -51,11 +57,12 @@ impl MissingBy {
     /// Returns the grade of a call that brought no answer, if one counts, with the reason.
     pub(crate) fn grade(self, outcome: Outcome) -> Option<(Grade, &'static str)> {
         let (missing, reason) = match outcome {
-            Outcome::Ok | Outcome::Error => return None,
+            Outcome::Ok => return None,
             Outcome::Refused => (self.refused, "refused"),
             Outcome::Truncated => (self.truncated, "truncated"),
             Outcome::Blocked => (self.blocked, "blocked"),
             Outcome::Empty => (self.empty, "empty"),
+            Outcome::Error => (self.error, "the provider refused the prompt"),
             Outcome::ModelSwapped => (self.model_swapped, "another model was served"),
         };
         Some((missing.grade()?, reason))
@@ -71,6 +78,7 @@ mod tests {
         let default = MissingBy::default();
         assert_eq!(default.grade(Outcome::Refused), Some((Grade::Idk, "refused")));
         assert_eq!(default.grade(Outcome::Truncated), None);
+        assert_eq!(default.grade(Outcome::Error), None);
         let strict = MissingBy { truncated: Missing::Incorrect, refused: Missing::Drop, ..default };
         assert_eq!(strict.grade(Outcome::Truncated), Some((Grade::Incorrect, "truncated")));
         assert_eq!(strict.grade(Outcome::Refused), None);

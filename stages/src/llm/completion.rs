@@ -6,9 +6,10 @@ use serde_json::Value;
 use super::{
     calls,
     providers::{self, Replies},
-    recording,
+    reading, recording,
     request::{Reply, Request},
 };
+use crate::rows::Outcome;
 
 /// The effect `completion`.
 pub(crate) struct Completion;
@@ -43,10 +44,16 @@ impl Effect for Completion {
         asked.then(|| recording::reply(&request.model, answer))
     }
 
+    fn lasts(reply: &Reply) -> bool {
+        reply.outcome != Outcome::Error
+    }
+
     async fn call(ctx: &Context, request: &Request, purchase: &Purchase<'_>) -> Result<Bought<Reply>, StageError> {
         match replies(request)? {
             Replies::Called(protocol) => calls::call(ctx, protocol, request, unit_digest::<Self>(request)?, purchase).await,
-            Replies::Generated(generate) => Ok(Bought { reply: generate(ctx, request).await?, paid: None, place: None }),
+            Replies::Generated(generate) => {
+                Ok(Bought { reply: reading::read(&generate(ctx, request).await?).into_owned(), paid: None, place: None })
+            }
             Replies::Known(_) => Err(StageError::failed(format!("`{}` is not called", request.provider))),
         }
     }

@@ -44,7 +44,9 @@ pub(crate) fn source<'a>(model: &'a str, sections: &Sections) -> Result<Named<'a
             Some(base_url.trim_end_matches('/').to_owned())
         }
     };
-    let source = Source { kind, base_url, file: setting.file, folder: setting.folder };
+    let said = setting.said();
+    let ProviderSetting { file, folder, query, extra, .. } = setting;
+    let source = Source { kind, base_url, file, folder, query, said, extra };
     Ok(Named { provider: provider.to_owned(), name, source })
 }
 
@@ -70,7 +72,7 @@ pub(crate) fn settle_called(
     for (field, asked) in models {
         match source(asked, sections) {
             Ok(Named { provider, name, source }) if source.calls() => {
-                settings.insert((*asked).to_owned(), source.kind.fit(name, given.clone()).0);
+                settings.insert((*asked).to_owned(), source.fit(name, given.clone()).0);
                 sources.insert(provider, source);
             }
             Ok(_) => mistakes.push(mistake(&[field], format!("`{asked}` answers questions of benchmarks, and nothing else"))),
@@ -169,6 +171,8 @@ impl Model {
                         provider: kind.name,
                         version: kind.version,
                         base_url,
+                        query: source.query.clone(),
+                        dialect: source.said.dialect(),
                         model: name.to_owned(),
                         settings: settings.clone(),
                         prompt: Vec::new(),

@@ -1,8 +1,10 @@
 //! Requests to models, their settings, and the replies. They know nothing of providers, whose code takes requests and gives replies.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
     defaults::is_default,
@@ -22,12 +24,44 @@ pub(crate) struct Request {
     pub model: String,
     pub settings: Settings,
     pub prompt: Vec<Message>,
+    /// The query of the address.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub query: BTreeMap<String, String>,
+    /// What the server's form of the protocol has of its own.
+    #[serde(skip_serializing_if = "is_default")]
+    pub dialect: Dialect,
     /// Distinguishes requests that are equal otherwise: votes, and requests that are sent again after an empty answer.
     #[serde(skip_serializing_if = "is_default")]
     pub sample: u32,
     /// The provider's name in the manifest, whose key and limits the call uses. It changes no reply.
     #[serde(skip)]
     pub account: String,
+}
+
+/// How a server writes what protocols of one kind write differently; what is left open is as the model's family has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Dialect {
+    /// Whether the cap is called `max_completion_tokens`, and not `max_tokens`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_completion_tokens: Option<bool>,
+    /// The role in which the system prompt is sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system_role: Option<SystemRole>,
+    /// Whether a JSON object is asked for in place of a schema.
+    #[serde(skip_serializing_if = "is_default")]
+    pub json_object: bool,
+}
+
+/// The role in which a system prompt is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SystemRole {
+    /// A turn of its own.
+    System,
+    /// A turn of its own, in the name that `OpenAI` gives it for models that reason.
+    Developer,
+    /// The beginning of the first turn of the user, for models that know no system prompt.
+    User,
 }
 
 /// By how much the cap grows when a truncated reply is asked for again.
@@ -39,6 +73,34 @@ impl Request {
         let cap = &mut self.settings.max_output_tokens;
         *cap = cap.map(|cap| cap.saturating_mul(LARGER_CAP.saturating_pow(truncated)));
         self
+    }
+
+    /// Returns the turns in the roles that the server takes.
+    pub(crate) fn turns(&self) -> Vec<Message> {
+        let is_system = |message: &&Message| message.role == "system";
+        match self.dialect.system_role {
+            None | Some(SystemRole::System) => self.prompt.clone(),
+            Some(SystemRole::Developer) => {
+                let renamed = |message: &Message| {
+                    let role = if is_system(&message) { "developer" } else { message.role.as_str() };
+                    Message::new(role, message.content.clone())
+                };
+                self.prompt.iter().map(renamed).collect()
+            }
+            Some(SystemRole::User) => {
+                let system: Vec<_> = self.prompt.iter().filter(is_system).map(|message| message.content.as_str()).collect();
+                let mut turns: Vec<_> = self.prompt.iter().filter(|message| !is_system(message)).cloned().collect();
+                if system.is_empty() {
+                    return turns;
+                }
+                let system = system.join("\n\n");
+                match turns.iter().position(|message| message.role == "user") {
+                    Some(first) => turns[first].content = format!("{system}\n\n{}", turns[first].content),
+                    None => turns.insert(0, Message::new("user", system)),
+                }
+                turns
+            }
+        }
     }
 }
 
@@ -71,6 +133,9 @@ pub(crate) struct Settings {
     /// The JSON schema that the answer keeps to, where the provider can see to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Value>,
+    /// Further fields of the request's body, as the server has them: `{ chat_template_kwargs: { enable_thinking: false } }`.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
 }
 
 impl Settings {
@@ -86,6 +151,7 @@ impl Settings {
             thinking: other.thinking.or(self.thinking),
             reasoning_effort: other.reasoning_effort.or_else(|| self.reasoning_effort.clone()),
             schema: other.schema.or_else(|| self.schema.clone()),
+            extra: self.extra.clone().into_iter().chain(other.extra).collect(),
         }
     }
 }
@@ -104,6 +170,27 @@ pub(crate) struct Reply {
     pub served: String,
     /// Tokens used.
     pub usage: Usage,
+    /// What the model wrote before its answer, or beside it, as reasoning. It is paid for, and no judge sees it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reasoning: String,
+    /// The provider's words, if it refused the prompt.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub error: String,
+}
+
+impl Reply {
+    /// Returns a reply without text, from a model that is not called or was not reached.
+    pub(crate) fn without_text(outcome: Outcome, served: &str) -> Self {
+        Self {
+            text: None,
+            outcome,
+            finish: String::new(),
+            served: served.to_owned(),
+            usage: Usage::default(),
+            reasoning: String::new(),
+            error: String::new(),
+        }
+    }
 }
 
 /// Estimates the number of a prompt's tokens, at four bytes a token, as in English.

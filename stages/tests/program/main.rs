@@ -24,6 +24,8 @@ mod place;
 mod providers;
 mod published;
 mod refusals;
+mod refused_prompts;
+mod replies;
 mod routes;
 mod schema;
 mod server;

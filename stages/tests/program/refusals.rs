@@ -27,7 +27,7 @@ fn what_the_server_says_is_told_with_stage_and_row_and_nothing_is_lost() {
         ),
         ("a page", 200, page.into(), &["HTML", "Welcome", "base_url"]),
         ("an error inside", 200, inside.to_string().into(), &["404", "no such model m"]),
-        ("not UTF-8", 200, b"{\"choices\": \"\xff\xfe\"}".to_vec(), &["not UTF-8"]),
+        ("not UTF-8", 200, b"\xff\xfe\x00\x01".to_vec(), &["not UTF-8"]),
         ("deep", 200, deep.into(), &["recursion limit"]),
         ("huge", 200, vec![b' '; 20 << 20], &["more than 16 MiB"]),
         ("moved", 301, b"".to_vec(), &["301", "base_url"]),

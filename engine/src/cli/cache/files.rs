@@ -18,7 +18,11 @@ use crate::{
         exit::{Exit, Failure},
         inputs, shared,
     },
-    contract::{context::Context, import::Answers, registry::Registry},
+    contract::{
+        context::{Context, Reuse},
+        import::Answers,
+        registry::Registry,
+    },
 };
 
 /// A reply in a file.
@@ -90,7 +94,7 @@ pub(super) fn adopt(
         for file in stage.files() {
             file.keep(&shared.store)?;
         }
-        let context = Context::new(Arc::clone(&shared), &stage.name, false, Limit::Unlimited)?;
+        let context = Context::new(Arc::clone(&shared), &stage.name, Reuse::All, Limit::Unlimited)?;
         replies.extend(stage.kind.adopt(&context, &stage.settled, inputs, &answers)?);
     }
     match unknown {

@@ -1,28 +1,35 @@
 //! `uses: answer`: every named model answers every question. Takes questions; gives answers, by question and then by role.
 //!
 //! Read this file first: the params, the requests of a question, and its rows once the replies are there. `shots` has the examples that are
-//! shown before a question, and `served_model` notices when a provider serves another model than the one that was asked for.
+//! shown before a question, `errors` counts the answers that a provider refuses, and `served_model` notices when a provider serves another model than the one that was asked for.
 
+mod errors;
 mod served_model;
 pub(crate) mod shots;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use engine::{Ask, Context, Dataset, EachRow, File, Kind, Lack, ParamMistake, Sections, StageError, Surroundings, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    defaults::is_default,
     llm::{
         calls,
         completion::Completion,
         model::{self, Model, Named},
         prompt::Template,
         providers::Source,
+        reading,
         request::{Reply, Settings},
     },
     rows::{Answer, Outcome, Question, Usage},
 };
+use errors::{Errors, MaxErrors, OnError};
 use served_model::{OnSwap, Served};
 use shots::{Pool, Shots};
 
@@ -70,6 +77,12 @@ pub(crate) struct Params {
     /// What happens when another model is served than the one that was first.
     #[serde(default)]
     on_model_swap: OnSwap,
+    /// What happens when a provider refuses a prompt with an error: it is too long, or against a policy.
+    #[serde(default, skip_serializing_if = "is_default")]
+    on_error: OnError,
+    /// How many answers may be such errors before the stage stops: a number, or a share such as `0.05` [default: 0.01, and at least one].
+    #[serde(default, skip_serializing_if = "is_default")]
+    max_errors: MaxErrors,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -118,6 +131,7 @@ pub(crate) struct Stage {
     template: Template,
     shots: Option<Pool>,
     ask_again: AskAgain,
+    errors: Errors,
     rows_in_flight: usize,
 }
 
@@ -129,7 +143,7 @@ struct Role {
 
 impl Kind for Stage {
     const KIND: &'static str = "answer";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const SUMMARY: &'static str = "lets every named model answer every question";
     const EXAMPLE: &'static str = "\
 stages:
@@ -173,7 +187,7 @@ stages:
             };
             if source.calls() {
                 let given = params.settings_of.get(role).map_or_else(|| params.settings.clone(), |own| params.settings.with(own));
-                let (settings, left_out) = source.kind.fit(name, given);
+                let (settings, left_out) = source.fit(name, given);
                 if !left_out.is_empty() && params.unsupported == Unsupported::Refuse {
                     mistakes.push(ParamMistake {
                         field: vec!["models".to_owned(), role.clone()],
@@ -225,14 +239,17 @@ impl EachRow for Stage {
         let template = template.system(params.system.as_deref()).reasoned(params.cot);
         let shots = params.shots.as_ref().map(|shots| Pool::open(ctx, shots, &inputs.questions)).transpose()?;
         let rows_in_flight = calls::rows_in_flight(ctx, params.providers.keys());
-        Ok((Self { roles, template, shots, ask_again: params.ask_again, rows_in_flight }, inputs.questions))
+        let answers = (inputs.questions.len() * params.models.len()) as u64;
+        let errors = Errors::new(ctx, params.on_error, params.max_errors, answers);
+        Ok((Self { roles, template, shots, ask_again: params.ask_again, errors, rows_in_flight }, inputs.questions))
     }
 
     fn units(&self, question: &Question, replies: &[Reply]) -> Result<Vec<Ask<Completion>>, StageError> {
         if self.only_shown(question) {
             return Ok(Vec::new());
         }
-        let state = State::of(self.roles.len(), replies, self.ask_again);
+        let replies: Vec<_> = replies.iter().map(reading::read).collect();
+        let state = State::of(&self.roles, &replies, self.ask_again);
         state.open.iter().map(|&role| self.ask(&self.roles[role], question, &state.asked[role])).collect()
     }
 
@@ -240,7 +257,8 @@ impl EachRow for Stage {
         if self.only_shown(&question) {
             return Ok(Vec::new());
         }
-        let state = State::of(self.roles.len(), &replies, self.ask_again);
+        let replies: Vec<_> = replies.iter().map(reading::read).collect();
+        let state = State::of(&self.roles, &replies, self.ask_again);
         let answer = |(role, asked): (&Role, Vec<&Reply>)| {
             let mut usage = Usage::default();
             for reply in &asked {
@@ -248,7 +266,7 @@ impl EachRow for Stage {
             }
             let last = asked.last().ok_or_else(|| StageError::failed(format!("`{}` was not asked", role.name)))?;
             let swapped = role.served.is_swapped(last)?;
-            Ok(Answer {
+            let answer = Answer {
                 id: question.id.clone(),
                 model: role.name.clone(),
                 asked: role.model.asked.clone(),
@@ -256,9 +274,20 @@ impl EachRow for Stage {
                 outcome: if swapped { Outcome::ModelSwapped } else { last.outcome },
                 served: last.served.clone(),
                 usage,
-            })
+                error: last.error.clone(),
+            };
+            // What was recorded stays as it is.
+            if role.model.request().is_some() {
+                self.errors.count(&answer)?;
+            }
+            Ok(answer)
         };
         self.roles.iter().zip(state.asked).map(answer).collect()
+    }
+
+    fn finish(&self) -> Result<(), StageError> {
+        self.errors.finish();
+        Ok(())
     }
 
     fn notes(&self) -> Result<Vec<String>, StageError> {
@@ -302,15 +331,17 @@ struct State<'a> {
 }
 
 impl<'a> State<'a> {
-    fn of(roles: usize, replies: &'a [Reply], ask_again: AskAgain) -> Self {
-        let mut state = State { asked: vec![Vec::new(); roles], open: (0..roles).collect() };
+    fn of(roles: &[Role], replies: &'a [Cow<'a, Reply>], ask_again: AskAgain) -> Self {
+        let mut state = State { asked: vec![Vec::new(); roles.len()], open: (0..roles.len()).collect() };
         let mut replies = replies.iter();
         while !state.open.is_empty() {
             let mut next = BTreeSet::new();
             for &role in &state.open {
                 let Some(reply) = replies.next() else { return state };
+                let reply = reply.as_ref();
                 let alike = state.asked[role].iter().filter(|before| before.outcome == reply.outcome).count() as u32;
-                if alike < ask_again.times(reply.outcome) {
+                // What needs no call says the same again.
+                if roles[role].model.request().is_some() && alike < ask_again.times(reply.outcome) {
                     next.insert(role);
                 }
                 state.asked[role].push(reply);

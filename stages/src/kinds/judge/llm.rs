@@ -238,16 +238,10 @@ fn majority(votes: &[(Grade, String)]) -> Majority {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rows::{Outcome, Usage};
+    use crate::rows::Outcome;
 
     fn reply(text: &str) -> Reply {
-        Reply {
-            text: Some(text.to_owned()),
-            outcome: Outcome::Ok,
-            finish: String::new(),
-            served: String::new(),
-            usage: Usage::default(),
-        }
+        Reply { text: Some(text.to_owned()), ..Reply::without_text(Outcome::Ok, "") }
     }
 
     fn request() -> Request {
@@ -255,6 +249,8 @@ mod tests {
             provider: "openai",
             version: 1,
             base_url: String::new(),
+            query: Default::default(),
+            dialect: Default::default(),
             model: String::new(),
             settings: Settings::default(),
             prompt: Vec::new(),

@@ -130,13 +130,6 @@ impl EachRow for Stage {
                 self.readable.read();
                 verdict
             }
-            Outcome::Error => {
-                return Err(StageError::failed(format!(
-                    "the answer of `{}` to question `{}` is an error",
-                    answer.model, answer.id
-                ))
-                .help("mend what the provider says, and run again"));
-            }
             without => {
                 let Some((grade, reason)) = self.missing.grade(without) else {
                     self.unjudged.without(without);

@@ -11,6 +11,8 @@ mod params;
 mod routes;
 mod words;
 
+use std::collections::BTreeSet;
+
 use engine::{Context, Dataset, ParamMistake, Sections, StageError, fingerprint, ports};
 
 use super::join::ById;
@@ -69,6 +71,14 @@ impl engine::Stage for Stage {
                         .help("fix the benchmark or the analysis (`duplicates: drop_across`), or set `leaks: warn`"));
                 }
             }
+        }
+        let labelled: BTreeSet<_> = labels.iter().map(|label| label.id.as_str()).collect();
+        let in_split = questions.rows().filter(|question| question.split == params.split);
+        let without = in_split.filter(|question| !labelled.contains(question.id.as_str())).count();
+        if without > 0 {
+            ctx.say(format!(
+                "{without} questions of the split have no label, since an answer has no verdict: they become no example"
+            ));
         }
         let source = Source::new(params);
         let training: Vec<_> = labels.iter().filter(|label| label.split == params.split).collect();

@@ -11,8 +11,10 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
+    answered::Answered,
     pace::{Limits, Pace},
     queue::Batch,
+    schemas::Schemas,
 };
 use crate::{
     llm::{providers::protocol::Protocol, request::Request, secret::Secret},
@@ -27,6 +29,13 @@ const EQUAL_FAILURES: u32 = 3;
 
 const CONCURRENCY: usize = 64;
 const TIMEOUT: Duration = Duration::from_mins(5);
+
+/// The longest wait that a server may ask for, unless the manifest says another.
+const LONGEST_WAIT: Duration = Duration::from_mins(10);
+
+/// A wait that is longer than this is told.
+const LONG_WAIT: Duration = Duration::from_secs(10);
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The accounts that are open in this process: a service of the program.
@@ -42,6 +51,9 @@ pub(crate) struct Account {
     pub(crate) pace: Pace,
     pub(crate) mode: Mode,
     pub(crate) batch: Batch,
+    pub(crate) schemas: Schemas,
+    pub(crate) answered: Answered,
+    longest_wait: Duration,
     places: Arc<Semaphore>,
     state: Mutex<State>,
 }
@@ -53,6 +65,8 @@ struct State {
     code: String,
     /// The failure that ended all calls, if there was one.
     broken: Option<StageError>,
+    /// The end of the longest wait that was told.
+    told: Option<Instant>,
 }
 
 impl Accounts {
@@ -154,6 +168,9 @@ impl Account {
             }),
             mode: setting.mode,
             batch: Batch::default(),
+            schemas: Schemas::default(),
+            answered: Answered::default(),
+            longest_wait: setting.longest_wait.map_or(LONGEST_WAIT, Duration::from_secs_f64),
             places: Arc::new(Semaphore::new(concurrency)),
             state: Mutex::default(),
         })
@@ -202,8 +219,58 @@ impl Account {
         error
     }
 
+    /// Returns how long to wait before the next try: as long as the server asks for, and `more`. Says so if that is long.
+    ///
+    /// # Errors
+    /// The server asks for more than the manifest allows; no further call is made then.
+    pub(crate) fn wait(
+        &self,
+        ctx: &Context,
+        asked: Option<Duration>,
+        more: Duration,
+        message: &str,
+    ) -> Result<Duration, StageError> {
+        let mut state = self.state();
+        let asked = asked.unwrap_or_default();
+        if asked > self.longest_wait {
+            let error = StageError::environment(format!(
+                "{message}; it asks to wait for {}, and {} is the longest wait",
+                in_words(asked),
+                in_words(self.longest_wait)
+            ));
+            let error = error.help(format!(
+                "run again later: replies that were paid for stay cached; or allow more by `longest_wait: SECONDS` under `providers: {}`",
+                self.name
+            ));
+            return Err(state.broken.get_or_insert(error).clone());
+        }
+        let wait = asked + more;
+        let until = Instant::now() + wait;
+        // Many calls wait for the same reason, and one of them says it.
+        if wait > LONG_WAIT && state.told.is_none_or(|told| until > told + LONG_WAIT) {
+            state.told = Some(until);
+            ctx.say(format!("waits for {}: {message}", in_words(wait)));
+        }
+        Ok(wait)
+    }
+
+    /// Returns the body that is sent for a request.
+    pub(crate) fn body(&self, request: &Request) -> serde_json::Value {
+        self.protocol.body_of(&self.schemas.fitting(request))
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns a time as people say it, such as `34 s` or `1 h 5 min`.
+fn in_words(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} min", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
+        seconds => format!("{} days", seconds / 86_400),
     }
 }
 

@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 
 use super::{
     account::Account,
-    http,
-    outcome::{Failed, Got},
+    errors, http,
+    outcome::{Failed, Got, Why},
     queue::Waiting,
     retry::{TRIES, jitter},
 };
@@ -121,7 +121,7 @@ fn parts(account: &Account, waiting: Vec<Waiting>) -> Vec<Vec<Waiting>> {
     let mut bytes = 0;
     for waiting in waiting {
         // 256 bytes are for the request's name and the JSON around it.
-        let size = (account.protocol.body)(&waiting.request).to_string().len() + 256;
+        let size = account.body(&waiting.request).to_string().len() + 256;
         let last = parts.last_mut().expect("there is one from the start");
         if !last.is_empty() && (last.len() == batches.most_requests || bytes + size > batches.most_bytes) {
             bytes = size;
@@ -209,7 +209,7 @@ impl Desk<'_> {
     async fn submit(&self, waiting: &BTreeMap<String, Waiting>) -> Result<String, StageError> {
         let batches = &self.account.protocol.batches;
         let requests: Vec<_> =
-            waiting.values().map(|waiting| (waiting.name.clone(), (self.account.protocol.body)(&waiting.request))).collect();
+            waiting.values().map(|waiting| (waiting.name.clone(), self.account.body(&waiting.request))).collect();
         let file = match batches.upload {
             None => String::new(),
             Some((url, line)) => self.upload(&url(&self.sample.base_url), line, &requests).await?,
@@ -306,7 +306,20 @@ impl Desk<'_> {
         let Some(open) = waiting.remove(&name) else { return };
         let reply = match http::result(self.account, &open.request, status, &body) {
             Ok(got) => Ok(got),
-            Err(Failed::Never { code, message, help }) => Err(self.account.failed(&code, message, help)),
+            // The provider took the job, so its key and its model are right.
+            Err(Failed::Never { code, perhaps_prompt: Some(said), .. }) => {
+                Ok(errors::without_reply(errors::refused(&open.request, &code, said)))
+            }
+            Err(Failed::Never { code, message, help, .. }) => Err(self.account.failed(&code, message, help)),
+            // After the last job, what the provider said nothing to is an answer to this prompt.
+            Err(Failed::Again { why: Why::NoAnswer(said), .. }) if open.jobs + 1 >= JOBS => {
+                Ok(errors::without_reply(errors::refused(&open.request, "no_answer", said)))
+            }
+            Err(Failed::NoSchema { message }) => {
+                self.account.schemas.lack(self.ctx, &self.account.name, &open.request.model, &message);
+                waiting.insert(name, open);
+                return;
+            }
             Err(Failed::TooFast { .. } | Failed::Again { .. }) => {
                 waiting.insert(name, open);
                 return;
@@ -335,14 +348,15 @@ impl Desk<'_> {
 
     fn pause(&self, failed: Failed, tries: &mut u32) -> Result<Duration, StageError> {
         let (after, message) = match failed {
-            Failed::Never { code, message, help } => return Err(self.account.failed(&code, message, help)),
+            Failed::Never { code, message, help, .. } => return Err(self.account.failed(&code, message, help)),
             Failed::TooFast { after, message } | Failed::Again { after, message, .. } => (after, message),
+            Failed::NoSchema { message } => (None, message),
         };
         *tries += 1;
         if *tries >= TRIES {
             return Err(StageError::transient(format!("{message}; tried {tries} times")));
         }
-        Ok(after.unwrap_or_default() + jitter(*tries))
+        self.account.wait(self.ctx, after, jitter(*tries), &message)
     }
 
     async fn sleep(&self, time: Duration) -> Result<(), StageError> {

@@ -13,12 +13,13 @@ pub(crate) const TOO_LARGE: &str = "large";
 pub(crate) fn may_be_charged(failed: &Failed, response: Option<(StatusCode, &[u8])>) -> bool {
     match (failed, response) {
         // The request was sent, and nothing or not all came back.
-        (Failed::Again { why: Why::Trouble | Why::Nonsense, .. }, None) => true,
+        (Failed::Again { why: Why::Trouble | Why::Nonsense | Why::NoAnswer(_), .. }, None) => true,
         (Failed::Never { code, .. }, None) => code == TOO_LARGE,
         (_, Some((_, body))) if tells_of_tokens(body) => true,
         (Failed::Again { .. }, Some((status, _))) => status.is_success() || gave_up(status),
         // No connection was made, or the request was refused.
-        (Failed::Again { .. } | Failed::TooFast { .. }, None) | (Failed::TooFast { .. } | Failed::Never { .. }, Some(_)) => false,
+        (Failed::Again { .. } | Failed::TooFast { .. } | Failed::NoSchema { .. }, None)
+        | (Failed::TooFast { .. } | Failed::NoSchema { .. } | Failed::Never { .. }, Some(_)) => false,
     }
 }
 

@@ -5,14 +5,19 @@
 //! try without a reply may have been paid for) and [`retry`] (pauses between tries). [`batch`] puts many requests into one job, in which they wait in [`queue`]; [`mod@download`] downloads published files.
 
 mod account;
+mod answered;
 mod batch;
 mod charge;
+mod decode;
 mod download;
+mod errors;
 mod http;
 mod outcome;
 mod pace;
 mod queue;
+mod refused;
 mod retry;
+mod schemas;
 
 use std::{
     any::Any,
@@ -24,10 +29,14 @@ use engine::{Bought, Context, Held, Price, Purchase, ROWS_IN_FLIGHT, Receipt, St
 use serde_json::{Value, json};
 
 use super::{
+    finish,
     providers::protocol::Protocol,
     request::{Reply, Request, estimated_tokens},
 };
-use crate::sections::{Prices, providers::Mode};
+use crate::{
+    rows::Outcome,
+    sections::{Prices, providers::Mode},
+};
 pub(crate) use account::{Accounts, unset_variables};
 pub(crate) use download::download;
 use outcome::{Failed, Got, Unanswered, Why};
@@ -61,10 +70,19 @@ const MESSAGE_TOKENS: usize = 16;
 pub(crate) fn describe(ctx: &Context, protocol: &'static Protocol, request: &Request) -> Value {
     json!({
         "method": "POST",
-        "url": (protocol.url)(&request.base_url, &request.model),
+        "url": url(protocol, request),
         "headers": account::described_headers(ctx, &request.account, protocol),
-        "body": (protocol.body)(request),
+        "body": protocol.body_of(request),
     })
+}
+
+/// Returns the address of a request, with its query.
+fn url(protocol: &'static Protocol, request: &Request) -> String {
+    let url = (protocol.url)(&request.base_url, &request.model);
+    match reqwest::Url::parse_with_params(&url, &request.query) {
+        Ok(whole) if !request.query.is_empty() => whole.into(),
+        Ok(_) | Err(_) => url,
+    }
 }
 
 /// Sends a request, and again after passing failures, until there is a reply. `unit` is the request's name in a batch.
@@ -108,7 +126,18 @@ pub(crate) async fn call(
         let Unanswered { failed, may_be_charged } = match tried {
             Ok(got) => {
                 permit.answered(got.announced, got.reply.usage.total());
-                account.succeeded();
+                // A refusal of one prompt says nothing about others.
+                if got.reply.error.is_empty() {
+                    account.succeeded();
+                    account.schemas.took(request);
+                    account.answered.note(ctx, request)?;
+                }
+                if finish::meaning(&got.reply.finish).is_none() && got.reply.outcome == Outcome::Ok {
+                    ctx.warn(format!(
+                        "`{}/{}` ends replies for the reason `{}`, which is not known here: they are taken for whole",
+                        account.name, request.model, got.reply.finish
+                    ));
+                }
                 return bought(ctx, request, got, seconds, held, Some(Box::new(place)));
             }
             Err(unanswered) => unanswered,
@@ -128,7 +157,7 @@ pub(crate) async fn call(
                         PATIENCE.as_secs() / 60
                     )));
                 }
-                after.unwrap_or_default() + jitter(tries)
+                account.wait(ctx, after, jitter(tries), &message)?
             }
             Failed::Again { after, message, why } => {
                 permit.failed();
@@ -136,16 +165,35 @@ pub(crate) async fn call(
                 let most = match why {
                     Why::Trouble => TRIES,
                     Why::Unreached if account.since_success().is_some() => TRIES,
-                    Why::Nonsense | Why::Unreached => FEW_TRIES,
+                    Why::Nonsense | Why::Unreached | Why::NoAnswer(_) => FEW_TRIES,
                 };
                 if tries >= most {
+                    if let Why::NoAnswer(said) = why {
+                        let got = errors::without_reply(errors::refused(request, "no_answer", said));
+                        return Ok(Bought { reply: got.reply, paid: None, place: Some(Box::new(place)) });
+                    }
                     return Err(StageError::transient(format!("{message}; tried {tries} times")));
                 }
-                after.unwrap_or_default() + jitter(tries)
+                account.wait(ctx, after, jitter(tries), &message)?
             }
-            Failed::Never { code, message, help } => {
+            Failed::NoSchema { message } => {
                 permit.failed();
-                return Err(account.failed(&code, message, help));
+                account.schemas.lack(ctx, &account.name, &request.model, &message);
+                continue;
+            }
+            Failed::Never { code, message, help, perhaps_prompt } => {
+                permit.failed();
+                tries += 1;
+                match perhaps_prompt {
+                    // The same model answers other prompts.
+                    Some(said) if account.answered.has(ctx, request)? => {
+                        let got = errors::without_reply(errors::refused(request, &code, said));
+                        return Ok(Bought { reply: got.reply, paid: None, place: Some(Box::new(place)) });
+                    }
+                    // No other call has come back yet.
+                    Some(_) if tries < FEW_TRIES => jitter(tries),
+                    _ => return Err(account.failed(&code, message, help)),
+                }
             }
         };
         tokio::select! {

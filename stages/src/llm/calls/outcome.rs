@@ -19,6 +19,8 @@ pub(crate) enum Failed {
     TooFast { after: Option<Duration>, message: String },
     /// The server or the network failed; another try may succeed.
     Again { after: Option<Duration>, message: String, why: Why },
+    /// The server takes no JSON schema; another try without one may succeed.
+    NoSchema { message: String },
     /// Another try would fail too.
     Never {
         /// The kind of failure: equal codes are equal failures.
@@ -26,11 +28,13 @@ pub(crate) enum Failed {
         message: String,
         /// What to do about it.
         help: Option<String>,
+        /// The server's words, if they may be about this prompt alone: if other prompts are answered, they are.
+        perhaps_prompt: Option<String>,
     },
 }
 
 /// The cause of a failure after which another try may succeed.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(crate) enum Why {
     /// The server or the network is in trouble.
     Trouble,
@@ -38,6 +42,8 @@ pub(crate) enum Why {
     Nonsense,
     /// No connection was made.
     Unreached,
+    /// The server answers this prompt, and says nothing, for this reason.
+    NoAnswer(String),
 }
 
 /// A try without a reply.
@@ -50,12 +56,12 @@ pub(crate) struct Unanswered {
 impl Failed {
     /// Returns what happened.
     pub(crate) fn message(&self) -> &str {
-        let (Self::TooFast { message, .. } | Self::Again { message, .. } | Self::Never { message, .. }) = self;
+        let (Self::TooFast { message, .. } | Self::Again { message, .. } | Self::NoSchema { message } | Self::Never { message, .. }) = self;
         message
     }
 
     /// Returns a permanent failure without a help.
     pub(crate) fn never(code: &str, message: String) -> Self {
-        Self::Never { code: code.to_owned(), message, help: None }
+        Self::Never { code: code.to_owned(), message, help: None, perhaps_prompt: None }
     }
 }

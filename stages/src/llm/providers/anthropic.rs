@@ -9,10 +9,10 @@ use super::{
 };
 use crate::{
     llm::{
+        finish,
         request::{Reply, Request},
         usage::{self, Said},
     },
-    rows::Outcome,
 };
 
 pub(super) static KIND: ProviderKind = ProviderKind {
@@ -46,6 +46,8 @@ static PROTOCOL: Protocol = Protocol {
     headers: &[("anthropic-version", "2023-06-01")],
     body,
     read,
+    marks: &["stop_reason", "usage"],
+    lacks: LACKS,
     id: "id",
     retry_after: |_| None,
     meaning,
@@ -115,8 +117,9 @@ fn url(base_url: &str, _: &str) -> String {
 
 fn body(request: &Request) -> Value {
     let settings = &request.settings;
-    let turns: Vec<_> = request.prompt.iter().filter(|message| message.role != "system").collect();
-    let system: Vec<_> = request.prompt.iter().filter(|message| message.role == "system").map(|m| m.content.as_str()).collect();
+    let prompt = request.turns();
+    let turns: Vec<_> = prompt.iter().filter(|message| message.role != "system").collect();
+    let system: Vec<_> = prompt.iter().filter(|message| message.role == "system").map(|m| m.content.as_str()).collect();
     let mut body = json!({ "model": request.model, "messages": turns, "max_tokens": settings.max_output_tokens });
     let thinking = settings.thinking.filter(|tokens| *tokens > 0);
     for (name, value) in [
@@ -138,17 +141,13 @@ fn read(request: &Request, body: &Value) -> Option<Reply> {
     let said = parts.iter().filter(|part| part.get("type").and_then(Value::as_str) == Some("text"));
     let text: String = said.filter_map(|part| part.get("text")?.as_str()).collect();
     let finish = body.get("stop_reason").and_then(Value::as_str).unwrap_or_default();
-    let outcome = match finish {
-        "refusal" => Outcome::Refused,
-        "max_tokens" | "model_context_window_exceeded" => Outcome::Truncated,
-        _ if text.trim().is_empty() => Outcome::Empty,
-        _ => Outcome::Ok,
-    };
-    let thought = parts.iter().filter_map(|part| part.get("thinking")?.as_str()).map(str::len).sum();
-    let usage = usage::usage(&tokens_said(body.get("usage").unwrap_or(&Value::Null)), &request.prompt, text.len(), thought);
+    let thought: String = parts.iter().filter_map(|part| part.get("thinking")?.as_str()).collect();
+    let usage = usage::usage(&tokens_said(body.get("usage").unwrap_or(&Value::Null)), &request.prompt, text.len(), thought.len());
     Some(Reply {
+        outcome: finish::outcome(finish, &text),
+        reasoning: thought,
+        error: String::new(),
         text: Some(text).filter(|text| !text.is_empty()),
-        outcome,
         finish: finish.to_owned(),
         served: body.get("model").and_then(Value::as_str).unwrap_or(&request.model).to_owned(),
         usage,

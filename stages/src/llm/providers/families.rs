@@ -1,7 +1,7 @@
 //! Families of models. Takes a model's name; gives which settings it refuses, and whether it reasons before it answers. Each provider lists
 //! its own families.
 
-use crate::llm::request::Settings;
+use crate::{llm::request::Settings, sections::capabilities::Said};
 
 /// Models of one provider whose names begin alike.
 pub(crate) struct Family {
@@ -24,11 +24,28 @@ pub(super) fn find<'a>(families: &'a [Family], model: &str) -> Option<&'a Family
 const CAP: u32 = 1024;
 const REASONING_CAP: u32 = 8192;
 
-/// Returns the settings that a model takes, with the cap filled in, and the names of those that were left out.
-pub(super) fn fit(families: &[Family], model: &str, mut settings: Settings) -> (Settings, Vec<&'static str>) {
+/// The settings that a model may lack.
+const ALL: [&str; 7] = ["temperature", "top_p", "seed", "stop", "thinking", "reasoning_effort", "schema"];
+
+/// Returns the settings that a model takes, with the cap filled in, and the names of those that were left out. What the manifest says counts
+/// for more than the model's name, and what the protocol `never` has words for is left out in any case.
+pub(super) fn fit(
+    families: &[Family],
+    never: &[&str],
+    said: Said,
+    model: &str,
+    mut settings: Settings,
+) -> (Settings, Vec<&'static str>) {
     let family = find(families, model);
+    let lacks = |name: &&str| {
+        let by_name = family.is_some_and(|family| family.lacks.contains(name));
+        never.contains(name) || said.takes(name).map_or(by_name, |takes| !takes)
+    };
     let mut left_out = Vec::new();
-    for &name in family.map_or(&[][..], |family| family.lacks) {
+    // The table's own order first.
+    let listed = family.map_or(&[][..], |family| family.lacks);
+    let others = ALL.into_iter().filter(|name| !listed.contains(name));
+    for name in listed.iter().copied().chain(others).filter(lacks) {
         let was = match name {
             "temperature" => settings.temperature.take().is_some(),
             "top_p" => settings.top_p.take().is_some(),
@@ -42,7 +59,8 @@ pub(super) fn fit(families: &[Family], model: &str, mut settings: Settings) -> (
             left_out.push(name);
         }
     }
-    let reasons = family.is_some_and(|family| family.reasons) && settings.thinking != Some(0);
+    let reasons =
+        said.takes.reasoning.unwrap_or_else(|| family.is_some_and(|family| family.reasons)) && settings.thinking != Some(0);
     settings.max_output_tokens.get_or_insert(if reasons { REASONING_CAP } else { CAP });
     (settings, left_out)
 }
@@ -64,7 +82,8 @@ mod tests {
             ("gemini", "gemini-3.8-flash", vec!["temperature"], REASONING_CAP),
             ("gemini", "gemini-2.0-flash", vec![], CAP),
         ] {
-            let (settings, names) = providers::find(kind).unwrap().fit(model, given.clone());
+            let families = providers::find(kind).unwrap().families;
+            let (settings, names) = fit(families, &[], Said::default(), model, given.clone());
             assert_eq!(settings.temperature.is_none(), names.contains(&"temperature"), "{kind}/{model}");
             assert_eq!((names, settings.max_output_tokens), (left_out, Some(cap)), "{kind}/{model}");
         }

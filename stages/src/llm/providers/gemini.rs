@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     llm::{
+        finish::{self, Finish},
         request::{Reply, Request},
         usage::{self, Said},
     },
@@ -47,6 +48,8 @@ static PROTOCOL: Protocol = Protocol {
     headers: &[],
     body,
     read,
+    marks: &["candidates", "usageMetadata", "modelVersion", "responseId"],
+    lacks: &[],
     id: "responseId",
     retry_after,
     meaning,
@@ -109,12 +112,13 @@ fn batch_state(_: &str, operation: &Value) -> JobState {
 fn body(request: &Request) -> Value {
     let settings = &request.settings;
     let part = |text: &str| json!([{ "text": text }]);
-    let turns = request.prompt.iter().filter(|message| message.role != "system").map(|message| {
+    let prompt = request.turns();
+    let turns = prompt.iter().filter(|message| message.role != "system").map(|message| {
         let role = if message.role == "assistant" { "model" } else { "user" };
         json!({ "role": role, "parts": part(&message.content) })
     });
     let mut body = json!({ "contents": turns.collect::<Vec<_>>() });
-    let system: Vec<_> = request.prompt.iter().filter(|message| message.role == "system").map(|m| m.content.as_str()).collect();
+    let system: Vec<_> = prompt.iter().filter(|message| message.role == "system").map(|m| m.content.as_str()).collect();
     if !system.is_empty() {
         body["systemInstruction"] = json!({ "parts": part(&system.join("\n\n")) });
     }
@@ -129,7 +133,7 @@ fn body(request: &Request) -> Value {
         ("thinkingConfig", settings.thinking.map(|tokens| json!({ "thinkingBudget": tokens }))),
         ("thinkingConfig", settings.reasoning_effort.as_ref().map(|effort| json!({ "thinkingLevel": effort }))),
         ("responseMimeType", settings.schema.is_some().then(|| json!("application/json"))),
-        ("responseJsonSchema", settings.schema.clone()),
+        ("responseJsonSchema", settings.schema.clone().filter(|_| !request.dialect.json_object)),
     ] {
         if let Some(value) = value {
             config[name] = value;
@@ -145,27 +149,28 @@ fn read(request: &Request, body: &Value) -> Option<Reply> {
         return None;
     }
     let parts = candidate.and_then(|candidate| candidate.pointer("/content/parts")).and_then(Value::as_array);
-    let said = parts.into_iter().flatten().filter(|part| part.get("thought") != Some(&Value::Bool(true)));
-    let text: String = said.filter_map(|part| part.get("text")?.as_str()).collect();
+    let (thought, said): (Vec<_>, Vec<_>) =
+        parts.into_iter().flatten().partition(|part| part.get("thought") == Some(&Value::Bool(true)));
+    let texts = |parts: Vec<&Value>| parts.into_iter().filter_map(|part| part.get("text")?.as_str()).collect::<String>();
+    let text = texts(said);
     let finish = candidate.and_then(|candidate| candidate.get("finishReason")).and_then(Value::as_str);
-    let outcome = match (blocked, finish.unwrap_or("STOP")) {
-        (None, "MAX_TOKENS") => Outcome::Truncated,
-        (None, "STOP") if !text.trim().is_empty() => Outcome::Ok,
-        (None, "STOP" | "OTHER" | "FINISH_REASON_UNSPECIFIED" | "MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL") => {
-            Outcome::Empty
-        }
-        // The prompt was blocked, or the answer was, for safety, recitation, blocklists or a reason that is added later.
-        _ => Outcome::Blocked,
+    let reason = finish.unwrap_or_default();
+    let outcome = match (blocked, finish::meaning(reason)) {
+        // The prompt was blocked; and reasons that were added later have all been reasons to block.
+        (Some(_), _) | (None, None) => Outcome::Blocked,
+        (None, Some(Finish::Astray)) => Outcome::Empty,
+        (None, Some(_)) => finish::outcome(reason, &text),
     };
-    let thoughts = parts.into_iter().flatten().filter(|part| part.get("thought") == Some(&Value::Bool(true)));
-    let thought = thoughts.filter_map(|part| part.get("text")?.as_str()).map(str::len).sum();
+    let thought = texts(thought);
     let said = tokens_said(body.get("usageMetadata").unwrap_or(&Value::Null), candidate.is_some());
-    let usage = usage::usage(&said, &request.prompt, text.len(), thought);
+    let usage = usage::usage(&said, &request.prompt, text.len(), thought.len());
     Some(Reply {
         text: Some(text).filter(|text| !text.is_empty()),
         outcome,
         finish: blocked.or(finish).unwrap_or_default().to_owned(),
         served: body.get("modelVersion").and_then(Value::as_str).unwrap_or(&request.model).to_owned(),
+        reasoning: thought,
+        error: String::new(),
         usage,
     })
 }

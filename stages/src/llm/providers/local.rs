@@ -123,5 +123,7 @@ fn reply(checkpoint: &Checkpoint, request: &Request) -> Result<Reply, StageError
         finish: if ended { "stop" } else { "length" }.to_owned(),
         served: request.model.clone(),
         usage: Usage { input, output, ..Usage::default() },
+        reasoning: String::new(),
+        error: String::new(),
     })
 }

@@ -13,13 +13,19 @@ mod openai;
 pub(crate) mod protocol;
 mod replay;
 
-use std::pin::Pin;
+use std::{collections::BTreeMap, pin::Pin};
 
 use engine::{Context, File, Folder, Part, StageError};
 use serde::{Serialize, Serializer};
 
+use serde_json::{Map, Value};
+
 use super::request::{Reply, Request, Settings};
-use crate::{rows::Question, sections::providers::ProviderSetting};
+use crate::{
+    defaults::is_default,
+    rows::Question,
+    sections::{capabilities::Said, providers::ProviderSetting},
+};
 use families::Family;
 use protocol::Protocol;
 
@@ -86,11 +92,6 @@ pub(crate) fn parts() -> impl Iterator<Item = Part> {
 }
 
 impl ProviderKind {
-    /// Returns the settings that a model takes, with the cap filled in, and the names of the settings that were left out.
-    pub(crate) fn fit(&self, model: &str, settings: Settings) -> (Settings, Vec<&'static str>) {
-        families::fit(self.families, model, settings)
-    }
-
     /// Returns the protocol, if the kind calls a server.
     pub(crate) fn protocol(&self) -> Option<&'static Protocol> {
         match self.replies {
@@ -120,12 +121,33 @@ pub(crate) struct Source {
     /// The checkpoint of a `local` provider.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folder: Option<Folder>,
+    /// The query of the server's addresses.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub query: BTreeMap<String, String>,
+    /// What the manifest says of the models; what follows for their settings is in the settings.
+    #[serde(skip_serializing_if = "is_default")]
+    pub said: Said,
+    /// Further fields of every request, which become part of the settings.
+    #[serde(skip)]
+    pub extra: Map<String, Value>,
 }
 
 impl Source {
     /// Returns the kind's name and the version of its code, for keys.
     pub(crate) fn part(&self) -> (String, u32) {
         (format!("provider/{}", self.kind.name), self.kind.version)
+    }
+
+    /// Returns the settings that a model takes, with the cap filled in, and the names of the settings that were left out.
+    pub(crate) fn fit(&self, model: &str, mut settings: Settings) -> (Settings, Vec<&'static str>) {
+        let extra = self.extra.clone();
+        settings.extra = extra.into_iter().chain(settings.extra).collect();
+        let lacks = self.kind.protocol().map_or(&[][..], |protocol| protocol.lacks);
+        let (mut settings, mut left_out) = families::fit(self.kind.families, lacks, self.said, model, settings);
+        if self.kind.protocol().is_none() && !std::mem::take(&mut settings.extra).is_empty() {
+            left_out.push("extra");
+        }
+        (settings, left_out)
     }
 
     /// Returns whether a reply needs a call or has to be generated.

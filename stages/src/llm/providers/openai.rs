@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     llm::{
+        finish,
         request::{Reply, Request},
         usage::{self, Said},
     },
@@ -44,6 +45,8 @@ static PROTOCOL: Protocol = Protocol {
     headers: &[],
     body,
     read,
+    marks: &["choices", "usage"],
+    lacks: &["thinking"],
     id: "id",
     retry_after: |_| None,
     meaning,
@@ -116,11 +119,13 @@ fn batch_state(base_url: &str, batch: &Value) -> JobState {
 
 fn body(request: &Request) -> Value {
     let settings = &request.settings;
-    let mut body = json!({ "model": request.model, "messages": request.prompt });
+    let mut body = json!({ "model": request.model, "messages": request.turns() });
     let reasons = families::find(FAMILIES, &request.model).is_some_and(|family| family.reasons);
-    let cap = if reasons { "max_completion_tokens" } else { "max_tokens" };
-    let format =
-        |schema: &Value| json!({ "type": "json_schema", "json_schema": { "name": "answer", "strict": true, "schema": schema } });
+    let cap = if request.dialect.max_completion_tokens.unwrap_or(reasons) { "max_completion_tokens" } else { "max_tokens" };
+    let format = |schema: &Value| match request.dialect.json_object {
+        true => json!({ "type": "json_object" }),
+        false => json!({ "type": "json_schema", "json_schema": { "name": "answer", "strict": true, "schema": schema } }),
+    };
     for (name, value) in [
         (cap, settings.max_output_tokens.map(Value::from)),
         ("temperature", settings.temperature.map(Value::from)),
@@ -147,21 +152,22 @@ fn read(request: &Request, body: &Value) -> Option<Reply> {
     };
     let refusal = message.get("refusal").and_then(Value::as_str).filter(|refusal| !refusal.is_empty());
     let finish = choice.get("finish_reason").and_then(Value::as_str).unwrap_or_default();
-    let outcome = match finish {
-        "content_filter" => Outcome::Blocked,
+    let outcome = match finish::outcome(finish, &text) {
+        blocked @ Outcome::Blocked => blocked,
         _ if refusal.is_some() => Outcome::Refused,
-        "length" => Outcome::Truncated,
-        _ if text.trim().is_empty() => Outcome::Empty,
-        _ => Outcome::Ok,
+        other => other,
     };
-    let thought = ["reasoning_content", "reasoning"].iter().find_map(|name| message.get(*name)?.as_str()).map_or(0, str::len);
-    let usage = usage::usage(&tokens_said(body.get("usage").unwrap_or(&Value::Null)), &request.prompt, text.len(), thought);
+    let reasoning = ["reasoning_content", "reasoning"].iter().find_map(|name| message.get(*name)?.as_str()).unwrap_or_default();
+    let said = tokens_said(body.get("usage").unwrap_or(&Value::Null));
+    let usage = usage::usage(&said, &request.prompt, text.len(), reasoning.len());
     Some(Reply {
         usage,
         text: Some(refusal.map_or(text, str::to_owned)).filter(|text| !text.is_empty()),
         outcome,
         finish: finish.to_owned(),
         served: body.get("model").and_then(Value::as_str).unwrap_or(&request.model).to_owned(),
+        reasoning: reasoning.to_owned(),
+        error: String::new(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::llm::request::{Reply, Request};
 
@@ -22,6 +22,10 @@ pub(crate) struct Protocol {
     pub body: fn(&Request) -> Value,
     /// Reads a reply from a response's body; `None` if it is no reply of this protocol.
     pub read: fn(&Request, &Value) -> Option<Reply>,
+    /// Fields by which a response is known to be of this protocol although it has no answer.
+    pub marks: &'static [&'static str],
+    /// Settings that the protocol has no words for.
+    pub lacks: &'static [&'static str],
     /// The field of a reply with the vendor's id of the call.
     pub id: &'static str,
     /// Returns the time after which the call may be tried again, if an error says one.
@@ -34,6 +38,25 @@ pub(crate) struct Protocol {
     pub limit_headers: (&'static str, &'static str),
     /// The protocol of batches.
     pub batches: Batches,
+}
+
+impl Protocol {
+    /// Returns the body of a request, with what its settings add to it.
+    pub(crate) fn body_of(&self, request: &Request) -> Value {
+        let mut body = (self.body)(request);
+        merge(&mut body, &request.settings.extra);
+        body
+    }
+}
+
+/// Adds fields to an object. What is an object in both is merged; anything else is replaced.
+fn merge(body: &mut Value, extra: &Map<String, Value>) {
+    for (name, value) in extra {
+        match (&mut body[name.as_str()], value) {
+            (within @ Value::Object(_), Value::Object(extra)) => merge(within, extra),
+            (field, value) => *field = value.clone(),
+        }
+    }
 }
 
 /// An error in a vendor's own terms.
@@ -52,8 +75,10 @@ pub(crate) struct VendorError<'a> {
 pub(crate) enum Meaning {
     /// The account's quota is used up: waiting does not help.
     UsedUp,
-    /// The vendor refuses to answer this prompt.
+    /// The vendor's filter blocks this prompt, as it blocks answers: a reply without text.
     Blocked,
+    /// The vendor refuses this prompt with an error.
+    Refused,
     /// The prompt is longer than the model reads.
     TooLong,
 }

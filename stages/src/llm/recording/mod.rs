@@ -92,6 +92,8 @@ impl Recorded {
             outcome: outcome.unwrap_or(if answered { Outcome::Ok } else { Outcome::Empty }),
             finish,
             served: model.to_owned(),
+            reasoning: String::new(),
+            error: String::new(),
             usage: Usage {
                 input: self.input.or(self.est_in).unwrap_or(0),
                 output: self.output.or(self.est_out).unwrap_or(0),

@@ -40,6 +40,8 @@ impl Known for Calculator {
             outcome: Outcome::Ok,
             finish: String::new(),
             served: self.model.clone(),
+            reasoning: String::new(),
+            error: String::new(),
         })
     }
 }
