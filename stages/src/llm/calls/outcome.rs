@@ -56,7 +56,10 @@ pub(crate) struct Unanswered {
 impl Failed {
     /// Returns what happened.
     pub(crate) fn message(&self) -> &str {
-        let (Self::TooFast { message, .. } | Self::Again { message, .. } | Self::NoSchema { message } | Self::Never { message, .. }) = self;
+        let (Self::TooFast { message, .. }
+        | Self::Again { message, .. }
+        | Self::NoSchema { message }
+        | Self::Never { message, .. }) = self;
         message
     }
 

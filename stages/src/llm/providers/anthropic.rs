@@ -7,12 +7,10 @@ use super::{
     families::Family,
     protocol::{Batches, Job, JobState, Meaning, Protocol, VendorError},
 };
-use crate::{
-    llm::{
-        finish,
-        request::{Reply, Request},
-        usage::{self, Said},
-    },
+use crate::llm::{
+    finish,
+    request::{Reply, Request},
+    usage::{self, Said},
 };
 
 pub(super) static KIND: ProviderKind = ProviderKind {
