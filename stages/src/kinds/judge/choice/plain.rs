@@ -49,8 +49,7 @@ pub(super) fn unified(text: &str) -> Cow<'_, str> {
             '【' => '[',
             '】' => ']',
             '。' => '.',
-            '\u{a0}' | '\u{202f}' | '\u{2009}' => ' ',
-            '\r' | '\u{fe0f}' => ' ',
+            '\u{a0}' | '\u{202f}' | '\u{2009}' | '\r' | '\u{fe0f}' => ' ',
             other => other,
         })
         .collect();
