@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{super::exact::folded, plain::marked};
+use super::{super::exact::folded, mark::marked};
 
 /// Which choices a text names.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use regex::Regex;
 
 use super::{
     label::{Labels, Said, compiled, denied, quick},
-    plain::marked,
+    mark::marked,
 };
 
 /// What stands before an announced answer: a word for "answer", words that describe it, and a sign or word that links.
