@@ -117,7 +117,10 @@ fn words(text: &str) -> Vec<String> {
             };
         if keeps {
             word.push(character);
-        } else if !(character == ',' && before(&digit) && digit(at + 1) && digit(at + 2) && digit(at + 3)) && !word.is_empty() {
+            continue;
+        }
+        let groups = character == ',' && before(&digit) && (1..=3).all(|next| digit(at + next));
+        if !groups && !word.is_empty() {
             words.push(std::mem::take(&mut word));
         }
     }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{super::exact::folded, plain::marked};
+use super::{super::exact::folded, mark::marked};
 
 /// Which choices a text names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,9 +150,9 @@ impl Labels {
         self.short.iter().find_map(|(index, words)| {
             let said = rest.get(..words.len()).filter(|said| said.to_lowercase() == *words)?;
             let behind = &rest[said.len()..];
-            let whole = !behind.starts_with(|next: char| next.is_alphanumeric() || "%^/".contains(next))
-                && !(behind.starts_with(['.', ',']) && behind[1..].starts_with(|next: char| next.is_ascii_digit()));
-            whole.then_some((*index, behind))
+            let goes_on = behind.starts_with(|next: char| next.is_alphanumeric() || "%^/".contains(next));
+            let decimals = behind.starts_with(['.', ',']) && behind[1..].starts_with(|next: char| next.is_ascii_digit());
+            (!goes_on && !decimals).then_some((*index, behind))
         })
     }
 
@@ -172,7 +172,7 @@ impl Labels {
                 .trim_matches(|character: char| !character.is_alphanumeric() && !"&/+、".contains(character))
                 .is_empty();
             let words_follow = behind.trim_start_matches([')', ']', '"', '\'']).starts_with(' ') && !JOIN.is_match(behind);
-            if only_comma && words_follow || words_follow && denied(behind) {
+            if words_follow && (only_comma || denied(behind)) {
                 break;
             }
             if !all.contains(&next) {
@@ -203,13 +203,11 @@ fn is_letter(letter: char, behind: &str, firm: bool, bracketed: bool) -> bool {
     let mut next = behind.chars();
     let (first, second) = (next.next(), next.next());
     match first {
-        None | Some('\n') => true,
-        Some(')' | ']' | '"' | ':' | ';' | ',' | '!' | '>' | '?') => true,
+        None | Some('\n' | ')' | ']' | '"' | ':' | ';' | ',' | '!' | '>' | '?' | '/' | '&' | '=' | '|') => true,
         Some('\'') => bracketed || !second.is_some_and(char::is_alphabetic),
         // "A.I." and "U.S." are no letters; "B.Gold" is one.
         Some('.') => !(second.is_some_and(char::is_alphabetic) && behind.chars().nth(2).is_none_or(|third| third == '.')),
         Some('-' | '–' | '—') => !second.is_some_and(char::is_alphanumeric),
-        Some('/' | '&' | '=' | '|') => true,
         Some(' ' | '\t') => {
             let word = behind.trim_start_matches([' ', '\t']);
             if !word.starts_with(char::is_alphabetic) {

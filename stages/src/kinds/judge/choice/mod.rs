@@ -10,6 +10,7 @@
 //! capital letter ("I cannot provide an answer" is its choice I: 32), or reads a list of contradicting answers as its first line (96).
 
 mod label;
+mod mark;
 mod plain;
 mod read;
 mod statement;

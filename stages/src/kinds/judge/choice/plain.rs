@@ -4,21 +4,10 @@ use std::{borrow::Cow, sync::LazyLock};
 
 use regex::Regex;
 
-use super::label::{Labels, compiled};
-
-/// The first of the private characters that stand for the words of a choice.
-const FIRST_MARK: u32 = 0xE000;
-
-/// Returns the character that stands for the words of a choice.
-fn mark(index: usize) -> char {
-    char::from_u32(FIRST_MARK + index as u32).unwrap_or('\u{E000}')
-}
-
-/// Returns the choice whose words a character stands for.
-pub(super) fn marked(character: char) -> Option<usize> {
-    let index = (character as u32).checked_sub(FIRST_MARK)?;
-    (index < 1000).then_some(index as usize)
-}
+use super::{
+    label::{Labels, compiled},
+    mark::{mark, marked},
+};
 
 static STRUCK: LazyLock<Regex> = LazyLock::new(|| compiled(r"~~[^~\n]*~~|(?i)<(?:s|del)>[^<]*</(?:s|del)>"));
 static TEX: LazyLock<Regex> =
@@ -49,8 +38,8 @@ pub(super) fn unified(text: &str) -> Cow<'_, str> {
             '【' => '[',
             '】' => ']',
             '。' => '.',
-            '\u{a0}' | '\u{202f}' | '\u{2009}' => ' ',
-            '\r' | '\u{fe0f}' => ' ',
+            // Those that stand for choices below are nobody's letters.
+            '\u{a0}' | '\u{202f}' | '\u{2009}' | '\r' | '\u{fe0f}' | '\u{e000}'..='\u{e3e7}' => ' ',
             other => other,
         })
         .collect();

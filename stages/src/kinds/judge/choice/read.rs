@@ -10,7 +10,8 @@ use regex::Regex;
 
 use super::{
     label::{Labels, Said, compiled, denied},
-    plain::{marked, plain, unified},
+    mark::marked,
+    plain::{plain, unified},
     statement::{Announced, announced, asserted, bare, tail},
 };
 

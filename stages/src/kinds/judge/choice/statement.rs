@@ -9,7 +9,7 @@ use regex::Regex;
 
 use super::{
     label::{Labels, Said, compiled, denied, quick},
-    plain::marked,
+    mark::marked,
 };
 
 /// What stands before an announced answer: a word for "answer", words that describe it, and a sign or word that links.
@@ -33,7 +33,7 @@ static ANNOUNCED: LazyLock<Regex> = LazyLock::new(|| {
 /// The same in other languages.
 static ANNOUNCED_ABROAD: LazyLock<Regex> = LazyLock::new(|| {
     compiled(
-        r#"(?xi)
+        r"(?xi)
         (?: \b(?: antwort | lösung | réponse | respuesta | risposta | resposta | antwoord | ответ | вариант | відповідь | odpověď
             | odpowiedź | svaret | svar | vastaus | cevap | yanıt | jawaban(?:nya)? | đáp\s+án | válasz | răspunsul | απάντηση )\b
           | 答案 | 答え | 正解 | 正确选项 | 选择 | 정답 | 답 | الجواب | الإجابة | उत्तर )
@@ -42,7 +42,7 @@ static ANNOUNCED_ABROAD: LazyLock<Regex> = LazyLock::new(|| {
               | là | este | είναι | это | az )\b | 应该是 | 应为 | 是 | 为 | は | は、 | 은 | 는 | هي | هو | है | [:=→] | - | – | — ) )+
         (?: \s* (?: \b(?: die | der | das | la | le | el | il | a\s+letra | letra | lettera | lettre | buchstabe | буква | wohl | also ) \s
             | [:,] \s ) )*
-        \s*"#,
+        \s*",
     )
 });
 
@@ -81,7 +81,7 @@ static CALLED_RIGHT: LazyLock<Regex> = LazyLock::new(|| {
 /// What stands before a choice that is taken.
 static TAKEN: LazyLock<Regex> = LazyLock::new(|| {
     quick(
-        r#"(?xi)
+        r"(?xi)
         (?: \b(?: i (?: 'd | 'll | \s+will | \s+would | \s+am | 'm )? (?: \s+ (?: therefore | thus | have\s+to | must | also | still ) )? \s+
               (?: choose | pick | select | take | (?:would\s+)?go(?:ing)?\s+(?:with|for) | went\s+(?:with|for) | say | answer | vote\s+for | guess | chose | picked | selected
                 | (?: think | believe | guess | suspect ) (?: \s+ (?: that\s+ )? (?: it (?: 's | \s+is ) | the\s+answer\s+is ) )? )
@@ -90,7 +90,7 @@ static TAKEN: LazyLock<Regex> = LazyLock::new(|| {
             | (?: therefore | thus | hence | so | final ) ,? (?: \s+(?: it\s+(?:is|must\s+be) ) )?
             | ich\s+(?:wähle|nehme) | je\s+choisis | elijo | scelgo | escolho | выбираю )
           | → | => | ⇒ | 选择? )
-        \s* :? \s* (?: (?: the | correct | right | best | is | to\s+be | likely | most\s+likely | probably ) \s+ )*"#,
+        \s* :? \s* (?: (?: the | correct | right | best | is | to\s+be | likely | most\s+likely | probably ) \s+ )*",
     )
 });
 

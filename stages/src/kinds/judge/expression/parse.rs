@@ -63,8 +63,7 @@ impl Parser<'_> {
             return None;
         }
         let mut sum = self.signed()?;
-        loop {
-            let Some(mark) = ['+', '-'].into_iter().find(|mark| self.is(*mark)) else { break };
+        while let Some(mark) = ['+', '-'].into_iter().find(|mark| self.is(*mark)) {
             let Some(next) = self.attempt(|parser| {
                 parser.at += 1;
                 parser.product()

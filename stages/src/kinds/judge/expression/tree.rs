@@ -13,17 +13,17 @@ pub(in super::super) enum Tree {
     Number(BigDecimal),
     Pi,
     Variable(String),
-    Negative(Box<Tree>),
-    Sum(Box<Tree>, Box<Tree>),
-    Difference(Box<Tree>, Box<Tree>),
-    Product(Box<Tree>, Box<Tree>),
-    Quotient(Box<Tree>, Box<Tree>),
-    Power(Box<Tree>, Box<Tree>),
-    Root(Box<Tree>, Box<Tree>),
-    Absolute(Box<Tree>),
-    Factorial(Box<Tree>),
+    Negative(Box<Self>),
+    Sum(Box<Self>, Box<Self>),
+    Difference(Box<Self>, Box<Self>),
+    Product(Box<Self>, Box<Self>),
+    Quotient(Box<Self>, Box<Self>),
+    Power(Box<Self>, Box<Self>),
+    Root(Box<Self>, Box<Self>),
+    Absolute(Box<Self>),
+    Factorial(Box<Self>),
     /// A named function of one argument.
-    Function(String, Box<Tree>),
+    Function(String, Box<Self>),
 }
 
 impl Tree {

@@ -14,7 +14,7 @@ use super::{
 /// Parses a text that is one expression; words and units behind it are set aside.
 pub(super) fn tree_of(text: &str) -> Option<Tree> {
     let text = text.trim();
-    let grouped = !group(text).is_some_and(|group| group.parts.len() > 1);
+    let grouped = group(text).is_none_or(|group| group.parts.len() <= 1);
     let list = tokens(text, grouped && !is_grouped_number(text));
     let (tree, to) = expression(&list, 0, true)?;
     let rest = list[to..].iter().all(|token| {

@@ -6,8 +6,8 @@
 //! A percentage equals the number before its sign, and, if only one side has the sign, its hundredth part. Several numbers, and what
 //! cannot be read as one number, are no answer and are counted.
 //!
-//! Measured: agreement with the recorded verdicts 0.998 on ZeroEval's GSM8K (11,871 answers), 0.995 on its MATH (7,210), 0.993 and 0.952
-//! on RouteLLM's GSM8K (Mixtral, GPT-4), whose grader takes `$144.00` for no 144 and the last number for the answer.
+//! Measured: agreement with the recorded verdicts 0.998 on `ZeroEval`'s GSM8K (11,871 answers), 0.995 on its MATH (7,210), 0.993 and 0.952
+//! on `RouteLLM`'s GSM8K (Mixtral, GPT-4), whose grader takes `$144.00` for no 144 and the last number for the answer.
 
 mod amount;
 mod read;
