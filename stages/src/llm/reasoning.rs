@@ -1,6 +1,6 @@
 //! Reasoning that a model writes into its reply. Takes the text of a reply; gives the reasoning and what is left without it.
 //!
-//! Reasoning stands between marks: `<think>…</think>` and tags of the same meaning, `[THINK]…[/THINK]`, OpenAI's channels
+//! Reasoning stands between marks: `<think>…</think>` and tags of the same meaning, `[THINK]…[/THINK]`, `OpenAI`'s channels
 //! (`<|channel|>analysis<|message|>…<|end|>`). A block counts where a model writes one: at the start of a line, or behind a whole
 //! sentence if it is closed. A closing tag without an opening one closes reasoning whose opening tag was in the prompt. A block that
 //! is never closed was cut off, so nothing behind it is an answer. Tags in code, and in the middle of a sentence, are only spoken of.
@@ -48,7 +48,7 @@ fn compiled(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the pattern is fixed and right")
 }
 
-/// The head of a message in OpenAI's Harmony format: the channel's name, and who or what the message is for.
+/// The head of a message in `OpenAI`'s Harmony format: the channel's name, and who or what the message is for.
 static HEAD: LazyLock<Regex> = LazyLock::new(|| compiled(r"<\|channel\|>\s*(\w+)[^<>]*(?:<\|constrain\|>[^<>]*)?<\|message\|>"));
 
 /// What ends a message of a channel.
