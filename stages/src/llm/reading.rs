@@ -29,6 +29,12 @@ pub(crate) fn read(reply: &Reply) -> Cow<'_, Reply> {
     Cow::Owned(Reply { text, outcome, reasoning, ..reply.clone() })
 }
 
+/// Returns a recorded reply as it counts. Where its reasoning never ends, it stays as it was recorded: asking again is not possible, and a
+/// judge finds no answer in it.
+pub(crate) fn recorded(reply: &Reply) -> Cow<'_, Reply> {
+    if reply.text.as_deref().is_some_and(is_open) { Cow::Borrowed(reply) } else { read(reply) }
+}
+
 /// Returns whether a text ends inside its reasoning: whether what would stand next would still be reasoning.
 fn is_open(text: &str) -> bool {
     const NEXT: &str = "next-7c1f";
@@ -74,6 +80,9 @@ mod tests {
             assert_eq!(once.usage, given.usage, "{text}");
             assert_eq!(*read(&once), once, "{text}: twice is once");
         }
+        let endless = reply("<think>A? or", Outcome::Ok, "");
+        assert_eq!(*recorded(&endless), endless);
+        assert_eq!(recorded(&reply("<think>A?</think>B", Outcome::Ok, "")).text.as_deref(), Some("B"));
         // What a protocol has decided, a reason does not undo.
         assert_eq!(read(&reply("B", Outcome::Empty, "OTHER")).outcome, Outcome::Empty);
         assert_eq!(read(&reply("I cannot", Outcome::Refused, "stop")).outcome, Outcome::Refused);

@@ -115,7 +115,10 @@ impl Errors {
             0 => String::new(),
             most => format!("; {so_far} of {} answers are such errors, and {most} may be", self.all),
         };
-        Err(StageError::environment(format!("`{}` refuses this prompt: {said}{more}", answer.asked)).help(
+        Err(StageError::environment(format!(
+            "question `{}`: `{}` refuses this prompt: {said}{more}",
+            answer.id, answer.asked
+        )).help(
             "take the question out, or let such answers be marked: `on_error: mark` with `max_errors: NUMBER` or a share such as `0.05`",
         ))
     }

@@ -248,8 +248,7 @@ impl EachRow for Stage {
         if self.only_shown(question) {
             return Ok(Vec::new());
         }
-        let replies: Vec<_> = replies.iter().map(reading::read).collect();
-        let state = State::of(&self.roles, &replies, self.ask_again);
+        let state = State::of(&self.roles, replies, self.ask_again);
         state.open.iter().map(|&role| self.ask(&self.roles[role], question, &state.asked[role])).collect()
     }
 
@@ -257,9 +256,8 @@ impl EachRow for Stage {
         if self.only_shown(&question) {
             return Ok(Vec::new());
         }
-        let replies: Vec<_> = replies.iter().map(reading::read).collect();
         let state = State::of(&self.roles, &replies, self.ask_again);
-        let answer = |(role, asked): (&Role, Vec<&Reply>)| {
+        let answer = |(role, asked): (&Role, Vec<Cow<'_, Reply>>)| {
             let mut usage = Usage::default();
             for reply in &asked {
                 usage += reply.usage;
@@ -309,7 +307,7 @@ impl Stage {
         self.shots.as_ref().is_some_and(|shots| shots.keeps(question))
     }
 
-    fn ask(&self, role: &Role, question: &Question, before: &[&Reply]) -> Result<Ask<Completion>, StageError> {
+    fn ask(&self, role: &Role, question: &Question, before: &[Cow<'_, Reply>]) -> Result<Ask<Completion>, StageError> {
         let truncated = before.iter().filter(|reply| reply.outcome == Outcome::Truncated).count() as u32;
         let sample = before.len() as u32 - truncated;
         let conversation = || {
@@ -326,22 +324,23 @@ impl Stage {
 
 /// The replies to a question, by role. Their order says whose they are: they come in rounds, each with the roles that were still open.
 struct State<'a> {
-    asked: Vec<Vec<&'a Reply>>,
+    asked: Vec<Vec<Cow<'a, Reply>>>,
     open: BTreeSet<usize>,
 }
 
 impl<'a> State<'a> {
-    fn of(roles: &[Role], replies: &'a [Cow<'a, Reply>], ask_again: AskAgain) -> Self {
+    fn of(roles: &[Role], replies: &'a [Reply], ask_again: AskAgain) -> Self {
         let mut state = State { asked: vec![Vec::new(); roles.len()], open: (0..roles.len()).collect() };
         let mut replies = replies.iter();
         while !state.open.is_empty() {
             let mut next = BTreeSet::new();
             for &role in &state.open {
                 let Some(reply) = replies.next() else { return state };
-                let reply = reply.as_ref();
+                let is_called = roles[role].model.request().is_some();
+                let reply = if is_called { reading::read(reply) } else { reading::recorded(reply) };
                 let alike = state.asked[role].iter().filter(|before| before.outcome == reply.outcome).count() as u32;
                 // What needs no call says the same again.
-                if roles[role].model.request().is_some() && alike < ask_again.times(reply.outcome) {
+                if is_called && alike < ask_again.times(reply.outcome) {
                     next.insert(role);
                 }
                 state.asked[role].push(reply);

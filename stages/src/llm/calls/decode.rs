@@ -4,7 +4,7 @@
 //! is no UTF-8, and half of a surrogate pair, becomes U+FFFD, a byte-order mark is skipped, `NaN` and infinities become null, and gzip or
 //! zlib is unpacked although it was not asked for.
 
-use std::{borrow::Cow, io::Read};
+use std::{borrow::Cow, io::Read as _};
 
 use serde_json::Value;
 
@@ -78,7 +78,10 @@ fn string<'a>(text: &'a str, out: &mut String) -> &'a str {
                 };
                 out.push_str(&rest[..taken]);
             }
-            control if (control as u32) < 0x20 => out.push_str(&format!("\\u{:04x}", control as u32)),
+            control if (control as u32) < 0x20 => {
+                let escaped = format!("\\u{:04x}", control as u32);
+                out.push_str(&escaped);
+            }
             _ => out.push(first),
         }
         rest = &rest[taken..];

@@ -122,9 +122,12 @@ fn body(request: &Request) -> Value {
     let mut body = json!({ "model": request.model, "messages": request.turns() });
     let reasons = families::find(FAMILIES, &request.model).is_some_and(|family| family.reasons);
     let cap = if request.dialect.max_completion_tokens.unwrap_or(reasons) { "max_completion_tokens" } else { "max_tokens" };
-    let format = |schema: &Value| match request.dialect.json_object {
-        true => json!({ "type": "json_object" }),
-        false => json!({ "type": "json_schema", "json_schema": { "name": "answer", "strict": true, "schema": schema } }),
+    let format = |schema: &Value| {
+        if request.dialect.json_object {
+            json!({ "type": "json_object" })
+        } else {
+            json!({ "type": "json_schema", "json_schema": { "name": "answer", "strict": true, "schema": schema } })
+        }
     };
     for (name, value) in [
         (cap, settings.max_output_tokens.map(Value::from)),
