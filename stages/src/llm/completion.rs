@@ -9,6 +9,7 @@ use super::{
     recording,
     request::{Reply, Request},
 };
+use crate::rows::Usage;
 
 /// The effect `completion`.
 pub(crate) struct Completion;
@@ -34,9 +35,15 @@ impl Effect for Completion {
         }
     }
 
-    fn adopted(request: &Request, payee: &str, answer: &Value) -> Option<Result<Reply, String>> {
+    fn adopted(request: &Request, payee: &str, answer: &Value, again: bool) -> Option<Result<Reply, String>> {
         let asked = format!("{}/{}", request.account, request.model) == payee && request.sample == 0;
-        asked.then(|| recording::reply(&request.model, answer))
+        asked.then(|| {
+            let mut reply = recording::reply(&request.model, answer)?;
+            if again {
+                reply.usage = Usage::default();
+            }
+            Ok(reply)
+        })
     }
 
     async fn call(ctx: &Context, request: &Request) -> Result<Bought<Reply>, StageError> {

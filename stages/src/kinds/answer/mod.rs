@@ -235,7 +235,7 @@ impl EachRow for Stage {
         if self.only_shown(question) {
             return Ok(Vec::new());
         }
-        let state = State::of(self.roles.len(), replies, self.ask_again);
+        let state = State::of(&self.again(), replies);
         state.open.iter().map(|&role| self.ask(&self.roles[role], question, &state.asked[role])).collect()
     }
 
@@ -243,7 +243,7 @@ impl EachRow for Stage {
         if self.only_shown(&question) {
             return Ok(Vec::new());
         }
-        let state = State::of(self.roles.len(), &replies, self.ask_again);
+        let state = State::of(&self.again(), &replies);
         let answer = |(role, asked): (&Role, Vec<&Reply>)| {
             let mut usage = Usage::default();
             for reply in &asked {
@@ -278,6 +278,12 @@ impl EachRow for Stage {
 }
 
 impl Stage {
+    /// Returns how often each role is asked again. A known reply stays the same, and would only be counted twice.
+    fn again(&self) -> Vec<AskAgain> {
+        let never = AskAgain { truncated: 0, empty: 0, blocked: 0, refused: 0 };
+        self.roles.iter().map(|role| if role.model.request().is_some() { self.ask_again } else { never }).collect()
+    }
+
     /// Returns whether a question is only an example before other questions, and is not asked itself.
     fn only_shown(&self, question: &Question) -> bool {
         self.shots.as_ref().is_some_and(|shots| shots.keeps(question))
@@ -309,15 +315,15 @@ struct State<'a> {
 }
 
 impl<'a> State<'a> {
-    fn of(roles: usize, replies: &'a [Reply], ask_again: AskAgain) -> Self {
-        let mut state = State { asked: vec![Vec::new(); roles], open: (0..roles).collect() };
+    fn of(again: &[AskAgain], replies: &'a [Reply]) -> Self {
+        let mut state = State { asked: vec![Vec::new(); again.len()], open: (0..again.len()).collect() };
         let mut replies = replies.iter();
         while !state.open.is_empty() {
             let mut next = BTreeSet::new();
             for &role in &state.open {
                 let Some(reply) = replies.next() else { return state };
                 let alike = state.asked[role].iter().filter(|before| before.outcome == reply.outcome).count() as u32;
-                if alike < ask_again.times(reply.outcome) {
+                if alike < again[role].times(reply.outcome) {
                     next.insert(role);
                 }
                 state.asked[role].push(reply);
