@@ -60,7 +60,7 @@ pub use crate::contract::file::File;
 pub use crate::contract::folder::Folder;
 pub use crate::contract::forecast::Forecast;
 pub use crate::contract::format::{ExportFormat, ExportedFile, RowsByType};
-pub use crate::contract::import::Answers;
+pub use crate::contract::import::{Adopted, Answers};
 pub use crate::contract::kind::Kind;
 pub use crate::contract::mistake::ParamMistake;
 pub use crate::contract::ports::{Port, PortField, Ports};

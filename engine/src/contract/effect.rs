@@ -42,8 +42,9 @@ pub trait Effect: Send + Sync + 'static {
     }
 
     /// Returns the reply to this unit that an answer of `payee` becomes; `None` where the unit asks somebody else.
-    fn adopted(unit: &Self::Unit, payee: &str, answer: &serde_json::Value) -> Option<Result<Self::Reply, String>> {
-        let _ = (unit, payee, answer);
+    /// `again` is whether the row asks once more after this answer, whose cost counts once.
+    fn adopted(unit: &Self::Unit, payee: &str, answer: &serde_json::Value, again: bool) -> Option<Result<Self::Reply, String>> {
+        let _ = (unit, payee, answer, again);
         None
     }
 

@@ -66,4 +66,10 @@ impl Answers {
 }
 
 /// The replies that answers become, each with the digest of its unit.
-pub(crate) type Adopted = Vec<(Digest, Vec<u8>)>;
+#[derive(Default)]
+pub struct Adopted {
+    /// What rows ask for first.
+    pub first: Vec<(Digest, Vec<u8>)>,
+    /// What they ask for once more, after an answer that is not whole.
+    pub again: Vec<(Digest, Vec<u8>)>,
+}

@@ -53,7 +53,7 @@ pub trait Stage: Kind {
     fn adopt(ctx: &Context, params: &Self::Params, inputs: Self::Inputs, answers: &Answers) -> Result<Adopted, StageError> {
         drop(inputs);
         let _ = (ctx, params, answers);
-        Ok(Vec::new())
+        Ok(Adopted::default())
     }
 
     /// Returns what would be asked for the row with this id, and the replies: cached ones and, if `send` is set, those of calls.

@@ -21,7 +21,7 @@ pub(crate) fn each<S: EachRow>(
     answers: &Answers,
 ) -> Result<Adopted, StageError> {
     let (stage, driving) = S::open(ctx, params, inputs)?;
-    let mut adopted = Vec::new();
+    let mut adopted = Adopted::default();
     for row in driving.rows()? {
         let row = row?;
         let value = serde_json::to_value(&row).map_err(StageError::failed)?;
@@ -30,9 +30,9 @@ pub(crate) fn each<S: EachRow>(
         let Some((number, answer)) = answer else { continue };
         let mut replies = Vec::new();
         // An answer that is not whole is asked for again, with more room. The same answer replies to that too: nothing else was bought.
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
             let asked = stage.units(&row, &replies)?;
-            let (before, round) = (replies.len(), asked.len());
+            let (before, count) = (replies.len(), asked.len());
             for ask in asked {
                 let unit = match ask {
                     Ask::Known(reply) => {
@@ -41,14 +41,16 @@ pub(crate) fn each<S: EachRow>(
                     }
                     Ask::Call(unit) => unit,
                 };
-                let Some(reply) = S::Effect::adopted(&unit, &answers.payee, answer) else { continue };
+                let Some(reply) = S::Effect::adopted(&unit, &answers.payee, answer, round > 0) else { continue };
                 let reply = reply.map_err(|what| StageError::failed(format!("{}: {what}", S::name(&row))))?;
                 answers.used(number);
-                adopted.push((unit_digest::<S::Effect>(&unit)?, serde_json::to_vec(&reply).map_err(StageError::failed)?));
+                let bytes = serde_json::to_vec(&reply).map_err(StageError::failed)?;
+                let replies_to = if round == 0 { &mut adopted.first } else { &mut adopted.again };
+                replies_to.push((unit_digest::<S::Effect>(&unit)?, bytes));
                 replies.push(reply);
             }
             // The next round depends on every reply of this one.
-            if round == 0 || replies.len() < before + round {
+            if count == 0 || replies.len() < before + count {
                 break;
             }
         }

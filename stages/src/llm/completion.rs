@@ -9,7 +9,7 @@ use super::{
     reading, recording,
     request::{Reply, Request},
 };
-use crate::rows::Outcome;
+use crate::rows::{Outcome, Usage};
 
 /// The effect `completion`.
 pub(crate) struct Completion;
@@ -39,9 +39,15 @@ impl Effect for Completion {
         }
     }
 
-    fn adopted(request: &Request, payee: &str, answer: &Value) -> Option<Result<Reply, String>> {
+    fn adopted(request: &Request, payee: &str, answer: &Value, again: bool) -> Option<Result<Reply, String>> {
         let asked = Self::payee(request) == payee && request.sample == 0;
-        asked.then(|| recording::reply(&request.model, answer))
+        asked.then(|| {
+            let mut reply = recording::reply(&request.model, answer)?;
+            if again {
+                reply.usage = Usage::default();
+            }
+            Ok(reply)
+        })
     }
 
     fn lasts(reply: &Reply) -> bool {

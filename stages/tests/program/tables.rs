@@ -153,7 +153,7 @@ fn what_cannot_be_right_or_asked_is_refused_with_its_row() {
         ("csv", "question,gold\n,a\n", "line 2: `question` is empty"),
         ("csv", "question,gold\nQ,[]\n", "line 2: `gold` is empty"),
         ("csv", "question,gold,question\nQ,a,R\n", "columns 1 and 3 are both named `question`"),
-        ("jsonl", "[{\"question\":\"Q\",\"gold\":\"a\"}", "`rows`: EOF while parsing a list at line 1 column 29"),
+        ("jsonl", "[{\"question\":\"Q\",\"gold\":\"a\"}", "`rows`: EOF while parsing a list at line 1 column 28"),
         ("jsonl", "[{\"question\":\"Q\",\"gold\":\"a\"}]\n7", "`rows`: trailing characters at line 2 column 1"),
         ("jsonl", "[1]", "a row is no object at line 1 column 2"),
         ("jsonl", "{\n\"data\": [{\"question\": \"Q\"]}", "line 2, column"),
@@ -221,5 +221,34 @@ fn a_file_that_unpacks_to_a_thousand_times_its_size_is_refused() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{name}: {said}");
         assert!(said.contains("`rows`") && said.contains("unpacks to more than 100 times its size"), "{name}: {said}");
+    }
+}
+
+#[test]
+fn a_parquet_page_that_unpacks_to_a_thousand_times_its_size_is_refused() {
+    use std::sync::Arc;
+
+    use parquet::{
+        basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel},
+        data_type::{ByteArray, ByteArrayType},
+        file::{properties::WriterProperties, writer::SerializedFileWriter},
+        schema::parser::parse_message_type,
+    };
+    let schema = Arc::new(parse_message_type("message rows { required binary question (STRING); }").unwrap());
+    let zeros = ByteArray::from("0".repeat(100 << 20).as_str());
+    for codec in [
+        Compression::GZIP(GzipLevel::default()),
+        Compression::BROTLI(BrotliLevel::default()),
+        Compression::ZSTD(ZstdLevel::default()),
+    ] {
+        let properties = WriterProperties::builder().set_compression(codec).set_dictionary_enabled(false).build();
+        let mut writer = SerializedFileWriter::new(Vec::new(), Arc::clone(&schema), Arc::new(properties)).unwrap();
+        let mut group = writer.next_row_group().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<ByteArrayType>().write_batch(std::slice::from_ref(&zeros), None, None).unwrap();
+        column.close().unwrap();
+        group.close().unwrap();
+        let said = refusal("parquet", writer.into_inner().unwrap(), &json!({}));
+        assert!(said.contains("`rows`") && said.contains("cannot unpack to"), "{codec:?}: {said}");
     }
 }

@@ -82,7 +82,7 @@ pub(super) fn adopt(
     let pipeline = common.pipeline(arguments, registry)?;
     let answers = answers(path, payee)?;
     let shared = shared(registry, &pipeline, Arc::clone(cache), Vec::new(), Limit::Unlimited, None, None)?;
-    let (mut replies, mut unknown) = (Vec::new(), None);
+    let (mut replies, mut again, mut unknown) = (Vec::new(), Vec::new(), None);
     for (position, stage) in pipeline.stages.iter().enumerate() {
         let inputs = match inputs::known(&pipeline, cache, position, manifest) {
             Ok(inputs) => inputs,
@@ -95,7 +95,9 @@ pub(super) fn adopt(
             file.keep(&shared.store)?;
         }
         let context = Context::new(Arc::clone(&shared), &stage.name, Reuse::All, Limit::Unlimited)?;
-        replies.extend(stage.kind.adopt(&context, &stage.settled, inputs, &answers)?);
+        let adopted = stage.kind.adopt(&context, &stage.settled, inputs, &answers)?;
+        replies.extend(adopted.first);
+        again.extend(adopted.again);
     }
     match unknown {
         Some(failure) if replies.is_empty() => return Err(failure),
@@ -112,6 +114,7 @@ pub(super) fn adopt(
     }
     let all = replies.len();
     let new = cache.adopt(replies)?;
+    cache.adopt(again)?;
     Ok(Imported { new, known: all - new, unmatched: answers.unused() })
 }
 

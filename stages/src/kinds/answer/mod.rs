@@ -248,7 +248,7 @@ impl EachRow for Stage {
         if self.only_shown(question) {
             return Ok(Vec::new());
         }
-        let state = State::of(&self.roles, replies, self.ask_again);
+        let state = State::of(&self.roles, replies, &self.again());
         state.open.iter().map(|&role| self.ask(&self.roles[role], question, &state.asked[role])).collect()
     }
 
@@ -256,7 +256,7 @@ impl EachRow for Stage {
         if self.only_shown(&question) {
             return Ok(Vec::new());
         }
-        let state = State::of(&self.roles, &replies, self.ask_again);
+        let state = State::of(&self.roles, &replies, &self.again());
         let answer = |(role, asked): (&Role, Vec<Cow<'_, Reply>>)| {
             let mut usage = Usage::default();
             for reply in &asked {
@@ -302,6 +302,12 @@ impl EachRow for Stage {
 }
 
 impl Stage {
+    /// Returns how often each role is asked again. A known reply stays the same, and would only be counted twice.
+    fn again(&self) -> Vec<AskAgain> {
+        let never = AskAgain { truncated: 0, empty: 0, blocked: 0, refused: 0 };
+        self.roles.iter().map(|role| if role.model.request().is_some() { self.ask_again } else { never }).collect()
+    }
+
     /// Returns whether a question is only an example before other questions, and is not asked itself.
     fn only_shown(&self, question: &Question) -> bool {
         self.shots.as_ref().is_some_and(|shots| shots.keeps(question))
@@ -329,7 +335,7 @@ struct State<'a> {
 }
 
 impl<'a> State<'a> {
-    fn of(roles: &[Role], replies: &'a [Reply], ask_again: AskAgain) -> Self {
+    fn of(roles: &[Role], replies: &'a [Reply], again: &[AskAgain]) -> Self {
         let mut state = State { asked: vec![Vec::new(); roles.len()], open: (0..roles.len()).collect() };
         let mut replies = replies.iter();
         while !state.open.is_empty() {
@@ -340,7 +346,7 @@ impl<'a> State<'a> {
                 let reply = if is_called { reading::read(reply) } else { reading::recorded(reply) };
                 let alike = state.asked[role].iter().filter(|before| before.outcome == reply.outcome).count() as u32;
                 // What needs no call says the same again.
-                if is_called && alike < ask_again.times(reply.outcome) {
+                if is_called && alike < again[role].times(reply.outcome) {
                     next.insert(role);
                 }
                 state.asked[role].push(reply);

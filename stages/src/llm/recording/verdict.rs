@@ -10,7 +10,7 @@ pub(super) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     spelled(&Value::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
-/// Returns the grade that a verdict says: in words, as a truth value, as 1 or 0, or as the letter of SimpleQA's grader.
+/// Returns the grade that a verdict says: in words, as a truth value, as 1 or 0, or as the letter of `SimpleQA`'s grader.
 ///
 /// # Errors
 /// A sentence that names the verdict, if it is none of these.

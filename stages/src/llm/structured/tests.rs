@@ -185,15 +185,14 @@ fn a_mark_in_the_prompt_is_no_verdict_by_itself() {
 fn a_reply_is_asked_for_again_once_for_each_fault() {
     let reply = |outcome: Outcome, text: &str| Reply {
         text: Some(text.to_owned()),
-        outcome,
-        finish: String::new(),
-        served: String::new(),
-        usage: Usage::default(),
+        ..Reply::without_text(outcome, "")
     };
     let request = Request {
         provider: "openai",
         version: 1,
         base_url: String::new(),
+        query: std::collections::BTreeMap::new(),
+        dialect: crate::llm::request::Dialect::default(),
         model: String::new(),
         settings: Settings { max_output_tokens: Some(1024), ..Settings::default() },
         prompt: Vec::new(),
