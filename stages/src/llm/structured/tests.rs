@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::{super::request::Settings, read::read, *};
-use crate::rows::Usage;
 
 const FORM: Form =
     Form { fields: &[("reason", Field::Text), ("verdict", Field::OneOf(&["correct", "incorrect", "idk"]))], decides: "verdict" };
@@ -183,10 +182,7 @@ fn a_mark_in_the_prompt_is_no_verdict_by_itself() {
 
 #[test]
 fn a_reply_is_asked_for_again_once_for_each_fault() {
-    let reply = |outcome: Outcome, text: &str| Reply {
-        text: Some(text.to_owned()),
-        ..Reply::without_text(outcome, "")
-    };
+    let reply = |outcome: Outcome, text: &str| Reply { text: Some(text.to_owned()), ..Reply::without_text(outcome, "") };
     let request = Request {
         provider: "openai",
         version: 1,
