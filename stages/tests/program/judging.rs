@@ -110,17 +110,6 @@ fn numbers_are_read_as_zero_eval_reads_them() {
 }
 
 #[test]
-fn formulas_are_read_as_zero_eval_reads_them_and_better() {
-    let Some(path) = shared("zeroeval-math-l5/answers.jsonl") else { return };
-    let models =
-        ["gpt-4o-mini-2024-07-18", "gpt-4o-2024-08-06", "claude-3-5-sonnet-20241022", "gemini-1.5-pro", "o1-mini-2024-09-12"];
-    for judge in ["numeric", "math"] {
-        let (metrics, _) = measured(&path, &models, &json!({ "judge": judge }));
-        assert!(figure(&format!("{judge} on ZeroEval's MATH"), &metrics, "agreement") >= 0.99);
-    }
-}
-
-#[test]
 fn numbers_are_read_as_route_llm_reads_them_but_for_cents() {
     let Some(path) = shared("routellm-gsm8k/answers.jsonl") else { return };
     let models = ["mistralai/Mixtral-8x7B-Instruct-v0.1", "gpt-4-1106-preview"];
@@ -146,7 +135,6 @@ fn words_agree_with_people_as_far_as_words_can() {
         ("text-davinci-003", json!({ "judge": "contains" }), 0.83),
         ("chatgpt-3.5", json!({ "judge": "contains" }), 0.79),
         ("chatgpt-4", json!({ "judge": "contains" }), 0.81),
-        ("bing-chat", json!({ "judge": "contains" }), 0.75),
         ("dpr-fid", json!({ "judge": "f1" }), 0.7),
         ("chatgpt-4", json!({ "judge": "f1", "threshold": 0.1 }), 0.5),
     ] {
