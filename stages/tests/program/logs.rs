@@ -173,7 +173,8 @@ fn exports_for_other_programs_are_read_again() {
     for (format, file, model) in [("inspect", "medium.json", "replay/mockllm/model"), ("lm-eval", "samples_medium.jsonl", "m")] {
         place.good(&["export", "m.yaml", "verdicts", format, "--as", format]);
         let again = self::place(&place.path(format).join(file), model, 3, "");
-        again.good(&["run", "m.yaml"]);
+        // The form of lm-evaluation-harness has no place for an answer that was cut off, so it has no verdict on one either.
+        again.good(if format == "inspect" { &["run", "m.yaml"][..] } else { &["run", "m.yaml", "answers"] });
         let read = again.rows(&["m.yaml", "answers"]);
         for (one, other) in answers.iter().zip(&read) {
             assert_eq!(one["text"], other["text"], "{format}");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     place::Place,
     providers::{err, failed, place, run},
-    server::{Answer, Server},
+    server::{Answer, Request, Server},
 };
 
 /// Replaces a part of the manifest.
@@ -264,8 +264,14 @@ stages:
     place
 }
 
-const BOTH: &str =
-    r#"{"reason": "x", "verdict": "incorrect", "domain": "d", "kind": "k", "steps": 1, "ambiguous": false, "reasoning": "r"}"#;
+/// Returns a verdict to a judge's request, and an analysis to another.
+fn object(request: &Request) -> Answer {
+    Answer::says(if request.said().starts_with("Grade") {
+        r#"{"reason": "x", "verdict": "incorrect"}"#
+    } else {
+        r#"{"domain": "d", "kind": "k", "steps": 1, "ambiguous": false, "reasoning": "r"}"#
+    })
+}
 
 #[test]
 fn a_server_without_schemas_is_asked_by_the_prompt_alone() {
@@ -277,11 +283,7 @@ fn a_server_without_schemas_is_asked_by_the_prompt_alone() {
         (500, json!({ "error": { "message": "failed to parse grammar" } })),
     ] {
         let server = Server::new(move |request, _| {
-            if request.body["response_format"]["type"] == "json_schema" {
-                Answer::json(status, &said)
-            } else {
-                Answer::says(BOTH)
-            }
+            if request.body["response_format"]["type"] == "json_schema" { Answer::json(status, &said) } else { object(request) }
         });
         let place = judged(&server.url(), "");
         let output = run(&place);
@@ -304,7 +306,7 @@ fn a_manifest_says_how_json_is_asked_for() {
         (", json_schema: object", json!("json_object")),
         (", json_schema: auto", json!("json_schema")),
     ] {
-        let server = Server::new(|_, _| Answer::says(BOTH));
+        let server = Server::new(|request, _| object(request));
         let place = judged(&server.url(), json);
         let output = run(&place);
         assert_eq!(output.status.code(), Some(0), "{json}: {}", err(&output));

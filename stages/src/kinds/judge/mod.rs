@@ -135,6 +135,7 @@ impl EachRow for Stage {
                     self.unjudged.without(without);
                     return Ok(Vec::new());
                 };
+                self.unjudged.graded(without, grade);
                 Graded::new(grade, reason)
             }
         };

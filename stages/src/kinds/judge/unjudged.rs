@@ -8,7 +8,10 @@ use std::{
 
 use engine::{Context, StageError};
 
-use crate::{llm::readable::Readable, rows::Outcome};
+use crate::{
+    llm::readable::Readable,
+    rows::{Grade, Outcome},
+};
 
 /// Counts verdicts, and the answers that have none because of their outcome.
 #[derive(Default)]
@@ -18,12 +21,19 @@ pub(super) struct Unjudged(Mutex<Counts>);
 struct Counts {
     verdicts: usize,
     outcomes: BTreeMap<Outcome, usize>,
+    /// Answers that are not judged and count as a grade all the same.
+    graded: BTreeMap<(Outcome, Grade), usize>,
 }
 
 impl Unjudged {
     /// Counts a verdict.
     pub(super) fn judged(&self) {
         self.counted(|counts| counts.verdicts += 1);
+    }
+
+    /// Counts an answer that is not judged, and counts as this grade.
+    pub(super) fn graded(&self, outcome: Outcome, grade: Grade) {
+        self.counted(|counts| *counts.graded.entry((outcome, grade)).or_default() += 1);
     }
 
     /// Counts an answer that has no verdict, of this outcome.
@@ -36,8 +46,19 @@ impl Unjudged {
     /// # Errors
     /// No answer has a verdict.
     pub(super) fn finish(&self, ctx: &Context, readable: &Readable) -> Result<(), StageError> {
-        let (verdicts, outcomes) = self.counted(|counts| (counts.verdicts, counts.outcomes.clone()));
+        let (verdicts, outcomes, graded) =
+            self.counted(|counts| (counts.verdicts, counts.outcomes.clone(), counts.graded.clone()));
         let unanswered: usize = outcomes.values().sum();
+        if !graded.is_empty() {
+            let listed: Vec<_> =
+                graded.iter().map(|((outcome, grade), count)| format!("{count} {} as {grade}", outcome.word())).collect();
+            let all = unanswered + verdicts;
+            ctx.warn(format!(
+                "{} of {all} answers are not judged and count: {}",
+                graded.values().sum::<usize>(),
+                listed.join(", ")
+            ));
+        }
         let listed: Vec<_> = outcomes.iter().map(|(outcome, count)| format!("{count} {}", outcome.word())).collect();
         let listed = listed.join(", ");
         let unread = readable.has_unread();
