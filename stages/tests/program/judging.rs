@@ -385,7 +385,12 @@ fn an_answer_without_text_is_refused_and_named() {
     row["choices"] = json!(["iron", "gold"]);
     for judge in ["choice", "numeric", "exact", "squad", "f1", "contains", "math"] {
         let (_, said) = judged(&[row.clone()], &json!({ "judge": judge }));
-        assert!(said.contains("has no text to judge") && said.contains("judge: recorded"), "{judge}: {said}");
+        assert!(said.contains("no answer has a text to judge") && said.contains("judge: recorded"), "{judge}: {said}");
+        // One among others stops nothing, and is counted.
+        let mut other = answered(1, &json!(["B"]), &json!("B"));
+        other["choices"] = json!(["iron", "gold"]);
+        let (verdicts, said) = judged(&[row.clone(), other], &json!({ "judge": judge }));
+        assert!(verdicts.len() == 1 && said.contains("1 of 2 answers have no verdict: 1 without a text"), "{judge}: {said}");
     }
     let (verdicts, said) = judged(&[row], &json!({ "judge": "recorded", "file": "./a.jsonl" }));
     assert_eq!(verdicts["0"]["verdict"], "correct", "{said}");

@@ -70,6 +70,11 @@ pub(crate) trait Grader: Send + Sync {
     /// The judge reads verdicts from a file, and the file has none for this answer; or it reads texts, and the answer has none.
     fn grade(&self, question: &Question, answer: &Answer, replies: &[Reply]) -> Result<Option<Graded>, StageError>;
 
+    /// Returns whether the judge reads the text of an answer, and has nothing to say of one without a text.
+    fn reads_text(&self) -> bool {
+        false
+    }
+
     /// Returns what a plan says of the judge.
     fn note(&self) -> Option<String> {
         None
@@ -90,17 +95,17 @@ pub(crate) trait Reader: Send + Sync {
 
 impl<R: Reader> Grader for R {
     fn grade(&self, question: &Question, answer: &Answer, _: &[Reply]) -> Result<Option<Graded>, StageError> {
-        let text = answer.text.as_deref().ok_or_else(|| {
-            StageError::failed(format!("the answer of `{}` to question `{}` has no text to judge", answer.model, answer.id))
-                .help("where only verdicts were published, take them with `judge: recorded, file: PATH`")
-        })?;
-        let (_, said) = reasoning::split(text);
+        let (_, said) = reasoning::split(answer.text.as_deref().unwrap_or_default());
         if said.trim().is_empty() {
             return Ok(Some(Graded::new(Grade::Idk, "gives no answer")));
         }
         let graded = self.read(question, &said)?;
         let doubts = !graded.firm && does_not_know(&said, self.idk());
         Ok(Some(if doubts { Graded::new(Grade::Idk, "says that it does not know") } else { graded }))
+    }
+
+    fn reads_text(&self) -> bool {
+        true
     }
 }
 

@@ -121,6 +121,10 @@ impl EachRow for Stage {
     fn rows(&self, answer: Answer, replies: Vec<Reply>) -> Result<Vec<Verdict>, StageError> {
         let question = self.questions.get(&answer.id)?;
         let Graded { grade, reason, unclear, .. } = match answer.outcome {
+            Outcome::Ok if answer.text.is_none() && self.judge.reads_text() => {
+                self.unjudged.textless();
+                return Ok(Vec::new());
+            }
             Outcome::Ok => {
                 self.tell_of_itself(&answer);
                 let Some(verdict) = self.judge.grade(question, &answer, &replies)? else {

@@ -21,6 +21,8 @@ pub(super) struct Unjudged(Mutex<Counts>);
 struct Counts {
     verdicts: usize,
     outcomes: BTreeMap<Outcome, usize>,
+    /// Answers that were recorded without their text.
+    textless: usize,
     /// Answers that are not judged and count as a grade all the same.
     graded: BTreeMap<(Outcome, Grade), usize>,
 }
@@ -41,14 +43,19 @@ impl Unjudged {
         self.counted(|counts| *counts.outcomes.entry(outcome).or_default() += 1);
     }
 
+    /// Counts an answer that has no verdict, since it has no text.
+    pub(super) fn textless(&self) {
+        self.counted(|counts| counts.textless += 1);
+    }
+
     /// Warns with the number of answers that have no verdict, in one line with those whose judge said nothing that can be read.
     ///
     /// # Errors
     /// No answer has a verdict.
     pub(super) fn finish(&self, ctx: &Context, readable: &Readable) -> Result<(), StageError> {
-        let (verdicts, outcomes, graded) =
-            self.counted(|counts| (counts.verdicts, counts.outcomes.clone(), counts.graded.clone()));
-        let unanswered: usize = outcomes.values().sum();
+        let (verdicts, outcomes, graded, textless) =
+            self.counted(|counts| (counts.verdicts, counts.outcomes.clone(), counts.graded.clone(), counts.textless));
+        let unanswered = outcomes.values().sum::<usize>() + textless;
         if !graded.is_empty() {
             let listed: Vec<_> =
                 graded.iter().map(|((outcome, grade), count)| format!("{count} {} as {grade}", outcome.word())).collect();
@@ -59,7 +66,10 @@ impl Unjudged {
                 listed.join(", ")
             ));
         }
-        let listed: Vec<_> = outcomes.iter().map(|(outcome, count)| format!("{count} {}", outcome.word())).collect();
+        let mut listed: Vec<_> = outcomes.iter().map(|(outcome, count)| format!("{count} {}", outcome.word())).collect();
+        if textless > 0 {
+            listed.push(format!("{textless} without a text"));
+        }
         let listed = listed.join(", ");
         let unread = readable.has_unread();
         let then = if unanswered == 0 {
@@ -67,6 +77,10 @@ impl Unjudged {
         } else {
             format!("these answers have no verdict, nor have those that are none: {listed}")
         };
+        if verdicts == 0 && textless > 0 && !unread {
+            return Err(StageError::failed(format!("no answer has a text to judge: {listed}"))
+                .help("where only verdicts were published, take them with `judge: recorded, file: PATH`"));
+        }
         if verdicts == 0 && unanswered > 0 && !unread {
             return Err(StageError::failed(format!("no answer has a verdict, since none is an answer: {listed}")).help(
                 "look at the answers with `fingerpost show`, or say under `missing` what counts for them, such as `refused: idk`",
